@@ -1,0 +1,96 @@
+//! What member-join and member-leave read, and which members they care for: one command line for both.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::lock::duration;
+use crate::members::{Member, MembersError};
+use crate::talk::{Code, Failure};
+use crate::{consul, members};
+
+/// A million members take about as much.
+const INPUT_MAX: u64 = 256 << 20;
+
+/// The form of what stands on stdin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// The payload of one Serf event: the members that the event is about
+    SerfEvent,
+    /// The JSON of `serf members -format=json`: the whole membership
+    SerfMembers,
+    /// The JSON that `consul watch -type=service` hands its handler: the whole service
+    ConsulService,
+}
+
+/// Options that member-join and member-leave share.
+#[derive(Args, Clone, Debug)]
+pub struct InputArgs {
+    /// Directory of the node records
+    #[arg(long, value_name = "DIR", env = "NODES_DIR", default_value = "/nodes")]
+    pub nodes: PathBuf,
+    /// Only nodes of this role; may be given more than once
+    #[arg(long, value_name = "ROLE", default_value = "backend", conflicts_with = "any_role")]
+    role: Vec<String>,
+    /// Nodes of every role
+    #[arg(long)]
+    any_role: bool,
+    /// What stands on stdin
+    #[arg(long, value_name = "FORM", value_enum, default_value = "serf-event")]
+    pub from: Form,
+    /// How long to wait while another run writes
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub lock_timeout: Duration,
+}
+
+impl InputArgs {
+    /// Whether nodes of this role are cared for.
+    pub fn wants(&self, role: &str) -> bool {
+        self.any_role || self.role.iter().any(|wanted| wanted == role)
+    }
+
+    /// The role that a node added by hand gets: the one that was named, none with `--any-role`.
+    pub fn role_by_hand(&self) -> Result<Option<&str>, Failure> {
+        match &self.role[..] {
+            _ if self.any_role => Ok(None),
+            [role] => Ok(Some(role)),
+            _ => Err(Failure::new(Code::Usage, "cannot give one node several roles: name one --role")),
+        }
+    }
+
+    /// Reads all of stdin.
+    pub fn read(&self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().take(INPUT_MAX + 1).read_to_end(&mut bytes);
+        read.map_err(|err| Failure::new(Code::Files, format!("cannot read 'stdin': {err}")))?;
+        if bytes.len() as u64 > INPUT_MAX {
+            return Err(Failure::new(
+                Code::Input,
+                "cannot read 'stdin': no cluster has more than 256 MiB to say",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a whole membership: all members in service, sorted by name, cared for or not.
+    pub fn parse_list(&self, bytes: &[u8]) -> Result<Vec<Member>, MembersError> {
+        match self.from {
+            Form::ConsulService => consul::parse(bytes),
+            Form::SerfMembers | Form::SerfEvent => members::parse(bytes),
+        }
+    }
+}
+
+/// Refuses an event that is another program's business. `SERF_EVENT` is unset for people and tests.
+pub fn check_event(mine: &[&str]) -> Result<(), Failure> {
+    match std::env::var("SERF_EVENT") {
+        Ok(event) if !mine.contains(&event.as_str()) => {
+            let line =
+                format!("cannot take event '{event}': only {} (SERF_EVENT says which)", mine.join(", "));
+            Err(Failure::new(Code::Usage, line))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,82 @@
+//! One writer at a time, with a limit on the wait.
+//!
+//! The lock is flock(2) on an open file: the kernel lets go of it when the holder dies, however it dies.
+//! A handler of an old Serf agent may run beside the new agent's first one, cron beside both.
+
+use std::fs::File;
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+/// Takes an exclusive lock on `file`, waiting at most `timeout`. `Ok(None)` says that the time is over.
+///
+/// The wait is a thread blocked in flock(2), so nothing polls; after a time-out it is left behind, for
+/// a program whose time is over ends.
+pub fn exclusive(file: File, timeout: Duration) -> io::Result<Option<Flock<File>>> {
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((file, Errno::EWOULDBLOCK)) => wait(file, timeout),
+        Err((_, errno)) => Err(errno.into()),
+    }
+}
+
+/// Reads a length of time as the command lines take it: `250ms`, `10s`, `2m`; at most a day, beyond which
+/// nobody waits for a program and clocks overflow.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
+    if duration > DAY { Err("it is longer than a day".to_owned()) } else { Ok(duration) }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn wait(file: File, timeout: Duration) -> io::Result<Option<Flock<File>>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(lock_retrying(file)));
+    match receiver.recv_timeout(timeout) {
+        Ok(locked) => Ok(Some(locked?)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the waiting thread died")),
+    }
+}
+
+fn lock_retrying(mut file: File) -> Result<Flock<File>, Errno> {
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusive) {
+            Ok(lock) => return Ok(lock),
+            Err((same, Errno::EINTR)) => file = same,
+            Err((_, errno)) => return Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_lock_is_waited_for_and_no_longer_than_the_timeout() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || File::open(dir.path()).unwrap();
+        let held = exclusive(open(), Duration::ZERO).unwrap().unwrap();
+        assert!(exclusive(open(), Duration::from_millis(20)).unwrap().is_none());
+        let waiter = thread::spawn({
+            let file = open();
+            move || exclusive(file, Duration::from_secs(10)).unwrap().is_some()
+        });
+        drop(held);
+        assert!(waiter.join().unwrap());
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_and_end_at_a_day() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "soon", "-1s", "25h", "18446744073709551615s", "300000000000y"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Reading a file that is a file: a pipe in its place must not hold the reader, nor an endless one fill
+//! the memory.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+/// Opens the file at `path` for reading. Fails if it is no regular file.
+pub fn open(path: &Path) -> io::Result<File> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if kind.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Reads the whole file at `path`. Fails if it is no regular file or larger than `max` bytes.
+pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        return Err(io::Error::other(format!("it is larger than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replace::replace;
+
+    #[test]
+    fn a_pipe_and_a_directory_are_no_files_and_a_file_has_a_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read(&path, 10).is_err());
+        assert!(read(dir.path(), 10).is_err());
+        fs::remove_file(&path).unwrap();
+        replace(&path, b"0123456789", 0o600).unwrap();
+        assert_eq!(read(&path, 10).unwrap(), b"0123456789");
+        assert!(read(&path, 9).is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! member-join: records the members of a Serf cluster that are in service, one file a node.
+//!
+//! A record is the whole truth about its node, so joining is an upsert: the same input twice changes
+//! nothing, and an event that Serf swallowed is made good by the next list.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::event;
+use common::input::{Form, InputArgs, check_event};
+use common::node::{Node, Tags};
+use common::nodes_dir::{Change, NodesDir};
+use common::records::NodesError;
+use common::talk::{Code, Failure, Talk, TalkArgs};
+
+/// Record nodes that joined a Serf cluster.
+///
+/// Reads a Serf event (member-join or member-update) or a whole membership on stdin and writes one
+/// record a node to the nodes directory; or records one node by hand. Equal records are not written
+/// again.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+    /// Record this node by hand, with the role that --role names; stdin is not read
+    #[arg(requires = "address")]
+    name: Option<String>,
+    /// Its IPv4 or IPv6 address
+    address: Option<String>,
+    /// A tag of the node, may be given more than once
+    #[arg(long = "tag", value_name = "K=V", value_parser = tag, requires = "name")]
+    tags: Vec<(String, String)>,
+    #[command(flatten)]
+    talk: TalkArgs,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done, or nothing to do        3  bad input; the good part has been done
+  1  something unforeseen          4  the file system said no
+  2  called wrongly                7  another run held the lock too long
+
+Examples:
+  serf agent -event-handler 'member-join,member-update=member-join'
+  serf members -format=json | member-join --from serf-members
+  member-join --nodes /nodes s1 172.18.0.3 --tag port=3000";
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut talk = Talk::open("member-join", &args.talk);
+    let result = run(&args, &mut talk);
+    talk.end(result)
+}
+
+fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let nodes = match (&args.name, &args.address) {
+        (Some(name), Some(address)) => vec![by_hand(args, name, address)?],
+        _ => from_stdin(args, talk)?,
+    };
+    let mut dir = NodesDir::lock(&args.input.nodes, args.input.lock_timeout)?;
+    if args.input.from != Form::SerfEvent {
+        dir.sweep();
+    }
+    let mut done = Vec::new();
+    for node in &nodes {
+        match record(&mut dir, node, args) {
+            Ok(Some(verb)) => done.push(format!("{verb} {node}")),
+            Ok(None) => {}
+            Err(fault) => talk.fault(fault),
+        }
+    }
+    for fault in dir.finish() {
+        talk.fault(fault);
+    }
+    done.iter().for_each(|line| talk.say(line));
+    Ok(())
+}
+
+fn by_hand(args: &Args, name: &str, address: &str) -> Result<Node, Failure> {
+    let mut tags: Tags = args.tags.iter().cloned().collect();
+    if let Some(role) = args.input.role_by_hand()? {
+        tags.insert("role".to_owned(), role.to_owned());
+    }
+    let node = Node::new(name, address, tags);
+    node.map_err(|err| Failure::new(Code::Input, format!("cannot record '{name}': {err}")))
+}
+
+/// The nodes on stdin, one a name; what is wrong with others is said.
+fn from_stdin(args: &Args, talk: &mut Talk) -> Result<Vec<Node>, Failure> {
+    let mut nodes = BTreeMap::new();
+    if args.input.from == Form::SerfEvent {
+        check_event(&["member-join", "member-update"])?;
+        for node in event::nodes(&args.input.read()?) {
+            // Of two lines for one name the later is the newer.
+            node.map_or_else(|fault| talk.fault(fault), |node| drop(nodes.insert(node.name.clone(), node)));
+        }
+    } else {
+        for member in args.input.parse_list(&args.input.read()?)? {
+            match member.node {
+                Ok(node) => drop(nodes.insert(node.name.clone(), node)),
+                // Others' members are others' business.
+                Err(fault) if args.input.wants(&member.role) || member.role.is_empty() => talk.fault(fault),
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(nodes.into_values().collect())
+}
+
+/// Records a node of a wanted role; takes away the record of one that had such a role and now has
+/// another. Says what was done.
+fn record(dir: &mut NodesDir, node: &Node, args: &Args) -> Result<Option<&'static str>, NodesError> {
+    if args.input.wants(&node.role) {
+        return Ok(match dir.put(node)? {
+            Change::Added => Some("recorded"),
+            Change::Updated => Some("updated"),
+            Change::Unchanged => None,
+        });
+    }
+    match dir.get(&node.name)? {
+        Some(old) if args.input.wants(&old.role) => Ok(dir.remove(&node.name)?.then_some("removed")),
+        _ => Ok(None),
+    }
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some(("role", _)) => Err("give the role with --role".to_owned()),
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err("write it as KEY=VALUE".to_owned()),
+    }
+}

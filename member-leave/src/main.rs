@@ -1,0 +1,183 @@
+//! member-leave: removes the records of nodes that are no longer in service.
+//!
+//! An event names who left. A whole membership names who is there, and everybody else goes; but a list
+//! without a single node of a role is what an agent says that has just started or is cut off, and is no
+//! order to empty the pool.
+
+use std::collections::{BTreeMap, HashSet};
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::event;
+use common::input::{Form, InputArgs, check_event};
+use common::members::Member;
+use common::node::{Node, check_name};
+use common::nodes_dir::NodesDir;
+use common::records::NodesError;
+use common::talk::{Code, Failure, Fault, Talk, TalkArgs};
+
+/// Remove the records of nodes that left a Serf cluster.
+///
+/// Reads a Serf event (member-leave, member-failed or member-reap) on stdin and removes the records of
+/// its members; or reads a whole membership and removes the records of all who are not in it; or removes
+/// nodes by hand. Removing what is not there is success.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+    /// Believe a whole membership that has no node of a role, and remove that role's records
+    #[arg(long)]
+    allow_empty: bool,
+    /// Remove these nodes by hand, whatever their role; stdin is not read
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    #[command(flatten)]
+    talk: TalkArgs,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done, or nothing to do        4  the file system said no
+  1  something unforeseen          6  the list has no such node; nothing of that role removed
+  2  called wrongly                7  another run held the lock too long
+  3  bad input; the good part
+     has been done
+
+Examples:
+  serf agent -event-handler 'member-leave,member-failed,member-reap=member-leave'
+  serf members -format=json | member-leave --from serf-members
+  member-leave --nodes /nodes s1 s2";
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut talk = Talk::open("member-leave", &args.talk);
+    let result = run(&args, &mut talk);
+    talk.end(result)
+}
+
+fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    if !args.names.is_empty() {
+        return by_hand(args, talk);
+    }
+    if !args.input.nodes.exists() {
+        // Nobody has been recorded yet; removing makes no directory.
+        return Ok(());
+    }
+    match args.input.from {
+        Form::SerfEvent => {
+            check_event(&["member-leave", "member-failed", "member-reap"])?;
+            from_event(args, &args.input.read()?, talk)
+        }
+        Form::SerfMembers | Form::ConsulService => {
+            from_list(args, &args.input.parse_list(&args.input.read()?)?, talk)
+        }
+    }
+}
+
+fn by_hand(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let nodes = &args.input.nodes;
+    if !nodes.exists() {
+        let line = format!("cannot open '{}': there is no such directory; see --nodes", nodes.display());
+        return Err(Failure::new(Code::Files, line));
+    }
+    let mut dir = lock(args)?;
+    let mut done = Vec::new();
+    for name in &args.names {
+        match check_name(name) {
+            Ok(()) => remove(&mut dir, name, &mut done, talk),
+            Err(err) => talk.fault(Failure::new(Code::Input, format!("cannot remove '{name}': {err}"))),
+        }
+    }
+    finish(dir, &done, talk)
+}
+
+fn from_event(args: &Args, payload: &[u8], talk: &mut Talk) -> Result<(), Failure> {
+    let mut dir = lock(args)?;
+    let mut done = Vec::new();
+    for name in event::names(payload) {
+        match name {
+            Ok(name) if is_wanted(&dir, name, args, talk) => remove(&mut dir, name, &mut done, talk),
+            Ok(_) => {}
+            Err(fault) => talk.fault(fault),
+        }
+    }
+    finish(dir, &done, talk)
+}
+
+/// Whether there is a record of that name with a wanted role. One that says nothing readable goes too.
+fn is_wanted(dir: &NodesDir, name: &str, args: &Args, talk: &mut Talk) -> bool {
+    match dir.get(name) {
+        Ok(node) => node.is_some_and(|node| args.input.wants(&node.role)),
+        Err(fault) if fault.code() == Code::Input => true,
+        Err(fault) => {
+            talk.fault(fault);
+            false
+        }
+    }
+}
+
+fn from_list(args: &Args, members: &[Member], talk: &mut Talk) -> Result<(), Failure> {
+    let mut dir = lock(args)?;
+    dir.sweep();
+    let (records, faults) = dir.read_all()?;
+    faults.into_iter().for_each(|fault| talk.fault(fault));
+    let mut done = Vec::new();
+    for (role, records) in by_role(&records, args) {
+        // One that cannot be recorded is nobody to serve in the others' place.
+        let empty = !members.iter().any(|member| member.role == role && member.node.is_ok());
+        if empty && !args.allow_empty {
+            talk.fault(Failure::new(Code::Guard, too_few(role, records.len())));
+            continue;
+        }
+        for node in gone(&records, members, args) {
+            remove(&mut dir, &node.name, &mut done, talk);
+        }
+    }
+    finish(dir, &done, talk)
+}
+
+/// The records of wanted roles.
+fn by_role<'a>(records: &'a [Node], args: &Args) -> BTreeMap<&'a str, Vec<&'a Node>> {
+    let mut roles: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in records.iter().filter(|node| args.input.wants(&node.role)) {
+        roles.entry(&node.role).or_default().push(node);
+    }
+    roles
+}
+
+/// Those of `records` whose name no member of a wanted role has. A member that cannot be recorded now keeps
+/// the record that it has.
+fn gone<'a>(records: &[&'a Node], members: &[Member], args: &Args) -> Vec<&'a Node> {
+    let is_gone = |member: &&Member| member.node.as_ref().is_ok_and(|node| !args.input.wants(&node.role));
+    let names: HashSet<&str> =
+        members.iter().filter(|member| !is_gone(member)).map(|member| member.name.as_str()).collect();
+    records.iter().filter(|node| !names.contains(node.name.as_str())).copied().collect()
+}
+
+fn too_few(role: &str, count: usize) -> String {
+    format!(
+        "cannot remove the {count} of role '{role}': the list has none of them alive, as from an agent that is \
+         cut off; give --allow-empty if it is true"
+    )
+}
+
+fn lock(args: &Args) -> Result<NodesDir, NodesError> {
+    NodesDir::lock(&args.input.nodes, args.input.lock_timeout)
+}
+
+fn remove(dir: &mut NodesDir, name: &str, done: &mut Vec<String>, talk: &mut Talk) {
+    match dir.remove(name) {
+        Ok(true) => done.push(format!("removed {name}")),
+        Ok(false) => {}
+        Err(fault) => talk.fault(fault),
+    }
+}
+
+fn finish(dir: NodesDir, done: &[String], talk: &mut Talk) -> Result<(), Failure> {
+    for fault in dir.finish() {
+        talk.fault(fault);
+    }
+    done.iter().for_each(|line| talk.say(line));
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! The running HAProxy, found out and not configured: its processes, its sockets, its worker.
+//!
+//! The stats socket that the configuration names is asked first: who answers there is the one. Then the
+//! pid file, then all HAProxy processes that were started on this file. A master is known by its
+//! children, its socket by its command line.
+
+use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::regular;
+use common::talk::{Code, Failure};
+
+use crate::config::Config;
+use crate::process::{Process, since_boot};
+use crate::socket::{self, Info, Processes};
+
+const PID_FILE_MAX: u64 = 4096;
+
+/// What the operator says about the running HAProxy; everything else is found out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hints {
+    pub(crate) stats_socket: Option<PathBuf>,
+    pub(crate) master_socket: Option<PathBuf>,
+    pub(crate) pid_file: Option<PathBuf>,
+    /// The name of the program, if it is not `haproxy`.
+    pub(crate) name: String,
+    /// How long a socket may take to answer a question.
+    pub(crate) patience: Duration,
+}
+
+/// The running HAProxy.
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    /// The master, or the one process of a HAProxy without; `None` if only sockets reach it from here.
+    pub(crate) main: Option<Process>,
+    /// Whether `main` is a master.
+    pub(crate) is_master: bool,
+    /// The master's socket.
+    pub(crate) master_socket: Option<PathBuf>,
+    /// A stats socket that answers, or the first one that should.
+    pub(crate) stats_socket: Option<PathBuf>,
+    /// The configuration file.
+    config: PathBuf,
+    hints: Hints,
+}
+
+/// The worker that serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Worker {
+    pub(crate) pid: i32,
+    /// When it began, since the machine did; good to a second.
+    pub(crate) birth: Duration,
+    /// The `description` that it runs with, if it was asked.
+    pub(crate) description: Option<String>,
+}
+
+impl Instance {
+    /// Finds the HAProxy that runs `config`. Fails if there is none, or more than one.
+    pub(crate) fn find(config: &Config, hints: &Hints) -> Result<Instance, Failure> {
+        let sockets = match &hints.stats_socket {
+            Some(path) => vec![path.clone()],
+            None => config.facts.stats_sockets.iter().map(|socket| socket.path.clone()).collect(),
+        };
+        let answer = sockets.iter().find_map(|path| Some((path.clone(), info(path, hints.patience)?)));
+        let answering = answer.as_ref().and_then(|(_, info)| Process::find(info.pid, &hints.name));
+        let (main, is_master) = locate(config, hints, answering)?;
+        let master_socket = hints.master_socket.clone().or_else(|| main.as_ref().and_then(master_socket));
+        let has_answered = answer.is_some();
+        let stats_socket = answer.map(|(path, _)| path).or_else(|| sockets.into_iter().next());
+        let (config, hints) = (config.path.clone(), hints.clone());
+        let instance = Instance { main, is_master, master_socket, stats_socket, config, hints };
+        let is_reached = has_answered || instance.main.is_some() || instance.processes().is_some();
+        if is_reached { Ok(instance) } else { Err(none_running(&instance.config)) }
+    }
+
+    /// The worker that serves, if it can be told.
+    pub(crate) fn worker(&self) -> Option<Worker> {
+        self.worker_by_stats_socket()
+            .or_else(|| self.worker_by_master_socket())
+            .or_else(|| self.worker_by_process())
+    }
+
+    /// All workers that there are, old ones too.
+    pub(crate) fn workers(&self) -> Vec<i32> {
+        let mut pids: Vec<i32> = self.children().iter().map(|child| child.pid).collect();
+        if !self.is_master {
+            pids.extend(self.alone().iter().map(|process| process.pid));
+        }
+        if let Some(known) = self.processes() {
+            pids.extend(known.workers.iter().chain(&known.old_workers));
+        }
+        pids.extend(self.worker().map(|worker| worker.pid));
+        pids
+    }
+
+    /// What the master says of its processes.
+    pub(crate) fn processes(&self) -> Option<Processes> {
+        processes(self.master_socket.as_ref()?, self.hints.patience)
+    }
+
+    /// Who answers at the stats socket, unless it is on its way out.
+    pub(crate) fn worker_by_stats_socket(&self) -> Option<Worker> {
+        Some(self.known_worker(info(self.stats_socket.as_ref()?, self.hints.patience)?))
+    }
+
+    /// What the worker `pid` says through the master.
+    pub(crate) fn worker_through_master(&self, pid: i32) -> Option<Worker> {
+        let command = format!("@!{pid} show info");
+        let answer = socket::ask(self.master_socket.as_ref()?, &command, self.hints.patience).ok()?;
+        let info = socket::parse_info(&answer).filter(|info| info.pid == pid && !info.is_stopping)?;
+        Some(self.known_worker(info))
+    }
+
+    fn worker_by_master_socket(&self) -> Option<Worker> {
+        let processes = self.processes()?;
+        let mut candidates = processes.workers.iter().chain(&processes.old_workers);
+        candidates.find_map(|&pid| self.worker_through_master(pid))
+    }
+
+    /// The youngest worker, or the youngest process where there is no master.
+    fn worker_by_process(&self) -> Option<Worker> {
+        let youngest = if self.is_master { self.children().pop() } else { self.alone().pop() };
+        youngest.map(|process| Worker { pid: process.pid, birth: process.birth, description: None })
+    }
+
+    /// The master's children that are HAProxy, the oldest first.
+    pub(crate) fn children(&self) -> Vec<Process> {
+        match &self.main {
+            Some(main) if self.is_master => main.children(&self.hints.name),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Those of `pids` that may be told to make way for a successor: HAProxys that run the file. A socket
+    /// can name any number.
+    pub(crate) fn predecessors(&self, pids: &HashSet<i32>) -> Vec<i32> {
+        let is_one = |pid: &&i32| {
+            let process = Process::find(**pid, &self.hints.name);
+            process.is_some_and(|process| process.runs(&self.config))
+        };
+        let mut pids: Vec<i32> = pids.iter().filter(is_one).copied().collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    /// The pid file of `main`: the one that was named, or the one on its command line if it is no trap.
+    pub(crate) fn pid_file(&self, main: &Process) -> Option<PathBuf> {
+        let own = || {
+            let path = main.directory().join(main.option("-p").into_iter().next_back()?);
+            let is_its = regular::read(&path, PID_FILE_MAX).is_ok_and(|bytes| {
+                String::from_utf8_lossy(&bytes).split_whitespace().any(|word| word == main.pid.to_string())
+            });
+            let is_trusted =
+                path.metadata().is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0);
+            (is_its && is_trusted).then_some(path)
+        };
+        self.hints.pid_file.clone().or_else(own)
+    }
+
+    /// The processes without a master that were started on the file, the oldest first.
+    pub(crate) fn alone(&self) -> Vec<Process> {
+        let mut alone = tops(&self.config, &self.hints.name);
+        let main = self.main.iter().filter(|main| !alone.iter().any(|process| process.pid == main.pid));
+        let main: Vec<Process> = main.cloned().collect();
+        alone.splice(..0, main);
+        alone
+    }
+
+    fn known_worker(&self, info: Info) -> Worker {
+        let birth = Process::find(info.pid, &self.hints.name).map(|process| process.birth);
+        let birth = birth.unwrap_or_else(|| since_boot().saturating_sub(info.uptime));
+        Worker { pid: info.pid, birth, description: Some(info.description) }
+    }
+}
+
+impl Process {
+    /// The HAProxy that is its parent.
+    fn master(&self, name: &str) -> Option<Process> {
+        Process::find(self.parent, name)
+    }
+
+    fn children(&self, name: &str) -> Vec<Process> {
+        Process::all(name).into_iter().filter(|process| process.parent == self.pid).collect()
+    }
+
+    fn has_children(&self, name: &str) -> bool {
+        !self.children(name).is_empty()
+    }
+}
+
+fn info(path: &Path, patience: Duration) -> Option<Info> {
+    let answer = socket::ask(path, "show info", patience).ok()?;
+    socket::parse_info(&answer).filter(|info| !info.is_stopping)
+}
+
+fn processes(path: &Path, patience: Duration) -> Option<Processes> {
+    socket::parse_processes(&socket::ask(path, "show proc", patience).ok()?)
+}
+
+/// The master, or the one process of a HAProxy without, and whether it is a master. `answering` is who
+/// answers at the stats socket.
+fn locate(
+    config: &Config,
+    hints: &Hints,
+    answering: Option<Process>,
+) -> Result<(Option<Process>, bool), Failure> {
+    let (main, is_master) = match answering {
+        // A master answers at its own socket only: here it is a worker, or one process alone.
+        Some(known) => match known.master(&hints.name) {
+            Some(master) => (master, true),
+            None => (known, false),
+        },
+        None => match from_pid_file(hints)
+            .map_or_else(|| by_command_line(config, hints), |known| Ok(Some(known)))?
+        {
+            Some(known) => {
+                let main = known.master(&hints.name).unwrap_or(known);
+                let is_master = main.has_children(&hints.name);
+                (main, is_master)
+            }
+            None => return Ok((None, false)),
+        },
+    };
+    if main.runs(&config.path) { Ok((Some(main), is_master)) } else { Err(other_files(config, &main)) }
+}
+
+/// The process that the pid file names, if it is a HAProxy.
+fn from_pid_file(hints: &Hints) -> Option<Process> {
+    let bytes = regular::read(hints.pid_file.as_ref()?, PID_FILE_MAX).ok()?;
+    String::from_utf8_lossy(&bytes)
+        .split_whitespace()
+        .find_map(|word| Process::find(word.parse().ok()?, &hints.name))
+}
+
+/// The one HAProxy that was started on the file, if there is one. A command line proves nothing about
+/// another user's process.
+fn by_command_line(config: &Config, hints: &Hints) -> Result<Option<Process>, Failure> {
+    let mut tops = tops(&config.path, &hints.name);
+    tops.retain(Process::is_trusted);
+    let masters: Vec<&Process> = tops.iter().filter(|process| process.has_children(&hints.name)).collect();
+    match &masters[..] {
+        // Without a master, several processes are one HAProxy and its predecessors; the youngest serves.
+        [] => Ok(tops.last().cloned()),
+        [master] => Ok(Some((*master).clone())),
+        _ => Err(several_running(config, &masters)),
+    }
+}
+
+/// The processes without a HAProxy parent that were started on the file, the oldest first.
+fn tops(config: &Path, name: &str) -> Vec<Process> {
+    let all = Process::all(name);
+    let is_top = |process: &&Process| !all.iter().any(|other| other.pid == process.parent);
+    all.iter().filter(is_top).filter(|process| process.runs(config)).cloned().collect()
+}
+
+/// The master's socket, from its command line: `-S PATH[,OPTION...]`.
+fn master_socket(main: &Process) -> Option<PathBuf> {
+    let value = main.option("-S").into_iter().next_back()?.to_str()?;
+    let path = value.split(',').next()?;
+    let path = path.strip_prefix("unix@").unwrap_or(path);
+    // A TCP address is not asked: anyone on the machine may have taken it.
+    path.contains('/').then(|| main.directory().join(path))
+}
+
+fn other_files(config: &Config, main: &Process) -> Failure {
+    let files: Vec<String> = main.files().iter().map(|file| file.display().to_string()).collect();
+    let line = format!(
+        "cannot reload '{}': HAProxy {} was started on '{}'; give that with --config, or another --stats-socket",
+        config.path.display(),
+        main.pid,
+        files.join("', '")
+    );
+    Failure::new(Code::Haproxy, line)
+}
+
+fn none_running(config: &Path) -> Failure {
+    let path = config.display();
+    let start = format!("haproxy -W -S /run/haproxy-master.sock -f {path}");
+    Failure::new(Code::Haproxy, format!("cannot find 'haproxy': none runs '{path}'; start it: {start}"))
+}
+
+fn several_running(config: &Config, masters: &[&Process]) -> Failure {
+    let pids: Vec<String> = masters.iter().map(|process| process.pid.to_string()).collect();
+    let line = format!(
+        "cannot choose a 'haproxy': masters {} all run '{}'; name one with --pid-file or --stats-socket",
+        pids.join(", "),
+        config.path.display()
+    );
+    Failure::new(Code::Haproxy, line)
+}

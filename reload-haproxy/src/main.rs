@@ -1,0 +1,210 @@
+//! reload-haproxy: brings the running HAProxy to the configuration on disk, and proves it.
+//!
+//! It compares what HAProxy runs with the file and does the difference, so running it again is safe and
+//! what an earlier run failed to do, this one does. Runs at once wait for each other; the last one's file
+//! is what runs.
+
+mod attempts;
+mod check;
+mod config;
+mod difference;
+mod instance;
+mod line;
+mod note;
+mod plan;
+mod process;
+mod reload;
+mod socket;
+mod successor;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use common::lock::duration;
+use common::talk::{Code, Failure, Talk, TalkArgs};
+
+use config::Config;
+use difference::difference;
+use instance::{Hints, Instance, Worker};
+use note::State;
+use plan::{Plan, plan};
+use reload::{Method, Reload, Taken};
+
+/// Bring the running HAProxy to the configuration on disk, and prove it.
+///
+/// Does nothing if HAProxy runs the file already. Otherwise checks the file, reloads in the way that the
+/// running HAProxy supports, and waits until a new worker says that it runs the file.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+struct Args {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/haproxy/haproxy.cfg")]
+    config: PathBuf,
+    /// HAProxy's stats socket; found in the configuration
+    #[arg(long, value_name = "PATH")]
+    stats_socket: Option<PathBuf>,
+    /// The master's socket (haproxy -S); found on the master's command line
+    #[arg(long, value_name = "PATH")]
+    master_socket: Option<PathBuf>,
+    /// HAProxy's pid file; believed only if the process is a HAProxy
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// The HAProxy program; found in the running process
+    #[arg(long, value_name = "PROGRAM")]
+    haproxy: Option<PathBuf>,
+    /// How to reload
+    #[arg(long, value_enum, default_value = "auto")]
+    method: Method,
+    /// Reload even if HAProxy runs the file already
+    #[arg(long)]
+    force: bool,
+    /// Say on stdout what would be done and why, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How long HAProxy may take to check the file, and again to load it
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    timeout: Duration,
+    /// How long to wait while another run reloads
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    lock_timeout: Duration,
+    /// Where it is noted what was last proven loaded
+    #[arg(long, value_name = "DIR", default_value = "/run/rollcall")]
+    state_dir: PathBuf,
+    #[command(flatten)]
+    talk: TalkArgs,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  HAProxy runs the file         4  the file system said no
+  1  something unforeseen          5  HAProxy said no, could not be reached, or did not prove
+  2  called wrongly                   that it took the file; the next run tries again
+                                   7  another run held the lock too long
+
+Examples:
+  reload-haproxy -v
+  reload-haproxy --config /etc/haproxy/haproxy.cfg --dry-run";
+
+/// A file that goes on changing is loaded anew for so many times `--timeout`.
+const SETTLING: u32 = 3;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut talk = Talk::open("reload-haproxy", &args.talk);
+    let result = run(&args, &mut talk);
+    talk.end(result)
+}
+
+fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    let path = Config::resolve(&args.config)?;
+    if args.dry_run {
+        return rehearse(args, &State::look(&args.state_dir, &path));
+    }
+    let state = State::lock(&args.state_dir, &path, args.lock_timeout)?;
+    let deadline = Instant::now() + SETTLING * args.timeout;
+    let mut force = args.force;
+    loop {
+        // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
+        let config = Config::read(&path)?;
+        let instance = Instance::find(&config, &args.hints())?;
+        let (plan, worker) = decide(&config, &instance, &state, std::mem::take(&mut force));
+        match (&plan, worker) {
+            (Plan::Nothing(how), Some(worker)) => {
+                talk.say_idle(format!("nothing to do: {how}"));
+                return state.remember(&config, &worker);
+            }
+            (Plan::Nothing(why) | Plan::Reload(why), _) => {
+                let method = args.method(&instance)?;
+                talk.say(format!("reload ({}): {why}", method.title()));
+                let taken = reload(args, &config, &instance, method, talk)?;
+                if taken.is_proven && !config.is_outdated() {
+                    talk.say(format!("worker {} runs '{}'", taken.worker.pid, path.display()));
+                    return state.remember(&config, &taken.worker);
+                }
+            }
+        }
+        if Instant::now() >= deadline {
+            let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
+            return Err(Failure::new(Code::Haproxy, format!("cannot settle '{}': {line}", path.display())));
+        }
+    }
+}
+
+/// Says on stdout what would be done.
+fn rehearse(args: &Args, state: &State) -> Result<(), Failure> {
+    let config = Config::read(&args.config)?;
+    let instance = Instance::find(&config, &args.hints())?;
+    let line = match decide(&config, &instance, state, args.force).0 {
+        Plan::Nothing(how) => format!("nothing to do: {how}\n"),
+        Plan::Reload(why) => format!("reload ({}): {why}\n", args.method(&instance)?.title()),
+    };
+    let written = io::stdout().write_all(line.as_bytes());
+    written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
+}
+
+impl Args {
+    fn hints(&self) -> Hints {
+        let name = self.haproxy.as_ref().and_then(|program| program.file_name());
+        Hints {
+            stats_socket: self.stats_socket.clone(),
+            master_socket: self.master_socket.clone(),
+            pid_file: self.pid_file.clone(),
+            name: name.map_or_else(|| "haproxy".to_owned(), |name| name.to_string_lossy().into_owned()),
+            // Several questions are asked, and one that stands still answers none.
+            patience: (self.timeout / 4).clamp(Duration::from_millis(100), Duration::from_secs(1)),
+        }
+    }
+
+    /// How to reload: as it was said, or as the running HAProxy supports it.
+    fn method(&self, instance: &Instance) -> Result<Method, Failure> {
+        if self.method == Method::Auto { reload::supported(instance) } else { Ok(self.method) }
+    }
+
+    /// The program to check with: the one named, the one that runs, or the one on the PATH.
+    fn program(&self, instance: &Instance) -> PathBuf {
+        let running = || instance.main.as_ref().and_then(process::Process::program);
+        self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
+    }
+}
+
+/// What there is to do, and the worker that serves, if it can be told.
+fn decide(config: &Config, instance: &Instance, state: &State, force: bool) -> (Plan, Option<Worker>) {
+    let Some(worker) = instance.worker() else {
+        return (Plan::Reload("no worker says what it runs".to_owned()), None);
+    };
+    if force {
+        return (Plan::Reload("--force".to_owned()), Some(worker));
+    }
+    let plan = plan(config, &worker, process::wall_clock(worker.birth), state.note().as_ref());
+    let plan = match (plan, state.loaded(&worker)) {
+        // What changed says more than that something did.
+        (Plan::Reload(why), Some(loaded)) => {
+            Plan::Reload(difference(&loaded, &String::from_utf8_lossy(&config.bytes)).unwrap_or(why))
+        }
+        (plan, _) => plan,
+    };
+    (plan, Some(worker))
+}
+
+/// Checks the file and reloads.
+fn reload(
+    args: &Args,
+    config: &Config,
+    instance: &Instance,
+    method: Method,
+    talk: &mut Talk,
+) -> Result<Taken, Failure> {
+    let program = args.program(instance);
+    let load_time = check::check(config, instance, &program, args.timeout, talk)?;
+    check::look_ahead(config, instance)?;
+    let reload = Reload { config, instance, program: &program, load_time, timeout: args.timeout };
+    reload.run(method, talk)
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("HAProxy needs some time".to_owned()) } else { Ok(time) }
+}

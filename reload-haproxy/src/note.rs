@@ -1,0 +1,153 @@
+//! The note about what was last proven loaded: which bytes, by which worker; and a copy of them, to say
+//! later what has changed.
+//!
+//! It only saves work and settles doubts; lost, it is made again by a reload. A worker is the same one
+//! if both pid and birth are: pids come round.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::lock;
+use common::regular;
+use common::replace::replace;
+use common::talk::{Code, Failure};
+use nix::fcntl::{Flock, OFlag};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::{CONFIG_MAX, Config, fingerprint};
+use crate::instance::Worker;
+
+/// Ages that HAProxy itself tells are in whole seconds.
+const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
+
+const NOTE_MAX: u64 = 64 << 10;
+
+/// What was last proven loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// The configuration file, for people who read the note.
+    config: PathBuf,
+    /// SHA-256 of the file's bytes.
+    pub(crate) fingerprint: String,
+    /// The worker that took them.
+    pid: i32,
+    /// Its birth, in milliseconds since the machine's.
+    birth: u64,
+}
+
+impl Note {
+    /// That `worker` took `config`.
+    pub(crate) fn new(config: &Config, worker: &Worker) -> Note {
+        let birth = u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX);
+        Note { config: config.path.clone(), fingerprint: config.fingerprint.clone(), pid: worker.pid, birth }
+    }
+
+    /// Whether it is about this worker.
+    pub(crate) fn is_about(&self, worker: &Worker) -> bool {
+        let apart = Duration::from_millis(self.birth).abs_diff(worker.birth);
+        self.pid == worker.pid && apart <= BIRTH_TOLERANCE
+    }
+}
+
+/// The notes about one configuration file in the state directory.
+#[derive(Debug)]
+pub(crate) struct State {
+    note: PathBuf,
+    copy: PathBuf,
+    /// Held while a run is at work.
+    _lock: Option<Flock<File>>,
+}
+
+impl State {
+    /// Makes the directory if it is absent (mode 0750) and takes the lock of the file at `config`,
+    /// waiting at most `timeout`.
+    pub(crate) fn lock(directory: &Path, config: &Path, timeout: Duration) -> Result<State, Failure> {
+        let refuse =
+            |verb, err| Failure::new(Code::Files, format!("cannot {verb} '{}': {err}", directory.display()));
+        let made = DirBuilder::new().recursive(true).mode(0o750).create(directory);
+        made.map_err(|err| refuse("make", err))?;
+        let key = key(config);
+        let mut open = OpenOptions::new();
+        open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+        let file = open.open(directory.join(format!("{key}.lock"))).map_err(|err| refuse("lock", err))?;
+        let lock = lock::exclusive(file, timeout).map_err(|err| refuse("lock", err))?;
+        match lock {
+            Some(lock) => Ok(State { _lock: Some(lock), ..State::look(directory, config) }),
+            None => {
+                let line = format!(
+                    "cannot lock '{}': another run has held it for {timeout:?}; see --lock-timeout",
+                    directory.display()
+                );
+                Err(Failure::new(Code::Lock, line))
+            }
+        }
+    }
+
+    /// The notes without the lock, to look at them alone.
+    pub(crate) fn look(directory: &Path, config: &Path) -> State {
+        let key = key(config);
+        State {
+            note: directory.join(format!("{key}.json")),
+            copy: directory.join(format!("{key}.loaded")),
+            _lock: None,
+        }
+    }
+
+    /// The note, if there is one that can be read.
+    pub(crate) fn note(&self) -> Option<Note> {
+        serde_json::from_slice(&regular::read(&self.note, NOTE_MAX).ok()?).ok()
+    }
+
+    /// The text that the note is about, if there is a note about `worker`.
+    pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
+        let note = self.note().filter(|note| note.is_about(worker))?;
+        let copy = regular::read(&self.copy, CONFIG_MAX).ok()?;
+        // Two files are not written at once: the copy may be a newer one's or an older one's.
+        (note.fingerprint == fingerprint(&copy)).then(|| String::from_utf8_lossy(&copy).into_owned())
+    }
+
+    /// Notes that `worker` took `config`, unless that stands there already. The copy is for the owner's
+    /// eyes: a configuration may hold passwords.
+    pub(crate) fn remember(&self, config: &Config, worker: &Worker) -> Result<(), Failure> {
+        let note = Note::new(config, worker);
+        if self.note().as_ref() == Some(&note) {
+            return Ok(());
+        }
+        let mut bytes = serde_json::to_vec(&note).expect("strings and numbers are always JSON");
+        bytes.push(b'\n');
+        let refuse =
+            |path: &Path, err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display()));
+        replace(&self.copy, &config.bytes, 0o600).map_err(|err| refuse(&self.copy, err))?;
+        replace(&self.note, &bytes, 0o640).map_err(|err| refuse(&self.note, err))
+    }
+}
+
+/// A file name for a configuration's path: its own name for people, a hash against confusion.
+fn key(config: &Path) -> String {
+    let hash = format!("{:x}", Sha256::digest(config.as_os_str().as_encoded_bytes()));
+    let name = config.file_name().unwrap_or_default().to_string_lossy();
+    format!("{name}-{}", &hash[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_one_name_have_notes_of_their_own() {
+        assert_ne!(key(Path::new("/a/haproxy.cfg")), key(Path::new("/b/haproxy.cfg")));
+        assert!(key(Path::new("/a/haproxy.cfg")).starts_with("haproxy.cfg-"));
+    }
+
+    #[test]
+    fn a_pid_that_came_round_is_another_worker() {
+        let note = Note { config: "/c".into(), fingerprint: "f".into(), pid: 7, birth: 10_000 };
+        let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), description: None };
+        assert!(note.is_about(&worker(7, 11_000)));
+        assert!(!note.is_about(&worker(7, 20_000)));
+        assert!(!note.is_about(&worker(8, 10_000)));
+    }
+}

@@ -1,0 +1,78 @@
+//! Escaping for haproxy.cfg: whatever a value holds, it is one argument.
+//!
+//! HAProxy reads `\xHH` alike outside quotes and within double ones, so everything that is not plainly
+//! harmless goes out in that form. It is never a line end, a space, a quote, a `#` or a `$`: a value can
+//! neither end its line nor become a second argument, a comment or an environment variable.
+
+use std::io::{self, Write};
+
+/// Writes `text` as (a part of) one argument of haproxy.cfg, unquoted or within double quotes.
+///
+/// An empty value becomes `""`, for without it the words after it would move up. A NUL byte is an error:
+/// HAProxy would cut the argument there.
+pub(crate) fn escape(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    if text.is_empty() {
+        return out.write_all(b"\"\"");
+    }
+    let mut rest = text.as_bytes();
+    while let Some(plain) = rest.iter().position(|&byte| !is_plain(byte)) {
+        out.write_all(&rest[..plain])?;
+        if rest[plain] == 0 {
+            return Err(io::Error::other("a value holds a NUL byte, where HAProxy would cut it"));
+        }
+        write!(out, "\\x{:02x}", rest[plain])?;
+        rest = &rest[plain + 1..];
+    }
+    out.write_all(rest)
+}
+
+/// Whether HAProxy takes a byte as itself wherever it stands in an argument.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_.:/@,+=~-".contains(&byte)
+}
+
+/// `text` for a comment: readable, and on one line.
+pub(crate) fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut out = Vec::new();
+        escape(text, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn addresses_names_and_paths_stay_readable() {
+        for plain in ["10.0.0.1:3000", "s-1.example_2", "/healthz", "a=b,c+d@e~f"] {
+            assert_eq!(escaped(plain), plain);
+        }
+        assert_eq!(escaped("[fd00::1]:80"), "\\x5bfd00::1\\x5d:80");
+    }
+
+    #[test]
+    fn bytes_with_a_meaning_are_written_in_hex() {
+        assert_eq!(escaped("a b\n"), "a\\x20b\\x0a");
+        assert_eq!(escaped("\"'#\\${HOME}"), "\\x22\\x27\\x23\\x5c\\x24\\x7bHOME\\x7d");
+        assert_eq!(escaped("é"), "\\xc3\\xa9");
+    }
+
+    #[test]
+    fn an_empty_value_is_still_an_argument() {
+        assert_eq!(escaped(""), "\"\"");
+    }
+
+    #[test]
+    fn a_nul_byte_is_refused() {
+        assert!(escape("a\0b", &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_comment_keeps_its_words_and_its_line() {
+        assert_eq!(comment("its tag 'port' is 'é'\nserver x"), "its tag 'port' is 'é' server x");
+    }
+}

@@ -1,0 +1,179 @@
+//! The filters that a template for haproxy.cfg needs beyond Tera's own. Each checks what it is given:
+//! what it lets through needs no second look.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tera::value::Key;
+use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
+
+use crate::escape::comment;
+use crate::server::{Server, parse_port};
+
+/// What the filter `server` has seen: the nodes that it could not serve, and why, by name, and who serves
+/// an endpoint.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeftOut(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    problems: BTreeMap<String, String>,
+    names: HashMap<Place, String>,
+}
+
+/// An endpoint in a pool: one role's nodes by one of their ports. In another pool it is no duplicate.
+type Place = (SocketAddr, String, String);
+
+impl LeftOut {
+    /// Takes the nodes that have gathered.
+    pub(crate) fn take(&self) -> BTreeMap<String, String> {
+        std::mem::take(&mut self.seen().problems)
+    }
+
+    fn add(&self, name: &str, problem: &str) {
+        self.seen().problems.insert(name.to_owned(), problem.to_owned());
+    }
+
+    /// The node that was served at `place` before, if it is another one than `name`.
+    fn other_at(&self, place: Place, name: &str) -> Option<String> {
+        let mut seen = self.seen();
+        let first = seen.names.entry(place).or_insert_with(|| name.to_owned());
+        (first != name).then(|| first.clone())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes the filters known to `tera`. The nodes that cannot be served gather in `left_out`.
+pub(crate) fn register(tera: &mut Tera, left_out: &LeftOut) {
+    let left_out = left_out.clone();
+    tera.register_filter("endpoint", endpoint);
+    tera.register_filter("server", move |node: Value, given: Kwargs, _: &State| {
+        server(&node, &given, &left_out)
+    });
+    tera.register_filter("logformat", |text: &str, _: Kwargs, _: &State| text.replace('%', "%%"));
+    tera.register_filter("comment", |text: &str, _: Kwargs, _: &State| Value::safe_string(&comment(text)));
+}
+
+/// `address | endpoint(port=3000)`: `10.0.0.1:3000`, or `[fd00::1]:3000`. It has passed both checks, so
+/// it needs no escaping.
+fn endpoint(address: &str, given: Kwargs, _: &State) -> TeraResult<Value> {
+    let port = port_of(given.must_get("port")?)?;
+    let address: IpAddr =
+        address.parse().map_err(|_| Error::message(format!("'{address}' is no IP address")))?;
+    Ok(Value::safe_string(&SocketAddr::new(address, port).to_string()))
+}
+
+/// `node | server(port=3000)`: what the node's tags say about serving it, or a `problem`.
+fn server(node: &Value, given: &Kwargs, left_out: &LeftOut) -> TeraResult<Value> {
+    let port = port_of(given.must_get("port")?)?;
+    let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
+    let field = |name| node.as_map().and_then(|fields| fields.get(&Key::Str(name)));
+    let no_node = || Error::message("the filter 'server' takes a node");
+    let name = field("name").and_then(Value::as_str).ok_or_else(no_node)?;
+    let address = field("address").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let tags = field("tags").and_then(Value::as_map).ok_or_else(no_node)?;
+    let own_port = (port_tag, tags.get(&Key::Str(port_tag)).and_then(Value::as_str));
+    let tag = |key: &'static str| tags.get(&Key::Str(key)).and_then(Value::as_str);
+    let read = Server::read(address.ok_or_else(no_node)?, own_port, port, tag);
+    let role = field("role").and_then(Value::as_str).unwrap_or_default();
+    let server = read.map_err(|problem| problem.to_string()).and_then(|server| {
+        let place = (server.endpoint, role.to_owned(), port_tag.to_owned());
+        // Nearly always the record of a node that came back under another name. HAProxy warns about two.
+        let other = left_out.other_at(place, name);
+        other.map_or(Ok(server), |other| Err(format!("it serves the same address as '{other}'")))
+    });
+    Ok(server.map_or_else(|problem| unserved(name, problem, left_out), |server| served(name, &server)))
+}
+
+fn unserved(name: &str, problem: String, left_out: &LeftOut) -> Value {
+    left_out.add(name, &problem);
+    object([("name", Value::from(name)), ("problem", Value::from(problem))])
+}
+
+fn served(name: &str, server: &Server) -> Value {
+    object([
+        ("name", Value::from(name)),
+        ("endpoint", Value::safe_string(&server.endpoint.to_string())),
+        ("weight", Value::from(server.weight)),
+        ("maxconn", Value::from(server.maxconn)),
+        ("backup", Value::from(server.backup)),
+        ("drain", Value::from(server.drain)),
+        ("problem", Value::none()),
+    ])
+}
+
+/// A Tera object with these fields, sorted by name. (Made by way of Tera's own `Map` it would be hashed twice,
+/// which shows with thousands of nodes.)
+pub(crate) fn object<const N: usize>(fields: [(&'static str, Value); N]) -> Value {
+    Value::from(BTreeMap::from(fields))
+}
+
+/// Reads a port as a template gives it: a number, or text from a tag or `--set`.
+fn port_of(value: &Value) -> TeraResult<u16> {
+    let port = value.as_str().map_or_else(|| parse_port(&value.to_string()), parse_port);
+    port.ok_or_else(|| Error::message(format!("port '{value}' is not 1 to 65535")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tera::Context;
+
+    fn render(template: &str) -> Result<String, String> {
+        let mut tera = Tera::new();
+        let left_out = LeftOut::default();
+        register(&mut tera, &left_out);
+        tera.add_raw_template("t", template).map_err(|err| err.to_string())?;
+        let tags = Value::from(BTreeMap::from([("port", "0")]));
+        let name = Value::from("s1");
+        let mut context = Context::new();
+        context
+            .insert_value("bad", object([("name", name), ("address", Value::from("::1")), ("tags", tags)]));
+        let text = tera.render("t", &context).map_err(|err| err.to_string())?;
+        Ok(left_out.take().into_iter().fold(text, |text, (name, why)| format!("{text}; {name}: {why}")))
+    }
+
+    #[test]
+    fn an_endpoint_has_a_checked_port_and_ipv6_in_brackets() {
+        assert_eq!(render("{{ '10.0.0.1' | endpoint(port=3000) }}").unwrap(), "10.0.0.1:3000");
+        assert_eq!(render("{{ 'fd00::1' | endpoint(port='80') }}").unwrap(), "[fd00::1]:80");
+        for bad in ["0", "65536", "-1", "'80 x'", "''", "1.5", "true"] {
+            assert!(render(&format!("{{{{ '10.0.0.1' | endpoint(port={bad}) }}}}")).is_err(), "{bad}");
+        }
+        assert!(render("{{ 'localhost' | endpoint(port=80) }}").unwrap_err().contains("is no IP address"));
+        assert!(render("{{ '10.0.0.1' | endpoint }}").unwrap_err().contains("port"));
+    }
+
+    #[test]
+    fn a_node_that_cannot_be_served_has_a_problem_and_is_remembered_once() {
+        let template =
+            "{% set s = bad | server(port=80) %}{{ s.problem }}{{ bad | server(port=1) | get(key='name') }}";
+        let sentence = "its tag 'port' is '0', not 1 to 65535";
+        assert_eq!(render(template).unwrap(), format!("{sentence}s1; s1: {sentence}"));
+    }
+
+    #[test]
+    fn of_two_nodes_with_one_endpoint_in_a_pool_the_second_is_left_out() {
+        let left_out = LeftOut::default();
+        let place = |role: &str| (SocketAddr::from(([10, 0, 0, 1], 80)), role.to_owned(), "port".to_owned());
+        assert_eq!(left_out.other_at(place("a"), "s1"), None);
+        assert_eq!(left_out.other_at(place("a"), "s1"), None, "a template may ask twice");
+        assert_eq!(left_out.other_at(place("a"), "s2").as_deref(), Some("s1"));
+        assert_eq!(left_out.other_at(place("b"), "s2"), None, "another pool");
+    }
+
+    #[test]
+    fn another_tag_may_hold_the_port() {
+        let template = "{% set s = bad | server(port=1024, port_tag='peer_port') %}{{ s.endpoint }}";
+        assert_eq!(render(template).unwrap(), "[::1]:1024");
+    }
+
+    #[test]
+    fn a_percent_sign_is_doubled_for_a_log_format() {
+        assert_eq!(render("{{ '100%[src]' | logformat }}").unwrap(), "100%%[src]");
+    }
+}

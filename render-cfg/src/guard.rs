@@ -1,0 +1,74 @@
+//! `--min-nodes`: a pool that has shrunk below a floor is more likely cut off than gone.
+//!
+//! The guard keeps the file that is there, so HAProxy's own checks decide who still lives. It does not
+//! stand in the way of a first file: an empty cluster must be able to start.
+
+use common::node::Node;
+
+/// A floor: so many nodes, of one role or of any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Floor {
+    role: Option<String>,
+    least: usize,
+}
+
+impl Floor {
+    /// Reads `N` or `ROLE=N`. For clap: the error says how to write it.
+    pub(crate) fn parse(text: &str) -> Result<Floor, String> {
+        let (role, number) = match text.rsplit_once('=') {
+            Some((role, number)) => (Some(role.to_owned()), number),
+            None => (None, text),
+        };
+        let least = number.parse().map_err(|_| "write it as 2 or backend=2".to_owned())?;
+        match role {
+            Some(role) if !is_role(&role) => Err(format!(
+                "'{role}' is no role: letters, digits, '_', '.' and '-'; give --min-nodes once a role"
+            )),
+            role => Ok(Floor { role, least }),
+        }
+    }
+
+    /// What is short, in a clause, if too few of the `usable` nodes count.
+    pub(crate) fn shortfall<'n>(&self, usable: impl Iterator<Item = &'n Node>) -> Option<String> {
+        let counts = |node: &&Node| self.role.as_ref().is_none_or(|role| *role == node.role);
+        let count = usable.filter(counts).count();
+        let of_role = self.role.as_ref().map(|role| format!(" of role '{role}'")).unwrap_or_default();
+        (count < self.least).then(|| format!("{count} usable nodes{of_role}, fewer than {}", self.least))
+    }
+}
+
+/// Whether a floor can be set for a role of this name. A floor for a role that cannot be there guards
+/// nothing and blocks everything, and `a=1 b=1` in one word is a slip.
+fn is_role(role: &str) -> bool {
+    !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::node::Tags;
+
+    fn shortfall(floor: &str, roles: &[&str]) -> Option<String> {
+        let node = |role: &&str| {
+            let tags = Tags::from([("role".to_owned(), (*role).to_owned())]);
+            Node::new("n", "10.0.0.1", tags).unwrap()
+        };
+        let nodes: Vec<Node> = roles.iter().map(node).collect();
+        Floor::parse(floor).unwrap().shortfall(nodes.iter())
+    }
+
+    #[test]
+    fn a_floor_counts_all_nodes_or_those_of_a_role() {
+        assert_eq!(shortfall("2", &["a", "b"]), None);
+        assert_eq!(shortfall("3", &["a", "b"]).unwrap(), "2 usable nodes, fewer than 3");
+        assert_eq!(shortfall("a=2", &["a", "b"]).unwrap(), "1 usable nodes of role 'a', fewer than 2");
+        assert_eq!(shortfall("web-1.a_b=0", &[]), None);
+    }
+
+    #[test]
+    fn what_is_no_number_or_no_role_is_refused() {
+        for bad in ["", "a", "a=", "=x", "-1", "=1", "x=y=1", "backend=1 balancer=1", "a b=1", "ä=1"] {
+            assert!(Floor::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

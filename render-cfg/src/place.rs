@@ -1,0 +1,81 @@
+//! Where the output is: the file that its name leads to, and the names beside it that a run uses.
+//!
+//! It is looked at before anything is made there: a lock beside a device is of no use to anybody, and the
+//! template, under whatever name, must not be lost.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::output::{OutputError, io_error};
+
+/// As the kernel counts them (ELOOP).
+const LINKS_MAX: usize = 40;
+
+/// Finds the file that `name` leads to, and refuses what cannot or must not be replaced: what is no file,
+/// and `template`.
+pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError> {
+    let path = follow(name).map_err(io_error("follow", name))?;
+    match fs::metadata(&path) {
+        Err(err) if err.kind() == ErrorKind::NotFound => {}
+        Err(err) => return Err(io_error("read", name)(err)),
+        Ok(metadata) if !metadata.is_file() => return Err(OutputError::NoFile { path: name.to_owned() }),
+        Ok(_) => {}
+    }
+    let hidden = [".tmp", ".lock"].map(|suffix| beside(&path, suffix).ok());
+    match [Some(path.clone())].iter().chain(&hidden).flatten().any(|written| is_same(written, template)) {
+        true => Err(OutputError::Template { path: name.to_owned() }),
+        false => Ok(path),
+    }
+}
+
+/// Whether two names are one file, by whatever links.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// Follows symlinks to the file that a name means, whether that exists or not.
+fn follow(name: &Path) -> io::Result<PathBuf> {
+    let mut path = name.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.with_file_name("").join(target),
+            Err(err) if matches!(err.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+                return Ok(path);
+            }
+            Err(err) => return Err(err),
+        }
+    }
+    Err(io::Error::other("too many symlinks"))
+}
+
+/// The hidden name beside `path` that ends in `suffix`.
+pub(crate) fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(suffix);
+    Ok(path.with_file_name(hidden))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_followed_to_the_end_even_if_nothing_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("b", dir.path().join("a")).unwrap();
+        symlink("sub/c", dir.path().join("b")).unwrap();
+        assert_eq!(follow(&dir.path().join("a")).unwrap(), dir.path().join("sub/c"));
+        assert_eq!(follow(Path::new("plain.cfg")).unwrap(), Path::new("plain.cfg"));
+        symlink("loop", dir.path().join("loop")).unwrap();
+        assert!(follow(&dir.path().join("loop")).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! The template: read once, rendered to bytes that depend on nothing but what it prints.
+//!
+//! `revision` is a hash of the rendered text with the revision itself left blank. So the same text has
+//! the same revision whatever changed behind it (Serf's handlers get a new environment every time), and
+//! another text has another one.
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tera::{Context, ErrorKind, Tera};
+use thiserror::Error;
+
+use crate::cut::{cut, cut_around};
+use crate::escape::escape;
+use crate::filters::{self, LeftOut};
+use crate::limits::{Limited, read};
+use common::talk::{Code, Fault};
+
+/// What stands for the revision while the text is hashed; as long as a real one.
+const BLANK: &str = "rollcall-0000000000000000";
+
+/// Why there is no rendered text.
+#[derive(Debug, Error)]
+pub(crate) enum TemplateError {
+    /// The file cannot be read.
+    #[error("cannot read '{}': {err}", .path.display())]
+    Read {
+        /// The template.
+        path: PathBuf,
+        /// What the system said.
+        err: io::Error,
+    },
+    /// The template is wrong, at this place.
+    #[error("cannot render '{}:{line}:{column}': {reason}", .path.display())]
+    At {
+        /// The template.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+        /// The line itself.
+        text: String,
+    },
+    /// The template is wrong as a whole.
+    #[error("cannot render '{}': {reason}", .path.display())]
+    Whole {
+        /// The template.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Fault for TemplateError {
+    fn code(&self) -> Code {
+        match self {
+            TemplateError::Read { err, .. } if err.kind() != io::ErrorKind::InvalidData => Code::Files,
+            _ => Code::Input,
+        }
+    }
+}
+
+impl TemplateError {
+    /// The offending line with its number, as a compiler shows it.
+    pub(crate) fn line(&self) -> Option<String> {
+        match self {
+            TemplateError::At { line, column, text, .. } => {
+                Some(format!("{line:5} | {}", cut_around(text, *column)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A template that has been read and parsed.
+#[derive(Debug)]
+pub(crate) struct Template {
+    path: PathBuf,
+    source: String,
+    tera: Tera,
+    left_out: LeftOut,
+}
+
+impl Template {
+    /// Reads and parses the template at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Template, TemplateError> {
+        let source = read(path).map_err(|err| TemplateError::Read { path: path.to_owned(), err })?;
+        let mut tera = Tera::new();
+        let left_out = LeftOut::default();
+        // The empty suffix: every name ends with it, so everything is escaped.
+        tera.autoescape_on([""]);
+        tera.set_escape_fn(escape);
+        filters::register(&mut tera, &left_out);
+        let parsed = tera.add_raw_template(NAME, &source);
+        let template = Template { path: path.to_owned(), source, tera, left_out };
+        match parsed {
+            Ok(()) => Ok(template),
+            Err(err) => Err(template.error(&err)),
+        }
+    }
+
+    /// Renders, and finds the text's revision. `context` is complete but for `revision`.
+    pub(crate) fn render(&self, mut context: Context) -> Result<String, TemplateError> {
+        context.insert("revision", BLANK);
+        // Never freed: the program ends soon, and ten thousand nodes take a while to free one by one.
+        let mut context = ManuallyDrop::new(context);
+        let blank = self.render_once(&context)?;
+        if !self.source.contains("revision") {
+            return Ok(blank);
+        }
+        let revision = revision(&blank);
+        if self.prints_revision_only(&blank) {
+            return Ok(blank.replace(BLANK, &revision));
+        }
+        context.insert("revision", &revision);
+        self.render_once(&context)
+    }
+
+    /// Whether the revision is printed and no more, so that putting it into `blank` spares a second
+    /// rendering. A node that announces a blank revision makes one more of them than the template has.
+    fn prints_revision_only(&self, blank: &str) -> bool {
+        let printed = self.source.matches("{{ revision }}").count();
+        printed == self.source.matches("revision").count() && printed == blank.matches(BLANK).count()
+    }
+
+    /// The nodes that the last rendering could not serve, with the reason, by name.
+    pub(crate) fn left_out(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
+        self.left_out.take()
+    }
+
+    fn render_once(&self, context: &Context) -> Result<String, TemplateError> {
+        let mut text = Limited::default();
+        self.tera.render_to(NAME, context, &mut text).map_err(|err| self.error(&err))?;
+        // Tera writes nothing but pieces of strings, and `escape` nothing but ASCII.
+        Ok(String::from_utf8(text.bytes).unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into()))
+    }
+
+    fn error(&self, err: &tera::Error) -> TemplateError {
+        let message = match err.kind() {
+            ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
+                let span = report.span();
+                return self.error_at(span.start_line, span.start_col + 1, report.message());
+            }
+            ErrorKind::Io(_) => std::error::Error::source(err).map_or(err.to_string(), ToString::to_string),
+            kind => kind.to_string(),
+        };
+        match place(&message) {
+            Some((line, column, message)) => self.error_at(line, column, message),
+            None => TemplateError::Whole { path: self.path.clone(), reason: reason(&message) },
+        }
+    }
+
+    fn error_at(&self, line: usize, column: usize, message: &str) -> TemplateError {
+        let text = self.source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let text = text.trim_end().to_owned();
+        TemplateError::At { path: self.path.clone(), line, column, reason: reason(message), text }
+    }
+}
+
+/// Line, column and message of the first error in Tera's printed reports: all that it gives for filters
+/// that it does not know.
+fn place(report: &str) -> Option<(usize, usize, &str)> {
+    let mut lines = report.lines();
+    let message = lines.next()?.strip_prefix("error: ")?;
+    let place = lines.next()?.trim_start().strip_prefix("--> ")?.strip_prefix(NAME)?.strip_prefix(':')?;
+    let (line, column) = place.split_once(':')?;
+    Some((line.parse().ok()?, column.parse().ok()?, message))
+}
+
+/// The template's name within Tera; errors are given the real one.
+const NAME: &str = "template";
+
+fn revision(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash[..8].iter().fold("rollcall-".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// Tera's words as a reason: one line, lower case, no full stop, no list of a whole environment.
+fn reason(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let mut short = cut(line).into_owned();
+    if line.len() < message.len() && !short.ends_with('…') {
+        short.push('…');
+    }
+    let mut chars = short.trim_end_matches('.').chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,121 @@
+//! A real HAProxy (or the one that the environment variable HAPROXY names) on a rendered file.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use super::{skip, until};
+
+pub fn program() -> String {
+    std::env::var("HAPROXY").unwrap_or_else(|_| "haproxy".to_owned())
+}
+
+/// Whether there is a HAProxy; says so if not.
+pub fn is_there() -> bool {
+    let there = Command::new(program()).arg("-v").output().is_ok();
+    if !there {
+        skip("haproxy is not installed");
+    }
+    there
+}
+
+/// A free port on a loopback address that no other test has.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    let last = 1 + NEXT.fetch_add(1, Ordering::Relaxed) % 250;
+    let address = Ipv4Addr::new(127, 1 + high % 250, low, last as u8);
+    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap()
+}
+
+/// What `haproxy -c` says about a file, and whether it takes it.
+pub fn check(config: &Path) -> (bool, String) {
+    let output = Command::new(program()).arg("-c").arg("-f").arg(config).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// A running HAProxy; killed when it is dropped.
+pub struct HaProxy {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl HaProxy {
+    /// Starts one and waits until its stats socket answers.
+    pub fn start(config: &Path, socket: &Path) -> HaProxy {
+        let mut command = Command::new(program());
+        let child =
+            command.arg("-db").arg("-f").arg(config).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+        let haproxy = HaProxy { child: child.unwrap(), socket: socket.to_owned() };
+        until("haproxy's stats socket", || UnixStream::connect(socket).ok());
+        haproxy
+    }
+
+    /// The answer to a command on the stats socket.
+    pub fn ask(&self, command: &str) -> Vec<u8> {
+        let mut socket = UnixStream::connect(&self.socket).unwrap();
+        socket.write_all(format!("{command}\n").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        answer
+    }
+
+    /// The column of `show stat` for a server of the backend `nodes`.
+    pub fn stat(&self, server: &str, column: &str) -> Option<String> {
+        let text = String::from_utf8(self.ask("show stat")).unwrap();
+        let mut lines = text.lines().map(|line| line.trim_start_matches("# ").split(',').collect::<Vec<_>>());
+        let at = lines.next()?.iter().position(|name| *name == column)?;
+        lines.find(|fields| fields.starts_with(&["nodes", server])).map(|fields| fields[at].to_owned())
+    }
+}
+
+impl Drop for HaProxy {
+    fn drop(&mut self) {
+        // It may have died by itself, which is what a test then says.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a request and gives the whole answer; `None` if there is none.
+pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
+    );
+    stream.write_all(text.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A web server on a thread: `answer` is given each request's head and gives a body, or nothing to
+/// close the connection without an answer. It answers /healthz by itself.
+pub fn serve(address: SocketAddr, mut answer: impl FnMut(&str) -> Option<String> + Send + 'static) {
+    let listener = TcpListener::bind(address).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let body = if head.contains(" /healthz ") { Some(String::new()) } else { answer(&head) };
+            if let Some(body) = body {
+                let length = body.len();
+                // A client that went away is no matter.
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+            }
+        }
+    });
+}

@@ -1,0 +1,152 @@
+//! What the tests share: a nodes directory with the program pointed at it, and a HAProxy that ends with its test.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+pub mod haproxy;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use common::node::{Node, Tags};
+use common::replace::replace;
+use tempfile::TempDir;
+
+/// The template that is shipped.
+pub const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/haproxy.cfg.tera");
+/// One server line a node.
+pub const SERVERS: &str = "{% for node in nodes %}server {{ node.name }} {{ node.address }}\n{% endfor %}";
+
+/// How a run ended and what it said.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn from(output: Output) -> Ran {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Asserts the exit code and gives the run on.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// Asserts success without a word on stderr, and gives stdout.
+    #[track_caller]
+    pub fn quietly(self) -> String {
+        let ran = self.ends(0);
+        assert_eq!(ran.err, "");
+        ran.out
+    }
+}
+
+/// A directory with nodes, a template and an output.
+pub struct Bed {
+    pub scratch: TempDir,
+}
+
+impl Bed {
+    /// With this template.
+    pub fn new(template: &str) -> Bed {
+        let bed = Bed { scratch: tempfile::tempdir().unwrap() };
+        fs::create_dir(bed.path("nodes")).unwrap();
+        bed.write("t.tera", template);
+        bed
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        replace(&self.path(name), text.as_bytes(), 0o644).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Puts a node's record into the directory.
+    pub fn node(&self, name: &str, address: &str, tags: &[(&str, &str)]) {
+        let tags: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let record = Node::new(name, address, tags).unwrap().pack();
+        replace(&self.path(&format!("nodes/{name}.json")), &record, 0o640).unwrap();
+    }
+
+    /// The program with this bed's template and nodes.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_render-cfg"));
+        command.current_dir(self.scratch.path()).env("NODES_DIR", self.path("nodes"));
+        command.args(["--template", "t.tera"]).args(arguments);
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Renders to the file `out`.
+    pub fn render(&self, arguments: &[&str]) -> Ran {
+        self.run(&[&["--output", "out"], arguments].concat())
+    }
+
+    /// Everything beside the output but the bed's own files.
+    pub fn leftovers(&self) -> Vec<String> {
+        names(self.scratch.path())
+            .into_iter()
+            .filter(|name| !["nodes", "t.tera", "out", ".out.lock"].contains(&&**name))
+            .collect()
+    }
+}
+
+pub fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Waits until `look` gives something, at most 20 seconds.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Says that a test was not done, or fails where everything must be.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+/// Runs a script as root of its own mount namespace, so that what it mounts is gone with it.
+pub fn in_own_mounts(bed: &Bed, script: &str) -> Option<Ran> {
+    let run = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-euc", script]).current_dir(bed.scratch.path());
+        command.env("R", env!("CARGO_BIN_EXE_render-cfg")).env("NODES_DIR", bed.path("nodes")).output()
+    };
+    match run("mkdir -p mnt && mount -t tmpfs none mnt") {
+        Ok(output) if output.status.success() => Some(Ran::from(run(script).unwrap())),
+        _ => {
+            skip("mounting is not allowed here");
+            None
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `bench`: what Rollcall's programs cost and how long a visitor waits, measured on the real ones.
+//!
+//! `scripts/bench` builds and runs it. A target is the issue's own number; a figure is a median of runs that
+//! were warmed up, and two things that are compared are measured in turn (ABAB), so that whatever else the
+//! machine does happens to both. The exit code says whether all targets are met.
+
+#![allow(unreachable_pub, reason = "a binary has no public items")]
+
+mod first_request;
+mod handler;
+mod line;
+mod live;
+mod machine;
+mod members;
+mod pool;
+mod render;
+mod report;
+mod sample;
+mod step;
+mod tour;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use harness::Result;
+use harness::run::Run;
+
+use report::Report;
+
+const AFTER_HELP: &str = "\
+Measures: member-join, member-leave, render-cfg, three-steps, reload-haproxy, serf-handler, first-request; and
+tour, a minute of load with the failed requests counted, only where it is named.
+
+Exit status: 0 all within their targets; 1 one is over, or could not be measured; 2 called wrongly.";
+
+/// What Rollcall's programs cost, and whether that is within the targets
+#[derive(Parser)]
+#[command(name = "bench", after_help = AFTER_HELP)]
+struct Args {
+    /// Only the measures whose name contains this
+    measure: Option<String>,
+    /// Few repetitions: to see that it works, not to quote
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What a measure is given: a directory for what it writes, and how often it may repeat itself.
+struct Bench {
+    run: Run,
+    quick: bool,
+}
+
+impl Bench {
+    /// How often something is repeated, of which a quick run does `quick`.
+    fn rounds(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+}
+
+type Measure = fn(&Bench, &mut Report) -> Result<()>;
+
+const MEASURES: [(&str, Measure); 8] = [
+    ("member-join", members::join),
+    ("member-leave", members::leave),
+    ("render-cfg", render::measure),
+    ("three-steps", line::measure),
+    ("reload-haproxy", line::reload),
+    ("serf-handler", handler::measure),
+    ("first-request", first_request::measure),
+    ("tour", tour::measure),
+];
+
+fn main() -> ExitCode {
+    // First of all, for the memory of what it runs is not to be told from its own.
+    if let Some(code) = step::watch_peak() {
+        return code;
+    }
+    let args = Args::parse();
+    let wanted: Vec<Measure> =
+        MEASURES.iter().filter(|(name, _)| is_wanted(&args, name)).map(|m| m.1).collect();
+    if wanted.is_empty() {
+        eprintln!("bench: cannot measure '{}': see --help", args.measure.unwrap_or_default());
+        return ExitCode::from(2);
+    }
+    match run(&args, &wanted) {
+        Ok(code) => code,
+        Err(err) => {
+            eprintln!("bench: {err}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_wanted(args: &Args, name: &str) -> bool {
+    args.measure.as_ref().map_or(name != "tour", |part| name.contains(part.as_str()))
+}
+
+fn run(args: &Args, measures: &[Measure]) -> Result<ExitCode> {
+    let bench = Bench { run: Run::new()?, quick: args.quick };
+    for line in machine::describe(bench.run.path()) {
+        println!("{line}");
+    }
+    let mut report = Report::begin();
+    for measure in measures {
+        measure(&bench, &mut report)?;
+    }
+    Ok(report.end())
+}

@@ -1,0 +1,103 @@
+//! One program's run: how long it takes from the call to its end, and how much memory it had at most.
+//!
+//! The kernel tells a process's largest memory only to its parent, as the largest of all children that it
+//! had. So this program runs itself as a parent of one child (`--peak-of`). What a child had before it became
+//! another program counts too; that parent is therefore kept small, below what any of the four needs.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::{Error, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+
+const PEAK_OF: &str = "--peak-of";
+
+/// A command that is run again and again.
+#[derive(Debug)]
+pub struct Step {
+    command: Command,
+}
+
+impl Step {
+    /// A program with arguments.
+    pub fn new<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = A>) -> Step {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::null());
+        Step { command }
+    }
+
+    /// Sets a variable.
+    pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Step {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Changes the command in some other way.
+    pub fn with(mut self, change: impl FnOnce(&mut Command) -> &mut Command) -> Step {
+        change(&mut self.command);
+        self
+    }
+
+    /// Runs it with this file as its stdin (without one it has none), and says how long it took. It has to
+    /// succeed; what it says of a fault is on stderr.
+    pub fn time(&mut self, input: Option<&Path>) -> Result<Duration> {
+        self.command.stdin(stdin(input)?);
+        let start = Instant::now();
+        let status = self.command.status();
+        let took = start.elapsed();
+        match status {
+            Ok(status) if status.success() => Ok(took),
+            Ok(status) => Err(self.failed(status.to_string())),
+            Err(err) => Err(self.failed(err.to_string())),
+        }
+    }
+
+    /// Runs it the same way, and gives the most memory that it had resident, in KiB.
+    pub fn peak(&self, input: Option<&Path>) -> Result<u64> {
+        let itself = env::current_exe().map_err(|err| self.failed(err.to_string()))?;
+        let mut command = Command::new(itself);
+        command.arg(PEAK_OF).arg(self.command.get_program()).args(self.command.get_args());
+        let set = self.command.get_envs().filter_map(|(key, value)| Some((key, value?)));
+        let output = command.envs(set).stdin(stdin(input)?).stderr(Stdio::inherit()).output();
+        let output = output.map_err(|err| self.failed(err.to_string()))?;
+        let kib = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
+        kib.filter(|_| output.status.success()).ok_or_else(|| self.failed(output.status.to_string()))
+    }
+
+    fn failed(&self, status: String) -> Error {
+        let command = format!("{:?}", self.command);
+        Error::Command { command, status, output: "see above".to_owned() }
+    }
+}
+
+fn stdin(input: Option<&Path>) -> Result<Stdio> {
+    let Some(path) = input else { return Ok(Stdio::null()) };
+    File::open(path).map(Stdio::from).map_err(system("open", path))
+}
+
+/// Puts words to a system error: `cannot VERB 'PATH': reason`.
+pub fn system(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let object = path.display().to_string();
+    move |err| Error::System { verb, object, err }
+}
+
+/// If this program was called as the parent of one child: runs that, and prints the most memory it had.
+pub fn watch_peak() -> Option<ExitCode> {
+    let mut arguments = env::args_os().skip(1);
+    if arguments.next()? != PEAK_OF {
+        return None;
+    }
+    let program: OsString = arguments.next()?;
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).status();
+    if !status.is_ok_and(|status| status.success()) {
+        return Some(ExitCode::FAILURE);
+    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    println!("{}", usage.max_rss());
+    Some(ExitCode::SUCCESS)
+}

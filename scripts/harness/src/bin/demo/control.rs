@@ -1,0 +1,68 @@
+//! What is said between `up` and the other commands: a request of one line, then lines of answer.
+//!
+//! The socket is the user's alone (mode 0600 in a directory of mode 0700), so a request is trusted as far as the
+//! user is; its length and its time are bounded all the same.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use harness::{Error, Result};
+
+use crate::place;
+
+const MAX_REQUEST: u64 = 256;
+const PATIENCE: Duration = Duration::from_secs(60);
+// The last line of every answer; the digit is the exit code.
+const END: &str = "end ";
+
+/// Sends a request to a demo that is up, shows what it answers, and gives its exit code.
+pub fn ask(name: Option<&str>, request: &str) -> Result<ExitCode> {
+    let directory = place::find(name)?;
+    let failed = |err| Error::System { verb: "talk to", object: directory.display().to_string(), err };
+    let mut stream = UnixStream::connect(place::socket(&directory)).map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    writeln!(stream, "{request}").map_err(failed)?;
+    for line in BufReader::new(stream).lines() {
+        let line = line.map_err(failed)?;
+        match line.strip_prefix(END) {
+            Some("0") => return Ok(ExitCode::SUCCESS),
+            Some(_) => return Ok(ExitCode::FAILURE),
+            None => writeln!(io::stdout(), "{line}").map_err(failed)?,
+        }
+    }
+    Err(Error::Unfit("the demo ended before it had answered".to_owned()))
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct Request {
+    stream: UnixStream,
+}
+
+impl Request {
+    /// Reads it; gives its words too.
+    pub fn read(stream: UnixStream) -> io::Result<(Request, Vec<String>)> {
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(5)))?;
+        let mut line = String::new();
+        BufReader::new((&stream).take(MAX_REQUEST)).read_line(&mut line)?;
+        let words = line.split_whitespace().map(str::to_owned).collect();
+        Ok((Request { stream }, words))
+    }
+
+    /// Says a line.
+    pub fn say(&mut self, line: impl AsRef<str>) {
+        // One who has gone away wanted it done, not told.
+        let _ = writeln!(self.stream, "{}", line.as_ref());
+    }
+
+    /// Says how it went, and that this was all.
+    pub fn end(mut self, result: Result<()>) {
+        if let Err(err) = &result {
+            self.say(format!("demo: {err}"));
+        }
+        self.say(format!("{END}{}", u8::from(result.is_err())));
+    }
+}

@@ -1,0 +1,141 @@
+//! `demo`: Rollcall on one machine, with real Serf agents, a real HAProxy, real web servers and real requests,
+//! all on loopback. `scripts/demo` installs and builds what it needs and runs it.
+//!
+//! Without a command it is a tour that ends by itself with a verdict. `up` stays, and the other commands, from
+//! a second shell, talk to it. Whatever way it ends, nothing is left running or on disk: see harness::run.
+
+#![allow(unreachable_pub, reason = "a binary has no public items")]
+
+mod backends;
+mod control;
+mod place;
+mod returning;
+mod status;
+mod table;
+mod tour;
+mod up;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use harness::{Error, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+const EXAMPLES: &str = "\
+Examples:
+  scripts/demo                 the tour: a minute, then a verdict; exit code 0 if all went well
+  scripts/demo up              a balancer and two backends that stay; Ctrl-C ends everything
+  scripts/demo add             from a second shell: one backend more
+  scripts/demo kill s1         kill -9 of s1's web app and Serf agent, as when its machine dies
+  scripts/demo status          who is there, what HAProxy thinks of them, where to look
+  scripts/demo down            the end
+
+Environment:
+  ROLLCALL_BIN     where member-join, member-leave, render-cfg and reload-haproxy are (default: beside demo)
+  ROLLCALL_KEEP=1  leaves the directory of the run (logs, configuration) where it is
+
+Exit status: 0 done; 1 it failed, or the tour's verdict is bad; 2 called wrongly; 130 interrupted.";
+
+/// Rollcall on one machine: real Serf, real HAProxy, real web servers, all on loopback
+#[derive(Parser)]
+#[command(name = "demo", after_help = EXAMPLES)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Which demo is meant, of several that are up [default: the only one; for `up`: demo, demo2, ...]
+    #[arg(long, global = true, value_name = "NAME", value_parser = place::check_name)]
+    name: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show everything once, under load, and judge it (this is done without a command, too)
+    Tour {
+        /// The killed backend comes back under its own name, which Serf believes only after up to a minute
+        #[arg(long)]
+        same_name: bool,
+    },
+    /// Start a balancer and backends and stay, until Ctrl-C or `down`
+    Up {
+        /// How many backends to begin with
+        #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=50))]
+        backends: u8,
+    },
+    /// Start a backend
+    Add {
+        /// Its name [default: the next of s1, s2, ...]
+        #[arg(value_parser = backends::check_name)]
+        node: Option<String>,
+    },
+    /// Stop a backend in order: it leaves the cluster, drains, ends
+    Stop {
+        /// Its name
+        #[arg(value_parser = backends::check_name)]
+        node: String,
+    },
+    /// kill -9 of a backend's web app and Serf agent
+    Kill {
+        /// Its name
+        #[arg(value_parser = backends::check_name)]
+        node: String,
+    },
+    /// Tag a backend state=drain: it keeps its sessions and gets no new ones
+    Drain {
+        /// Its name
+        #[arg(value_parser = backends::check_name)]
+        node: String,
+    },
+    /// Show who is there
+    Status,
+    /// End everything
+    Down,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(code) => code,
+        Err(Error::Interrupted) => {
+            eprintln!("demo: interrupted; everything it started has ended");
+            ExitCode::from(130)
+        }
+        Err(err) => {
+            eprintln!("demo: {err}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> harness::Result<ExitCode> {
+    let name = args.name.as_deref();
+    let ask = |request: &str| control::ask(name, request);
+    match args.command.unwrap_or(Command::Tour { same_name: false }) {
+        Command::Tour { same_name } => {
+            heed_signals()?;
+            tour::run(same_name)
+        }
+        Command::Up { backends } => {
+            heed_signals()?;
+            up::run(name, backends)
+        }
+        Command::Add { node } => ask(format!("add {}", node.unwrap_or_default()).trim_end()),
+        Command::Stop { node } => ask(&format!("stop {node}")),
+        Command::Kill { node } => ask(&format!("kill {node}")),
+        Command::Drain { node } => ask(&format!("drain {node}")),
+        Command::Status => ask("status"),
+        Command::Down => ask("down"),
+    }
+}
+
+/// The first signal ends the run in order, a second one at once.
+fn heed_signals() -> harness::Result<()> {
+    let flag = poll::interruption();
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let at_once = flag::register_conditional_shutdown(signal, 130, flag.clone());
+        let in_order = at_once.and_then(|_| flag::register(signal, flag.clone()));
+        in_order.map_err(|err| Error::System { verb: "heed", object: signal.to_string(), err })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The returning visitor of the tour: one browser that comes ten times a second and watches its own counter.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, sleep};
+use std::time::Duration;
+
+use harness::visitor::Visitor;
+
+const EVERY: Duration = Duration::from_millis(100);
+
+/// What the visitor has seen so far.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The backend that answered last.
+    pub host: String,
+    /// His counter.
+    pub views: u64,
+    /// How often it was not one more than before.
+    pub lost: u64,
+    /// How many of his requests failed.
+    pub failed: u64,
+    /// How often another backend answered than before.
+    pub moves: u64,
+}
+
+/// A visitor who comes until he is dropped.
+#[derive(Debug)]
+pub struct ReturningVisitor {
+    seen: Arc<Mutex<Seen>>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ReturningVisitor {
+    /// Lets him come.
+    pub fn start(visitor: Visitor) -> ReturningVisitor {
+        let (seen, is_over) = (Arc::<Mutex<Seen>>::default(), Arc::<AtomicBool>::default());
+        let shared = (Arc::clone(&seen), Arc::clone(&is_over));
+        let thread = std::thread::spawn(move || come(visitor, &shared.0, &shared.1));
+        ReturningVisitor { seen, is_over, thread: Some(thread) }
+    }
+
+    /// What he has seen so far.
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets him finish his visit and come no more; gives what he has seen.
+    pub fn stop(mut self) -> Seen {
+        self.end();
+        self.seen()
+    }
+
+    fn end(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been said on stderr.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for ReturningVisitor {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn come(mut visitor: Visitor, seen: &Mutex<Seen>, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Relaxed) {
+        let view = visitor.visit();
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match view {
+            Ok(view) => {
+                seen.moves += u64::from(!seen.host.is_empty() && seen.host != view.host);
+                seen.host = view.host;
+            }
+            Err(_) => seen.failed += 1,
+        }
+        (seen.views, seen.lost) = (visitor.views(), visitor.lost());
+        drop(seen);
+        sleep(EVERY);
+    }
+}

@@ -1,0 +1,48 @@
+//! `demo status`: what Serf knows of the backends beside what HAProxy does with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::Result;
+use harness::haproxy::Server;
+use harness::serf::Member;
+use harness::stage::Stage;
+
+/// The lines of a status: where to look, then a row for each backend that one of the two knows.
+pub fn lines(stage: &mut Stage) -> Result<Vec<String>> {
+    let run = stage.run().clone();
+    let members = stage.balancer.agent()?.members(&run)?;
+    let is_backend = |member: &Member| member.tags.get("role").is_some_and(|role| role == "backend");
+    let backends = members.into_iter().filter(is_backend);
+    let members: BTreeMap<String, Member> = backends.map(|member| (member.name.clone(), member)).collect();
+    let servers = stage.servers()?.into_iter();
+    let servers: BTreeMap<String, Server> = servers.map(|server| (server.name.clone(), server)).collect();
+    let names: BTreeSet<&String> = members.keys().chain(servers.keys()).collect();
+    let rows = names.into_iter().map(|name| row(name, members.get(name), servers.get(name)));
+    let head = format!("{:<20} {:<16} {:<10} {:<14} {:>9}", "NAME", "ADDRESS", "SERF", "HAPROXY", "REQUESTS");
+    Ok(addresses(stage).into_iter().chain([String::new(), head]).chain(rows).collect())
+}
+
+fn row(name: &str, member: Option<&Member>, server: Option<&Server>) -> String {
+    // Without the ports: Serf's is not HAProxy's.
+    let address = server.map(|server| &server.address).or(member.map(|member| &member.addr));
+    let address = address.and_then(|address| address.rsplit_once(':')).map_or("-", |(ip, _)| ip);
+    let serf = member.map_or("-", |member| &member.status);
+    let haproxy = server.map_or_else(|| "-".to_owned(), state);
+    let requests = server.map_or(0, |server| server.requests);
+    format!("{name:<20} {address:<16} {serf:<10} {haproxy:<14} {requests:>9}")
+}
+
+fn state(server: &Server) -> String {
+    let drains = if server.weight == 0 && server.is_up() { " (drains)" } else { "" };
+    format!("{}{drains}", server.status)
+}
+
+/// Where to look.
+pub fn addresses(stage: &Stage) -> Vec<String> {
+    vec![
+        format!("service     http://{}/", stage.front()),
+        format!("stats page  http://{}/", stage.balancer.stats()),
+        format!("config      {}", stage.balancer.config().display()),
+        format!("log         {}", stage.balancer.log_path().display()),
+    ]
+}

@@ -1,0 +1,119 @@
+//! What the tour sees of a step, how long after its cause, and what it counts.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::backend::Backend;
+use harness::http::Failure;
+use harness::load::Sample;
+use harness::{Error, Result, poll};
+
+use super::{JOIN, LEAVE, Tour};
+
+// How much longer a late effect is waited for, to say how late it was.
+const GRACE: Duration = Duration::from_secs(10);
+// Load after each step, for failures that follow it.
+const AFTERMATH: Duration = Duration::from_millis(800);
+
+impl Tour {
+    pub(super) fn is_served(&mut self, name: &str) -> Result<Option<Instant>> {
+        self.is_served_within(name, JOIN)
+    }
+
+    pub(super) fn is_served_within(&mut self, name: &str, limit: Duration) -> Result<Option<Instant>> {
+        let backend = self.stage.backend(name)?;
+        let (address, cause) = (backend.address, backend.announced);
+        let seen = self.wait(limit, |tour| tour.load.first_answer_by(address, cause))?;
+        self.effect(&format!("{name} ({address}) answers its first request"), cause, seen, limit)?;
+        Ok(seen)
+    }
+
+    /// After the backend has gone for good, so that "last" is certain.
+    pub(super) fn last_request(&mut self, backend: &Backend, cause: Instant) -> Result<()> {
+        // Without any since then, the balancer looked away at once.
+        let seen = self.load.last_request_to(backend.address).map(|last| last.max(cause));
+        self.effect(&format!("{} has had its last request", backend.name), cause, seen, LEAVE)
+    }
+
+    pub(super) fn is_off_the_list(&mut self, name: &str, limit: Duration) -> Result<Option<Instant>> {
+        self.wait(limit, |tour| {
+            // While HAProxy reloads, its socket may not answer.
+            let servers = tour.stage.servers().ok()?;
+            servers.iter().all(|server| server.name != name).then(Instant::now)
+        })
+    }
+
+    pub(super) fn is_down(&self, name: &str) -> bool {
+        let servers = self.stage.servers().unwrap_or_default();
+        servers.iter().any(|server| server.name == name && server.status.starts_with("DOWN"))
+    }
+
+    /// Watches while a backend stops in order, which takes seconds.
+    pub(super) fn while_it_stops<T>(
+        &mut self,
+        backend: &mut Backend,
+        watch: impl FnOnce(&mut Tour) -> Result<T>,
+    ) -> Result<T> {
+        let run = self.stage.run().clone();
+        thread::scope(|scope| {
+            let stopping = scope.spawn(|| backend.stop(&run));
+            let seen = watch(self);
+            match stopping.join() {
+                Ok(stopped) => stopped.and(seen),
+                Err(_) => Err(Error::Unfit("the stop of a backend panicked".to_owned())),
+            }
+        })
+    }
+
+    /// Waits for something, longer than it may take; nothing if it does not come at all.
+    pub(super) fn wait(
+        &mut self,
+        limit: Duration,
+        look: impl Fn(&Tour) -> Option<Instant>,
+    ) -> Result<Option<Instant>> {
+        match poll::until(limit + GRACE, "an effect", || look(self)) {
+            Ok(seen) => Ok(Some(seen)),
+            Err(Error::Late { .. }) => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    pub(super) fn effect(
+        &mut self,
+        text: &str,
+        cause: Instant,
+        seen: Option<Instant>,
+        limit: Duration,
+    ) -> Result<()> {
+        let after = seen.map(|seen| seen.saturating_duration_since(cause));
+        self.verdict.effect(text, after, limit);
+        self.table.effect(text, after, limit)
+    }
+
+    /// Counts the requests of a step.
+    pub(super) fn tally(&mut self) -> Result<()> {
+        poll::pass(AFTERMATH)?;
+        let now = Instant::now();
+        let counts = self.load.between(self.mark, now);
+        self.mark = now;
+        self.verdict.requests(&counts);
+        self.table.requests(&counts, "")
+    }
+
+    /// The same for a step before whose end nobody served. Until `served` 503 is right, also as the last answer
+    /// on a connection that was opened before: the process which knows of nobody gives it, and ends.
+    pub(super) fn tally_until_served(&mut self, served: Option<Instant>) -> Result<()> {
+        poll::pass(AFTERMATH)?;
+        let (from, now) = (self.mark, Instant::now());
+        let is_right = |sample: &Sample| {
+            sample.outcome == Err(Failure::Status(503)) && served.is_none_or(|served| sample.opened < served)
+        };
+        let is_of_step = |sample: &Sample| sample.over >= from && sample.over < now;
+        let right = self.load.count(|sample| is_of_step(sample) && is_right(sample)).requests;
+        let counts = self.load.count(|sample| is_of_step(sample) && !is_right(sample));
+        self.mark = now;
+        self.verdict.requests(&counts);
+        let note = format!("; besides {right} × 503 while nobody was there, which is right and not counted");
+        self.table.requests(&counts, &note)
+    }
+}

@@ -1,0 +1,151 @@
+//! A balancer started before, after or without its backends, restarted, or cut off: it ends right by itself.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::replace::replace;
+use harness::backend::Backend;
+use harness::haproxy::Mode;
+use harness::http::Client;
+use harness::load::{Load, Rate};
+use harness::stage::{GIVEN_UP, SOON, Stage};
+use harness::{poll, programs};
+
+#[test]
+fn started_last_it_finds_the_backends_that_are_there() {
+    if !programs::are_all_here() {
+        return;
+    }
+    let mut stage = Stage::new().unwrap();
+    let (first, second) = (stage.net.next_host(), stage.net.next_host());
+    stage.backends.insert("s1".into(), Backend::start(stage.run(), "s1", first, &[second]).unwrap());
+    stage.backends.insert("s2".into(), Backend::start(stage.run(), "s2", second, &[first]).unwrap());
+    stage.backends["s1"].agent.wait_for_alive(stage.run(), 2, SOON).unwrap();
+    stage.start_balancer().unwrap();
+    stage.wait_for_servers(&["s1", "s2"], SOON).unwrap();
+}
+
+#[test]
+fn its_agent_restarted_by_term_and_by_kill_misses_nothing() {
+    for kill in [false, true] {
+        let Some(mut stage) = Stage::serving(&["s1", "s2", "s3"]).unwrap() else { return };
+        let mut agent = stage.balancer.agent.take().unwrap();
+        if kill {
+            agent.kill9();
+        } else {
+            agent.stop_and_wait().unwrap();
+        }
+        stage.stop("s2").unwrap();
+        stage.start_agent().unwrap();
+        // The word of a leave may be lost where so few are left to pass it on.
+        stage.wait_for_servers(&["s1", "s3"], GIVEN_UP).unwrap();
+        assert_eq!(stage.balancer.reconcile().unwrap(), 0);
+    }
+}
+
+#[test]
+fn its_haproxy_restarted_by_term_and_by_kill_runs_the_file() {
+    for kill in [false, true] {
+        let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+        let mut haproxy = stage.balancer.haproxy.take().unwrap();
+        if kill {
+            // Without its worker, a master ends too; the supervisor starts both again.
+            let worker = nix::unistd::Pid::from_raw(i32::try_from(haproxy.worker_pid().unwrap()).unwrap());
+            nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        haproxy.stop().unwrap();
+        stage.add("s2").unwrap();
+        let config = stage.balancer.config();
+        poll::until(SOON, "s2 in the file", || {
+            fs::read_to_string(&config).unwrap().contains("server s2 ").then_some(())
+        })
+        .unwrap();
+        stage.balancer.start_haproxy(Mode::MasterSocket).unwrap();
+        assert_eq!(stage.balancer.reconcile().unwrap(), 0);
+        stage.wait_for_servers(&["s1", "s2"], SOON).unwrap();
+    }
+}
+
+#[test]
+fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
+    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    stage.balancer.agent.take().unwrap().kill9();
+    let start = Instant::now();
+    let load = Load::start(stage.front(), "/", Rate::default());
+    // A new agent that finds nobody: it knows only itself, which is no order to empty the pool.
+    stage.balancer.start_agent(&[]).unwrap();
+    let held = || stage.balancer.log().contains("cannot remove the 2 of role 'backend'");
+    poll::until(SOON, "the guard in the log", || held().then_some(())).unwrap();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 6);
+    stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
+    let counts = load.since(start);
+    assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
+    // Back among the others, it follows them again.
+    let seed = stage.backends["s1"].address;
+    stage.balancer.agent.as_ref().unwrap().join(stage.run(), seed).unwrap();
+    stage.stop("s2").unwrap();
+    stage.wait_for_servers(&["s1"], SOON).unwrap();
+}
+
+#[test]
+fn the_last_backend_that_leaves_stays_in_the_file_until_another_comes() {
+    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    stage.stop("s1").unwrap();
+    let held = || stage.balancer.log().contains("render-cfg[") && nobody(&stage);
+    poll::until(SOON, "the record to go", || held().then_some(())).unwrap();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 6);
+    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+    poll::until(SOON, "the 503", || {
+        (Client::fresh(stage.front()).get("/").ok()?.status == 503).then_some(())
+    })
+    .unwrap();
+    stage.add("s2").unwrap();
+    stage.wait_for_servers(&["s2"], SOON).unwrap();
+}
+
+fn nobody(stage: &Stage) -> bool {
+    let mut records = fs::read_dir(stage.balancer.nodes_dir()).unwrap();
+    !records.any(|record| record.unwrap().file_name() == "s1.json")
+}
+
+#[test]
+fn a_template_that_breaks_changes_nothing_and_the_next_run_after_its_mending_does() {
+    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let template = stage.balancer.directory().join("broken.tera");
+    let shipped = fs::read_to_string(programs::shipped("render-cfg/templates/haproxy.cfg.tera")).unwrap();
+    stage.balancer.set_env("ROLLCALL_TEMPLATE", &template);
+    for (text, code) in [("{{ nonsense", 3), ("global\n  bogus {{ revision }}\n", 5)] {
+        replace(&template, text.as_bytes(), 0o644).unwrap();
+        assert_eq!(stage.balancer.reconcile().unwrap(), code, "{}", stage.balancer.log());
+        stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+    }
+    replace(&template, shipped.replace("timeout queue 10s", "timeout queue 11s").as_bytes(), 0o644).unwrap();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 0);
+    assert!(fs::read_to_string(stage.balancer.config()).unwrap().contains("timeout queue 11s"));
+    assert_eq!(stage.balancer.reconcile().unwrap(), 0);
+}
+
+#[test]
+fn a_step_that_hangs_ends_by_itself_and_the_others_are_done() {
+    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let hanging = stage.balancer.directory().join("hanging-haproxy");
+    replace(&hanging, b"#!/bin/sh\nexec sleep 600\n", 0o755).unwrap();
+    stage.balancer.set_env("ROLLCALL_HAPROXY", &hanging);
+    stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", "1");
+    stage.balancer.set_env("ROLLCALL_SET", "port=3001 admin_socket=/nonexistent");
+    let start = Instant::now();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 1);
+    assert!(start.elapsed() < SOON);
+    assert!(stage.balancer.log().contains("cannot finish 'render-cfg'"), "{}", stage.balancer.log());
+    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+}
+
+#[test]
+fn serf_that_does_not_answer_removes_nobody() {
+    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    stage.balancer.agent.take().unwrap().kill9();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 3);
+    assert!(stage.balancer.log().contains("it begins with 'Error connecting to Serf agent"));
+    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+}
