@@ -95,6 +95,14 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+impl Config {
+    /// A configuration of these facts, last changed at `changed`.
+    pub(crate) fn with(facts: Facts, changed: SystemTime) -> Config {
+        Config { path: "/c".into(), bytes: Vec::new(), fingerprint: "f".to_owned(), changed, facts }
+    }
+}
+
 fn refusal(path: &Path) -> impl Fn(io::Error) -> Failure + Copy {
     move |err| Failure::new(Code::Files, format!("cannot read '{}': {err}", path.display()))
 }

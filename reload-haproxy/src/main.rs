@@ -5,17 +5,26 @@
 //! is what runs.
 
 mod attempts;
+mod change;
 mod check;
+mod command;
 mod config;
+mod decision;
 mod difference;
 mod instance;
+mod layout;
 mod line;
+mod live;
 mod note;
 mod plan;
 mod process;
+mod proxy;
 mod reload;
+mod runtime;
+mod settings;
 mod socket;
 mod successor;
+mod version;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -26,12 +35,14 @@ use clap::Parser;
 use common::lock::duration;
 use common::talk::{Code, Failure, Talk, TalkArgs};
 
+use change::Changes;
 use config::Config;
-use difference::difference;
+use decision::{Decision, Facts};
 use instance::{Hints, Instance, Worker};
-use note::State;
-use plan::{Plan, plan};
+use layout::Layout;
+use note::{Note, State};
 use reload::{Method, Reload, Taken};
+use runtime::Runtime;
 
 /// Bring the running HAProxy to the configuration on disk, and prove it.
 ///
@@ -110,21 +121,8 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
         let config = Config::read(&path)?;
         let instance = Instance::find(&config, &args.hints())?;
-        let (plan, worker) = decide(&config, &instance, &state, std::mem::take(&mut force));
-        match (&plan, worker) {
-            (Plan::Nothing(how), Some(worker)) => {
-                talk.say_idle(format!("nothing to do: {how}"));
-                return state.remember(&config, &worker);
-            }
-            (Plan::Nothing(why) | Plan::Reload(why), _) => {
-                let method = args.method(&instance)?;
-                talk.say(format!("reload ({}): {why}", method.title()));
-                let taken = reload(args, &config, &instance, method, talk)?;
-                if taken.is_proven && !config.is_outdated() {
-                    talk.say(format!("worker {} runs '{}'", taken.worker.pid, path.display()));
-                    return state.remember(&config, &taken.worker);
-                }
-            }
+        if bring(args, &config, &instance, &state, std::mem::take(&mut force), talk)? {
+            return Ok(());
         }
         if Instant::now() >= deadline {
             let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
@@ -133,15 +131,105 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     }
 }
 
+/// Brings HAProxy to the file as it was read; whether that still is the file.
+fn bring(
+    args: &Args,
+    config: &Config,
+    instance: &Instance,
+    state: &State,
+    is_forced: bool,
+    talk: &mut Talk,
+) -> Result<bool, Failure> {
+    let text = String::from_utf8_lossy(&config.bytes);
+    let layout = Layout::read(&text);
+    let worker = instance.worker();
+    let runtime = worker.as_ref().and_then(|worker| args.runtime(instance, worker));
+    let why = match decide(config, &layout, worker.as_ref(), runtime.as_ref(), state, is_forced) {
+        Decision::Nothing(how) => {
+            talk.say_idle(format!("nothing to do: {how}"));
+            return keep(config, worker.as_ref(), state).map(|()| true);
+        }
+        Decision::Servers(found, different) => {
+            match apply(config, &layout, &found, runtime.as_ref(), state, &different, talk)? {
+                None => return Ok(!config.is_outdated()),
+                Some(why) => format!("{different}, and {why}"),
+            }
+        }
+        Decision::Reload(why) => why,
+    };
+    load(args, config, &layout, instance, state, &why, talk)
+}
+
+/// Keeps in mind that the worker runs the file.
+fn keep(config: &Config, worker: Option<&Worker>, state: &State) -> Result<(), Failure> {
+    let Some(worker) = worker else { return Ok(()) };
+    let known = state.note().filter(|note| note.is_about(worker) && note.fingerprint == config.fingerprint);
+    known.map_or_else(|| state.remember(config, &Note::new(config, worker)), |_| Ok(()))
+}
+
+/// Changes servers; gives the reason if they could not be changed.
+fn apply(
+    config: &Config,
+    layout: &Layout,
+    found: &Changes,
+    runtime: Option<&Runtime>,
+    state: &State,
+    different: &str,
+    talk: &mut Talk,
+) -> Result<Option<String>, Failure> {
+    let Some(runtime) = runtime else { return Ok(Some("its socket is not reached".to_owned())) };
+    talk.say(format!("runtime: {different}"));
+    state.begin(runtime.worker)?;
+    let mut note = Note::new(config, runtime.worker);
+    let old = state.note().filter(|note| note.is_about(runtime.worker));
+    let parked = old.map(|old| old.parked).unwrap_or_default();
+    match runtime.apply(found, layout, &parked) {
+        Err(why) => Ok(Some(why)),
+        Ok(parked) => {
+            found.changes.iter().for_each(|change| talk.say(change));
+            note.parked = parked;
+            state.remember(config, &note).map(|()| None)
+        }
+    }
+}
+
+/// Loads the file; whether it still is the file then.
+fn load(
+    args: &Args,
+    config: &Config,
+    layout: &Layout,
+    instance: &Instance,
+    state: &State,
+    why: &str,
+    talk: &mut Talk,
+) -> Result<bool, Failure> {
+    let method = args.method(instance, why)?;
+    talk.say(format!("reload ({}): {why}", method.title()));
+    let taken = reload(args, config, instance, method, talk)?;
+    if !taken.is_proven || config.is_outdated() {
+        return Ok(false);
+    }
+    talk.say(format!("worker {} runs '{}'", taken.worker.pid, config.path.display()));
+    let mut note = Note::new(config, &taken.worker);
+    note.is_unlike = args.runtime(instance, &taken.worker).is_some_and(|runtime| runtime.differs(layout));
+    state.remember(config, &note).map(|()| true)
+}
+
 /// Says on stdout what would be done.
 fn rehearse(args: &Args, state: &State) -> Result<(), Failure> {
     let config = Config::read(&args.config)?;
     let instance = Instance::find(&config, &args.hints())?;
-    let line = match decide(&config, &instance, state, args.force).0 {
-        Plan::Nothing(how) => format!("nothing to do: {how}\n"),
-        Plan::Reload(why) => format!("reload ({}): {why}\n", args.method(&instance)?.title()),
+    let text = String::from_utf8_lossy(&config.bytes);
+    let layout = Layout::read(&text);
+    let worker = instance.worker();
+    let runtime = worker.as_ref().and_then(|worker| args.runtime(&instance, worker));
+    let lines = match decide(&config, &layout, worker.as_ref(), runtime.as_ref(), state, args.force) {
+        Decision::Nothing(how) => format!("nothing to do: {how}\n"),
+        Decision::Servers(found, why) if args.talk.verbose => format!("runtime: {why}\n{}", found.lines()),
+        Decision::Servers(_, why) => format!("runtime: {why}\n"),
+        Decision::Reload(why) => format!("reload ({}): {why}\n", args.method(&instance, &why)?.title()),
     };
-    let written = io::stdout().write_all(line.as_bytes());
+    let written = io::stdout().write_all(lines.as_bytes());
     written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
 }
 
@@ -158,9 +246,24 @@ impl Args {
         }
     }
 
-    /// How to reload: as it was said, or as the running HAProxy supports it.
-    fn method(&self, instance: &Instance) -> Result<Method, Failure> {
-        if self.method == Method::Auto { reload::supported(instance) } else { Ok(self.method) }
+    /// How to reload: as it was said, or as the running HAProxy supports it. `why` is what it is for.
+    fn method(&self, instance: &Instance, why: &str) -> Result<Method, Failure> {
+        match self.method {
+            Method::Auto => reload::supported(instance),
+            Method::Runtime => {
+                let line = format!("cannot change 'haproxy' while it runs: {why}; --method auto reloads it");
+                Err(Failure::new(Code::Haproxy, line))
+            }
+            method => Ok(method),
+        }
+    }
+
+    /// The worker's socket for changes of servers, if they are wanted and the file is all that it runs.
+    fn runtime<'a>(&self, instance: &'a Instance, worker: &'a Worker) -> Option<Runtime<'a>> {
+        let is_wanted = matches!(self.method, Method::Auto | Method::Runtime);
+        let is_all = instance.main.as_ref().is_none_or(|main| main.files().len() <= 1);
+        let socket = instance.stats_socket.as_deref().filter(|_| is_wanted && is_all)?;
+        Some(Runtime { socket, worker, version: worker.version?, patience: self.timeout })
     }
 
     /// The program to check with: the one named, the one that runs, or the one on the PATH.
@@ -170,23 +273,20 @@ impl Args {
     }
 }
 
-/// What there is to do, and the worker that serves, if it can be told.
-fn decide(config: &Config, instance: &Instance, state: &State, force: bool) -> (Plan, Option<Worker>) {
-    let Some(worker) = instance.worker() else {
-        return (Plan::Reload("no worker says what it runs".to_owned()), None);
-    };
-    if force {
-        return (Plan::Reload("--force".to_owned()), Some(worker));
+/// What there is to do.
+fn decide<'t>(
+    config: &Config,
+    layout: &Layout<'t>,
+    worker: Option<&Worker>,
+    runtime: Option<&Runtime>,
+    state: &State,
+    is_forced: bool,
+) -> Decision<'t> {
+    match worker {
+        None => Decision::Reload("no worker says what it runs".to_owned()),
+        Some(_) if is_forced => Decision::Reload("--force".to_owned()),
+        Some(worker) => Facts { config, layout, worker, runtime, state }.decide(),
     }
-    let plan = plan(config, &worker, process::wall_clock(worker.birth), state.note().as_ref());
-    let plan = match (plan, state.loaded(&worker)) {
-        // What changed says more than that something did.
-        (Plan::Reload(why), Some(loaded)) => {
-            Plan::Reload(difference(&loaded, &String::from_utf8_lossy(&config.bytes)).unwrap_or(why))
-        }
-        (plan, _) => plan,
-    };
-    (plan, Some(worker))
 }
 
 /// Checks the file and reloads.

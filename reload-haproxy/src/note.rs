@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use common::lock;
 use common::regular;
-use common::replace::replace;
+use common::replace::Staged;
 use common::talk::{Code, Failure};
 use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::change::Parked;
 use crate::config::{CONFIG_MAX, Config, fingerprint};
 use crate::instance::Worker;
 
@@ -36,13 +37,31 @@ pub(crate) struct Note {
     pid: i32,
     /// Its birth, in milliseconds since the machine's.
     birth: u64,
+    /// Whether a run has begun to change its servers and has not proven that it finished.
+    #[serde(default)]
+    pub(crate) is_begun: bool,
+    /// Whether it showed other servers than the file's right after it had loaded it: then what it shows is
+    /// nothing to judge by.
+    #[serde(default)]
+    pub(crate) is_unlike: bool,
+    /// Servers that have left since and are in maintenance.
+    #[serde(default)]
+    pub(crate) parked: Parked,
 }
 
 impl Note {
     /// That `worker` took `config`.
     pub(crate) fn new(config: &Config, worker: &Worker) -> Note {
         let birth = u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX);
-        Note { config: config.path.clone(), fingerprint: config.fingerprint.clone(), pid: worker.pid, birth }
+        Note {
+            config: config.path.clone(),
+            fingerprint: config.fingerprint.clone(),
+            pid: worker.pid,
+            birth,
+            is_begun: false,
+            is_unlike: false,
+            parked: Parked::new(),
+        }
     }
 
     /// Whether it is about this worker.
@@ -109,20 +128,36 @@ impl State {
         (note.fingerprint == fingerprint(&copy)).then(|| String::from_utf8_lossy(&copy).into_owned())
     }
 
-    /// Notes that `worker` took `config`, unless that stands there already. The copy is for the owner's
-    /// eyes: a configuration may hold passwords.
-    pub(crate) fn remember(&self, config: &Config, worker: &Worker) -> Result<(), Failure> {
-        let note = Note::new(config, worker);
-        if self.note().as_ref() == Some(&note) {
+    /// Notes that changes of servers are about to begin, so that a run that is cut short is made good.
+    pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
+        match self.note().filter(|note| note.is_about(worker)) {
+            Some(note) => self.write(&Note { is_begun: true, ..note }),
+            // Without a note the next run has to find out all the same.
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps a note, and the bytes that it is about, unless it stands there already. The copy is for the
+    /// owner's eyes: a configuration may hold passwords.
+    pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
+        if self.note().as_ref() == Some(note) {
             return Ok(());
         }
-        let mut bytes = serde_json::to_vec(&note).expect("strings and numbers are always JSON");
-        bytes.push(b'\n');
-        let refuse =
-            |path: &Path, err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display()));
-        replace(&self.copy, &config.bytes, 0o600).map_err(|err| refuse(&self.copy, err))?;
-        replace(&self.note, &bytes, 0o640).map_err(|err| refuse(&self.note, err))
+        put(&self.copy, &config.bytes, 0o600)?;
+        self.write(note)
     }
+
+    fn write(&self, note: &Note) -> Result<(), Failure> {
+        let mut bytes = serde_json::to_vec(note).expect("strings and numbers are always JSON");
+        bytes.push(b'\n');
+        put(&self.note, &bytes, 0o640)
+    }
+}
+
+/// Replaces a file that need not outlive the machine, as the worker that it is about does not.
+fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
+    put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
 }
 
 /// A file name for a configuration's path: its own name for people, a hash against confusion.
@@ -134,7 +169,10 @@ fn key(config: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::config::Facts;
 
     #[test]
     fn files_of_one_name_have_notes_of_their_own() {
@@ -144,8 +182,8 @@ mod tests {
 
     #[test]
     fn a_pid_that_came_round_is_another_worker() {
-        let note = Note { config: "/c".into(), fingerprint: "f".into(), pid: 7, birth: 10_000 };
-        let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), description: None };
+        let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), ..Worker::default() };
+        let note = Note::new(&Config::with(Facts::default(), SystemTime::UNIX_EPOCH), &worker(7, 10_000));
         assert!(note.is_about(&worker(7, 11_000)));
         assert!(!note.is_about(&worker(7, 20_000)));
         assert!(!note.is_about(&worker(8, 10_000)));

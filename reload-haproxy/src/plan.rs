@@ -31,8 +31,8 @@ pub(crate) enum Plan {
 pub(crate) fn plan(config: &Config, worker: &Worker, born: SystemTime, note: Option<&Note>) -> Plan {
     let pid = worker.pid;
     let running = worker.description.as_deref().and_then(revision);
-    let vouched =
-        note.filter(|note| note.is_about(worker)).map(|note| note.fingerprint == config.fingerprint);
+    let note = note.filter(|note| note.is_about(worker));
+    let vouched = note.map(|note| note.fingerprint == config.fingerprint && !note.is_begun);
     if vouched == Some(true) {
         return Plan::Nothing(format!("worker {pid} runs this file"));
     }
@@ -69,11 +69,16 @@ mod tests {
 
     fn config(revision: Option<&str>) -> Config {
         let facts = Facts { revision: revision.map(str::to_owned), ..Facts::default() };
-        Config { path: "/c".into(), bytes: Vec::new(), fingerprint: "f".into(), changed: at(100), facts }
+        Config::with(facts, at(100))
     }
 
     fn worker(description: &str) -> Worker {
-        Worker { pid: 7, birth: Duration::from_secs(50), description: Some(description.to_owned()) }
+        Worker {
+            pid: 7,
+            birth: Duration::from_secs(50),
+            description: Some(description.to_owned()),
+            ..Worker::default()
+        }
     }
 
     const A: &str = "rollcall-aaaaaaaaaaaaaaaa";

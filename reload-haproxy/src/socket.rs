@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 
-/// Nothing that is asked here has a longer answer.
-const ANSWER_MAX: usize = 4 << 20;
+use crate::version::Version;
+
+/// The state of half a million servers is shorter.
+const ANSWER_MAX: usize = 64 << 20;
 
 /// The answer to one command, as text. Fails if it is not whole within `timeout`, connecting included.
 pub(crate) fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<String> {
@@ -70,6 +72,7 @@ pub(crate) struct Info {
     pub(crate) uptime: Duration,
     /// The text of `global` / `description`, empty if there is none.
     pub(crate) description: String,
+    pub(crate) version: Option<Version>,
     /// Whether it is on its way out, finishing its last connections.
     pub(crate) is_stopping: bool,
 }
@@ -81,6 +84,7 @@ pub(crate) fn parse_info(answer: &str) -> Option<Info> {
         pid: field("Pid")?.parse().ok().filter(|pid| *pid > 0)?,
         uptime: Duration::from_secs(field("Uptime_sec")?.parse().ok()?),
         description: field("description").unwrap_or_default().to_owned(),
+        version: field("Version").and_then(Version::parse),
         is_stopping: field("Stopping").is_some_and(|stopping| stopping != "0"),
     })
 }

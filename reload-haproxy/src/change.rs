@@ -1,0 +1,251 @@
+//! Which changes of servers bring the running HAProxy to the file, from the file, what HAProxy was last
+//! proven to run, and the servers that it has now, whoever made them.
+//!
+//! What the file says about a server is made true: that it is there, its address, weight and limit. What
+//! the file does not say stays: a server that an operator has put into maintenance through the socket stays
+//! there until the file says something else about it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Display};
+
+use crate::layout::{Layout, Server};
+use crate::live::Row;
+use crate::proxy::{Proxy, is_name};
+use crate::settings::Settings;
+use crate::version::Version;
+
+/// Servers that are in maintenance because they have left, as `backend/server`, with their options.
+pub(crate) type Parked = BTreeMap<String, String>;
+
+/// What is to be done with one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change<'t> {
+    pub(crate) backend: String,
+    pub(crate) server: String,
+    pub(crate) deed: Deed<'t>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deed<'t> {
+    /// HAProxy does not have it.
+    Add { settings: Settings<'t>, has_dynamic_cookie: bool },
+    /// HAProxy has it, elsewhere or in maintenance.
+    Place { settings: Settings<'t>, was_parked: bool },
+    /// It serves, and is to have another weight or limit.
+    Tune { weight: Option<u32>, maxconn: Option<u32> },
+    /// The file says `disabled`.
+    Disable,
+    /// The file has it no more. The options are known of one that the last file had.
+    Remove { options: Option<String> },
+}
+
+/// What is to be done, and what is left as it is though the file does not say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes<'t> {
+    pub(crate) changes: Vec<Change<'t>>,
+    /// Servers that somebody else has put into maintenance, as `backend/server`.
+    pub(crate) in_maintenance: Vec<String>,
+    /// Servers that have left, as `backend/server`, and are still parked.
+    pub(crate) parked: Vec<String>,
+}
+
+impl Display for Changes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count =
+            |is_one: fn(&Deed) -> bool| self.changes.iter().filter(|change| is_one(&change.deed)).count();
+        let added = count(|deed| matches!(deed, Deed::Add { .. }));
+        let removed = count(|deed| matches!(deed, Deed::Remove { .. }));
+        let changed = self.changes.len() - added - removed;
+        write!(f, "+{added} -{removed} ~{changed} servers")
+    }
+}
+
+impl Changes<'_> {
+    /// Each change on a line of its own.
+    pub(crate) fn lines(&self) -> String {
+        self.changes.iter().map(|change| format!("{change}\n")).collect()
+    }
+}
+
+/// What was done, for people.
+impl Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Change { backend, server, deed } = self;
+        write!(f, "server {backend}/{server} ")?;
+        match deed {
+            Deed::Add { settings, .. } => write!(f, "added at {}", settings.endpoint),
+            Deed::Place { settings, was_parked: true } => write!(f, "back at {}", settings.endpoint),
+            Deed::Place { settings, .. } => write!(f, "moved to {}", settings.endpoint),
+            Deed::Tune { weight, maxconn } => {
+                let weight = weight.map(|weight| format!("weight {weight}"));
+                let maxconn = maxconn.map(|maxconn| format!("maxconn {maxconn}"));
+                f.write_str(&weight.into_iter().chain(maxconn).collect::<Vec<_>>().join(", "))
+            }
+            Deed::Disable => f.write_str("disabled"),
+            Deed::Remove { .. } => f.write_str("removed"),
+        }
+    }
+}
+
+/// What is known about HAProxy's servers.
+pub(crate) struct Known<'k, 'l> {
+    /// The configuration that it was last proven to run.
+    pub(crate) layout: &'l Layout<'l>,
+    pub(crate) rows: &'k [Row<'k>],
+    pub(crate) parked: &'k Parked,
+    pub(crate) version: Version,
+}
+
+/// Finds the changes that make the servers those of `wanted`, whose other lines are those of
+/// `known.layout`. Fails with the reason if only a reload can do it.
+pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<'t>, String> {
+    let mut rows: HashMap<&str, HashMap<&str, &Row>> = HashMap::new();
+    for row in known.rows {
+        rows.entry(row.backend).or_default().insert(row.name, row);
+    }
+    let mut found = Changes::default();
+    for (proxy, before) in Proxy::all(wanted).zip(Proxy::all(known.layout)) {
+        let rows = rows.remove(&*proxy.section.name).unwrap_or_default();
+        let had = found.changes.len();
+        Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
+        if let Some(obstacle) = proxy.obstacle().filter(|_| found.changes.len() > had) {
+            return Err(format!("{}: {obstacle}", proxy.section.title()));
+        }
+    }
+    Ok(found)
+}
+
+/// One section, as it is to be and as it was.
+struct Comparison<'c, 'l, 't, 'k> {
+    proxy: &'c Proxy<'l, 't>,
+    before: &'c Proxy<'c, 'k>,
+    known: &'c Known<'k, 'k>,
+}
+
+impl<'t> Comparison<'_, '_, 't, '_> {
+    fn add_to(&self, found: &mut Changes<'t>, mut rows: HashMap<&str, &Row>) -> Result<(), String> {
+        let servers = self.before.section.servers.iter();
+        let mut olds: HashMap<&str, &Server> = servers.map(|server| (&*server.name, server)).collect();
+        for server in &self.proxy.section.servers {
+            let old = olds.remove(&*server.name);
+            let deed = self.deed(server, old, rows.remove(&*server.name), &mut found.in_maintenance);
+            let deed = deed
+                .map_err(|why| format!("server {} of {}: {why}", server.name, self.proxy.section.title()))?;
+            found.changes.extend(deed.map(|deed| self.change(&server.name, deed)));
+        }
+        let mut rest: Vec<&&Row> = rows.values().collect();
+        rest.sort_unstable_by_key(|row| row.name);
+        for row in rest {
+            self.remove(row, olds.get(row.name).copied(), found)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a server out that the file does not have.
+    fn remove(&self, row: &Row, old: Option<&Server>, found: &mut Changes<'t>) -> Result<(), String> {
+        let key = format!("{}/{}", row.backend, row.name);
+        if self.known.parked.contains_key(&key) && row.is_in_maintenance() {
+            found.parked.push(key);
+            return Ok(());
+        }
+        // Slots are HAProxy's own, and what is in maintenance takes nothing from anybody.
+        if old.is_none() && (self.proxy.has_slots() || row.is_in_maintenance()) {
+            return Ok(());
+        }
+        let settings = old.and_then(|old| self.before.settings(old).ok());
+        if settings.as_ref().is_some_and(|settings| settings.options.has("on-marked-down")) {
+            return Err(format!("server {key}: its on-marked-down would cut its sessions"));
+        }
+        let options = settings.map(|settings| settings.options.text());
+        found.changes.push(self.change(row.name, Deed::Remove { options }));
+        Ok(())
+    }
+
+    fn change(&self, server: &str, deed: Deed<'t>) -> Change<'t> {
+        Change { backend: self.proxy.section.name.to_string(), server: server.to_owned(), deed }
+    }
+
+    /// What is to be done with a server that the file has.
+    fn deed(
+        &self,
+        server: &Server<'t>,
+        old: Option<&Server>,
+        row: Option<&Row>,
+        in_maintenance: &mut Vec<String>,
+    ) -> Result<Option<Deed<'t>>, String> {
+        let is_same = old.is_some_and(|old| old.says_the_same(server));
+        let settings = match self.proxy.settings(server) {
+            Ok(settings) => settings,
+            // HAProxy resolves its name, say: nothing here to judge it by.
+            Err(_) if is_same && row.is_some() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let Some(row) = row else { return self.add(server, settings).map(Some) };
+        let old = old.map(|old| self.before.settings(old)).transpose()?;
+        let key = format!("{}/{}", self.proxy.section.name, server.name);
+        self.check_options(&settings, old.as_ref(), &key)?;
+        let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
+        match (row.is_in_maintenance(), settings.is_disabled) {
+            (true, true) if row.endpoint == Some(settings.endpoint) => return Ok(None),
+            (_, true) if row.endpoint != Some(settings.endpoint) => {
+                return Err("it is disabled, and changes its address".to_owned());
+            }
+            (_, true) => return Ok(Some(Deed::Disable)),
+            (true, false) if was_disabled => return self.place(settings, true).map(Some),
+            (true, false) => in_maintenance.push(key),
+            (false, false) => {}
+        }
+        if row.endpoint != Some(settings.endpoint) {
+            return self.place(settings, false).map(Some);
+        }
+        Ok(tuning(&settings, old.as_ref(), row))
+    }
+
+    /// Whether it is the same but for what can be changed while it serves.
+    fn check_options(&self, wanted: &Settings, old: Option<&Settings>, key: &str) -> Result<(), String> {
+        match (old, self.known.parked.get(key)) {
+            (Some(old), _) if old.options == wanted.options => Ok(()),
+            (Some(old), _) => {
+                let (old, new) = (old.options.text(), wanted.options.text());
+                Err(format!("'{old}' becomes '{new}'"))
+            }
+            (None, Some(parked)) if *parked == wanted.options.text() => Ok(()),
+            (None, Some(parked)) => Err(format!("it left with '{parked}' and comes back with others")),
+            (None, None) => Err("somebody else has added one of that name".to_owned()),
+        }
+    }
+
+    fn add(&self, server: &Server, settings: Settings<'t>) -> Result<Deed<'t>, String> {
+        let version = self.known.version;
+        if !version.can_add() {
+            return Err("HAProxy takes new servers while it runs from 2.6 on".to_owned());
+        }
+        if !is_name(&server.name) {
+            return Err("its name is none for the socket".to_owned());
+        }
+        if let Some(keyword) = settings.options.keywords().find(|keyword| !version.takes(keyword)) {
+            return Err(format!("this HAProxy does not take '{keyword}' while it runs"));
+        }
+        Ok(Deed::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
+    }
+
+    fn place(&self, settings: Settings<'t>, was_parked: bool) -> Result<Deed<'t>, String> {
+        if settings.options.has("on-marked-down") && !was_parked {
+            return Err("its on-marked-down would cut its sessions".to_owned());
+        }
+        if self.known.version.breaks_on_return() && self.proxy.is_leastconn() {
+            return Err("this HAProxy may stop when it comes back (issue 3360)".to_owned());
+        }
+        Ok(Deed::Place { settings, was_parked })
+    }
+}
+
+/// The weight and the limit, if they are to change.
+fn tuning<'t>(wanted: &Settings, old: Option<&Settings>, row: &Row) -> Option<Deed<'t>> {
+    // An agent on the server changes its weight as it likes.
+    let is_agents = wanted.options.has("agent-check") && old.is_some_and(|old| old.weight == wanted.weight);
+    let weight = (row.weight != wanted.weight && !is_agents).then_some(wanted.weight);
+    let maxconn = old.filter(|old| old.maxconn != wanted.maxconn).map(|_| wanted.maxconn);
+    (weight.is_some() || maxconn.is_some()).then_some(Deed::Tune { weight, maxconn })
+}

@@ -1,0 +1,110 @@
+//! The servers that HAProxy has, as `show servers state` tells them.
+//!
+//! The first line of the answer is the format's version, the second names the columns; they are found by
+//! their names, for newer versions append some.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// SRV_ADMF_FMAINT: by order of the socket, or of `disabled` in the configuration.
+const FORCED_MAINT: u32 = 0x01;
+
+/// A server as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row<'a> {
+    pub(crate) backend: &'a str,
+    pub(crate) name: &'a str,
+    /// `None` if it has no IP address: a socket, or a name that is not resolved.
+    pub(crate) endpoint: Option<SocketAddr>,
+    /// The weight that it was last given.
+    pub(crate) weight: u32,
+    admin: u32,
+}
+
+impl Row<'_> {
+    /// Whether it was put into maintenance, by the configuration or through the socket.
+    pub(crate) fn is_in_maintenance(&self) -> bool {
+        self.admin & FORCED_MAINT != 0
+    }
+}
+
+/// Reads the answer to `show servers state`. Fails with the line that is not understood.
+pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
+    let mut lines = answer.lines().filter(|line| !line.is_empty());
+    let version = lines.next().unwrap_or_default();
+    let header = lines.next().and_then(|line| line.strip_prefix("# ")).filter(|_| version == "1");
+    let columns = header.and_then(Columns::find).ok_or(version)?;
+    lines.map(|line| columns.row(line).ok_or(line)).collect()
+}
+
+/// Where each column is.
+struct Columns {
+    backend: usize,
+    name: usize,
+    address: usize,
+    port: usize,
+    weight: usize,
+    admin: usize,
+}
+
+impl Columns {
+    fn find(header: &str) -> Option<Columns> {
+        let at = |name| header.split(' ').position(|column| column == name);
+        Some(Columns {
+            backend: at("be_name")?,
+            name: at("srv_name")?,
+            address: at("srv_addr")?,
+            port: at("srv_port")?,
+            weight: at("srv_uweight")?,
+            admin: at("srv_admin_state")?,
+        })
+    }
+
+    fn row<'a>(&self, line: &'a str) -> Option<Row<'a>> {
+        const MOST: usize = 32;
+        let mut values = [""; MOST];
+        values.iter_mut().zip(line.split(' ')).for_each(|(value, word)| *value = word);
+        let value = |at: usize| values.get(at).copied().filter(|value| !value.is_empty());
+        let address: Option<IpAddr> = value(self.address)?.parse().ok();
+        let port: u16 = value(self.port)?.parse().ok()?;
+        Some(Row {
+            backend: value(self.backend)?,
+            name: value(self.name)?,
+            endpoint: address.map(|address| SocketAddr::new(address, port)),
+            weight: value(self.weight)?.parse().ok()?,
+            admin: value(self.admin)?.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "1\n\
+        # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+        srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state \
+        srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port \
+        srv_check_addr srv_agent_addr srv_agent_port\n\
+        2 nodes 1 s1 127.0.0.1 2 0 3 5 0 8 2 0 6 0 0 0 - 9001 - 0 0 - - 0\n\
+        2 nodes 2 s2 ::1 0 5 1 1 1 1 0 0 14 0 0 0 - 9002 - 0 0 - - 0\n\
+        3 other 1 s1 - 0 8 1 1 1 1 0 0 14 0 0 0 - 0 - 0 0 - - 0\n\n";
+
+    #[test]
+    fn rows_are_read_by_the_names_of_their_columns() {
+        let rows = parse(ANSWER).unwrap();
+        assert_eq!((rows[0].backend, rows[0].name, rows[0].weight), ("nodes", "s1", 3));
+        assert_eq!(rows[0].endpoint, Some("127.0.0.1:9001".parse().unwrap()));
+        assert_eq!(rows[1].endpoint, Some("[::1]:9002".parse().unwrap()));
+        assert_eq!(rows[2].endpoint, None);
+        let states: Vec<bool> = rows.iter().map(Row::is_in_maintenance).collect();
+        assert_eq!(states, [false, true, false]);
+    }
+
+    #[test]
+    fn what_is_no_such_answer_is_named() {
+        assert_eq!(parse("Permission denied\n\n"), Err("Permission denied"));
+        assert_eq!(parse(""), Err(""));
+        let broken = ANSWER.replace("2 nodes 2 s2 ::1 0 5", "2 nodes 2 s2 ::1 0 maint");
+        assert!(parse(&broken).is_err_and(|line| line.starts_with("2 nodes 2 s2")));
+    }
+}
