@@ -20,6 +20,20 @@ pub(crate) struct Row<'a> {
     admin: u32,
 }
 
+#[cfg(test)]
+impl<'a> Row<'a> {
+    /// A row as a version might tell it.
+    pub(crate) fn new(
+        backend: &'a str,
+        name: &'a str,
+        endpoint: Option<SocketAddr>,
+        weight: u32,
+        admin: u32,
+    ) -> Row<'a> {
+        Row { backend, name, endpoint, weight, admin }
+    }
+}
+
 impl Row<'_> {
     /// Whether it was put into maintenance, by the configuration or through the socket.
     pub(crate) fn is_in_maintenance(&self) -> bool {
@@ -34,6 +48,23 @@ pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
     let header = lines.next().and_then(|line| line.strip_prefix("# ")).filter(|_| version == "1");
     let columns = header.and_then(Columns::find).ok_or(version)?;
     lines.map(|line| columns.row(line).ok_or(line)).collect()
+}
+
+/// More columns than any version has.
+const MOST: usize = 32;
+
+/// Splits at spaces; byte by byte, for there may be a hundred thousand lines.
+fn split_into<'a>(line: &'a str, values: &mut [&'a str; MOST]) {
+    let (mut start, mut column) = (0, 0);
+    for (at, byte) in line.bytes().enumerate() {
+        if byte == b' ' && column < MOST {
+            values[column] = &line[start..at];
+            (start, column) = (at + 1, column + 1);
+        }
+    }
+    if column < MOST {
+        values[column] = &line[start..];
+    }
 }
 
 /// Where each column is.
@@ -60,9 +91,8 @@ impl Columns {
     }
 
     fn row<'a>(&self, line: &'a str) -> Option<Row<'a>> {
-        const MOST: usize = 32;
         let mut values = [""; MOST];
-        values.iter_mut().zip(line.split(' ')).for_each(|(value, word)| *value = word);
+        split_into(line, &mut values);
         let value = |at: usize| values.get(at).copied().filter(|value| !value.is_empty());
         let address: Option<IpAddr> = value(self.address)?.parse().ok();
         let port: u16 = value(self.port)?.parse().ok()?;

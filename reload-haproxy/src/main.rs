@@ -140,7 +140,7 @@ fn bring(
     is_forced: bool,
     talk: &mut Talk,
 ) -> Result<bool, Failure> {
-    let text = String::from_utf8_lossy(&config.bytes);
+    let text = config.text();
     let layout = Layout::read(&text);
     let worker = instance.worker();
     let runtime = worker.as_ref().and_then(|worker| args.runtime(instance, worker));
@@ -219,7 +219,7 @@ fn load(
 fn rehearse(args: &Args, state: &State) -> Result<(), Failure> {
     let config = Config::read(&args.config)?;
     let instance = Instance::find(&config, &args.hints())?;
-    let text = String::from_utf8_lossy(&config.bytes);
+    let text = config.text();
     let layout = Layout::read(&text);
     let worker = instance.worker();
     let runtime = worker.as_ref().and_then(|worker| args.runtime(&instance, worker));

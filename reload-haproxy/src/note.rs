@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::change::Parked;
-use crate::config::{CONFIG_MAX, Config, fingerprint};
+use crate::config::{CONFIG_MAX, Config, fingerprint, text};
 use crate::instance::Worker;
 
 /// Ages that HAProxy itself tells are in whole seconds.
@@ -125,7 +125,7 @@ impl State {
         let note = self.note().filter(|note| note.is_about(worker))?;
         let copy = regular::read(&self.copy, CONFIG_MAX).ok()?;
         // Two files are not written at once: the copy may be a newer one's or an older one's.
-        (note.fingerprint == fingerprint(&copy)).then(|| String::from_utf8_lossy(&copy).into_owned())
+        (note.fingerprint == fingerprint(&copy)).then(|| text(&copy).into_owned())
     }
 
     /// Notes that changes of servers are about to begin, so that a run that is cut short is made good.

@@ -1,6 +1,8 @@
 //! A `backend` or `listen` section as far as its servers are concerned: whether they can be changed while
 //! HAProxy runs, and what holds for all of them.
 
+use std::net::SocketAddr;
+
 use crate::layout::{Layout, Line, Section, Server};
 use crate::line::words;
 use crate::settings::{Options, Settings, default_server};
@@ -38,6 +40,12 @@ impl<'l, 't> Proxy<'l, 't> {
             Some(Err(why)) => Err(why.clone()),
             None => Err("its default-server lines are not understood".to_owned()),
         }
+    }
+
+    /// The address and the weight of one of its servers, if a glance tells them.
+    pub(crate) fn glance(&self, server: &Server) -> Option<(SocketAddr, u32)> {
+        let options = self.default_options.get(server.defaults)?.as_ref().ok()?;
+        Settings::glance(server.text, options)
     }
 
     /// Why its servers cannot be changed while HAProxy runs, if they cannot.
@@ -132,7 +140,7 @@ backend two
         let options = |server: usize| {
             proxy("nodes", |proxy| proxy.settings(&proxy.section.servers[server]).unwrap().options.text())
         };
-        assert_eq!([options(0), options(1)], ["inter 1s", "inter 1s check"]);
+        assert_eq!([options(0), options(1)], ["inter 1s", "check inter 1s"]);
         let refused = proxy("web", |proxy| proxy.settings(&proxy.section.servers[0]).unwrap_err());
         assert_eq!(refused, "'resolvers' is not known to work at run time");
     }

@@ -25,7 +25,7 @@ pub(crate) struct Settings<'t> {
     pub(crate) options: Options<'t>,
 }
 
-/// Keywords with their values; each keyword once, in the order in which it was first said.
+/// Keywords with their values, each keyword once, sorted: their order says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options<'t>(Vec<(Cow<'t, str>, Option<Cow<'t, str>>)>);
 
@@ -60,6 +60,22 @@ impl<'t> Settings<'t> {
         Ok(Settings { endpoint, weight, maxconn, is_disabled, options })
     }
 
+    /// The address and the weight alone of a line without anything unusual, far sooner than by `read`.
+    pub(crate) fn glance(line: &str, defaults: &Options) -> Option<(SocketAddr, u32)> {
+        if line.contains(UNUSUAL) || line.contains("agent-check") {
+            return None;
+        }
+        let mut words = line.split_ascii_whitespace().skip(2);
+        let endpoint = endpoint(words.next()?)?;
+        let mut weight = None;
+        while let Some(word) = words.next() {
+            if word == "weight" {
+                weight = Some(words.next()?.parse().ok()?);
+            }
+        }
+        Some((endpoint, weight.or_else(|| defaults.weight())?))
+    }
+
     /// Whether HAProxy finds out itself if it is up.
     pub(crate) fn has_checks(&self) -> bool {
         self.options.has("check")
@@ -69,7 +85,7 @@ impl<'t> Settings<'t> {
 impl<'t> Options<'t> {
     /// Whether the keyword is among them.
     pub(crate) fn has(&self, keyword: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == keyword)
+        self.at(keyword).is_ok()
     }
 
     /// All keywords.
@@ -81,6 +97,25 @@ impl<'t> Options<'t> {
     pub(crate) fn text(&self) -> String {
         let words = self.0.iter().flat_map(|(keyword, value)| [Some(&**keyword), value.as_deref()]);
         words.flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Where a keyword is, or would be.
+    fn at(&self, keyword: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (**known).cmp(keyword))
+    }
+
+    /// The first keyword that is not said as in `before`, as it is said in one or the other.
+    pub(crate) fn first_change(&self, before: &Options) -> String {
+        let new = self.0.iter().find(|option| !before.0.contains(option));
+        let option = new.or_else(|| before.0.iter().find(|option| !self.0.contains(option)));
+        option.map_or_else(String::new, |option| Options(vec![option.clone()]).text())
+    }
+
+    fn weight(&self) -> Option<u32> {
+        match self.at("weight") {
+            Ok(at) => self.0[at].1.as_ref()?.parse().ok(),
+            Err(_) => Some(WEIGHT),
+        }
     }
 
     fn read(&mut self, words: &mut dyn Iterator<Item = Cow<'t, str>>) -> Result<(), String> {
@@ -100,9 +135,9 @@ impl<'t> Options<'t> {
     }
 
     fn set(&mut self, keyword: Cow<'t, str>, value: Option<Cow<'t, str>>) {
-        match self.0.iter_mut().find(|(known, _)| *known == keyword) {
-            Some(known) => known.1 = value,
-            None => self.0.push((keyword, value)),
+        match self.at(&keyword) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (keyword, value)),
         }
     }
 
@@ -117,8 +152,7 @@ impl<'t> Options<'t> {
     }
 
     fn take(&mut self, keyword: &str) -> Option<Option<Cow<'t, str>>> {
-        let at = self.0.iter().position(|(known, _)| known == keyword)?;
-        Some(self.0.remove(at).1)
+        self.at(keyword).ok().map(|at| self.0.remove(at).1)
     }
 
     fn take_number(&mut self, keyword: &str, most: u32) -> Result<Option<u32>, String> {
@@ -128,9 +162,12 @@ impl<'t> Options<'t> {
     }
 }
 
+/// Without these a line's words are what white space separates, for HAProxy and for its socket.
+const UNUSUAL: [char; 7] = ['"', '\'', '\\', '#', '$', ';', '<'];
+
 /// The words of a line, if the socket would read each as the file does.
 fn split(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
-    if !line.contains(['"', '\'', '\\', '#', '$', ';', '<']) {
+    if !line.contains(UNUSUAL) {
         return Ok(line.split_ascii_whitespace().map(Cow::from).collect());
     }
     let words = words(line).into_iter();
@@ -188,7 +225,7 @@ mod tests {
         let defaults = default_server("default-server check inter 2s weight 7 backup", Options::default());
         let defaults = default_server("default-server inter 1s fall 3", defaults.unwrap()).unwrap();
         let settings = read("  server s1 10.0.0.1:80 no-backup weight 9 fall 5 maxconn 4", &defaults);
-        assert_eq!(settings.options.text(), "check inter 1s fall 5");
+        assert_eq!(settings.options.text(), "check fall 5 inter 1s");
         assert_eq!((settings.weight, settings.maxconn, settings.is_disabled), (9, 4, false));
         assert_eq!(read("server s1 10.0.0.1:80", &defaults).weight, 7);
     }
@@ -220,6 +257,25 @@ mod tests {
         assert_eq!(refusal("server s1 10.0.0.1:80 weight 257"), "its weight is '257'");
         assert_eq!(refusal("server s1 10.0.0.1:80 inter"), "'inter' has no value");
         assert_eq!(refusal("server s1 10.0.0.1:80 no-sslv3"), "'no-sslv3' is not known to work at run time");
+    }
+
+    #[test]
+    fn a_glance_sees_what_reading_sees_or_nothing() {
+        let defaults = default_server("default-server weight 7", Options::default()).unwrap();
+        for line in [
+            "server s1 10.0.0.1:80 check",
+            "server s1 10.0.0.1:80 weight 9 check",
+            "\tserver\ts1 [::1]:80\tweight 5",
+            "server s1 10.0.0.1:80 weight 3 weight 4",
+            "server weight 10.0.0.1:80",
+            "server s1 10.0.0.1:80 agent-check",
+            "server s1 'a b':80",
+        ] {
+            let read = Settings::read(line, &defaults).ok();
+            let glance = Settings::glance(line, &defaults);
+            assert!(glance.is_none() || glance == read.map(|read| (read.endpoint, read.weight)), "{line}");
+        }
+        assert!(Settings::glance("server s1 10.0.0.1:80 check", &defaults).is_some());
     }
 
     #[test]
