@@ -62,9 +62,11 @@ impl Display for Changes<'_> {
 }
 
 impl Changes<'_> {
-    /// Each change on a line of its own.
-    pub(crate) fn lines(&self) -> String {
-        self.changes.iter().map(|change| format!("{change}\n")).collect()
+    /// What was done, a line for each server. Those that have left and are in `parked` are not deleted.
+    pub(crate) fn lines(&self, parked: &Parked) -> Vec<String> {
+        let rest =
+            |change: &Change| if parked.contains_key(&change.key()) { ", parked in maintenance" } else { "" };
+        self.changes.iter().map(|change| format!("{change}{}", rest(change))).collect()
     }
 }
 

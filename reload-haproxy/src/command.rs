@@ -34,9 +34,14 @@ pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>,
 /// The commands that delete servers, which must be in maintenance.
 pub(crate) fn deletions<'k>(keys: impl Iterator<Item = &'k str>) -> Vec<String> {
     let mut lines = vec![String::new()];
-    keys.for_each(|key| push(&mut lines, &format!("del server {key}")));
+    keys.for_each(|key| push(&mut lines, &deletion(key)));
     lines.retain(|line| !line.is_empty());
     lines
+}
+
+/// The command that deletes a server, which must be in maintenance.
+pub(crate) fn deletion(key: &str) -> String {
+    format!("del server {key}")
 }
 
 fn push(lines: &mut Vec<String>, commands: &str) {

@@ -37,7 +37,7 @@ pub(crate) struct Facts<'f, 't> {
 impl<'t> Facts<'_, 't> {
     /// Decides.
     pub(crate) fn decide(&self) -> Decision<'t> {
-        let note = self.state.note().filter(|note| note.is_about(self.worker));
+        let note = self.state.note_about(self.worker);
         match plan(self.config, self.worker, wall_clock(self.worker.birth), note.as_ref()) {
             Plan::Nothing(how) => self.compare(self.layout, note, None).unwrap_or(Decision::Nothing(how)),
             Plan::Reload(_) if note.as_ref().is_some_and(|note| note.is_begun) => {
@@ -80,7 +80,10 @@ impl<'t> Facts<'_, 't> {
         });
         match found {
             Err(why) => because(why),
-            Ok(found) if found.changes.is_empty() && different.is_none() => None,
+            Ok(found) if found.changes.is_empty() => {
+                different?;
+                Some(Decision::Nothing(format!("worker {} runs what the file says", self.worker.pid)))
+            }
             Ok(_) if parked.len() > self.servers().max(PARKED_MAX) => {
                 because(format!("{} servers that have left are parked", parked.len()))
             }

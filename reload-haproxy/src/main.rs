@@ -35,7 +35,7 @@ use clap::Parser;
 use common::lock::duration;
 use common::talk::{Code, Failure, Talk, TalkArgs};
 
-use change::Changes;
+use change::{Changes, Parked};
 use config::Config;
 use decision::{Decision, Facts};
 use instance::{Hints, Instance, Worker};
@@ -163,8 +163,7 @@ fn bring(
 /// Keeps in mind that the worker runs the file.
 fn keep(config: &Config, worker: Option<&Worker>, state: &State) -> Result<(), Failure> {
     let Some(worker) = worker else { return Ok(()) };
-    let known = state.note().filter(|note| note.is_about(worker) && note.fingerprint == config.fingerprint);
-    known.map_or_else(|| state.remember(config, &Note::new(config, worker)), |_| Ok(()))
+    state.remember(config, &state.note_about(worker).unwrap_or_default().renewed(config, worker))
 }
 
 /// Changes servers; gives the reason if they could not be changed.
@@ -180,15 +179,12 @@ fn apply(
     let Some(runtime) = runtime else { return Ok(Some("its socket is not reached".to_owned())) };
     talk.say(format!("runtime: {different}"));
     state.begin(runtime.worker)?;
-    let mut note = Note::new(config, runtime.worker);
-    let old = state.note().filter(|note| note.is_about(runtime.worker));
-    let parked = old.map(|old| old.parked).unwrap_or_default();
-    match runtime.apply(found, layout, &parked) {
+    let note = state.note_about(runtime.worker).unwrap_or_default().renewed(config, runtime.worker);
+    match runtime.apply(found, layout, &note.parked) {
         Err(why) => Ok(Some(why)),
         Ok(parked) => {
-            found.changes.iter().for_each(|change| talk.say(change));
-            note.parked = parked;
-            state.remember(config, &note).map(|()| None)
+            found.lines(&parked).iter().for_each(|line| talk.say(line));
+            state.remember(config, &Note { parked, ..note }).map(|()| None)
         }
     }
 }
@@ -210,8 +206,8 @@ fn load(
         return Ok(false);
     }
     talk.say(format!("worker {} runs '{}'", taken.worker.pid, config.path.display()));
-    let mut note = Note::new(config, &taken.worker);
-    note.is_unlike = args.runtime(instance, &taken.worker).is_some_and(|runtime| runtime.differs(layout));
+    let is_unlike = args.runtime(instance, &taken.worker).is_some_and(|runtime| runtime.differs(layout));
+    let note = Note { is_unlike, ..Note::default() }.renewed(config, &taken.worker);
     state.remember(config, &note).map(|()| true)
 }
 
@@ -225,7 +221,10 @@ fn rehearse(args: &Args, state: &State) -> Result<(), Failure> {
     let runtime = worker.as_ref().and_then(|worker| args.runtime(&instance, worker));
     let lines = match decide(&config, &layout, worker.as_ref(), runtime.as_ref(), state, args.force) {
         Decision::Nothing(how) => format!("nothing to do: {how}\n"),
-        Decision::Servers(found, why) if args.talk.verbose => format!("runtime: {why}\n{}", found.lines()),
+        Decision::Servers(found, why) if args.talk.verbose => {
+            let lines = found.lines(&Parked::new());
+            format!("runtime: {why}\n{}\n", lines.join("\n"))
+        }
         Decision::Servers(_, why) => format!("runtime: {why}\n"),
         Decision::Reload(why) => format!("reload ({}): {why}\n", args.method(&instance, &why)?.title()),
     };

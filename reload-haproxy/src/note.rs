@@ -27,16 +27,16 @@ const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
 const NOTE_MAX: u64 = 64 << 10;
 
 /// What was last proven loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
     /// The configuration file, for people who read the note.
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     /// SHA-256 of the file's bytes.
     pub(crate) fingerprint: String,
     /// The worker that took them.
-    pid: i32,
+    pub(crate) pid: i32,
     /// Its birth, in milliseconds since the machine's.
-    birth: u64,
+    pub(crate) birth: u64,
     /// Whether a run has begun to change its servers and has not proven that it finished.
     #[serde(default)]
     pub(crate) is_begun: bool,
@@ -50,17 +50,15 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// That `worker` took `config`.
-    pub(crate) fn new(config: &Config, worker: &Worker) -> Note {
-        let birth = u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX);
+    /// The same about `worker` that runs `config` now.
+    pub(crate) fn renewed(self, config: &Config, worker: &Worker) -> Note {
         Note {
             config: config.path.clone(),
             fingerprint: config.fingerprint.clone(),
             pid: worker.pid,
-            birth,
+            birth: u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX),
             is_begun: false,
-            is_unlike: false,
-            parked: Parked::new(),
+            ..self
         }
     }
 
@@ -120,9 +118,14 @@ impl State {
         serde_json::from_slice(&regular::read(&self.note, NOTE_MAX).ok()?).ok()
     }
 
+    /// The note, if it is about this worker.
+    pub(crate) fn note_about(&self, worker: &Worker) -> Option<Note> {
+        self.note().filter(|note| note.is_about(worker))
+    }
+
     /// The text that the note is about, if there is a note about `worker`.
     pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
-        let note = self.note().filter(|note| note.is_about(worker))?;
+        let note = self.note_about(worker)?;
         let copy = regular::read(&self.copy, CONFIG_MAX).ok()?;
         // Two files are not written at once: the copy may be a newer one's or an older one's.
         (note.fingerprint == fingerprint(&copy)).then(|| text(&copy).into_owned())
@@ -130,7 +133,7 @@ impl State {
 
     /// Notes that changes of servers are about to begin, so that a run that is cut short is made good.
     pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
-        match self.note().filter(|note| note.is_about(worker)) {
+        match self.note_about(worker) {
             Some(note) => self.write(&Note { is_begun: true, ..note }),
             // Without a note the next run has to find out all the same.
             None => Ok(()),
@@ -183,7 +186,8 @@ mod tests {
     #[test]
     fn a_pid_that_came_round_is_another_worker() {
         let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), ..Worker::default() };
-        let note = Note::new(&Config::with(Facts::default(), SystemTime::UNIX_EPOCH), &worker(7, 10_000));
+        let config = Config::with(Facts::default(), SystemTime::UNIX_EPOCH);
+        let note = Note::default().renewed(&config, &worker(7, 10_000));
         assert!(note.is_about(&worker(7, 11_000)));
         assert!(!note.is_about(&worker(7, 20_000)));
         assert!(!note.is_about(&worker(8, 10_000)));

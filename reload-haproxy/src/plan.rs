@@ -93,7 +93,7 @@ mod tests {
     fn a_file_edited_by_hand_is_another_file_though_its_revision_is_the_same() {
         assert!(matches!(plan(&config(Some(A)), &worker(A), at(99), None), Plan::Reload(_)));
         let mut edited = config(Some(A));
-        let note = Note::new(&edited, &worker(A));
+        let note = Note::default().renewed(&edited, &worker(A));
         edited.fingerprint = "g".to_owned();
         assert!(matches!(plan(&edited, &worker(A), at(101), Some(&note)), Plan::Reload(_)));
     }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_note_about_this_worker_settles_it_and_one_about_another_says_nothing() {
         let config = config(None);
-        let note = Note::new(&config, &worker(""));
+        let note = Note::default().renewed(&config, &worker(""));
         assert!(matches!(plan(&config, &worker(""), at(0), Some(&note)), Plan::Nothing(_)));
         let other = Worker { birth: Duration::from_secs(500), ..worker("") };
         assert!(matches!(plan(&config, &other, at(0), Some(&note)), Plan::Reload(_)));

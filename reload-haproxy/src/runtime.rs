@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::change::{Changes, Deed, Known, Parked, changes};
-use crate::command::{deletions, lines};
+use crate::change::{self, Change, Changes, Deed, Known, Parked};
+use crate::command::{deletion, deletions, lines};
 use crate::instance::Worker;
 use crate::layout::Layout;
 use crate::live::{self, Row};
@@ -38,7 +38,8 @@ impl Runtime<'_> {
     /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
     /// maintenance since they left. Fails with the reason why only a reload can make it true.
     pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, String> {
-        for line in lines(&found.changes, self.version)? {
+        let changes = self.remake(&found.changes)?;
+        for line in lines(&changes, self.version)? {
             self.order(&line)?;
         }
         if self.version.can_delete() {
@@ -48,7 +49,7 @@ impl Runtime<'_> {
         let rows = parse(&answer)?;
         let left = left(found, parked, &rows);
         let known = Known { layout: wanted, rows: &rows, parked: &left, version: self.version };
-        match changes(wanted, &known)?.changes.first() {
+        match change::changes(wanted, &known)?.changes.first() {
             None => Ok(left),
             Some(change) => Err(format!("server {} is not as the file has it", change.key())),
         }
@@ -59,7 +60,22 @@ impl Runtime<'_> {
         let Ok(answer) = self.servers() else { return false };
         let Ok(rows) = parse(&answer) else { return false };
         let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };
-        changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
+        change::changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
+    }
+
+    /// Deletes those servers that are to be elsewhere, if it can be done at once, so that they are added: the
+    /// first check of a server that moves comes up to `inter` later than that of a new one.
+    fn remake<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, String> {
+        let mut changes = changes.to_vec();
+        for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
+            let key = change.key();
+            let Deed::Place { settings, .. } = &change.deed else { continue };
+            let answer = self.ask(&format!("disable server {key};{}", deletion(&key)))?;
+            if answer.lines().any(|line| line == "Server deleted.") {
+                change.deed = Deed::Add { settings: settings.clone(), has_dynamic_cookie: true };
+            }
+        }
+        Ok(changes)
     }
 
     /// Sends commands of which each must succeed.
@@ -95,10 +111,10 @@ pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, String> {
 
 /// What HAProxy says when it has done what it was told; most commands say nothing.
 fn is_success(line: &str) -> bool {
-    line.is_empty()
-        || line == "New server registered."
-        || line.ends_with("by 'stats socket command'")
-        || line.starts_with("no need to change")
+    // facts: 2.6 and 3.x have words of their own for an address that changes, or does not.
+    const BEGINNINGS: [&str; 3] = ["IP changed from '", "port changed from '", "no need to change the addr"];
+    let is_new_address = BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
+    line.is_empty() || is_new_address || line == "nothing changed" || line == "New server registered."
 }
 
 /// The servers that are in maintenance because they have left, with their options.

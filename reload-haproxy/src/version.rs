@@ -2,7 +2,8 @@
 //!
 //! facts: `add server` with checks came in 2.5, without `experimental-mode` in 2.6; a server added before
 //! 3.0 has no dynamic cookie until its port changes (fixed by 9a0e0d3a1) and keeps no idle connections
-//! (8a31783b6); deleting may crash the versions without 95c4d2482, 1b8c5abee and f175b08bf.
+//! (8a31783b6); deleting may crash HAProxy where sessions or idle connections still refer to the server, the
+//! last of which was mended in November 2024 (2.6.20, 2.8.12, 3.0.6), and 2.6 refuses it for long all the same.
 
 /// The numbers of a version: `3.2.6`; a development version counts as the first of its branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +24,7 @@ impl Version {
 
     /// Whether deleting is known to be safe.
     pub(crate) fn can_delete(self) -> bool {
-        self >= Version(3, 0, 0)
+        self >= Version(3, 0, 6)
     }
 
     /// Whether a server that is added must get its port afterwards, to get its dynamic cookie.
@@ -68,6 +69,6 @@ mod tests {
     fn versions_are_ordered_as_numbers() {
         assert!(Version(2, 10, 0) > Version(2, 9, 99));
         assert!(!Version(2, 5, 14).can_add() && Version(2, 6, 0).can_add());
-        assert!(!Version(2, 8, 9).can_delete() && Version(3, 0, 0).can_delete());
+        assert!(!Version(2, 8, 9).can_delete() && Version(3, 0, 11).can_delete());
     }
 }
