@@ -5,17 +5,15 @@
 //! the file does not say stays: a server that an operator has put into maintenance through the socket stays
 //! there until the file says something else about it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 
 use crate::layout::{Layout, Server};
 use crate::live::Row;
+use crate::note::Parked;
 use crate::proxy::{Proxy, is_name};
 use crate::settings::Settings;
 use crate::version::Version;
-
-/// Servers that are in maintenance because they have left, as `backend/server`, with their options.
-pub(crate) type Parked = BTreeMap<String, String>;
 
 /// What is to be done with one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +144,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
 
     /// Takes a server out that the file does not have.
     fn remove(&self, row: &Row, old: Option<&Server>, found: &mut Changes<'t>) -> Result<(), String> {
-        let key = format!("{}/{}", row.backend, row.name);
+        let key = row.key();
         if self.known.parked.contains_key(&key) && row.is_in_maintenance() {
             found.parked.push(key);
             return Ok(());

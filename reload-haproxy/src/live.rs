@@ -3,10 +3,39 @@
 //! The first line of the answer is the format's version, the second names the columns; they are found by
 //! their names, for newer versions append some.
 
+use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
+
+use serde::Serialize;
 
 /// SRV_ADMF_FMAINT: by order of the socket, or of `disabled` in the configuration.
 const FORCED_MAINT: u32 = 0x01;
+
+/// SRV_ADMF_FDRAIN: by order of the socket.
+const FORCED_DRAIN: u32 = 0x08;
+/// SRV_ST_STOPPED
+const STOPPED: u32 = 0;
+
+/// What a server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// It takes requests.
+    Up,
+    /// It keeps its sessions and gets no new ones.
+    Drain,
+    Down,
+    /// It is in maintenance.
+    Maint,
+    /// It has left and is in maintenance until the next reload.
+    Parked,
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
 
 /// A server as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +47,7 @@ pub(crate) struct Row<'a> {
     /// The weight that it was last given.
     pub(crate) weight: u32,
     admin: u32,
+    operational: u32,
 }
 
 #[cfg(test)]
@@ -30,7 +60,7 @@ impl<'a> Row<'a> {
         weight: u32,
         admin: u32,
     ) -> Row<'a> {
-        Row { backend, name, endpoint, weight, admin }
+        Row { backend, name, endpoint, weight, admin, operational: 2 }
     }
 }
 
@@ -38,6 +68,21 @@ impl Row<'_> {
     /// Whether it was put into maintenance, by the configuration or through the socket.
     pub(crate) fn is_in_maintenance(&self) -> bool {
         self.admin & FORCED_MAINT != 0
+    }
+
+    /// What it does.
+    pub(crate) fn state(&self) -> State {
+        match self {
+            _ if self.is_in_maintenance() => State::Maint,
+            Row { operational: STOPPED, .. } => State::Down,
+            Row { admin, weight, .. } if admin & FORCED_DRAIN != 0 || *weight == 0 => State::Drain,
+            _ => State::Up,
+        }
+    }
+
+    /// How the socket calls it.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.backend, self.name)
     }
 }
 
@@ -75,6 +120,7 @@ struct Columns {
     port: usize,
     weight: usize,
     admin: usize,
+    operational: usize,
 }
 
 impl Columns {
@@ -87,6 +133,7 @@ impl Columns {
             port: at("srv_port")?,
             weight: at("srv_uweight")?,
             admin: at("srv_admin_state")?,
+            operational: at("srv_op_state")?,
         })
     }
 
@@ -102,6 +149,7 @@ impl Columns {
             endpoint: address.map(|address| SocketAddr::new(address, port)),
             weight: value(self.weight)?.parse().ok()?,
             admin: value(self.admin)?.parse().ok()?,
+            operational: value(self.operational)?.parse().ok()?,
         })
     }
 }
@@ -126,8 +174,8 @@ mod tests {
         assert_eq!(rows[0].endpoint, Some("127.0.0.1:9001".parse().unwrap()));
         assert_eq!(rows[1].endpoint, Some("[::1]:9002".parse().unwrap()));
         assert_eq!(rows[2].endpoint, None);
-        let states: Vec<bool> = rows.iter().map(Row::is_in_maintenance).collect();
-        assert_eq!(states, [false, true, false]);
+        let states: Vec<State> = rows.iter().map(Row::state).collect();
+        assert_eq!(states, [State::Up, State::Maint, State::Down]);
     }
 
     #[test]

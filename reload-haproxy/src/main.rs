@@ -35,12 +35,12 @@ use clap::Parser;
 use common::lock::duration;
 use common::talk::{Code, Failure, Talk, TalkArgs};
 
-use change::{Changes, Parked};
+use change::Changes;
 use config::Config;
 use decision::{Decision, Facts};
 use instance::{Hints, Instance, Worker};
 use layout::Layout;
-use note::{Note, State};
+use note::{Note, Parked, State};
 use reload::{Method, Reload, Taken};
 use runtime::Runtime;
 

@@ -4,6 +4,7 @@
 //! It only saves work and settles doubts; lost, it is made again by a reload. A worker is the same one
 //! if both pid and birth are: pids come round.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,6 @@ use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::change::Parked;
 use crate::config::{CONFIG_MAX, Config, fingerprint, text};
 use crate::instance::Worker;
 
@@ -25,6 +25,9 @@ use crate::instance::Worker;
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
 
 const NOTE_MAX: u64 = 64 << 10;
+
+/// Servers that are in maintenance because they have left, as `backend/server`, with their options.
+pub(crate) type Parked = BTreeMap<String, String>;
 
 /// What was last proven loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::change::{self, Change, Changes, Deed, Known, Parked};
+use crate::change::{self, Change, Changes, Deed, Known};
 use crate::command::{deletion, deletions, lines};
 use crate::instance::Worker;
 use crate::layout::Layout;
 use crate::live::{self, Row};
+use crate::note::Parked;
 use crate::socket::{ask, parse_info};
 use crate::version::Version;
 
@@ -129,7 +130,7 @@ fn left(found: &Changes, parked: &Parked, rows: &[Row]) -> Parked {
     }
     let mut left = Parked::new();
     for row in rows.iter().filter(|row| row.is_in_maintenance()) {
-        let key = format!("{}/{}", row.backend, row.name);
+        let key = row.key();
         if let Some(options) = options.get(&key) {
             left.insert(key, (*options).to_owned());
         }

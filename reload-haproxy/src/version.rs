@@ -5,9 +5,26 @@
 //! (8a31783b6); deleting may crash HAProxy where sessions or idle connections still refer to the server, the
 //! last of which was mended in November 2024 (2.6.20, 2.8.12, 3.0.6), and 2.6 refuses it for long all the same.
 
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
 /// The numbers of a version: `3.2.6`; a development version counts as the first of its branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub(crate) struct Version(u32, u32, u32);
+
+impl Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> String {
+        version.to_string()
+    }
+}
 
 impl Version {
     /// Reads what `show info` says: `2.6.12-1+deb12u4`, `3.3-dev5-1a2b3c`.
