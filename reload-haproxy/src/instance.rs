@@ -133,6 +133,11 @@ impl Instance {
         }
     }
 
+    /// Whether it had a master and that has ended, with all its workers: some versions die of a bad file.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_master && self.main.as_ref().is_some_and(Process::has_ended)
+    }
+
     /// Those of `pids` that may be told to make way for a successor: HAProxys that run the file. A socket
     /// can name any number.
     pub(crate) fn predecessors(&self, pids: &HashSet<i32>) -> Vec<i32> {

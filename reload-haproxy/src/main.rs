@@ -14,11 +14,12 @@ mod note;
 mod plan;
 mod process;
 mod reload;
+mod rollback;
 mod socket;
 mod successor;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,8 @@ use difference::difference;
 use instance::{Hints, Instance, Worker};
 use note::State;
 use plan::{Plan, plan};
-use reload::{Method, Reload, Taken};
+use reload::{Method, Reload, Taken, Unproven};
+use rollback::Rollback;
 
 /// Bring the running HAProxy to the configuration on disk, and prove it.
 ///
@@ -101,20 +103,34 @@ fn main() -> ExitCode {
 fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
     if args.dry_run {
-        return rehearse(args, &State::look(&args.state_dir, &path));
+        return rehearse(args, &path, &State::look(&args.state_dir, &path));
     }
     let state = State::lock(&args.state_dir, &path, args.lock_timeout)?;
+    let rollback = Rollback::new(&state, &path, args.lock_timeout);
+    if rollback.due().is_some() {
+        // Where no HAProxy runs, nobody can try it, and the next start needs the file that works.
+        Instance::find(&Config::read(&path)?, &args.hints())?;
+        rollback.try_again(talk)?;
+    }
+    match settle(args, &path, &state, talk) {
+        Ok(()) => rollback.forget(),
+        Err(unproven) => Err(rollback.put_back(unproven)),
+    }
+}
+
+/// Brings HAProxy to the file, until it is the one on disk that runs.
+fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<(), Unproven> {
     let deadline = Instant::now() + SETTLING * args.timeout;
     let mut force = args.force;
     loop {
         // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
-        let config = Config::read(&path)?;
+        let config = Config::read(path)?;
         let instance = Instance::find(&config, &args.hints())?;
-        let (plan, worker) = decide(&config, &instance, &state, std::mem::take(&mut force));
+        let (plan, worker) = decide(&config, &instance, state, std::mem::take(&mut force));
         match (&plan, worker) {
             (Plan::Nothing(how), Some(worker)) => {
                 talk.say_idle(format!("nothing to do: {how}"));
-                return state.remember(&config, &worker);
+                return Ok(state.remember(&config, &worker)?);
             }
             (Plan::Nothing(why) | Plan::Reload(why), _) => {
                 let method = args.method(&instance)?;
@@ -122,25 +138,37 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
                 let taken = reload(args, &config, &instance, method, talk)?;
                 if taken.is_proven && !config.is_outdated() {
                     talk.say(format!("worker {} runs '{}'", taken.worker.pid, path.display()));
-                    return state.remember(&config, &taken.worker);
+                    return Ok(state.remember(&config, &taken.worker)?);
                 }
             }
         }
         if Instant::now() >= deadline {
             let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
-            return Err(Failure::new(Code::Haproxy, format!("cannot settle '{}': {line}", path.display())));
+            let line = format!("cannot settle '{}': {line}", path.display());
+            return Err(Failure::new(Code::Haproxy, line).into());
         }
     }
 }
 
 /// Says on stdout what would be done.
-fn rehearse(args: &Args, state: &State) -> Result<(), Failure> {
-    let config = Config::read(&args.config)?;
+fn rehearse(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
+    let config = Config::read(path)?;
     let instance = Instance::find(&config, &args.hints())?;
+    if let Some(refused) = Rollback::new(state, path, args.lock_timeout).due() {
+        let method = args.method(&instance)?.title();
+        let refused = refused.display();
+        return print(&format!(
+            "reload ({method}): '{refused}', which HAProxy did not take, is tried again\n"
+        ));
+    }
     let line = match decide(&config, &instance, state, args.force).0 {
         Plan::Nothing(how) => format!("nothing to do: {how}\n"),
         Plan::Reload(why) => format!("reload ({}): {why}\n", args.method(&instance)?.title()),
     };
+    print(&line)
+}
+
+fn print(line: &str) -> Result<(), Failure> {
     let written = io::stdout().write_all(line.as_bytes());
     written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
 }
@@ -196,7 +224,7 @@ fn reload(
     instance: &Instance,
     method: Method,
     talk: &mut Talk,
-) -> Result<Taken, Failure> {
+) -> Result<Taken, Unproven> {
     let program = args.program(instance);
     let load_time = check::check(config, instance, &program, args.timeout, talk)?;
     check::look_ahead(config, instance)?;

@@ -5,6 +5,7 @@
 //! if both pid and birth are: pids come round.
 
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{CONFIG_MAX, Config, fingerprint};
 use crate::instance::Worker;
+use crate::rollback::Mark;
 
 /// Ages that HAProxy itself tells are in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
@@ -57,6 +59,7 @@ impl Note {
 pub(crate) struct State {
     note: PathBuf,
     copy: PathBuf,
+    mark: PathBuf,
     /// Held while a run is at work.
     _lock: Option<Flock<File>>,
 }
@@ -92,6 +95,7 @@ impl State {
         State {
             note: directory.join(format!("{key}.json")),
             copy: directory.join(format!("{key}.loaded")),
+            mark: directory.join(format!("{key}.refused")),
             _lock: None,
         }
     }
@@ -103,10 +107,30 @@ impl State {
 
     /// The text that the note is about, if there is a note about `worker`.
     pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
-        let note = self.note().filter(|note| note.is_about(worker))?;
+        self.note().filter(|note| note.is_about(worker))?;
+        self.last_good().map(|copy| String::from_utf8_lossy(&copy).into_owned())
+    }
+
+    /// The bytes that were last proven loaded, by whichever worker: it may have died since.
+    pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
         let copy = regular::read(&self.copy, CONFIG_MAX).ok()?;
         // Two files are not written at once: the copy may be a newer one's or an older one's.
-        (note.fingerprint == fingerprint(&copy)).then(|| String::from_utf8_lossy(&copy).into_owned())
+        self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
+    }
+
+    /// The mark of a refused file, if there is one that can be read.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        serde_json::from_slice(&regular::read(&self.mark, NOTE_MAX).ok()?).ok()
+    }
+
+    /// Where the mark stands.
+    pub(crate) fn mark_path(&self) -> &Path {
+        &self.mark
+    }
+
+    /// Marks a file as refused.
+    pub(crate) fn set_mark(&self, mark: &Mark) -> io::Result<()> {
+        replace(&self.mark, &json(mark), 0o640)
     }
 
     /// Notes that `worker` took `config`, unless that stands there already. The copy is for the owner's
@@ -116,13 +140,17 @@ impl State {
         if self.note().as_ref() == Some(&note) {
             return Ok(());
         }
-        let mut bytes = serde_json::to_vec(&note).expect("strings and numbers are always JSON");
-        bytes.push(b'\n');
         let refuse =
             |path: &Path, err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display()));
         replace(&self.copy, &config.bytes, 0o600).map_err(|err| refuse(&self.copy, err))?;
-        replace(&self.note, &bytes, 0o640).map_err(|err| refuse(&self.note, err))
+        replace(&self.note, &json(&note), 0o640).map_err(|err| refuse(&self.note, err))
     }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(value).expect("strings and numbers are always JSON");
+    bytes.push(b'\n');
+    bytes
 }
 
 /// A file name for a configuration's path: its own name for people, a hash against confusion.

@@ -66,6 +66,12 @@ impl Process {
         all
     }
 
+    /// Whether it has ended since; its number may be another's by now.
+    pub(crate) fn has_ended(&self) -> bool {
+        let stat = fs::read_to_string(proc(self.pid).join("stat")).ok();
+        stat.and_then(|stat| parse_stat(&stat)).is_none_or(|stat| stat.is_dead || stat.birth != self.birth)
+    }
+
     /// Whether it lives in this program's namespace of that kind (`mnt`, `net`). Unknown counts as yes.
     pub(crate) fn shares(&self, namespace: &str) -> bool {
         let inode = |pid: &str| fs::metadata(format!("/proc/{pid}/ns/{namespace}")).map(|m| m.ino()).ok();

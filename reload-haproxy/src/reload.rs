@@ -64,6 +64,20 @@ struct Before {
     processes: Option<Processes>,
 }
 
+/// Why HAProxy was not seen to run the file.
+#[derive(Debug)]
+pub(crate) struct Unproven {
+    pub(crate) failure: Failure,
+    /// SHA-256 of the bytes that HAProxy was told to load and did not take; `None` if it was told nothing.
+    pub(crate) refused: Option<String>,
+}
+
+impl From<Failure> for Unproven {
+    fn from(failure: Failure) -> Unproven {
+        Unproven { failure, refused: None }
+    }
+}
+
 /// What a reload came to.
 pub(crate) struct Taken {
     /// The new worker.
@@ -72,6 +86,7 @@ pub(crate) struct Taken {
     pub(crate) is_proven: bool,
 }
 
+const ENDED: &str = "its master has ended";
 const UNTOLD: &str = "it tells why only in its own log (journalctl -u haproxy, or where its stderr goes)";
 
 /// What there is to see while a reload is under way.
@@ -101,7 +116,7 @@ pub(crate) fn supported(instance: &Instance) -> Result<Method, Failure> {
 
 impl Reload<'_> {
     /// Reloads, and gives the worker that came of it.
-    pub(crate) fn run(&self, method: Method, talk: &mut Talk) -> Result<Taken, Failure> {
+    pub(crate) fn run(&self, method: Method, talk: &mut Talk) -> Result<Taken, Unproven> {
         let deadline = Instant::now() + self.timeout;
         let mut before = self.before(deadline);
         let mut attempts = Attempts::new(method, self.load_time, Instant::now());
@@ -129,6 +144,7 @@ impl Reload<'_> {
                     attempts.overtaken(Instant::now());
                 }
                 Look::Failed => return Err(self.refused(UNTOLD)),
+                Look::Pending if self.instance.has_ended() => return Err(self.refused(ENDED)),
                 Look::Pending if Instant::now() >= deadline => return Err(self.refused(&reason)),
                 Look::Pending => thread::sleep(POLL),
             }
@@ -159,7 +175,7 @@ impl Reload<'_> {
         before: &mut Before,
         deadline: Instant,
         talk: &mut Talk,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unproven> {
         match method {
             Method::Master => self.tell_master(before, deadline, talk),
             Method::Signal => self.signal(),
@@ -170,7 +186,7 @@ impl Reload<'_> {
     }
 
     /// Asks the master to reload, until it listens: one that is loading refuses connections, or says so.
-    fn tell_master(&self, before: &mut Before, deadline: Instant, talk: &mut Talk) -> Result<(), Failure> {
+    fn tell_master(&self, before: &mut Before, deadline: Instant, talk: &mut Talk) -> Result<(), Unproven> {
         let Some(path) = &self.instance.master_socket else {
             return Err(cannot("find the master socket of", "haproxy", "give --master-socket"));
         };
@@ -190,6 +206,7 @@ impl Reload<'_> {
                     say_words(&words.join("\n"), talk);
                     return Err(self.refused("its words are above"));
                 }
+                _ if self.instance.has_ended() => return Err(self.refused(ENDED)),
                 _ if Instant::now() >= deadline => return Err(self.refused("its master does not listen")),
                 Ok(ReloadAnswer::Busy) => thread::sleep(POLL),
                 Err(err) if is_passing(&err) => thread::sleep(POLL),
@@ -200,7 +217,7 @@ impl Reload<'_> {
         }
     }
 
-    fn signal(&self) -> Result<(), Failure> {
+    fn signal(&self) -> Result<(), Unproven> {
         let Some(main) = self.instance.main.as_ref().filter(|_| self.instance.is_master) else {
             return Err(cannot(
                 "signal",
@@ -215,7 +232,7 @@ impl Reload<'_> {
 
     /// Starts a new process as the old one was started, which takes over its listeners if it can and
     /// tells it to finish.
-    fn start_successor(&self, before: &Before, deadline: Instant, talk: &mut Talk) -> Result<(), Failure> {
+    fn start_successor(&self, before: &Before, deadline: Instant, talk: &mut Talk) -> Result<(), Unproven> {
         let Some(main) = self.instance.main.as_ref().filter(|_| !self.instance.is_master) else {
             return Err(cannot(
                 "start a successor of",
@@ -286,16 +303,15 @@ impl Reload<'_> {
         })
     }
 
-    fn refused(&self, reason: &str) -> Failure {
+    fn refused(&self, reason: &str) -> Unproven {
         let serving = match self.instance.worker() {
             Some(worker) => format!("worker {} goes on with the configuration before it", worker.pid),
             None => "no worker answers now".to_owned(),
         };
         let path = self.config.path.display();
-        Failure::new(
-            Code::Haproxy,
-            format!("cannot reload '{path}': HAProxy did not take it: {reason}; {serving}"),
-        )
+        let line = format!("cannot reload '{path}': HAProxy did not take it: {reason}; {serving}");
+        let refused = Some(self.config.fingerprint.clone());
+        Unproven { failure: Failure::new(Code::Haproxy, line), refused }
     }
 }
 
@@ -307,8 +323,8 @@ fn has_failed(before: &Processes, now: &Processes) -> bool {
     }
 }
 
-fn cannot(verb: &str, object: &str, reason: &str) -> Failure {
-    Failure::new(Code::Haproxy, format!("cannot {verb} '{object}': {reason}"))
+fn cannot(verb: &str, object: &str, reason: &str) -> Unproven {
+    Failure::new(Code::Haproxy, format!("cannot {verb} '{object}': {reason}")).into()
 }
 
 /// Whether a master that is just loading a configuration would cause this.
