@@ -114,7 +114,10 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     }
     match settle(args, &path, &state, talk) {
         Ok(()) => rollback.forget(),
-        Err(unproven) => Err(rollback.put_back(unproven)),
+        Err(unproven) => {
+            let line = rollback.put_back(&unproven);
+            Err(unproven.end(line))
+        }
     }
 }
 

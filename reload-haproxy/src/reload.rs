@@ -70,11 +70,25 @@ pub(crate) struct Unproven {
     pub(crate) failure: Failure,
     /// SHA-256 of the bytes that HAProxy was told to load and did not take; `None` if it was told nothing.
     pub(crate) refused: Option<String>,
+    /// Workers that are stopped for ever, and hold their master.
+    stalled: Vec<i32>,
 }
 
 impl From<Failure> for Unproven {
     fn from(failure: Failure) -> Unproven {
-        Unproven { failure, refused: None }
+        Unproven { failure, refused: None, stalled: Vec::new() }
+    }
+}
+
+impl Unproven {
+    /// Ends it with a last line. Only now, with a good file in its place perhaps, workers that are stopped for
+    /// ever go on: they end, and so does their master, for a supervisor to start it anew.
+    pub(crate) fn end(self, line: Option<String>) -> Failure {
+        for pid in self.stalled {
+            // It may have ended since.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+        }
+        self.failure.with_more(line)
     }
 }
 
@@ -86,7 +100,7 @@ pub(crate) struct Taken {
     pub(crate) is_proven: bool,
 }
 
-const ENDED: &str = "its master has ended";
+const LOST: &str = "its new worker died, and the old ones have ended";
 const UNTOLD: &str = "it tells why only in its own log (journalctl -u haproxy, or where its stderr goes)";
 
 /// What there is to see while a reload is under way.
@@ -144,7 +158,7 @@ impl Reload<'_> {
                     attempts.overtaken(Instant::now());
                 }
                 Look::Failed => return Err(self.refused(UNTOLD)),
-                Look::Pending if self.instance.has_ended() => return Err(self.refused(ENDED)),
+                Look::Pending if self.is_lost(&before) => return Err(self.refused(LOST)),
                 Look::Pending if Instant::now() >= deadline => return Err(self.refused(&reason)),
                 Look::Pending => thread::sleep(POLL),
             }
@@ -206,7 +220,7 @@ impl Reload<'_> {
                     say_words(&words.join("\n"), talk);
                     return Err(self.refused("its words are above"));
                 }
-                _ if self.instance.has_ended() => return Err(self.refused(ENDED)),
+                _ if self.is_lost(before) => return Err(self.refused(LOST)),
                 _ if Instant::now() >= deadline => return Err(self.refused("its master does not listen")),
                 Ok(ReloadAnswer::Busy) => thread::sleep(POLL),
                 Err(err) if is_passing(&err) => thread::sleep(POLL),
@@ -311,7 +325,13 @@ impl Reload<'_> {
         let path = self.config.path.display();
         let line = format!("cannot reload '{path}': HAProxy did not take it: {reason}; {serving}");
         let refused = Some(self.config.fingerprint.clone());
-        Unproven { failure: Failure::new(Code::Haproxy, line), refused }
+        Unproven { failure: Failure::new(Code::Haproxy, line), refused, stalled: self.instance.stalled() }
+    }
+
+    /// Whether nobody is left that could load the file or go on without it.
+    fn is_lost(&self, before: &Before) -> bool {
+        let instance = self.instance;
+        instance.has_ended() || instance.is_any_stopped(&before.workers) && !instance.stalled().is_empty()
     }
 }
 

@@ -75,14 +75,11 @@ impl<'a> Rollback<'a> {
         Ok(())
     }
 
-    /// Puts the last good file back if the refused one stands in its place, and says so in `unproven`.
-    pub(crate) fn put_back(&self, unproven: Unproven) -> Failure {
+    /// Puts the last good file back if the refused one stands in its place. Gives what there is to say.
+    pub(crate) fn put_back(&self, unproven: &Unproven) -> Option<String> {
         let path = self.config.display();
-        let line = match self.roll_back(unproven.refused.as_deref()) {
-            Ok(line) => line,
-            Err(err) => Some(format!("cannot put the last good file back to '{path}': {err}")),
-        };
-        unproven.failure.with_more(line)
+        self.roll_back(unproven.refused.as_deref())
+            .unwrap_or_else(|err| Some(format!("cannot put the last good file back to '{path}': {err}")))
     }
 
     /// Forgets the refused file: HAProxy runs the one that stands in its place.
