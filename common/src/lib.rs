@@ -14,4 +14,5 @@ pub mod nodes_dir;
 pub mod records;
 pub mod regular;
 pub mod replace;
+pub mod rewrite;
 pub mod talk;

@@ -4,11 +4,12 @@
 //! rename; then the directory is synced. The temporary name is fixed (`.NAME.tmp`): callers hold a lock,
 //! so whatever stands there is left over from a run that was killed, and is replaced.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::rewrite::beside;
 
 /// A file's bytes, written and synced beside their target, not yet under its name. Dropped without
 /// `commit`, it leaves nothing behind.
@@ -24,7 +25,7 @@ pub struct Staged {
 impl Staged {
     /// Writes `bytes` beside `target` with `mode`, whatever the umask, and does not sync yet.
     pub fn write(target: &Path, bytes: &[u8], mode: u32) -> io::Result<Staged> {
-        let temporary = temporary_name(target)?;
+        let temporary = beside(target, ".tmp")?;
         match fs::remove_file(&temporary) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
             _ => {}
@@ -51,6 +52,11 @@ impl Staged {
     /// Where the content stands until it is committed.
     pub fn path(&self) -> &Path {
         &self.temporary
+    }
+
+    /// The name that the content will have.
+    pub fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Gives the content its name. What was synced before is durable once the directory is synced too.
@@ -90,14 +96,6 @@ pub fn directory_of(path: &Path) -> &Path {
         Some(parent) => parent,
         None => path,
     }
-}
-
-fn temporary_name(target: &Path) -> io::Result<PathBuf> {
-    let name = target.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(".tmp");
-    Ok(target.with_file_name(temporary))
 }
 
 #[cfg(test)]

@@ -125,7 +125,11 @@ impl Instance {
     /// The youngest worker, or the youngest process where there is no master.
     fn worker_by_process(&self) -> Option<Worker> {
         let youngest = if self.is_master { self.children().pop() } else { self.alone().pop() };
-        youngest.map(|process| Worker { pid: process.pid, birth: process.birth, ..Worker::default() })
+        youngest.filter(|process| !process.is_stopped()).map(|process| Worker {
+            pid: process.pid,
+            birth: process.birth,
+            ..Worker::default()
+        })
     }
 
     /// The master's children that are HAProxy, the oldest first.
@@ -134,6 +138,27 @@ impl Instance {
             Some(main) if self.is_master => main.children(&self.hints.name),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether it had a master and that has ended: up to 3.0 one dies if a new worker cannot start.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_master && self.main.as_ref().is_some_and(Process::has_ended)
+    }
+
+    /// The workers of a master that has no others: stopped for ever by the SIGTTIN with which a new worker
+    /// that cannot start gives the listeners back (up to 3.0, while they finish under `hard-stop-after`).
+    /// None if the master stands still, too: that is somebody else's doing.
+    pub(crate) fn stalled(&self) -> Vec<i32> {
+        let children = self.children();
+        let is_stalled =
+            children.iter().all(Process::is_stopped) && !self.main.as_ref().is_some_and(Process::is_stopped);
+        if is_stalled { children.iter().map(|child| child.pid).collect() } else { Vec::new() }
+    }
+
+    /// Whether one of these workers is stopped; far cheaper than to look for all that there are.
+    pub(crate) fn is_any_stopped(&self, workers: &HashSet<i32>) -> bool {
+        let find = |pid: &i32| Process::find(*pid, &self.hints.name);
+        workers.iter().filter_map(find).any(|worker| worker.is_stopped())
     }
 
     /// Those of `pids` that may be told to make way for a successor: HAProxys that run the file. A socket

@@ -16,18 +16,21 @@ mod layout;
 mod line;
 mod live;
 mod note;
+mod pass;
 mod plan;
 mod process;
 mod proxy;
 mod reload;
+mod report;
+mod rollback;
 mod runtime;
 mod settings;
 mod socket;
+mod status;
 mod successor;
 mod version;
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -35,14 +38,13 @@ use clap::Parser;
 use common::lock::duration;
 use common::talk::{Code, Failure, Talk, TalkArgs};
 
-use change::Changes;
 use config::Config;
-use decision::{Decision, Facts};
-use instance::{Hints, Instance, Worker};
+use instance::{Hints, Instance};
 use layout::Layout;
-use note::{Note, Parked, State};
-use reload::{Method, Reload, Taken};
-use runtime::Runtime;
+use note::State;
+use pass::{Pass, print};
+use reload::{Method, Unproven};
+use rollback::Rollback;
 
 /// Bring the running HAProxy to the configuration on disk, and prove it.
 ///
@@ -75,6 +77,12 @@ struct Args {
     /// Say on stdout what would be done and why, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say on stdout what runs, and whether that is the file
+    #[arg(long, conflicts_with_all = ["force", "dry_run"])]
+    status: bool,
+    /// Say on stdout as JSON what runs, or what was done
+    #[arg(long)]
+    json: bool,
     /// How long HAProxy may take to check the file, and again to load it
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
     timeout: Duration,
@@ -111,125 +119,61 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
-    if args.dry_run {
-        return rehearse(args, &State::look(&args.state_dir, &path));
+    if args.dry_run || args.status {
+        return look(args, &path, &State::look(&args.state_dir, &path));
     }
     let state = State::lock(&args.state_dir, &path, args.lock_timeout)?;
+    let rollback = Rollback::new(&state, &path, args.lock_timeout);
+    if rollback.due().is_some() {
+        // Where no HAProxy runs, nobody can try it, and the next start needs the file that works.
+        Instance::find(&Config::read(&path)?, &args.hints())?;
+        rollback.try_again(talk)?;
+    }
+    match settle(args, &path, &state, talk) {
+        Ok(()) => rollback.forget(),
+        Err(unproven) => {
+            let line = rollback.put_back(&unproven);
+            Err(unproven.end(line))
+        }
+    }
+}
+
+/// Brings HAProxy to the file, until it is the one on disk that runs.
+fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<(), Unproven> {
     let deadline = Instant::now() + SETTLING * args.timeout;
     let mut force = args.force;
     loop {
         // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
-        let config = Config::read(&path)?;
+        let config = Config::read(path)?;
         let instance = Instance::find(&config, &args.hints())?;
-        if bring(args, &config, &instance, &state, std::mem::take(&mut force), talk)? {
+        let text = config.text();
+        let layout = Layout::read(&text);
+        if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), talk)? {
             return Ok(());
         }
         if Instant::now() >= deadline {
             let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
-            return Err(Failure::new(Code::Haproxy, format!("cannot settle '{}': {line}", path.display())));
+            let line = format!("cannot settle '{}': {line}", path.display());
+            return Err(Failure::new(Code::Haproxy, line).into());
         }
     }
 }
 
-/// Brings HAProxy to the file as it was read; whether that still is the file.
-fn bring(
-    args: &Args,
-    config: &Config,
-    instance: &Instance,
-    state: &State,
-    is_forced: bool,
-    talk: &mut Talk,
-) -> Result<bool, Failure> {
-    let text = config.text();
-    let layout = Layout::read(&text);
-    let worker = instance.worker();
-    let runtime = worker.as_ref().and_then(|worker| args.runtime(instance, worker));
-    let why = match decide(config, &layout, worker.as_ref(), runtime.as_ref(), state, is_forced) {
-        Decision::Nothing(how) => {
-            talk.say_idle(format!("nothing to do: {how}"));
-            return keep(config, worker.as_ref(), state).map(|()| true);
-        }
-        Decision::Servers(found, different) => {
-            match apply(config, &layout, &found, runtime.as_ref(), state, &different, talk)? {
-                None => return Ok(!config.is_outdated()),
-                Some(why) => format!("{different}, and {why}"),
-            }
-        }
-        Decision::Reload(why) => why,
-    };
-    load(args, config, &layout, instance, state, &why, talk)
-}
-
-/// Keeps in mind that the worker runs the file.
-fn keep(config: &Config, worker: Option<&Worker>, state: &State) -> Result<(), Failure> {
-    let Some(worker) = worker else { return Ok(()) };
-    state.remember(config, &state.note_about(worker).unwrap_or_default().renewed(config, worker))
-}
-
-/// Changes servers; gives the reason if they could not be changed.
-fn apply(
-    config: &Config,
-    layout: &Layout,
-    found: &Changes,
-    runtime: Option<&Runtime>,
-    state: &State,
-    different: &str,
-    talk: &mut Talk,
-) -> Result<Option<String>, Failure> {
-    let Some(runtime) = runtime else { return Ok(Some("its socket is not reached".to_owned())) };
-    talk.say(format!("runtime: {different}"));
-    state.begin(runtime.worker)?;
-    let note = state.note_about(runtime.worker).unwrap_or_default().renewed(config, runtime.worker);
-    match runtime.apply(found, layout, &note.parked) {
-        Err(why) => Ok(Some(why)),
-        Ok(parked) => {
-            found.lines(&parked).iter().for_each(|line| talk.say(line));
-            state.remember(config, &Note { parked, ..note }).map(|()| None)
-        }
-    }
-}
-
-/// Loads the file; whether it still is the file then.
-fn load(
-    args: &Args,
-    config: &Config,
-    layout: &Layout,
-    instance: &Instance,
-    state: &State,
-    why: &str,
-    talk: &mut Talk,
-) -> Result<bool, Failure> {
-    let method = args.method(instance, why)?;
-    talk.say(format!("reload ({}): {why}", method.title()));
-    let taken = reload(args, config, instance, method, talk)?;
-    if !taken.is_proven || config.is_outdated() {
-        return Ok(false);
-    }
-    talk.say(format!("worker {} runs '{}'", taken.worker.pid, config.path.display()));
-    let is_unlike = args.runtime(instance, &taken.worker).is_some_and(|runtime| runtime.differs(layout));
-    let note = Note { is_unlike, ..Note::default() }.renewed(config, &taken.worker);
-    state.remember(config, &note).map(|()| true)
-}
-
-/// Says on stdout what would be done.
-fn rehearse(args: &Args, state: &State) -> Result<(), Failure> {
-    let config = Config::read(&args.config)?;
+/// Says on stdout what runs, or what would be done.
+fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
+    let config = Config::read(path)?;
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
     let layout = Layout::read(&text);
-    let worker = instance.worker();
-    let runtime = worker.as_ref().and_then(|worker| args.runtime(&instance, worker));
-    let lines = match decide(&config, &layout, worker.as_ref(), runtime.as_ref(), state, args.force) {
-        Decision::Nothing(how) => format!("nothing to do: {how}\n"),
-        Decision::Servers(found, why) if args.talk.verbose => {
-            let lines = found.lines(&Parked::new());
-            format!("runtime: {why}\n{}\n", lines.join("\n"))
-        }
-        Decision::Servers(_, why) => format!("runtime: {why}\n"),
-        Decision::Reload(why) => format!("reload ({}): {why}\n", args.method(&instance, &why)?.title()),
-    };
-    let written = io::stdout().write_all(lines.as_bytes());
-    written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
+    let pass = Pass::new(args, &config, &layout, &instance, state);
+    if args.status {
+        return pass.tell_status();
+    }
+    if let Some(refused) = Rollback::new(state, path, args.lock_timeout).due() {
+        let why = format!("'{}', which HAProxy did not take, is tried again", refused.display());
+        return print(&format!("reload ({}): {why}\n", args.method(&instance, &why)?.title()));
+    }
+    pass.rehearse(args.force)
 }
 
 impl Args {
@@ -257,50 +201,11 @@ impl Args {
         }
     }
 
-    /// The worker's socket for changes of servers, if they are wanted and the file is all that it runs.
-    fn runtime<'a>(&self, instance: &'a Instance, worker: &'a Worker) -> Option<Runtime<'a>> {
-        let is_wanted = matches!(self.method, Method::Auto | Method::Runtime);
-        let is_all = instance.main.as_ref().is_none_or(|main| main.files().len() <= 1);
-        let socket = instance.stats_socket.as_deref().filter(|_| is_wanted && is_all)?;
-        Some(Runtime { socket, worker, version: worker.version?, patience: self.timeout })
-    }
-
     /// The program to check with: the one named, the one that runs, or the one on the PATH.
     fn program(&self, instance: &Instance) -> PathBuf {
         let running = || instance.main.as_ref().and_then(process::Process::program);
         self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
     }
-}
-
-/// What there is to do.
-fn decide<'t>(
-    config: &Config,
-    layout: &Layout<'t>,
-    worker: Option<&Worker>,
-    runtime: Option<&Runtime>,
-    state: &State,
-    is_forced: bool,
-) -> Decision<'t> {
-    match worker {
-        None => Decision::Reload("no worker says what it runs".to_owned()),
-        Some(_) if is_forced => Decision::Reload("--force".to_owned()),
-        Some(worker) => Facts { config, layout, worker, runtime, state }.decide(),
-    }
-}
-
-/// Checks the file and reloads.
-fn reload(
-    args: &Args,
-    config: &Config,
-    instance: &Instance,
-    method: Method,
-    talk: &mut Talk,
-) -> Result<Taken, Failure> {
-    let program = args.program(instance);
-    let load_time = check::check(config, instance, &program, args.timeout, talk)?;
-    check::look_ahead(config, instance)?;
-    let reload = Reload { config, instance, program: &program, load_time, timeout: args.timeout };
-    reload.run(method, talk)
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {

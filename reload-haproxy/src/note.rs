@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::lock;
 use common::regular;
-use common::replace::Staged;
+use common::replace::{Staged, replace};
 use common::talk::{Code, Failure};
 use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{CONFIG_MAX, Config, fingerprint, text};
 use crate::instance::Worker;
+use crate::rollback::Mark;
 
 /// Ages that HAProxy itself tells are in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
@@ -77,6 +79,7 @@ impl Note {
 pub(crate) struct State {
     note: PathBuf,
     copy: PathBuf,
+    mark: PathBuf,
     /// Held while a run is at work.
     _lock: Option<Flock<File>>,
 }
@@ -112,6 +115,7 @@ impl State {
         State {
             note: directory.join(format!("{key}.json")),
             copy: directory.join(format!("{key}.loaded")),
+            mark: directory.join(format!("{key}.refused")),
             _lock: None,
         }
     }
@@ -128,10 +132,30 @@ impl State {
 
     /// The text that the note is about, if there is a note about `worker`.
     pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
-        let note = self.note_about(worker)?;
+        self.note_about(worker)?;
+        self.last_good().map(|copy| text(&copy).into_owned())
+    }
+
+    /// The bytes that were last proven to run, in whichever worker: it may have died since.
+    pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
         let copy = regular::read(&self.copy, CONFIG_MAX).ok()?;
         // Two files are not written at once: the copy may be a newer one's or an older one's.
-        (note.fingerprint == fingerprint(&copy)).then(|| text(&copy).into_owned())
+        self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
+    }
+
+    /// The mark of a refused file, if there is one that can be read.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        serde_json::from_slice(&regular::read(&self.mark, NOTE_MAX).ok()?).ok()
+    }
+
+    /// Where the mark stands.
+    pub(crate) fn mark_path(&self) -> &Path {
+        &self.mark
+    }
+
+    /// Marks a file as refused.
+    pub(crate) fn set_mark(&self, mark: &Mark) -> io::Result<()> {
+        replace(&self.mark, &json(mark), 0o640)
     }
 
     /// Notes that changes of servers are about to begin, so that a run that is cut short is made good.
@@ -154,9 +178,7 @@ impl State {
     }
 
     fn write(&self, note: &Note) -> Result<(), Failure> {
-        let mut bytes = serde_json::to_vec(note).expect("strings and numbers are always JSON");
-        bytes.push(b'\n');
-        put(&self.note, &bytes, 0o640)
+        put(&self.note, &json(note), 0o640)
     }
 }
 
@@ -164,6 +186,12 @@ impl State {
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
     put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(value).expect("strings and numbers are always JSON");
+    bytes.push(b'\n');
+    bytes
 }
 
 /// A file name for a configuration's path: its own name for people, a hash against confusion.

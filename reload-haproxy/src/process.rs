@@ -66,6 +66,21 @@ impl Process {
         all
     }
 
+    /// Whether it has ended since; its number may be another's by now.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stat().is_none_or(|stat| stat.is_dead)
+    }
+
+    /// Whether a signal stopped it (and no SIGCONT came yet).
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stat().is_some_and(|stat| stat.is_stopped)
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        let stat = parse_stat(&fs::read_to_string(proc(self.pid).join("stat")).ok()?)?;
+        (stat.birth == self.birth).then_some(stat)
+    }
+
     /// Whether it lives in this program's namespace of that kind (`mnt`, `net`). Unknown counts as yes.
     pub(crate) fn shares(&self, namespace: &str) -> bool {
         let inode = |pid: &str| fs::metadata(format!("/proc/{pid}/ns/{namespace}")).map(|m| m.ino()).ok();
@@ -192,6 +207,7 @@ fn proc(pid: i32) -> PathBuf {
 struct Stat {
     name: String,
     is_dead: bool,
+    is_stopped: bool,
     parent: i32,
     birth: Duration,
 }
@@ -207,6 +223,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     Some(Stat {
         name: name.to_owned(),
         is_dead: matches!(fields[0], "Z" | "X"),
+        is_stopped: fields[0] == "T",
         parent: fields[1].parse().ok()?,
         birth,
     })

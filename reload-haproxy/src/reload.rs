@@ -66,6 +66,34 @@ struct Before {
     processes: Option<Processes>,
 }
 
+/// Why HAProxy was not seen to run the file.
+#[derive(Debug)]
+pub(crate) struct Unproven {
+    pub(crate) failure: Failure,
+    /// SHA-256 of the bytes that HAProxy was told to load and did not take; `None` if it was told nothing.
+    pub(crate) refused: Option<String>,
+    /// Workers that are stopped for ever, and hold their master.
+    stalled: Vec<i32>,
+}
+
+impl From<Failure> for Unproven {
+    fn from(failure: Failure) -> Unproven {
+        Unproven { failure, refused: None, stalled: Vec::new() }
+    }
+}
+
+impl Unproven {
+    /// Ends it with a last line. Only now, with a good file in its place perhaps, workers that are stopped for
+    /// ever go on: they end, and so does their master, for a supervisor to start it anew.
+    pub(crate) fn end(self, line: Option<String>) -> Failure {
+        for pid in self.stalled {
+            // It may have ended since.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+        }
+        self.failure.with_more(line)
+    }
+}
+
 /// What a reload came to.
 pub(crate) struct Taken {
     /// The new worker.
@@ -74,6 +102,7 @@ pub(crate) struct Taken {
     pub(crate) is_proven: bool,
 }
 
+const LOST: &str = "its new worker died, and the old ones have ended";
 const UNTOLD: &str = "it tells why only in its own log (journalctl -u haproxy, or where its stderr goes)";
 
 /// What there is to see while a reload is under way.
@@ -103,7 +132,7 @@ pub(crate) fn supported(instance: &Instance) -> Result<Method, Failure> {
 
 impl Reload<'_> {
     /// Reloads, and gives the worker that came of it.
-    pub(crate) fn run(&self, method: Method, talk: &mut Talk) -> Result<Taken, Failure> {
+    pub(crate) fn run(&self, method: Method, talk: &mut Talk) -> Result<Taken, Unproven> {
         let deadline = Instant::now() + self.timeout;
         let mut before = self.before(deadline);
         let mut attempts = Attempts::new(method, self.load_time, Instant::now());
@@ -131,6 +160,7 @@ impl Reload<'_> {
                     attempts.overtaken(Instant::now());
                 }
                 Look::Failed => return Err(self.refused(UNTOLD)),
+                Look::Pending if self.is_lost(&before) => return Err(self.refused(LOST)),
                 Look::Pending if Instant::now() >= deadline => return Err(self.refused(&reason)),
                 Look::Pending => thread::sleep(POLL),
             }
@@ -161,7 +191,7 @@ impl Reload<'_> {
         before: &mut Before,
         deadline: Instant,
         talk: &mut Talk,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unproven> {
         match method {
             Method::Master => self.tell_master(before, deadline, talk),
             Method::Signal => self.signal(),
@@ -172,7 +202,7 @@ impl Reload<'_> {
     }
 
     /// Asks the master to reload, until it listens: one that is loading refuses connections, or says so.
-    fn tell_master(&self, before: &mut Before, deadline: Instant, talk: &mut Talk) -> Result<(), Failure> {
+    fn tell_master(&self, before: &mut Before, deadline: Instant, talk: &mut Talk) -> Result<(), Unproven> {
         let Some(path) = &self.instance.master_socket else {
             return Err(cannot("find the master socket of", "haproxy", "give --master-socket"));
         };
@@ -192,6 +222,7 @@ impl Reload<'_> {
                     say_words(&words.join("\n"), talk);
                     return Err(self.refused("its words are above"));
                 }
+                _ if self.is_lost(before) => return Err(self.refused(LOST)),
                 _ if Instant::now() >= deadline => return Err(self.refused("its master does not listen")),
                 Ok(ReloadAnswer::Busy) => thread::sleep(POLL),
                 Err(err) if is_passing(&err) => thread::sleep(POLL),
@@ -202,7 +233,7 @@ impl Reload<'_> {
         }
     }
 
-    fn signal(&self) -> Result<(), Failure> {
+    fn signal(&self) -> Result<(), Unproven> {
         let Some(main) = self.instance.main.as_ref().filter(|_| self.instance.is_master) else {
             return Err(cannot(
                 "signal",
@@ -217,7 +248,7 @@ impl Reload<'_> {
 
     /// Starts a new process as the old one was started, which takes over its listeners if it can and
     /// tells it to finish.
-    fn start_successor(&self, before: &Before, deadline: Instant, talk: &mut Talk) -> Result<(), Failure> {
+    fn start_successor(&self, before: &Before, deadline: Instant, talk: &mut Talk) -> Result<(), Unproven> {
         let Some(main) = self.instance.main.as_ref().filter(|_| !self.instance.is_master) else {
             return Err(cannot(
                 "start a successor of",
@@ -288,16 +319,21 @@ impl Reload<'_> {
         })
     }
 
-    fn refused(&self, reason: &str) -> Failure {
+    fn refused(&self, reason: &str) -> Unproven {
         let serving = match self.instance.worker() {
             Some(worker) => format!("worker {} goes on with the configuration before it", worker.pid),
             None => "no worker answers now".to_owned(),
         };
         let path = self.config.path.display();
-        Failure::new(
-            Code::Haproxy,
-            format!("cannot reload '{path}': HAProxy did not take it: {reason}; {serving}"),
-        )
+        let line = format!("cannot reload '{path}': HAProxy did not take it: {reason}; {serving}");
+        let refused = Some(self.config.fingerprint.clone());
+        Unproven { failure: Failure::new(Code::Haproxy, line), refused, stalled: self.instance.stalled() }
+    }
+
+    /// Whether nobody is left that could load the file or go on without it.
+    fn is_lost(&self, before: &Before) -> bool {
+        let instance = self.instance;
+        instance.has_ended() || instance.is_any_stopped(&before.workers) && !instance.stalled().is_empty()
     }
 }
 
@@ -309,8 +345,8 @@ fn has_failed(before: &Processes, now: &Processes) -> bool {
     }
 }
 
-fn cannot(verb: &str, object: &str, reason: &str) -> Failure {
-    Failure::new(Code::Haproxy, format!("cannot {verb} '{object}': {reason}"))
+fn cannot(verb: &str, object: &str, reason: &str) -> Unproven {
+    Failure::new(Code::Haproxy, format!("cannot {verb} '{object}': {reason}")).into()
 }
 
 /// Whether a master that is just loading a configuration would cause this.

@@ -111,9 +111,14 @@ impl Display for Status {
         match &self.worker {
             None => writeln!(f, "worker     none that says what it runs")?,
             Some(worker) => {
-                let version = worker.version.map_or_else(String::new, |version| format!(" of HAProxy {version}"));
+                let version =
+                    worker.version.map_or_else(String::new, |version| format!(" of HAProxy {version}"));
                 let loaded = worker.revision.clone().unwrap_or_else(unknown);
-                writeln!(f, "worker     {}{version}, since {}, loaded with {loaded}", worker.pid, worker.since)?;
+                writeln!(
+                    f,
+                    "worker     {}{version}, since {}, loaded with {loaded}",
+                    worker.pid, worker.since
+                )?;
             }
         }
         if let Some(reloads) = self.reloads {
@@ -122,7 +127,8 @@ impl Display for Status {
             writeln!(f, "reloads    {reloads} since its master began{failed}")?;
         }
         for (backend, states) in &self.servers {
-            let counts: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+            let counts: Vec<String> =
+                states.iter().map(|(state, count)| format!("{count} {state}")).collect();
             writeln!(f, "servers    {backend}: {}", counts.join(", "))?;
         }
         let verdict = if self.is_up_to_date { "yes" } else { "no" };

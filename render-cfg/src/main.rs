@@ -27,11 +27,12 @@ use clap::Parser;
 use common::lock::duration;
 use common::node::Node;
 use common::records::{NodesError, read_all};
+use common::rewrite::Written;
 use common::talk::{Code, Failure, Talk, TalkArgs};
 
 use check::Check;
 use guard::Floor;
-use output::{Output, Written};
+use output::Output;
 use scratch::Scratch;
 use template::{Template, TemplateError};
 

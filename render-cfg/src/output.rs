@@ -1,24 +1,23 @@
 //! The file that is rendered to: found, locked, compared and replaced.
 //!
 //! The lock is taken before anything is read and held to the end, so of two runs at once the later one
-//! has also read later: an older state never wins. It is a file of its own beside the output, for the
-//! output itself is another file after every change.
+//! has also read later: an older state never wins.
 
-use std::fs::{File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::fs::{File, Metadata, Permissions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use common::lock;
 use common::regular;
 use common::replace::Staged;
+use common::rewrite::{self, Written};
 use common::talk::{Code, Fault};
-use nix::fcntl::{Flock, OFlag};
+use nix::fcntl::Flock;
 use thiserror::Error;
 
-use crate::place::{beside, find};
+use crate::place::find;
 
 /// The mode of a file that was not there before: HAProxy's own user need not own it.
 const NEW_MODE: u32 = 0o644;
@@ -74,15 +73,6 @@ pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error
     move |err| OutputError::Io { verb, path, err }
 }
 
-/// How a file was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// By a rename: a reader sees the old or the new one.
-    Replaced,
-    /// Into the old file, for it is a mount point and cannot be renamed over.
-    InPlace,
-}
-
 /// The output file, locked or not, as it stood when it was opened.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -99,8 +89,7 @@ impl Output {
     /// Locks the output against other runs, waiting at most `timeout`. It must not be `template`.
     pub(crate) fn lock(name: &Path, template: &Path, timeout: Duration) -> Result<Output, OutputError> {
         let path = find(name, template)?;
-        let locked = open_lock(&path).and_then(|file| lock::exclusive(file, timeout));
-        let lock = locked.map_err(io_error("lock", name))?;
+        let lock = rewrite::lock(&path, timeout).map_err(io_error("lock", name))?;
         if lock.is_none() {
             return Err(OutputError::Locked { path: name.to_owned(), waited: timeout });
         }
@@ -136,7 +125,7 @@ impl Output {
             Staged::write(&self.path, text.as_bytes(), 0o600).map_err(io_error("write", &self.name))?;
         let kept = match &self.old {
             None => staged.file().set_permissions(Permissions::from_mode(NEW_MODE)),
-            Some((_, old)) => keep(staged.file(), old),
+            Some((_, old)) => rewrite::keep(staged.file(), old),
         };
         kept.map_err(io_error("keep mode and owner of", &self.name))?;
         Ok(staged)
@@ -155,15 +144,7 @@ impl Output {
 
     /// Gives what is staged (and is `text`) the output's name, durably.
     pub(crate) fn install(&self, staged: Staged, text: &str) -> Result<Written, OutputError> {
-        match (staged.commit(), &self.old) {
-            (Ok(()), _) => Ok(Written::Replaced),
-            // A single file that is bind-mounted, as containers do with a configuration.
-            (Err(err), Some((old, _))) if err.kind() == ErrorKind::ResourceBusy => {
-                write_in_place(&self.path, old, text.as_bytes()).map_err(io_error("write", &self.name))?;
-                Ok(Written::InPlace)
-            }
-            (Err(err), _) => Err(io_error("write", &self.name)(err)),
-        }
+        rewrite::install(staged, self.old(), text.as_bytes()).map_err(io_error("write", &self.name))
     }
 }
 
@@ -171,52 +152,4 @@ fn read_with_metadata(mut file: File) -> io::Result<(Vec<u8>, Metadata)> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok((bytes, file.metadata()?))
-}
-
-fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(beside(path, ".lock")?)
-}
-
-/// Gives `file` the owner and the mode of the file that it will replace.
-fn keep(file: &File, old: &Metadata) -> io::Result<()> {
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        fchown(file, Some(old.uid()), Some(old.gid()))?;
-    }
-    file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))
-}
-
-/// Writes `new` over `old` in the file at `path`. If that fails on the way, puts `old` back.
-fn write_in_place(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(path)?;
-    overwrite(&file, new).inspect_err(|_| {
-        // Its blocks are still there, so a full disk has room for it. More than this nobody can do.
-        let _ = overwrite(&file, old);
-    })
-}
-
-fn overwrite(mut file: &File, bytes: &[u8]) -> io::Result<()> {
-    io::Seek::rewind(&mut file)?;
-    file.write_all(bytes)?;
-    file.set_len(bytes.len() as u64)?;
-    file.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[test]
-    fn what_is_written_in_place_is_whole_whether_longer_or_shorter() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        common::replace::replace(&path, b"old text", 0o600).unwrap();
-        for new in [&b"longer than the old text"[..], b"short", b""] {
-            write_in_place(&path, b"old text", new).unwrap();
-            assert_eq!(fs::read(&path).unwrap(), new);
-        }
-    }
 }

@@ -3,11 +3,12 @@
 //! It is looked at before anything is made there: a lock beside a device is of no use to anybody, and the
 //! template, under whatever name, must not be lost.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use common::rewrite::beside;
 
 use crate::output::{OutputError, io_error};
 
@@ -52,15 +53,6 @@ fn follow(name: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("too many symlinks"))
-}
-
-/// The hidden name beside `path` that ends in `suffix`.
-pub(crate) fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
-    let mut hidden = OsString::from(".");
-    hidden.push(name);
-    hidden.push(suffix);
-    Ok(path.with_file_name(hidden))
 }
 
 #[cfg(test)]

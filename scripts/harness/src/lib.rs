@@ -10,6 +10,7 @@ mod timer;
 
 pub mod backend;
 pub mod balancer;
+pub mod bed;
 pub mod haproxy;
 pub mod http;
 pub mod load;

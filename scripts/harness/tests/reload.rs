@@ -6,161 +6,21 @@
 
 use std::env;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::haproxy::{Haproxy, Mode};
+use harness::bed::{Bed, MODES, Outcome, assert_done, assert_refused, every_mode, finish, program, revision};
+use harness::haproxy::Mode;
 use harness::load::{Load, Rate};
-use harness::net::Subnet;
-use harness::run::Run;
 use harness::{poll, programs};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const SOON: Duration = Duration::from_secs(10);
-const MODES: [Mode; 3] = [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic];
-
-/// A configuration file of its own, and perhaps a HAProxy that runs it.
-struct Bed {
-    haproxy: Option<Haproxy>,
-    subnet: Subnet,
-    run: Run,
-}
-
-/// What a run of reload-haproxy came to.
-struct Outcome {
-    code: i32,
-    stderr: String,
-}
-
-fn program() -> PathBuf {
-    env::var_os("HAPROXY").map_or_else(|| programs::find("haproxy").unwrap(), PathBuf::from)
-}
-
-fn revision(number: u32) -> String {
-    format!("description rollcall-{number:016x}")
-}
-
-impl Bed {
-    /// A bed whose file has the first revision, and a HAProxy that runs it.
-    fn running(mode: Mode) -> Bed {
-        let mut bed = Bed::empty();
-        bed.write(&revision(1), "");
-        bed.start(mode);
-        bed
-    }
-
-    fn empty() -> Bed {
-        Bed { haproxy: None, subnet: Subnet::claim().unwrap(), run: Run::new().unwrap() }
-    }
-
-    fn start(&mut self, mode: Mode) {
-        let admin = self.run.join("admin.sock");
-        self.haproxy = Some(self.start_program(&program(), "haproxy", mode, Some(&admin)));
-    }
-
-    fn start_program(&self, program: &Path, name: &str, mode: Mode, admin: Option<&Path>) -> Haproxy {
-        Haproxy::start_program(program, &self.run, name, &self.config(), mode, admin).unwrap()
-    }
-
-    fn config(&self) -> PathBuf {
-        self.run.join("haproxy.cfg")
-    }
-
-    fn front(&self) -> SocketAddr {
-        SocketAddr::new(self.subnet.host(1).into(), 8080)
-    }
-
-    /// Puts a whole new file in place: lines for `global` and more for the frontend. The tag of its log is its
-    /// own: a revision alone is no change.
-    fn write(&self, global: &str, frontend: &str) {
-        let tag: String = global.chars().take_while(|c| *c != '\n').filter(char::is_ascii_hexdigit).collect();
-        let text = format!(
-            "global\n  stats socket {} mode 660 level admin expose-fd listeners\n  hard-stop-after 5s\n  \
-             log-tag x{tag}\n  {global}\n\
-             defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 1s\n  \
-             option idle-close-on-response\n\
-             frontend web\n  bind {}\n  http-request return status 200\n  {frontend}\n",
-            self.run.join("admin.sock").display(),
-            self.front(),
-        );
-        replace(&self.config(), text.as_bytes(), 0o644).unwrap();
-    }
-
-    /// The same for a file in which HAProxy has no socket, and a frontend at any host of the subnet.
-    fn write_without_socket(&self, host: u8, frontend: &str) {
-        let text = format!(
-            "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\n\
-             frontend web\n  bind {}:8080\n  http-request return status 200\n  {frontend}\n",
-            self.subnet.host(host)
-        );
-        replace(&self.config(), text.as_bytes(), 0o644).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        self.command_with(&program(), arguments)
-    }
-
-    /// The same with another program for the check.
-    fn command_with(&self, haproxy: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(programs::bin_dir().unwrap().join("reload-haproxy"));
-        command.arg("--config").arg(self.config()).arg("--state-dir").arg(self.run.join("state"));
-        command.arg("--haproxy").arg(haproxy).arg("-v").args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        self.run.adopt(&mut command);
-        command
-    }
-
-    fn start_reload(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).spawn().unwrap()
-    }
-
-    fn reload(&self, arguments: &[&str]) -> Outcome {
-        finish(self.start_reload(arguments))
-    }
-
-    fn haproxy(&self) -> &Haproxy {
-        self.haproxy.as_ref().unwrap()
-    }
-
-    fn worker(&self) -> u32 {
-        self.haproxy().worker_pid().unwrap()
-    }
-
-    fn description(&self) -> String {
-        format!("description {}", self.haproxy().description().unwrap())
-    }
-}
-
-/// A bed for each way to run it that can be reloaded, and the worker in it.
-fn every_mode() -> impl Iterator<Item = (Mode, Bed, u32)> {
-    MODES.into_iter().map(|mode| {
-        let bed = Bed::running(mode);
-        let worker = bed.worker();
-        (mode, bed, worker)
-    })
-}
-
-fn finish(child: Child) -> Outcome {
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    Outcome { code: output.status.code().unwrap_or(-1), stderr }
-}
-
-#[track_caller]
-fn assert_done(outcome: &Outcome, says: &str) {
-    assert!(outcome.code == 0 && outcome.stderr.contains(says), "{}: {}", outcome.code, outcome.stderr);
-}
-
-#[track_caller]
-fn assert_refused(outcome: &Outcome, says: &str) {
-    assert!(outcome.code == 5 && outcome.stderr.contains(says), "{}: {}", outcome.code, outcome.stderr);
-}
-
 #[test]
 fn a_file_that_runs_already_is_left_alone() {
     for mode in [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic, Mode::Foreground] {

@@ -1,0 +1,112 @@
+//! New content for a file that others keep: its mode and its owner stay, and whoever else rewrites it is
+//! waited for.
+//!
+//! The lock is a file of its own beside it, for the file itself is another one after every change. A single
+//! file that is bind-mounted, as containers do with a configuration, cannot be renamed over: it is written
+//! in place, and a reader may see half of it.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, OFlag};
+
+use crate::lock;
+use crate::replace::Staged;
+
+/// How a file was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// By a rename: a reader sees the old or the new one.
+    Replaced,
+    /// Into the old file, for it is a mount point and cannot be renamed over.
+    InPlace,
+}
+
+/// Locks the file at `path` (symlinks resolved) against others that rewrite it, waiting at most `timeout`.
+/// `Ok(None)` says that the time is over.
+pub fn lock(path: &Path, timeout: Duration) -> io::Result<Option<Flock<File>>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(beside(path, ".lock")?)?;
+    lock::exclusive(file, timeout)
+}
+
+/// The hidden name beside `path` that ends in `suffix`.
+pub fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(suffix);
+    Ok(path.with_file_name(hidden))
+}
+
+/// Gives `file` the owner and the mode of the file that it will replace.
+pub fn keep(file: &File, old: &Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+        fchown(file, Some(old.uid()), Some(old.gid()))?;
+    }
+    file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))
+}
+
+/// Gives what is staged, and is `new`, its name, at which there may be a file that holds `old`; durably.
+pub fn install(staged: Staged, old: Option<&[u8]>, new: &[u8]) -> io::Result<Written> {
+    let path = staged.target().to_owned();
+    match (staged.commit(), old) {
+        (Ok(()), _) => Ok(Written::Replaced),
+        (Err(err), Some(old)) if err.kind() == ErrorKind::ResourceBusy => {
+            write_in_place(&path, old, new).map(|()| Written::InPlace)
+        }
+        (Err(err), _) => Err(err),
+    }
+}
+
+/// Writes `new` over `old` in the file at `path`. If that fails on the way, puts `old` back.
+fn write_in_place(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    overwrite(&file, new).inspect_err(|_| {
+        // Its blocks are still there, so a full disk has room for it. More than this nobody can do.
+        let _ = overwrite(&file, old);
+    })
+}
+
+fn overwrite(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    io::Seek::rewind(&mut file)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    use crate::replace::replace;
+
+    #[test]
+    fn what_is_written_in_place_is_whole_whether_longer_or_shorter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        replace(&path, b"old text", 0o600).unwrap();
+        for new in [&b"longer than the old text"[..], b"short", b""] {
+            write_in_place(&path, b"old text", new).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), new);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_rewritten_keeps_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        replace(&path, b"old", 0o604).unwrap();
+        let staged = Staged::write(&path, b"new", 0o600).unwrap();
+        keep(staged.file(), &fs::metadata(&path).unwrap()).unwrap();
+        assert_eq!(install(staged, Some(b"old"), b"new").unwrap(), Written::Replaced);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o604);
+    }
+}
