@@ -14,6 +14,7 @@ mod note;
 mod plan;
 mod process;
 mod reload;
+mod server_state;
 mod socket;
 mod successor;
 
@@ -109,6 +110,7 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     loop {
         // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
         let config = Config::read(&path)?;
+        server_state::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let (plan, worker) = decide(&config, &instance, &state, std::mem::take(&mut force));
         match (&plan, worker) {
@@ -201,7 +203,7 @@ fn reload(
     let load_time = check::check(config, instance, &program, args.timeout, talk)?;
     check::look_ahead(config, instance)?;
     let reload = Reload { config, instance, program: &program, load_time, timeout: args.timeout };
-    reload.run(method, talk)
+    server_state::kept_over(config, instance, talk, |talk| reload.run(method, talk))
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {
