@@ -10,8 +10,8 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-/// What the file begins with, and all that it holds between reloads: HAProxy up to 2.8 warns at its start
-/// about a file that is missing or empty.
+/// What the file begins with, and all that it holds between reloads: HAProxy 2.6 warns of one that is missing
+/// or empty.
 pub(crate) const HEAD: &str =
     "1\n# Written by reload-haproxy for the moment of a reload; at other times it names no server.\n";
 
