@@ -285,6 +285,14 @@ fn a_file_in_a_base_directory_is_found() {
 }
 
 #[test]
+fn the_masters_socket_is_asked_where_no_other_answers() {
+    let (bed, _apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+    let outcome = bed.reload(&["--stats-socket", "/nonexistent/admin.sock"]);
+    assert!(outcome.code == 0 && !outcome.stderr.contains("cannot"), "{}", outcome.stderr);
+    assert_eq!(bed.server("dead").status, "DOWN");
+}
+
+#[test]
 fn a_new_server_gets_no_request_before_it_listens() {
     let mut bed = Bed::new();
     let _apps = [bed.app(11), bed.app(12)];
