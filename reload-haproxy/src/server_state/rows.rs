@@ -130,8 +130,8 @@ fn row(server: &Server, start: &Start, others_serve: bool) -> Option<String> {
         Start::Unproven if others_serve => (STOPPED, "0", "1 0 0".to_owned()),
         Start::Unproven | Start::Up | Start::Disabled => return None,
     };
-    // No ids: servers are found by their names. No state that somebody set: 0. The two equal weights, whatever
-    // they are, leave the configuration's alone. 6: checks are configured and switched on.
+    // No ids: servers are found by their names. No state that somebody set: 0. Two equal weights, whichever,
+    // leave the configuration's alone. 6: checks are configured and switched on.
     let (ip, port) = (address.ip(), address.port());
     Some(format!("0 {backend} 0 {name} {ip} {state} 0 1 1 {age} {check} 6 0 0 0 - {port} -\n"))
 }

@@ -13,7 +13,7 @@ use crate::line::{Word, words};
 /// What a configuration says of server states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// `server-state-file` within `server-state-base`; may be relative to HAProxy's directory.
+    /// `server-state-file` within `server-state-base`, if it is loaded; may be relative to HAProxy's directory.
     pub(crate) file: Option<PathBuf>,
     /// Whether a warning, as HAProxy gives for every server that begins DOWN, keeps it from starting.
     pub(crate) forbids_warnings: bool,
@@ -51,6 +51,8 @@ pub(crate) fn wanted(text: &str) -> Wanted {
 struct Reader {
     wanted: Wanted,
     base: Option<PathBuf>,
+    /// Whether any proxy loads the file.
+    is_loaded: bool,
     /// What kind of section this is, and its name.
     section: (String, String),
     settings: Settings,
@@ -84,6 +86,7 @@ impl Reader {
             ("global", _) => self.read_global(words, texts),
             ("defaults" | "backend" | "listen", ["load-server-state-from-file", from, ..]) => {
                 self.settings.loads_state = *from == "global";
+                self.is_loaded |= self.settings.loads_state;
             }
             ("defaults" | "backend" | "listen", ["default-server", options @ ..]) => {
                 self.settings.apply(options)
@@ -119,7 +122,7 @@ impl Reader {
 
     fn finish(mut self) -> Wanted {
         let base = self.base.unwrap_or_default();
-        self.wanted.file = self.wanted.file.map(|file| base.join(file));
+        self.wanted.file = self.wanted.file.filter(|_| self.is_loaded).map(|file| base.join(file));
         self.wanted
     }
 }
@@ -225,11 +228,13 @@ frontend f
 
     #[test]
     fn the_file_stands_in_its_base_unless_its_path_is_absolute() {
-        let file = |text: &str| wanted(text).file;
-        assert_eq!(file(TEXT), Some("/run/haproxy/servers.state".into()));
-        assert_eq!(file("global\n server-state-file /a\n server-state-base /b\n"), Some("/a".into()));
-        assert_eq!(file("global\n server-state-file a\n"), Some("a".into()));
-        assert_eq!(file("defaults\n server-state-file a\n"), None);
+        let loading = "defaults\n load-server-state-from-file global\n";
+        let file = |global: &str| wanted(&format!("global\n{global}{loading}")).file;
+        assert_eq!(wanted(TEXT).file, Some("/run/haproxy/servers.state".into()));
+        assert_eq!(file(" server-state-file /a\n server-state-base /b\n"), Some("/a".into()));
+        assert_eq!(file(" server-state-file a\n"), Some("a".into()));
+        assert_eq!(file(""), None);
+        assert_eq!(wanted("global\n server-state-file /a\n").file, None, "nobody loads it");
         assert!(wanted("global\n zero-warning\n").forbids_warnings && !wanted(TEXT).forbids_warnings);
     }
 }
