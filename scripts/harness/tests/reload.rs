@@ -125,8 +125,8 @@ fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
     {
         let bed = Bed::running(mode);
         let worker = bed.worker();
-        // More files than any process may open on Linux, which the check does not look at.
-        bed.write(&format!("{}\n  maxconn 1000000", revision(2)), "");
+        // More files than any process may open on Linux, which neither the check nor the look ahead sees.
+        bed.write(&format!("{}\n.if 1\n  maxconn 1000000\n.endif", revision(2)), "");
         for _ in 0..2 {
             let outcome = bed.reload(&["--timeout", "2s"]);
             assert_refused(&outcome, says);
