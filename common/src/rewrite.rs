@@ -44,6 +44,14 @@ pub fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
+/// Where reload-haproxy keeps a configuration that HAProxy did not take, while the one before it stands at
+/// `path`.
+pub fn refused(path: &Path) -> PathBuf {
+    let mut refused = OsString::from(path);
+    refused.push(".refused");
+    refused.into()
+}
+
 /// Gives `file` the owner and the mode of the file that it will replace.
 pub fn keep(file: &File, old: &Metadata) -> io::Result<()> {
     let new = file.metadata()?;

@@ -5,9 +5,9 @@
 //! ones, and a file counts only as far as its bytes are those that the mark names. A file that somebody
 //! wrote meanwhile is neither of them: it is left alone, and it is what the next run tries.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,9 +21,6 @@ use crate::config::{CONFIG_MAX, fingerprint};
 use crate::note::State;
 use crate::reload::Unproven;
 
-/// What the refused file's name ends in.
-const SUFFIX: &str = ".refused";
-
 /// Which refused bytes belong to which good ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
@@ -33,6 +30,22 @@ pub(crate) struct Mark {
     refused: String,
     /// SHA-256 of the last good bytes.
     good: String,
+    /// The file that they were put back into. Another one of the same bytes is somebody's own wish.
+    put_back: Option<Identity>,
+}
+
+/// Which file it is, and when it was last written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    inode: u64,
+    written: (i64, i64),
+}
+
+impl Identity {
+    fn of(path: &Path) -> io::Result<Identity> {
+        let metadata = fs::metadata(path)?;
+        Ok(Identity { inode: metadata.ino(), written: (metadata.mtime(), metadata.mtime_nsec()) })
+    }
 }
 
 /// The way back from a file that HAProxy does not take.
@@ -48,16 +61,15 @@ pub(crate) struct Rollback<'a> {
 impl<'a> Rollback<'a> {
     /// For the file at `config`, symlinks resolved. Others that write it are waited for as long as `patience`.
     pub(crate) fn new(state: &'a State, config: &'a Path, patience: Duration) -> Rollback<'a> {
-        let mut refused = OsString::from(config);
-        refused.push(SUFFIX);
-        Rollback { state, config, refused: refused.into(), patience }
+        Rollback { state, config, refused: rewrite::refused(config), patience }
     }
 
     /// The refused file that is to be tried again: the last good one stands in its place, as it was put there.
     pub(crate) fn due(&self) -> Option<&Path> {
         let mark = self.state.mark()?;
         let good = self.state.last_good().map(|good| fingerprint(&good));
-        let is_due = good.as_ref() == Some(&mark.good)
+        let is_due = mark.put_back.is_none_or(|file| Identity::of(self.config).is_ok_and(|now| now == file))
+            && good.as_ref() == Some(&mark.good)
             && holds(self.config, &mark.good)
             && holds(&self.refused, &mark.refused);
         is_due.then_some(&self.refused)
@@ -103,6 +115,7 @@ impl<'a> Rollback<'a> {
             config: self.config.to_owned(),
             refused: fingerprint(&now),
             good: good.as_deref().map(fingerprint).unwrap_or_default(),
+            put_back: None,
         };
         let verdict = verdict(&mark, told, self.state.mark().as_ref());
         match (verdict, good) {
@@ -120,7 +133,12 @@ impl<'a> Rollback<'a> {
         self.state.set_mark(mark)?;
         let staged = self.stage(&self.refused, refused)?;
         staged.commit()?;
-        Ok(match self.exchange(&mark.refused, good)? {
+        let written = self.exchange(&mark.refused, good)?;
+        if written.is_some() {
+            let put_back = Some(Identity::of(self.config)?);
+            self.state.set_mark(&Mark { put_back, ..mark.clone() })?;
+        }
+        Ok(match written {
             Some(Written::Replaced) => format!(
                 "the last good file is back in '{path}', the refused one is '{beside}'; the next run tries it again"
             ),
@@ -196,7 +214,7 @@ mod tests {
     use super::*;
 
     fn mark(refused: &str, good: &str) -> Mark {
-        Mark { config: "/c".into(), refused: refused.to_owned(), good: good.to_owned() }
+        Mark { config: "/c".into(), refused: refused.to_owned(), good: good.to_owned(), put_back: None }
     }
 
     #[test]

@@ -219,3 +219,18 @@ fn a_lock_that_is_held_for_too_long_is_exit_code_7() {
     drop(held);
     bed.render(&["--lock-timeout", "0ms"]).quietly();
 }
+
+/// reload-haproxy tells by it that the text is wanted, and not only what it put back itself.
+#[test]
+fn beside_a_file_that_haproxy_refused_an_equal_text_is_written_anew() {
+    let bed = bed();
+    let inode = || fs::metadata(bed.path("out")).unwrap().ino();
+    bed.render(&[]).quietly();
+    let before = inode();
+    bed.render(&[]).quietly();
+    assert_eq!(inode(), before);
+    bed.write("out.refused", "what HAProxy did not take\n");
+    bed.render(&[]).quietly();
+    assert_ne!(inode(), before);
+    assert_eq!(bed.read("out.refused"), "what HAProxy did not take\n");
+}

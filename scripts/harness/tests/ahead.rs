@@ -11,7 +11,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Command, Stdio};
 
-use common::replace::replace;
 use harness::bed::{Bed, Outcome, assert_done, assert_refused, finish, program, revision};
 use harness::haproxy::Mode;
 use nix::unistd::geteuid;
@@ -122,10 +121,9 @@ fn a_log_forwarders_address_is_looked_at_too() {
 fn a_pid_file_that_has_no_place_is_refused_unless_the_command_line_has_another() {
     let mut bed = Bed::empty();
     bed.write(&revision(1), "");
-    let wrapper = bed.run.join("wrapper");
     // As it is started, without its last two words: -p FILE.
-    let text = format!("#!/bin/sh\nexec {} \"$1\" \"$2\" \"$3\" \"$4\" \"$5\"\n", program().display());
-    replace(&wrapper, text.as_bytes(), 0o755).unwrap();
+    let text = format!("exec {} \"$1\" \"$2\" \"$3\" \"$4\" \"$5\"", program().display());
+    let wrapper = bed.script("wrapper", &text);
     let admin = bed.run.join("admin.sock");
     bed.haproxy = Some(bed.start_program(&wrapper, "haproxy", Mode::MasterSocket, Some(&admin)));
     assert_done(&bed.reload(&[]), "nothing to do");
@@ -150,9 +148,8 @@ fn what_only_root_may_do_is_refused_where_haproxy_is_not_root() {
         let mut bed = Bed::empty();
         fs::set_permissions(bed.run.path(), fs::Permissions::from_mode(0o777)).unwrap();
         bed.write(&revision(1), "");
-        let wrapper = bed.run.join("wrapper");
-        let text = format!("#!/bin/sh\nexec {} {} \"$@\"\n", AS_NOBODY.join(" "), program().display());
-        replace(&wrapper, text.as_bytes(), 0o755).unwrap();
+        let text = format!("exec {} {} \"$@\"", AS_NOBODY.join(" "), program().display());
+        let wrapper = bed.script("wrapper", &text);
         let admin = bed.run.join("admin.sock");
         bed.haproxy = Some(bed.start_program(&wrapper, "haproxy", Mode::MasterSocket, Some(&admin)));
         assert_done(&as_nobody(&bed), "nothing to do");
