@@ -104,12 +104,15 @@ fn a_file_that_haproxy_does_not_take_makes_way_for_the_last_good_one_and_is_trie
         let bed = proven(mode);
         let good = read(&bed.config());
         let other = TcpListener::bind((bed.subnet.host(2), 0)).unwrap();
-        let bad = write_unseen(&bed, 2, "", &format!("bind {}", other.local_addr().unwrap()));
+        let address = other.local_addr().unwrap();
+        let bad = write_unseen(&bed, 2, "", &format!("bind {address}"));
         for _ in 0..2 {
             assert_refused(&bed.reload(&BRIEFLY), PUT_BACK);
             assert_rolled_back(&bed, &good, &bad);
         }
         drop(other);
+        // What another test just forks may hold it a moment longer.
+        poll::until(Duration::from_secs(5), "the address", || TcpListener::bind(address).ok()).unwrap();
         assert_done(&bed.reload(&[]), "and tried again");
         assert_settled(&bed, &bad, 2);
         assert_done(&bed.reload(&[]), "nothing to do");
