@@ -1,90 +1,93 @@
-//! Why the file is another one than HAProxy runs, in one line for the operator: the first line that
-//! changed, or how many servers came, went and changed where nothing else did.
-//!
-//! Comments, blank lines and spacing make no difference, and neither does the revision, which changes
-//! with every other line.
+//! In what the file differs from the configuration that HAProxy took, in one line for the operator: the
+//! first line that changed, or how many servers came, went and changed where nothing else did.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::fmt::{self, Display};
 
-use crate::config::{is_section, revision};
-use crate::line::{Word, words};
+use crate::layout::{Layout, Section, Server, says_the_same};
 
-/// A section: its servers, and all its other lines with their numbers, its own first line among them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Section {
-    title: String,
-    lines: Vec<(usize, Vec<Word>)>,
-    servers: BTreeMap<String, Vec<Word>>,
+/// A difference between two configurations that HAProxy would see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// A line that is no `server` line, and where.
+    Line(String),
+    /// Only servers: how many, for each section.
+    Servers(Vec<Count>),
+}
+
+/// How many servers of one section came, went and changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) added: usize,
+    pub(crate) removed: usize,
+    pub(crate) changed: usize,
+    /// Of what: `backend nodes`.
+    pub(crate) title: String,
+}
+
+impl Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Line(line) => f.write_str(line),
+            Difference::Servers(counts) => {
+                let counts: Vec<String> = counts.iter().map(Count::to_string).collect();
+                f.write_str(&counts.join(", "))
+            }
+        }
+    }
+}
+
+impl Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Count { added, removed, changed, title } = self;
+        write!(f, "+{added} -{removed} ~{changed} servers in {title}")
+    }
 }
 
 /// Says in what the configuration `new` differs from `old`; `None` if HAProxy would see no difference.
-pub(crate) fn difference(old: &str, new: &str) -> Option<String> {
-    let (old, new) = (sections(old), sections(new));
-    let mut pairs = old.iter().zip(&new);
-    let line = pairs.find_map(|(old, new)| changed_line(old, new));
-    let gone = || old.get(new.len()).map(|section| format!("{} is gone", section.title));
+pub(crate) fn difference(old: &Layout, new: &Layout) -> Option<Difference> {
+    let pairs = || old.sections.iter().zip(&new.sections);
+    let line = pairs().find_map(|(old, new)| changed_line(old, new));
+    let gone = || old.sections.get(new.sections.len()).map(|section| format!("{} is gone", section.title()));
     let added = || {
-        let section = new.get(old.len())?;
-        Some(format!("line {}: {} is new", section.lines.first()?.0, section.title))
+        let section = new.sections.get(old.sections.len())?;
+        Some(format!("line {}: {} is new", section.lines.first()?.number, section.title()))
     };
-    line.or_else(gone).or_else(added).or_else(|| {
-        let changes: Vec<String> =
-            old.iter().zip(&new).filter_map(|(old, new)| changed_servers(old, new)).collect();
-        (!changes.is_empty()).then(|| changes.join(", "))
+    line.or_else(gone).or_else(added).map(Difference::Line).or_else(|| {
+        let counts: Vec<Count> = pairs().filter_map(|(old, new)| count(old, new)).collect();
+        (!counts.is_empty()).then_some(Difference::Servers(counts))
     })
 }
 
 /// The first line that is no server and not the same.
 fn changed_line(old: &Section, new: &Section) -> Option<String> {
-    for (index, (number, words)) in new.lines.iter().enumerate() {
-        if old.lines.get(index).is_none_or(|(_, old)| old != words) {
-            return Some(format!("line {number} of {} changed", new.title));
+    for (index, line) in new.lines.iter().enumerate() {
+        if old.lines.get(index).is_none_or(|old| !says_the_same(old.text, line.text)) {
+            return Some(format!("line {} of {} changed", line.number, new.title()));
         }
     }
-    (old.lines.len() > new.lines.len()).then(|| format!("a line of {} is gone", new.title))
+    (old.lines.len() > new.lines.len()).then(|| format!("a line of {} is gone", new.title()))
 }
 
-/// `+2 -1 ~1 servers in backend nodes`.
-fn changed_servers(old: &Section, new: &Section) -> Option<String> {
-    let added = new.servers.keys().filter(|name| !old.servers.contains_key(*name)).count();
-    let removed = old.servers.keys().filter(|name| !new.servers.contains_key(*name)).count();
-    let is_changed =
-        |(name, words): &(&String, &Vec<Word>)| old.servers.get(*name).is_some_and(|old| old != *words);
-    let changed = new.servers.iter().filter(is_changed).count();
-    (added + removed + changed > 0)
-        .then(|| format!("+{added} -{removed} ~{changed} servers in {}", new.title))
-}
-
-/// Reads a configuration; lines before the first section are in one without a title.
-fn sections(text: &str) -> Vec<Section> {
-    let mut sections = vec![Section::default()];
-    for (index, line) in text.lines().enumerate() {
-        let words = without_revision(words(line));
-        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-        if texts.first().is_some_and(|first| is_section(first)) {
-            let title = texts[..texts.len().min(2)].join(" ");
-            sections.push(Section { title, ..Section::default() });
-        }
-        // There is one from the start on.
-        let Some(section) = sections.last_mut() else { continue };
-        match texts[..] {
-            [] => {}
-            ["server", name, ..] => drop(section.servers.insert(name.to_owned(), words)),
-            _ => section.lines.push((index + 1, words)),
+fn count(old: &Section, new: &Section) -> Option<Count> {
+    let mut before: HashMap<&str, &Server> =
+        old.servers.iter().map(|server| (&*server.name, server)).collect();
+    let (mut added, mut changed) = (0, 0);
+    for server in &new.servers {
+        match before.remove(&*server.name) {
+            None => added += 1,
+            Some(old) => changed += usize::from(!old.says_the_same(server)),
         }
     }
-    sections
+    let removed = before.len();
+    (added + removed + changed > 0).then(|| Count { added, removed, changed, title: new.title() })
 }
 
-fn without_revision(mut words: Vec<Word>) -> Vec<Word> {
-    if words.first().is_some_and(|word| word.text == "description") {
-        for word in &mut words {
-            if let Some(revision) = revision(&word.text) {
-                word.text = word.text.replace(&revision, "");
-            }
-        }
+impl Server<'_> {
+    /// Whether both lines say the same of a server.
+    pub(crate) fn says_the_same(&self, other: &Server) -> bool {
+        self.defaults == other.defaults && says_the_same(self.text, other.text)
     }
-    words
 }
 
 #[cfg(test)]
@@ -103,7 +106,7 @@ backend nodes
 ";
 
     fn reason(new: &str) -> Option<String> {
-        difference(OLD, new)
+        difference(&Layout::read(OLD), &Layout::read(new)).map(|difference| difference.to_string())
     }
 
     #[test]
@@ -134,5 +137,13 @@ backend nodes
     fn comments_spacing_and_the_revision_make_no_difference() {
         let new = OLD.replace("0001", "0002").replace("bind :80", "# why\n\n\tbind   :80 # here");
         assert_eq!(reason(&new), None);
+    }
+
+    #[test]
+    fn a_server_that_comes_under_another_default_server_line_has_changed() {
+        let old = OLD.replace("  server s2", "  default-server weight 2\n  server s2");
+        let new = OLD.replace("  server s1", "  default-server weight 2\n  server s1");
+        let seen = difference(&Layout::read(&old), &Layout::read(&new)).map(|d| d.to_string());
+        assert_eq!(seen.as_deref(), Some("+0 -0 ~1 servers in backend nodes"));
     }
 }

@@ -15,6 +15,7 @@ use common::talk::{Code, Failure};
 use crate::config::Config;
 use crate::process::{Process, since_boot};
 use crate::socket::{self, Info, Processes};
+use crate::version::Version;
 
 const PID_FILE_MAX: u64 = 4096;
 
@@ -47,13 +48,15 @@ pub(crate) struct Instance {
 }
 
 /// The worker that serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Worker {
     pub(crate) pid: i32,
     /// When it began, since the machine did; good to a second.
     pub(crate) birth: Duration,
     /// The `description` that it runs with, if it was asked.
     pub(crate) description: Option<String>,
+    /// Its version, if it was asked.
+    pub(crate) version: Option<Version>,
 }
 
 impl Instance {
@@ -125,7 +128,7 @@ impl Instance {
         youngest.filter(|process| !process.is_stopped()).map(|process| Worker {
             pid: process.pid,
             birth: process.birth,
-            description: None,
+            ..Worker::default()
         })
     }
 
@@ -196,7 +199,7 @@ impl Instance {
     fn known_worker(&self, info: Info) -> Worker {
         let birth = Process::find(info.pid, &self.hints.name).map(|process| process.birth);
         let birth = birth.unwrap_or_else(|| since_boot().saturating_sub(info.uptime));
-        Worker { pid: info.pid, birth, description: Some(info.description) }
+        Worker { pid: info.pid, birth, description: Some(info.description), version: info.version }
     }
 }
 

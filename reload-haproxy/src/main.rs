@@ -5,23 +5,34 @@
 //! is what runs.
 
 mod attempts;
+mod change;
 mod check;
+mod command;
 mod config;
+mod decision;
 mod difference;
 mod instance;
+mod layout;
 mod line;
+mod live;
 mod needs;
 mod note;
 mod obstacle;
+mod pass;
 mod plan;
 mod process;
+mod proxy;
 mod reload;
+mod report;
 mod rights;
 mod rollback;
+mod runtime;
+mod settings;
 mod socket;
+mod status;
 mod successor;
+mod version;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -31,11 +42,11 @@ use common::lock::duration;
 use common::talk::{Code, Failure, Talk, TalkArgs};
 
 use config::Config;
-use difference::difference;
-use instance::{Hints, Instance, Worker};
+use instance::{Hints, Instance};
+use layout::Layout;
 use note::State;
-use plan::{Plan, plan};
-use reload::{Method, Reload, Taken, Unproven};
+use pass::{Pass, print};
+use reload::{Method, Unproven};
 use rollback::Rollback;
 
 /// Bring the running HAProxy to the configuration on disk, and prove it.
@@ -70,6 +81,12 @@ struct Args {
     /// Say on stdout what would be done and why, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say on stdout what runs, and whether that is the file
+    #[arg(long, conflicts_with_all = ["force", "dry_run"])]
+    status: bool,
+    /// Say on stdout as JSON what runs, or what was done
+    #[arg(long)]
+    json: bool,
     /// How long HAProxy may take to check the file, and again to load it
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
     timeout: Duration,
@@ -106,8 +123,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
-    if args.dry_run {
-        return rehearse(args, &path, &State::look(&args.state_dir, &path));
+    if args.dry_run || args.status {
+        return look(args, &path, &State::look(&args.state_dir, &path));
     }
     let state = State::lock(&args.state_dir, &path, args.lock_timeout)?;
     let rollback = Rollback::new(&state, &path, args.lock_timeout);
@@ -133,21 +150,10 @@ fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<()
         // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
         let config = Config::read(path)?;
         let instance = Instance::find(&config, &args.hints())?;
-        let (plan, worker) = decide(&config, &instance, state, std::mem::take(&mut force));
-        match (&plan, worker) {
-            (Plan::Nothing(how), Some(worker)) => {
-                talk.say_idle(format!("nothing to do: {how}"));
-                return Ok(state.remember(&config, &worker)?);
-            }
-            (Plan::Nothing(why) | Plan::Reload(why), _) => {
-                let method = args.method(&instance)?;
-                talk.say(format!("reload ({}): {why}", method.title()));
-                let taken = reload(args, &config, &instance, method, talk)?;
-                if taken.is_proven && !config.is_outdated() {
-                    talk.say(format!("worker {} runs '{}'", taken.worker.pid, path.display()));
-                    return Ok(state.remember(&config, &taken.worker)?);
-                }
-            }
+        let text = config.text();
+        let layout = Layout::read(&text);
+        if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), talk)? {
+            return Ok(());
         }
         if Instant::now() >= deadline {
             let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
@@ -157,27 +163,21 @@ fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<()
     }
 }
 
-/// Says on stdout what would be done.
-fn rehearse(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
+/// Says on stdout what runs, or what would be done.
+fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
     let config = Config::read(path)?;
     let instance = Instance::find(&config, &args.hints())?;
-    if let Some(refused) = Rollback::new(state, path, args.lock_timeout).due() {
-        let method = args.method(&instance)?.title();
-        let refused = refused.display();
-        return print(&format!(
-            "reload ({method}): '{refused}', which HAProxy did not take, is tried again\n"
-        ));
+    let text = config.text();
+    let layout = Layout::read(&text);
+    let pass = Pass::new(args, &config, &layout, &instance, state);
+    if args.status {
+        return pass.tell_status();
     }
-    let line = match decide(&config, &instance, state, args.force).0 {
-        Plan::Nothing(how) => format!("nothing to do: {how}\n"),
-        Plan::Reload(why) => format!("reload ({}): {why}\n", args.method(&instance)?.title()),
-    };
-    print(&line)
-}
-
-fn print(line: &str) -> Result<(), Failure> {
-    let written = io::stdout().write_all(line.as_bytes());
-    written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
+    if let Some(refused) = Rollback::new(state, path, args.lock_timeout).due() {
+        let why = format!("'{}', which HAProxy did not take, is tried again", refused.display());
+        return print(&format!("reload ({}): {why}\n", args.method(&instance, &why)?.title()));
+    }
+    pass.rehearse(args.force)
 }
 
 impl Args {
@@ -193,9 +193,16 @@ impl Args {
         }
     }
 
-    /// How to reload: as it was said, or as the running HAProxy supports it.
-    fn method(&self, instance: &Instance) -> Result<Method, Failure> {
-        if self.method == Method::Auto { reload::supported(instance) } else { Ok(self.method) }
+    /// How to reload: as it was said, or as the running HAProxy supports it. `why` is what it is for.
+    fn method(&self, instance: &Instance, why: &str) -> Result<Method, Failure> {
+        match self.method {
+            Method::Auto => reload::supported(instance),
+            Method::Runtime => {
+                let line = format!("cannot change 'haproxy' while it runs: {why}; --method auto reloads it");
+                Err(Failure::new(Code::Haproxy, line))
+            }
+            method => Ok(method),
+        }
     }
 
     /// The program to check with: the one named, the one that runs, or the one on the PATH.
@@ -203,40 +210,6 @@ impl Args {
         let running = || instance.main.as_ref().and_then(process::Process::program);
         self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
     }
-}
-
-/// What there is to do, and the worker that serves, if it can be told.
-fn decide(config: &Config, instance: &Instance, state: &State, force: bool) -> (Plan, Option<Worker>) {
-    let Some(worker) = instance.worker() else {
-        return (Plan::Reload("no worker says what it runs".to_owned()), None);
-    };
-    if force {
-        return (Plan::Reload("--force".to_owned()), Some(worker));
-    }
-    let plan = plan(config, &worker, process::wall_clock(worker.birth), state.note().as_ref());
-    let plan = match (plan, state.loaded(&worker)) {
-        // What changed says more than that something did.
-        (Plan::Reload(why), Some(loaded)) => {
-            Plan::Reload(difference(&loaded, &String::from_utf8_lossy(&config.bytes)).unwrap_or(why))
-        }
-        (plan, _) => plan,
-    };
-    (plan, Some(worker))
-}
-
-/// Checks the file and reloads.
-fn reload(
-    args: &Args,
-    config: &Config,
-    instance: &Instance,
-    method: Method,
-    talk: &mut Talk,
-) -> Result<Taken, Unproven> {
-    let program = args.program(instance);
-    let load_time = check::check(config, instance, &program, args.timeout, talk)?;
-    check::look_ahead(config, instance)?;
-    let reload = Reload { config, instance, program: &program, load_time, timeout: args.timeout };
-    reload.run(method, talk)
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {

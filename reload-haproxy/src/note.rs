@@ -4,6 +4,7 @@
 //! It only saves work and settles doubts; lost, it is made again by a reload. A worker is the same one
 //! if both pid and birth are: pids come round.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,13 +13,13 @@ use std::time::Duration;
 
 use common::lock;
 use common::regular;
-use common::replace::replace;
+use common::replace::{Staged, replace};
 use common::talk::{Code, Failure};
 use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::{CONFIG_MAX, Config, fingerprint};
+use crate::config::{CONFIG_MAX, Config, fingerprint, text};
 use crate::instance::Worker;
 use crate::rollback::Mark;
 
@@ -27,24 +28,43 @@ const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
 
 const NOTE_MAX: u64 = 64 << 10;
 
+/// Servers that are in maintenance because they have left, as `backend/server`, with their options.
+pub(crate) type Parked = BTreeMap<String, String>;
+
 /// What was last proven loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
     /// The configuration file, for people who read the note.
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     /// SHA-256 of the file's bytes.
     pub(crate) fingerprint: String,
     /// The worker that took them.
-    pid: i32,
+    pub(crate) pid: i32,
     /// Its birth, in milliseconds since the machine's.
-    birth: u64,
+    pub(crate) birth: u64,
+    /// Whether a run has begun to change its servers and has not proven that it finished.
+    #[serde(default)]
+    pub(crate) is_begun: bool,
+    /// Whether it showed other servers than the file's right after it had loaded it: then what it shows is
+    /// nothing to judge by.
+    #[serde(default)]
+    pub(crate) is_unlike: bool,
+    /// Servers that have left since and are in maintenance.
+    #[serde(default)]
+    pub(crate) parked: Parked,
 }
 
 impl Note {
-    /// That `worker` took `config`.
-    pub(crate) fn new(config: &Config, worker: &Worker) -> Note {
-        let birth = u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX);
-        Note { config: config.path.clone(), fingerprint: config.fingerprint.clone(), pid: worker.pid, birth }
+    /// The same about `worker` that runs `config` now.
+    pub(crate) fn renewed(self, config: &Config, worker: &Worker) -> Note {
+        Note {
+            config: config.path.clone(),
+            fingerprint: config.fingerprint.clone(),
+            pid: worker.pid,
+            birth: u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX),
+            is_begun: false,
+            ..self
+        }
     }
 
     /// Whether it is about this worker.
@@ -105,13 +125,18 @@ impl State {
         serde_json::from_slice(&regular::read(&self.note, NOTE_MAX).ok()?).ok()
     }
 
-    /// The text that the note is about, if there is a note about `worker`.
-    pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
-        self.note().filter(|note| note.is_about(worker))?;
-        self.last_good().map(|copy| String::from_utf8_lossy(&copy).into_owned())
+    /// The note, if it is about this worker.
+    pub(crate) fn note_about(&self, worker: &Worker) -> Option<Note> {
+        self.note().filter(|note| note.is_about(worker))
     }
 
-    /// The bytes that were last proven loaded, by whichever worker: it may have died since.
+    /// The text that the note is about, if there is a note about `worker`.
+    pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
+        self.note_about(worker)?;
+        self.last_good().map(|copy| text(&copy).into_owned())
+    }
+
+    /// The bytes that were last proven to run, in whichever worker: it may have died since.
     pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
         let copy = regular::read(&self.copy, CONFIG_MAX).ok()?;
         // Two files are not written at once: the copy may be a newer one's or an older one's.
@@ -133,18 +158,34 @@ impl State {
         replace(&self.mark, &json(mark), 0o640)
     }
 
-    /// Notes that `worker` took `config`, unless that stands there already. The copy is for the owner's
-    /// eyes: a configuration may hold passwords.
-    pub(crate) fn remember(&self, config: &Config, worker: &Worker) -> Result<(), Failure> {
-        let note = Note::new(config, worker);
-        if self.note().as_ref() == Some(&note) {
+    /// Notes that changes of servers are about to begin, so that a run that is cut short is made good.
+    pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
+        match self.note_about(worker) {
+            Some(note) => self.write(&Note { is_begun: true, ..note }),
+            // Without a note the next run has to find out all the same.
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps a note, and the bytes that it is about, unless it stands there already. The copy is for the
+    /// owner's eyes: a configuration may hold passwords.
+    pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
+        if self.note().as_ref() == Some(note) {
             return Ok(());
         }
-        let refuse =
-            |path: &Path, err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display()));
-        replace(&self.copy, &config.bytes, 0o600).map_err(|err| refuse(&self.copy, err))?;
-        replace(&self.note, &json(&note), 0o640).map_err(|err| refuse(&self.note, err))
+        put(&self.copy, &config.bytes, 0o600)?;
+        self.write(note)
     }
+
+    fn write(&self, note: &Note) -> Result<(), Failure> {
+        put(&self.note, &json(note), 0o640)
+    }
+}
+
+/// Replaces a file that need not outlive the machine, as the worker that it is about does not.
+fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
+    put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -162,7 +203,10 @@ fn key(config: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::config::Facts;
 
     #[test]
     fn files_of_one_name_have_notes_of_their_own() {
@@ -172,8 +216,9 @@ mod tests {
 
     #[test]
     fn a_pid_that_came_round_is_another_worker() {
-        let note = Note { config: "/c".into(), fingerprint: "f".into(), pid: 7, birth: 10_000 };
-        let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), description: None };
+        let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), ..Worker::default() };
+        let config = Config::with(Facts::default(), SystemTime::UNIX_EPOCH);
+        let note = Note::default().renewed(&config, &worker(7, 10_000));
         assert!(note.is_about(&worker(7, 11_000)));
         assert!(!note.is_about(&worker(7, 20_000)));
         assert!(!note.is_about(&worker(8, 10_000)));

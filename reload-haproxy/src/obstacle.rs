@@ -18,6 +18,7 @@ use crate::instance::Instance;
 use crate::needs::Needs;
 use crate::process::Process;
 use crate::rights::Rights;
+use crate::version::Version;
 
 /// Says what of it is missing.
 pub(crate) fn obstacle(facts: &Facts, instance: &Instance) -> Option<String> {
@@ -66,14 +67,13 @@ fn files_of_any_process() -> Option<u64> {
 fn is_strict_by_default(main: &Process) -> bool {
     let Some(program) = main.program() else { return false };
     let outcome = bounded::run(Command::new(program).arg("-v"), Duration::from_secs(2));
-    outcome.is_ok_and(|outcome| version(&outcome.words).is_some_and(|version| version >= (2, 3)))
+    outcome.is_ok_and(|outcome| version(&outcome.words).is_some_and(Version::is_strict))
 }
 
 /// `HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/`, or `HA-Proxy version ...`.
-fn version(words: &str) -> Option<(u32, u32)> {
+fn version(words: &str) -> Option<Version> {
     let (_, rest) = words.split_once("roxy version ")?;
-    let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().ok());
-    Some((numbers.next()??, numbers.next()??))
+    Version::parse(rest.split_whitespace().next()?)
 }
 
 /// A user, a group or a root directory that its master may not give to a worker.
@@ -189,12 +189,13 @@ mod tests {
 
     #[test]
     fn a_version_is_read() {
+        let is_strict = |words| version(words).map(Version::is_strict);
         assert_eq!(
-            version("HAProxy version 3.0.11-1+deb13u3 2026/05/20 - https://haproxy.org/"),
-            Some((3, 0))
+            is_strict("HAProxy version 3.0.11-1+deb13u3 2026/05/20 - https://haproxy.org/"),
+            Some(true)
         );
-        assert_eq!(version("HA-Proxy version 1.8.19-1 2019/02/11\n"), Some((1, 8)));
-        assert_eq!(version("sh: not found"), None);
+        assert_eq!(is_strict("HA-Proxy version 1.8.19-1 2019/02/11\n"), Some(false));
+        assert_eq!(is_strict("sh: not found"), None);
     }
 
     #[test]

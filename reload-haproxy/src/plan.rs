@@ -31,8 +31,8 @@ pub(crate) enum Plan {
 pub(crate) fn plan(config: &Config, worker: &Worker, born: SystemTime, note: Option<&Note>) -> Plan {
     let pid = worker.pid;
     let running = worker.description.as_deref().and_then(revision);
-    let vouched =
-        note.filter(|note| note.is_about(worker)).map(|note| note.fingerprint == config.fingerprint);
+    let note = note.filter(|note| note.is_about(worker));
+    let vouched = note.map(|note| note.fingerprint == config.fingerprint && !note.is_begun);
     if vouched == Some(true) {
         return Plan::Nothing(format!("worker {pid} runs this file"));
     }
@@ -69,11 +69,16 @@ mod tests {
 
     fn config(revision: Option<&str>) -> Config {
         let facts = Facts { revision: revision.map(str::to_owned), ..Facts::default() };
-        Config { path: "/c".into(), bytes: Vec::new(), fingerprint: "f".into(), changed: at(100), facts }
+        Config::with(facts, at(100))
     }
 
     fn worker(description: &str) -> Worker {
-        Worker { pid: 7, birth: Duration::from_secs(50), description: Some(description.to_owned()) }
+        Worker {
+            pid: 7,
+            birth: Duration::from_secs(50),
+            description: Some(description.to_owned()),
+            ..Worker::default()
+        }
     }
 
     const A: &str = "rollcall-aaaaaaaaaaaaaaaa";
@@ -88,7 +93,7 @@ mod tests {
     fn a_file_edited_by_hand_is_another_file_though_its_revision_is_the_same() {
         assert!(matches!(plan(&config(Some(A)), &worker(A), at(99), None), Plan::Reload(_)));
         let mut edited = config(Some(A));
-        let note = Note::new(&edited, &worker(A));
+        let note = Note::default().renewed(&edited, &worker(A));
         edited.fingerprint = "g".to_owned();
         assert!(matches!(plan(&edited, &worker(A), at(101), Some(&note)), Plan::Reload(_)));
     }
@@ -104,7 +109,7 @@ mod tests {
     #[test]
     fn a_note_about_this_worker_settles_it_and_one_about_another_says_nothing() {
         let config = config(None);
-        let note = Note::new(&config, &worker(""));
+        let note = Note::default().renewed(&config, &worker(""));
         assert!(matches!(plan(&config, &worker(""), at(0), Some(&note)), Plan::Nothing(_)));
         let other = Worker { birth: Duration::from_secs(500), ..worker("") };
         assert!(matches!(plan(&config, &other, at(0), Some(&note)), Plan::Reload(_)));

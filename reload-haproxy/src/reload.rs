@@ -27,8 +27,10 @@ use crate::successor;
 /// How HAProxy is told to reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Method {
-    /// The first of the following that the running HAProxy supports
+    /// Changes of servers if nothing else has changed, or else the first of the others that it supports
     Auto,
+    /// Changes of servers through the stats socket alone
+    Runtime,
     /// `reload` on the master's socket (haproxy -W -S)
     Master,
     /// SIGUSR2 to the master (haproxy -W)
@@ -195,7 +197,7 @@ impl Reload<'_> {
             Method::Signal => self.signal(),
             Method::Classic => self.start_successor(before, deadline, talk),
             // Whoever calls has found out which it is.
-            Method::Auto => Err(cannot("reload", "haproxy", "no method was chosen")),
+            Method::Auto | Method::Runtime => Err(cannot("reload", "haproxy", "no method was chosen")),
         }
     }
 
@@ -313,7 +315,7 @@ impl Reload<'_> {
             !before.workers.contains(&process.pid) && since_boot().saturating_sub(process.birth) >= PROBATION
         };
         processes.iter().rfind(settled).map_or(Look::Pending, |process| {
-            Look::Loaded(Worker { pid: process.pid, birth: process.birth, description: None })
+            Look::Loaded(Worker { pid: process.pid, birth: process.birth, ..Worker::default() })
         })
     }
 

@@ -5,11 +5,10 @@
 //! ones, and a file counts only as far as its bytes are those that the mark names. A file that somebody
 //! wrote meanwhile is neither of them: it is left alone, and it is what the next run tries.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::regular;
 use common::replace::Staged;
@@ -30,22 +29,6 @@ pub(crate) struct Mark {
     refused: String,
     /// SHA-256 of the last good bytes.
     good: String,
-    /// The file that they were put back into. Another one of the same bytes is somebody's own wish.
-    put_back: Option<Identity>,
-}
-
-/// Which file it is, and when it was last written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    inode: u64,
-    written: (i64, i64),
-}
-
-impl Identity {
-    fn of(path: &Path) -> io::Result<Identity> {
-        let metadata = fs::metadata(path)?;
-        Ok(Identity { inode: metadata.ino(), written: (metadata.mtime(), metadata.mtime_nsec()) })
-    }
 }
 
 /// The way back from a file that HAProxy does not take.
@@ -68,7 +51,7 @@ impl<'a> Rollback<'a> {
     pub(crate) fn due(&self) -> Option<&Path> {
         let mark = self.state.mark()?;
         let good = self.state.last_good().map(|good| fingerprint(&good));
-        let is_due = mark.put_back.is_none_or(|file| Identity::of(self.config).is_ok_and(|now| now == file))
+        let is_due = rewrite::is_put_back(self.config)
             && good.as_ref() == Some(&mark.good)
             && holds(self.config, &mark.good)
             && holds(&self.refused, &mark.refused);
@@ -81,7 +64,7 @@ impl<'a> Rollback<'a> {
         let refuse = |err| Failure::new(Code::Files, format!("cannot put a refused file to '{path}': {err}"));
         let Some(mark) = self.state.mark() else { return Ok(()) };
         let refused = regular::read(&self.refused, CONFIG_MAX).map_err(refuse)?;
-        if self.exchange(&mark.good, &refused).map_err(refuse)?.is_some() {
+        if self.exchange(&mark.good, &refused, None).map_err(refuse)?.is_some() {
             talk.say(format!("'{}' is back in '{path}' and tried again", self.refused.display()));
         }
         Ok(())
@@ -115,7 +98,6 @@ impl<'a> Rollback<'a> {
             config: self.config.to_owned(),
             refused: fingerprint(&now),
             good: good.as_deref().map(fingerprint).unwrap_or_default(),
-            put_back: None,
         };
         let verdict = verdict(&mark, told, self.state.mark().as_ref());
         match (verdict, good) {
@@ -132,13 +114,9 @@ impl<'a> Rollback<'a> {
         let (path, beside) = (self.config.display(), self.refused.display());
         self.state.set_mark(mark)?;
         let staged = self.stage(&self.refused, refused)?;
+        let time = staged.file().metadata()?.modified()?;
         staged.commit()?;
-        let written = self.exchange(&mark.refused, good)?;
-        if written.is_some() {
-            let put_back = Some(Identity::of(self.config)?);
-            self.state.set_mark(&Mark { put_back, ..mark.clone() })?;
-        }
-        Ok(match written {
+        Ok(match self.exchange(&mark.refused, good, Some(time))? {
             Some(Written::Replaced) => format!(
                 "the last good file is back in '{path}', the refused one is '{beside}'; the next run tries it again"
             ),
@@ -150,18 +128,25 @@ impl<'a> Rollback<'a> {
         })
     }
 
-    /// Gives the configuration other bytes if it still holds those of the fingerprint `old`.
-    fn exchange(&self, old: &str, new: &[u8]) -> io::Result<Option<Written>> {
+    /// Gives the configuration other bytes, and perhaps another time, if it still holds those of the
+    /// fingerprint `old`.
+    fn exchange(&self, old: &str, new: &[u8], time: Option<SystemTime>) -> io::Result<Option<Written>> {
         let lock = rewrite::lock(self.config, self.patience)?;
         let _lock = lock.ok_or_else(|| io::Error::other("another program has its lock"))?;
         let staged = self.stage(self.config, new)?;
+        let set = |file: &File| time.map_or(Ok(()), |time| file.set_modified(time));
+        set(staged.file())?;
         staged.file().sync_all()?;
         // The last look: nobody who takes the lock writes from here on.
         let now = regular::read(self.config, CONFIG_MAX)?;
         if fingerprint(&now) != old {
             return Ok(None);
         }
-        rewrite::install(staged, Some(&now), new).map(Some)
+        let written = rewrite::install(staged, Some(&now), new)?;
+        if written == Written::InPlace {
+            set(&File::open(self.config)?)?;
+        }
+        Ok(Some(written))
     }
 
     /// Stages `bytes` for `target` with the mode and the owner of the configuration.
@@ -214,7 +199,7 @@ mod tests {
     use super::*;
 
     fn mark(refused: &str, good: &str) -> Mark {
-        Mark { config: "/c".into(), refused: refused.to_owned(), good: good.to_owned(), put_back: None }
+        Mark { config: "/c".into(), refused: refused.to_owned(), good: good.to_owned() }
     }
 
     #[test]

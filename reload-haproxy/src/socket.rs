@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 
-/// Nothing that is asked here has a longer answer.
-const ANSWER_MAX: usize = 4 << 20;
+use crate::version::Version;
+
+/// The state of half a million servers is shorter.
+const ANSWER_MAX: usize = 64 << 20;
 
 /// The answer to one command, as text. Fails if it is not whole within `timeout`, connecting included.
 pub(crate) fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<String> {
@@ -70,6 +72,7 @@ pub(crate) struct Info {
     pub(crate) uptime: Duration,
     /// The text of `global` / `description`, empty if there is none.
     pub(crate) description: String,
+    pub(crate) version: Option<Version>,
     /// Whether it is on its way out, finishing its last connections.
     pub(crate) is_stopping: bool,
 }
@@ -81,6 +84,7 @@ pub(crate) fn parse_info(answer: &str) -> Option<Info> {
         pid: field("Pid")?.parse().ok().filter(|pid| *pid > 0)?,
         uptime: Duration::from_secs(field("Uptime_sec")?.parse().ok()?),
         description: field("description").unwrap_or_default().to_owned(),
+        version: field("Version").and_then(Version::parse),
         is_stopping: field("Stopping").is_some_and(|stopping| stopping != "0"),
     })
 }
@@ -89,6 +93,8 @@ pub(crate) fn parse_info(answer: &str) -> Option<Info> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Processes {
     pub(crate) master: i32,
+    /// How often it has loaded a configuration anew.
+    pub(crate) reloads: Option<u32>,
     /// How many reloads failed in a row; only 2.5 and later say so.
     pub(crate) failed: Option<u32>,
     /// Workers of the configuration loaded last.
@@ -99,11 +105,11 @@ pub(crate) struct Processes {
 
 /// Reads the answer to `show proc`; `None` if it is no such answer.
 ///
-/// Columns are `PID TYPE [RELATIVE] RELOADS UPTIME [VERSION]`; only the first two are the same in all
-/// versions, and they are enough.
+/// Columns are `PID TYPE [RELATIVE] RELOADS UPTIME [VERSION]`.
 pub(crate) fn parse_processes(answer: &str) -> Option<Processes> {
     let mut processes = Processes::default();
     let mut old = false;
+    let before_reloads = usize::from(answer.contains("<relative PID>"));
     for line in answer.lines() {
         if line.starts_with('#') {
             old = line.starts_with("# old workers");
@@ -115,6 +121,7 @@ pub(crate) fn parse_processes(answer: &str) -> Option<Processes> {
             Some("master") => {
                 processes.master = pid;
                 processes.failed = failed_count(line);
+                processes.reloads = columns.nth(before_reloads).and_then(|count| count.parse().ok());
             }
             Some("worker") if old => processes.old_workers.push(pid),
             Some("worker") => processes.workers.push(pid),
@@ -173,13 +180,13 @@ mod tests {
                    # old workers\n5900            worker          9               0d00h00m31s     2.6.12\n\
                    # programs\n\n";
         let processes = parse_processes(v26).unwrap();
-        assert_eq!((processes.master, processes.failed), (5847, Some(2)));
+        assert_eq!((processes.master, processes.failed, processes.reloads), (5847, Some(2), Some(17)));
         assert_eq!((processes.workers, processes.old_workers), (vec![6001], vec![5900]));
         let v24 = "#<PID>  <type>  <relative PID>  <reloads>  <uptime>  <version>\n\
                    10  master  0  3  0d00h00m54s  2.4.0\n# workers\n# old workers\n\
                    12  worker  [was: 1]  3  0d00h00m54s  2.4.0\n# programs\n";
         let processes = parse_processes(v24).unwrap();
-        assert_eq!(processes.failed, None);
+        assert_eq!((processes.failed, processes.reloads), (None, Some(3)));
         assert_eq!((processes.workers, processes.old_workers), (vec![], vec![12]));
         assert_eq!(parse_processes("Unknown command\n"), None);
     }

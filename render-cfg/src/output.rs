@@ -119,10 +119,9 @@ impl Output {
         self.old.as_ref().map(|(bytes, _)| &bytes[..])
     }
 
-    /// Whether `text` stands there and needs no writing. Beside a file that HAProxy refused it does: written
-    /// anew, it is not what reload-haproxy put back but what is wanted, and the refused one is not tried again.
+    /// Whether `text` stands there, and not because reload-haproxy put it back: written anew, it is wanted.
     pub(crate) fn is_settled(&self, text: &str) -> bool {
-        self.old() == Some(text.as_bytes()) && !rewrite::refused(&self.path).exists()
+        self.old() == Some(text.as_bytes()) && !rewrite::is_put_back(&self.path)
     }
 
     /// Puts `text` beside the output, with the old file's mode and owner, for a check to look at.

@@ -220,17 +220,22 @@ fn a_lock_that_is_held_for_too_long_is_exit_code_7() {
     bed.render(&["--lock-timeout", "0ms"]).quietly();
 }
 
-/// reload-haproxy tells by it that the text is wanted, and not only what it put back itself.
+/// reload-haproxy gives what it puts back the time of the file that HAProxy refused.
 #[test]
-fn beside_a_file_that_haproxy_refused_an_equal_text_is_written_anew() {
+fn an_equal_text_that_was_only_put_back_is_written_anew_and_once() {
     let bed = bed();
     let inode = || fs::metadata(bed.path("out")).unwrap().ino();
     bed.render(&[]).quietly();
+    bed.write("out.refused", "what HAProxy did not take\n");
     let before = inode();
     bed.render(&[]).quietly();
     assert_eq!(inode(), before);
-    bed.write("out.refused", "what HAProxy did not take\n");
+    let time = fs::metadata(bed.path("out.refused")).unwrap().modified().unwrap();
+    fs::File::open(bed.path("out")).unwrap().set_modified(time).unwrap();
     bed.render(&[]).quietly();
-    assert_ne!(inode(), before);
+    let after = inode();
+    assert_ne!(after, before);
+    bed.render(&[]).quietly();
+    assert_eq!(inode(), after);
     assert_eq!(bed.read("out.refused"), "what HAProxy did not take\n");
 }

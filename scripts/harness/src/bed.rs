@@ -93,10 +93,13 @@ impl Bed {
         SocketAddr::new(self.subnet.host(1).into(), 8080)
     }
 
-    /// Puts a whole new file in place: lines for `global` and more for the frontend.
+    /// Puts a whole new file in place: lines for `global` and more for the frontend. The tag of its log is its
+    /// own: a revision alone is no change.
     pub fn write(&self, global: &str, frontend: &str) {
+        let tag: String = global.chars().take_while(|c| *c != '\n').filter(char::is_ascii_hexdigit).collect();
         let text = format!(
-            "global\n  stats socket {} mode 660 level admin expose-fd listeners\n  hard-stop-after 5s\n  {global}\n\
+            "global\n  stats socket {} mode 660 level admin expose-fd listeners\n  hard-stop-after 5s\n  \
+             log-tag x{tag}\n  {global}\n\
              defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 1s\n  \
              option idle-close-on-response\n\
              frontend web\n  bind {}\n  http-request return status 200\n  {frontend}\n",

@@ -133,9 +133,11 @@ impl Stage {
         Ok(())
     }
 
-    /// The servers that HAProxy has now.
+    /// The servers that HAProxy has now. Those in maintenance have left.
     pub fn servers(&self) -> Result<Vec<Server>> {
-        self.balancer.haproxy()?.servers()
+        let mut servers = self.balancer.haproxy()?.servers()?;
+        servers.retain(|server| !server.is_in_maintenance());
+        Ok(servers)
     }
 
     /// Waits until HAProxy has exactly these servers, sorted by name, whatever their health.

@@ -32,6 +32,11 @@ impl Server {
         }
     }
 
+    /// True if it was taken out of service.
+    pub fn is_in_maintenance(&self) -> bool {
+        self.status.starts_with("MAINT")
+    }
+
     /// True if it gets new requests.
     pub fn is_up(&self) -> bool {
         self.status.starts_with("UP") || self.status == "no check"

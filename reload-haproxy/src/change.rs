@@ -1,0 +1,401 @@
+//! Which changes of servers bring the running HAProxy to the file, from the file, what HAProxy was last
+//! proven to run, and the servers that it has now, whoever made them.
+//!
+//! What the file says about a server is made true: that it is there, its address, weight and limit. What
+//! the file does not say stays: a server that an operator has put into maintenance through the socket stays
+//! there until the file says something else about it.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display};
+
+use crate::layout::{Layout, Server};
+use crate::live::Row;
+use crate::note::Parked;
+use crate::proxy::{Proxy, is_name};
+use crate::settings::Settings;
+use crate::version::Version;
+
+/// What is to be done with one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change<'t> {
+    pub(crate) backend: String,
+    pub(crate) server: String,
+    pub(crate) deed: Deed<'t>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deed<'t> {
+    /// HAProxy does not have it.
+    Add { settings: Settings<'t>, has_dynamic_cookie: bool },
+    /// HAProxy has it, elsewhere or in maintenance.
+    Place { settings: Settings<'t>, was_parked: bool },
+    /// It serves, and is to have another weight or limit.
+    Tune { weight: Option<u32>, maxconn: Option<u32> },
+    /// The file says `disabled`.
+    Disable,
+    /// The file has it no more. The options are known of one that the last file had.
+    Remove { options: Option<String> },
+}
+
+/// What is to be done, and what is left as it is though the file does not say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes<'t> {
+    pub(crate) changes: Vec<Change<'t>>,
+    /// Servers that somebody else has put into maintenance, as `backend/server`.
+    pub(crate) in_maintenance: Vec<String>,
+    /// Servers that have left, as `backend/server`, and are still parked.
+    pub(crate) parked: Vec<String>,
+}
+
+impl Display for Changes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count =
+            |is_one: fn(&Deed) -> bool| self.changes.iter().filter(|change| is_one(&change.deed)).count();
+        let added = count(|deed| matches!(deed, Deed::Add { .. }));
+        let removed = count(|deed| matches!(deed, Deed::Remove { .. }));
+        let changed = self.changes.len() - added - removed;
+        write!(f, "+{added} -{removed} ~{changed} servers")
+    }
+}
+
+impl Changes<'_> {
+    /// What was done, a line for each server. Those that have left and are in `parked` are not deleted.
+    pub(crate) fn lines(&self, parked: &Parked) -> Vec<String> {
+        let rest =
+            |change: &Change| if parked.contains_key(&change.key()) { ", parked in maintenance" } else { "" };
+        self.changes.iter().map(|change| format!("{change}{}", rest(change))).collect()
+    }
+}
+
+/// What was done, for people.
+impl Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Change { backend, server, deed } = self;
+        write!(f, "server {backend}/{server} ")?;
+        match deed {
+            Deed::Add { settings, .. } => write!(f, "added at {}", settings.endpoint),
+            Deed::Place { settings, was_parked: true } => write!(f, "back at {}", settings.endpoint),
+            Deed::Place { settings, .. } => write!(f, "moved to {}", settings.endpoint),
+            Deed::Tune { weight, maxconn } => {
+                let weight = weight.map(|weight| format!("weight {weight}"));
+                let maxconn = maxconn.map(|maxconn| format!("maxconn {maxconn}"));
+                f.write_str(&weight.into_iter().chain(maxconn).collect::<Vec<_>>().join(", "))
+            }
+            Deed::Disable => f.write_str("disabled"),
+            Deed::Remove { .. } => f.write_str("removed"),
+        }
+    }
+}
+
+/// What is known about HAProxy's servers.
+pub(crate) struct Known<'k, 'l> {
+    /// The configuration that it was last proven to run.
+    pub(crate) layout: &'l Layout<'l>,
+    pub(crate) rows: &'k [Row<'k>],
+    pub(crate) parked: &'k Parked,
+    pub(crate) version: Version,
+}
+
+/// Finds the changes that make the servers those of `wanted`, whose other lines are those of
+/// `known.layout`. Fails with the reason if only a reload can do it.
+pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<'t>, String> {
+    let mut rows: HashMap<&str, HashMap<&str, &Row>> = HashMap::new();
+    for row in known.rows {
+        rows.entry(row.backend).or_default().insert(row.name, row);
+    }
+    let mut found = Changes::default();
+    for (proxy, before) in Proxy::all(wanted).zip(Proxy::all(known.layout)) {
+        let rows = rows.remove(&*proxy.section.name).unwrap_or_default();
+        let had = found.changes.len();
+        Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
+        if let Some(obstacle) = proxy.obstacle().filter(|_| found.changes.len() > had) {
+            return Err(format!("{}: {obstacle}", proxy.section.title()));
+        }
+    }
+    Ok(found)
+}
+
+/// One section, as it is to be and as it was.
+struct Comparison<'c, 'l, 't, 'k> {
+    proxy: &'c Proxy<'l, 't>,
+    before: &'c Proxy<'c, 'k>,
+    known: &'c Known<'k, 'k>,
+}
+
+impl<'t> Comparison<'_, '_, 't, '_> {
+    fn add_to(&self, found: &mut Changes<'t>, mut rows: HashMap<&str, &Row>) -> Result<(), String> {
+        let servers = self.before.section.servers.iter();
+        let mut olds: HashMap<&str, &Server> = servers.map(|server| (&*server.name, server)).collect();
+        for server in &self.proxy.section.servers {
+            let old = olds.remove(&*server.name);
+            let deed = self.deed(server, old, rows.remove(&*server.name), &mut found.in_maintenance);
+            let deed = deed
+                .map_err(|why| format!("server {} of {}: {why}", server.name, self.proxy.section.title()))?;
+            found.changes.extend(deed.map(|deed| self.change(&server.name, deed)));
+        }
+        let mut rest: Vec<&&Row> = rows.values().collect();
+        rest.sort_unstable_by_key(|row| row.name);
+        for row in rest {
+            self.remove(row, olds.get(row.name).copied(), found)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a server out that the file does not have.
+    fn remove(&self, row: &Row, old: Option<&Server>, found: &mut Changes<'t>) -> Result<(), String> {
+        let key = row.key();
+        if self.known.parked.contains_key(&key) && row.is_in_maintenance() {
+            found.parked.push(key);
+            return Ok(());
+        }
+        // Slots are HAProxy's own, and what is in maintenance takes nothing from anybody.
+        if old.is_none() && (self.proxy.has_slots() || row.is_in_maintenance()) {
+            return Ok(());
+        }
+        let settings = old.and_then(|old| self.before.settings(old).ok());
+        if settings.as_ref().is_some_and(|settings| settings.options.has("on-marked-down")) {
+            return Err(format!("server {key}: its on-marked-down would cut its sessions"));
+        }
+        let options = settings.map(|settings| settings.options.text());
+        found.changes.push(self.change(row.name, Deed::Remove { options }));
+        Ok(())
+    }
+
+    fn change(&self, server: &str, deed: Deed<'t>) -> Change<'t> {
+        Change { backend: self.proxy.section.name.to_string(), server: server.to_owned(), deed }
+    }
+
+    /// What is to be done with a server that the file has.
+    fn deed(
+        &self,
+        server: &Server<'t>,
+        old: Option<&Server>,
+        row: Option<&Row>,
+        in_maintenance: &mut Vec<String>,
+    ) -> Result<Option<Deed<'t>>, String> {
+        let is_same = old.is_some_and(|old| old.says_the_same(server));
+        if is_same && row.is_some_and(|row| self.is_as_it_should_be(server, row)) {
+            return Ok(None);
+        }
+        let settings = match self.proxy.settings(server) {
+            Ok(settings) => settings,
+            // HAProxy resolves its name, say: nothing here to judge it by.
+            Err(_) if is_same && row.is_some() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let Some(row) = row else { return self.add(server, settings).map(Some) };
+        let old = old.map(|old| self.before.settings(old)).transpose()?;
+        let key = format!("{}/{}", self.proxy.section.name, server.name);
+        self.check_options(&settings, old.as_ref(), &key)?;
+        let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
+        match (row.is_in_maintenance(), settings.is_disabled) {
+            (true, true) if row.endpoint == Some(settings.endpoint) => return Ok(None),
+            (_, true) if row.endpoint != Some(settings.endpoint) => {
+                return Err("it is disabled, and changes its address".to_owned());
+            }
+            (_, true) => return Ok(Some(Deed::Disable)),
+            (true, false) if was_disabled => return self.place(settings, true).map(Some),
+            (true, false) => in_maintenance.push(key),
+            (false, false) => {}
+        }
+        if row.endpoint != Some(settings.endpoint) {
+            return self.place(settings, false).map(Some);
+        }
+        Ok(tuning(&settings, old.as_ref(), row))
+    }
+
+    /// Whether a glance shows that nothing is to be done with a server that the file has as before.
+    fn is_as_it_should_be(&self, server: &Server, row: &Row) -> bool {
+        let glance = (!row.is_in_maintenance()).then(|| self.proxy.glance(server)).flatten();
+        glance.is_some_and(|(endpoint, weight)| row.endpoint == Some(endpoint) && row.weight == weight)
+    }
+
+    /// Whether it is the same but for what can be changed while it serves.
+    fn check_options(&self, wanted: &Settings, old: Option<&Settings>, key: &str) -> Result<(), String> {
+        match (old, self.known.parked.get(key)) {
+            (Some(old), _) if old.options == wanted.options => Ok(()),
+            (Some(old), _) => {
+                Err(format!("'{}' cannot change while it runs", wanted.options.first_change(&old.options)))
+            }
+            (None, Some(parked)) if *parked == wanted.options.text() => Ok(()),
+            (None, Some(parked)) => Err(format!("it left with '{parked}' and comes back with others")),
+            (None, None) => Err("somebody else has added one of that name".to_owned()),
+        }
+    }
+
+    fn add(&self, server: &Server, settings: Settings<'t>) -> Result<Deed<'t>, String> {
+        let version = self.known.version;
+        if !version.can_add() {
+            return Err("HAProxy takes new servers while it runs from 2.6 on".to_owned());
+        }
+        if !is_name(&server.name) {
+            return Err("its name is none for the socket".to_owned());
+        }
+        if let Some(keyword) = settings.options.keywords().find(|keyword| !version.takes(keyword)) {
+            return Err(format!("this HAProxy does not take '{keyword}' while it runs"));
+        }
+        Ok(Deed::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
+    }
+
+    fn place(&self, settings: Settings<'t>, was_parked: bool) -> Result<Deed<'t>, String> {
+        if settings.options.has("on-marked-down") && !was_parked {
+            return Err("its on-marked-down would cut its sessions".to_owned());
+        }
+        if self.known.version.breaks_on_return() && self.proxy.is_leastconn() {
+            return Err("this HAProxy may stop when it comes back (issue 3360)".to_owned());
+        }
+        Ok(Deed::Place { settings, was_parked })
+    }
+}
+
+/// The weight and the limit, if they are to change.
+fn tuning<'t>(wanted: &Settings, old: Option<&Settings>, row: &Row) -> Option<Deed<'t>> {
+    // An agent on the server changes its weight as it likes.
+    let is_agents = wanted.options.has("agent-check") && old.is_some_and(|old| old.weight == wanted.weight);
+    let weight = (row.weight != wanted.weight && !is_agents).then_some(wanted.weight);
+    let maxconn = old.filter(|old| old.maxconn != wanted.maxconn).map(|_| wanted.maxconn);
+    (weight.is_some() || maxconn.is_some()).then_some(Deed::Tune { weight, maxconn })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+backend nodes
+  balance leastconn
+  server s1 10.0.0.1:80 check weight 5
+  server s2 10.0.0.2:80 check maxconn 9
+";
+
+    fn row(name: &'static str, endpoint: &str, weight: u32, admin: u32) -> Row<'static> {
+        Row::new("nodes", name, endpoint.parse().ok(), weight, admin)
+    }
+
+    fn live() -> Vec<Row<'static>> {
+        vec![row("s1", "10.0.0.1:80", 5, 0), row("s2", "10.0.0.2:80", 1, 0)]
+    }
+
+    /// The changes from `old` to `new` as people read them, or the reason for a reload.
+    fn found(
+        old: &str,
+        new: &str,
+        rows: &[Row],
+        parked: &Parked,
+        version: &str,
+    ) -> Result<Vec<String>, String> {
+        let version = Version::parse(version).unwrap();
+        let known = Known { layout: &Layout::read(old), rows, parked, version };
+        changes(&Layout::read(new), &known).map(|found| found.changes.iter().map(Change::to_string).collect())
+    }
+
+    fn since(new: &str) -> Result<Vec<String>, String> {
+        found(FILE, new, &live(), &Parked::new(), "2.6.12")
+    }
+
+    #[test]
+    fn nothing_is_to_be_done_where_all_is_as_the_file_says() {
+        assert_eq!(since(FILE), Ok(vec![]));
+    }
+
+    #[test]
+    fn servers_come_go_move_and_change() {
+        assert_eq!(
+            since(&format!("{FILE}  server s3 10.0.0.3:80 check\n")),
+            Ok(vec!["server nodes/s3 added at 10.0.0.3:80".to_owned()])
+        );
+        let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
+        assert_eq!(since(&gone), Ok(vec!["server nodes/s2 removed".to_owned()]));
+        let moved = since(&FILE.replace("10.0.0.2:80", "10.0.0.9:81"));
+        assert_eq!(moved, Ok(vec!["server nodes/s2 moved to 10.0.0.9:81".to_owned()]));
+        let tuned = since(&FILE.replace("weight 5", "weight 0").replace("maxconn 9", "maxconn 8"));
+        let expected = ["server nodes/s1 weight 0", "server nodes/s2 maxconn 8"].map(str::to_owned);
+        assert_eq!(tuned, Ok(expected.to_vec()));
+    }
+
+    #[test]
+    fn what_others_did_through_the_socket_is_put_right() {
+        let mut rows = live();
+        rows[0] = row("s1", "10.0.0.7:80", 5, 0);
+        rows[1] = row("s2", "10.0.0.2:80", 77, 0);
+        rows.push(row("x", "10.0.0.8:80", 1, 0));
+        let expected =
+            ["server nodes/s1 moved to 10.0.0.1:80", "server nodes/s2 weight 1", "server nodes/x removed"];
+        let found = found(FILE, FILE, &rows, &Parked::new(), "2.6.12");
+        assert_eq!(found, Ok(expected.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn a_server_that_an_operator_has_put_into_maintenance_stays_there() {
+        let rows = [row("s1", "10.0.0.1:80", 5, 1), live().remove(1)];
+        assert_eq!(found(FILE, FILE, &rows, &Parked::new(), "2.6.12"), Ok(vec![]));
+        let tuned = found(FILE, &FILE.replace("weight 5", "weight 6"), &rows, &Parked::new(), "2.6.12");
+        assert_eq!(tuned, Ok(vec!["server nodes/s1 weight 6".to_owned()]));
+    }
+
+    #[test]
+    fn a_parked_server_comes_back_if_it_is_the_same() {
+        let mut rows = live();
+        rows.push(row("s3", "10.0.0.3:80", 1, 1));
+        let parked = Parked::from([("nodes/s3".to_owned(), "check".to_owned())]);
+        let with = |line: &str| found(FILE, &format!("{FILE}{line}"), &rows, &parked, "2.6.12");
+        let back = with("  server s3 10.0.0.4:80 check weight 3\n");
+        assert_eq!(back, Ok(vec!["server nodes/s3 back at 10.0.0.4:80".to_owned()]));
+        let refused = with("  server s3 10.0.0.4:80 check backup\n").unwrap_err();
+        assert_eq!(refused, "server s3 of backend nodes: it left with 'check' and comes back with others");
+        assert_eq!(found(FILE, FILE, &rows, &parked, "2.6.12"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_server_that_is_disabled_leaves_service_and_comes_back() {
+        let disabled = FILE.replace("weight 5", "weight 5 disabled");
+        assert_eq!(since(&disabled), Ok(vec!["server nodes/s1 disabled".to_owned()]));
+        let rows = [row("s1", "10.0.0.1:80", 5, 1), live().remove(1)];
+        let none = Parked::new();
+        assert_eq!(found(&disabled, &disabled, &rows, &none, "2.6.12"), Ok(vec![]));
+        let back = found(&disabled, FILE, &rows, &none, "2.6.12");
+        assert_eq!(back, Ok(vec!["server nodes/s1 back at 10.0.0.1:80".to_owned()]));
+    }
+
+    #[test]
+    fn what_only_a_reload_can_do_is_said_with_its_place() {
+        let refusal = |new: &str| since(new).unwrap_err();
+        assert_eq!(
+            refusal(&FILE.replace("s2 10.0.0.2:80 check", "s2 10.0.0.2:80")),
+            "server s2 of backend nodes: 'check' cannot change while it runs"
+        );
+        assert_eq!(
+            refusal(&FILE.replace("10.0.0.2:80", "s2.example:80")),
+            "server s2 of backend nodes: its address is no IP:PORT"
+        );
+        let added = format!("{FILE}  server s3 10.0.0.3:80 check\n");
+        let refused = |old, new, version| found(old, new, &live(), &Parked::new(), version).unwrap_err();
+        assert_eq!(
+            refused(FILE, &added, "2.4.0"),
+            "server s3 of backend nodes: HAProxy takes new servers while it runs from 2.6 on"
+        );
+        let cookie = added.replace("10.0.0.3:80", "10.0.0.3:80 cookie c3");
+        assert_eq!(
+            refused(FILE, &cookie, "2.6.12"),
+            "server s3 of backend nodes: this HAProxy does not take 'cookie' while it runs"
+        );
+        let [file, added] = [FILE, &added].map(|text| text.replace("leastconn", "source"));
+        assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' is for a reload");
+        let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
+        let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
+        assert_eq!(
+            refused(&cutting, &gone, "2.6.12"),
+            "server nodes/s2: its on-marked-down would cut its sessions"
+        );
+    }
+
+    #[test]
+    fn servers_that_haproxy_resolves_or_names_itself_are_left_to_it() {
+        let file = FILE.replace("10.0.0.2:80", "s2.example:80") + "  server-template t 2 10.0.0.9:80\n";
+        let mut rows = live();
+        rows[1] = row("s2", "192.0.2.7:80", 1, 0);
+        rows.push(row("t1", "10.0.0.9:80", 1, 0));
+        assert_eq!(found(&file, &file, &rows, &Parked::new(), "2.6.12"), Ok(vec![]));
+    }
+}

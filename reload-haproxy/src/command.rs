@@ -1,0 +1,204 @@
+//! The commands that do a change, in the order in which nobody notices it.
+//!
+//! A server that comes gets no request before its checks have passed: it enters service with weight 0, is
+//! called down, and only then gets its weight (facts: without the weight 7 of 150 joins under load sent
+//! requests to a server that did not listen yet). A server that goes is put into maintenance: it gets no new
+//! request, and those it has are finished.
+
+use std::net::SocketAddr;
+
+use crate::change::{Change, Deed};
+use crate::settings::Settings;
+use crate::version::Version;
+
+/// HAProxy from 3.2 on takes a line up to its buffer's size, 16 KiB unless configured.
+const LINE_MAX: usize = 12 << 10;
+/// A command has at most 64 words.
+const WORDS_MAX: usize = 60;
+
+/// The commands of all changes, as lines of several each, and how many servers they add. Fails with the
+/// server that takes more words than HAProxy does.
+pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, String> {
+    let mut lines = vec![String::new()];
+    for change in changes {
+        let commands = change.commands(version);
+        if commands.iter().any(|command| command.split(' ').count() > WORDS_MAX) {
+            return Err(format!("server {} has too many options for the socket", change.key()));
+        }
+        push(&mut lines, &commands.join(";"));
+    }
+    lines.retain(|line| !line.is_empty());
+    Ok(lines)
+}
+
+/// The commands that delete servers, which must be in maintenance.
+pub(crate) fn deletions<'k>(keys: impl Iterator<Item = &'k str>) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    keys.for_each(|key| push(&mut lines, &deletion(key)));
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+/// The command that deletes a server, which must be in maintenance.
+pub(crate) fn deletion(key: &str) -> String {
+    format!("del server {key}")
+}
+
+fn push(lines: &mut Vec<String>, commands: &str) {
+    match lines.last_mut() {
+        Some(line) if line.is_empty() => line.push_str(commands),
+        Some(line) if line.len() + 1 + commands.len() <= LINE_MAX => {
+            line.push(';');
+            line.push_str(commands);
+        }
+        _ => lines.push(commands.to_owned()),
+    }
+}
+
+impl Change<'_> {
+    /// How the socket calls the server.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.backend, self.server)
+    }
+
+    fn commands(&self, version: Version) -> Vec<String> {
+        let key = self.key();
+        match &self.deed {
+            Deed::Add { settings, has_dynamic_cookie } => {
+                let forgets_cookie = *has_dynamic_cookie && version.forgets_cookie();
+                add(&key, settings, forgets_cookie, version.forgets_pool())
+            }
+            Deed::Place { settings, .. } => place(&key, settings),
+            Deed::Tune { weight, maxconn } => {
+                let weight = weight.map(|weight| format!("set server {key} weight {weight}"));
+                let maxconn = maxconn.map(|maxconn| format!("set maxconn server {key} {maxconn}"));
+                weight.into_iter().chain(maxconn).collect()
+            }
+            Deed::Disable | Deed::Remove { .. } => vec![format!("disable server {key}")],
+        }
+    }
+}
+
+fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool) -> Vec<String> {
+    let endpoint = settings.endpoint;
+    // A cookie is computed when the port changes.
+    let detour = SocketAddr::new(endpoint.ip(), if endpoint.port() == 1 { 2 } else { 1 });
+    let first = if forgets_cookie { detour } else { endpoint };
+    let weight = if settings.has_checks() { 0 } else { settings.weight };
+    let mut add = format!("add server {key} {first} {} weight {weight}", settings.options.text());
+    if settings.maxconn > 0 {
+        add += &format!(" maxconn {}", settings.maxconn);
+    }
+    if forgets_pool && !settings.options.has("pool-purge-delay") {
+        add += " pool-purge-delay 5s";
+    }
+    if forgets_pool && !settings.options.has("pool-max-conn") {
+        add += " pool-max-conn -1";
+    }
+    let mut commands = vec![add];
+    if forgets_cookie {
+        commands.push(format!("set server {key} addr {} port {}", endpoint.ip(), endpoint.port()));
+    }
+    if settings.options.has("check") {
+        commands.push(format!("enable health {key}"));
+    }
+    if settings.options.has("agent-check") {
+        commands.push(format!("enable agent {key}"));
+    }
+    if !settings.is_disabled {
+        commands.extend(enter(key, settings));
+    }
+    commands
+}
+
+/// Moves a server, or puts a parked one into service.
+fn place(key: &str, settings: &Settings) -> Vec<String> {
+    let endpoint = settings.endpoint;
+    let mut commands = vec![
+        format!("set server {key} weight 0"),
+        format!("disable server {key}"),
+        format!("set server {key} addr {} port {}", endpoint.ip(), endpoint.port()),
+        format!("set maxconn server {key} {}", settings.maxconn),
+    ];
+    commands.extend(enter(key, settings));
+    if !settings.has_checks() {
+        commands.push(format!("set server {key} weight {}", settings.weight));
+    }
+    commands
+}
+
+/// Into service, with checks by way of down.
+fn enter(key: &str, settings: &Settings) -> Vec<String> {
+    let mut commands = vec![format!("enable server {key}")];
+    if settings.has_checks() {
+        commands.push(format!("set server {key} health down"));
+        commands.push(format!("set server {key} weight {}", settings.weight));
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Options;
+
+    fn settings(line: &str) -> Settings<'_> {
+        Settings::read(line, &Options::default()).unwrap()
+    }
+
+    fn change(deed: Deed) -> Change {
+        Change { backend: "b".to_owned(), server: "s".to_owned(), deed }
+    }
+
+    fn commands(deed: Deed, version: &str) -> String {
+        lines(&[change(deed)], Version::parse(version).unwrap()).unwrap().join("\n").replace(';', "\n")
+    }
+
+    #[test]
+    fn a_server_that_comes_is_down_before_it_has_a_weight() {
+        let add = |line| Deed::Add { settings: settings(line), has_dynamic_cookie: true };
+        let line = "server s [::1]:80 check inter 2s weight 5 maxconn 9";
+        let expected = "add server b/s [::1]:1 check inter 2s weight 0 maxconn 9 pool-purge-delay 5s pool-max-conn -1\n\
+                        set server b/s addr ::1 port 80\nenable health b/s\nenable server b/s\n\
+                        set server b/s health down\nset server b/s weight 5";
+        assert_eq!(commands(add(line), "2.6.12"), expected);
+        let expected = "add server b/s [::1]:80 check inter 2s weight 0 maxconn 9\nenable health b/s\n\
+                        enable server b/s\nset server b/s health down\nset server b/s weight 5";
+        assert_eq!(commands(add(line), "3.0.11"), expected);
+        let expected = "add server b/s 10.0.0.1:80  weight 1\nenable server b/s";
+        assert_eq!(commands(add("server s 10.0.0.1:80"), "3.0.11"), expected);
+    }
+
+    #[test]
+    fn a_server_that_moves_is_out_of_service_meanwhile() {
+        let settings = settings("server s 10.0.0.1:80 check weight 5");
+        let expected = "set server b/s weight 0\ndisable server b/s\nset server b/s addr 10.0.0.1 port 80\n\
+                        set maxconn server b/s 0\nenable server b/s\nset server b/s health down\n\
+                        set server b/s weight 5";
+        assert_eq!(commands(Deed::Place { settings, was_parked: false }, "2.6.12"), expected);
+    }
+
+    #[test]
+    fn lines_are_no_longer_than_haproxy_takes_and_keep_a_servers_commands_together() {
+        let settings = settings("server s 10.0.0.1:80 check");
+        let add = change(Deed::Add { settings, has_dynamic_cookie: true });
+        let lines = lines(&vec![add; 500], Version::parse("2.6.12").unwrap()).unwrap();
+        assert!(lines.len() > 5 && lines.iter().all(|line| line.len() <= LINE_MAX));
+        assert!(lines.iter().all(|line| line.starts_with("add server") && line.ends_with("weight 1")));
+    }
+
+    #[test]
+    fn a_command_of_too_many_words_is_not_sent() {
+        let mut line = "server s 10.0.0.1:80".to_owned();
+        (0..70).for_each(|_| line += " ");
+        let many =
+            ["inter 1", "fastinter 1", "downinter 1", "fall 1", "rise 1", "port 1", "addr 1", "slowstart 1"];
+        let more =
+            ["observe 1", "error-limit 1", "on-error 1", "on-marked-up 1", "sni 1", "verify 1", "alpn 1"];
+        let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "tcp-ut 1"];
+        let last = ["ws 1", "agent-port 1", "agent-addr 1", "agent-inter 1", "agent-send 1", "proto 1"];
+        line += &[&many[..], &more, &rest, &last].concat().join(" ");
+        let add = Deed::Add { settings: settings(&line), has_dynamic_cookie: false };
+        assert!(lines(&[change(add)], Version::parse("3.0").unwrap()).is_err());
+    }
+}

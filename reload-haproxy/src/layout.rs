@@ -1,0 +1,191 @@
+//! The layout of haproxy.cfg: its sections, and in each the `server` lines apart from all others.
+//!
+//! Lines stay as they are in the file and are split into words only where somebody asks: of ten thousand
+//! servers a change of membership touches one.
+
+use std::borrow::Cow;
+
+use crate::config::{is_section, revision};
+use crate::line::{Word, words};
+
+/// The layout of one configuration; lines before the first section are in one without a title.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layout<'t> {
+    pub(crate) sections: Vec<Section<'t>>,
+}
+
+/// A section and what is in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Section<'t> {
+    /// `backend`, `defaults`, ...; empty before the first section.
+    pub(crate) kind: Cow<'t, str>,
+    /// Its name; empty if it has none.
+    pub(crate) name: Cow<'t, str>,
+    /// Every line that says something but `server` lines; its own first line among them.
+    pub(crate) lines: Vec<Line<'t>>,
+    /// Its `server` lines, in their order.
+    pub(crate) servers: Vec<Server<'t>>,
+    /// Whether it has `server` lines within `.if`, which may not count; they are among `lines`.
+    pub(crate) has_conditional_servers: bool,
+}
+
+/// A line and its number in the file, from 1 on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'t> {
+    pub(crate) number: usize,
+    pub(crate) text: &'t str,
+}
+
+/// A `server` line.
+#[derive(Clone, Debug)]
+pub(crate) struct Server<'t> {
+    pub(crate) name: Cow<'t, str>,
+    pub(crate) text: &'t str,
+    /// How many `default-server` lines of its section stand before it, and hold for it.
+    pub(crate) defaults: usize,
+}
+
+impl<'t> Layout<'t> {
+    /// Reads the layout of a configuration's text.
+    pub(crate) fn read(text: &'t str) -> Layout<'t> {
+        let mut sections = vec![Section::default()];
+        let (mut conditions, mut defaults) = (0_usize, 0);
+        for (index, text) in text.lines().enumerate() {
+            let (first, second) = beginning(text);
+            if is_section(&first) {
+                let (kind, name) = (first.clone(), second.clone());
+                sections.push(Section { kind, name, ..Section::default() });
+                defaults = 0;
+            }
+            // There is one from the start on.
+            let Some(section) = sections.last_mut() else { continue };
+            let has_servers = matches!(&*section.kind, "backend" | "listen");
+            match &*first {
+                "" => continue,
+                "server" if has_servers && conditions == 0 && !second.is_empty() => {
+                    section.servers.push(Server { name: second, text, defaults });
+                    continue;
+                }
+                "server" => section.has_conditional_servers |= conditions > 0,
+                "default-server" => defaults += 1,
+                ".if" => conditions += 1,
+                ".endif" => conditions = conditions.saturating_sub(1),
+                _ => {}
+            }
+            section.lines.push(Line { number: index + 1, text });
+        }
+        Layout { sections }
+    }
+
+    /// The lines of the `defaults` section that holds for the section at `index`: the one that it names
+    /// after `from`, or the last one before it.
+    pub(crate) fn defaults_of(&self, index: usize) -> &[Line<'t>] {
+        let (before, from) = (&self.sections[..index], self.sections[index].from());
+        let is_it = |section: &&Section| {
+            section.kind == "defaults" && from.as_ref().is_none_or(|from| *from == section.name)
+        };
+        before.iter().rfind(is_it).map_or(&[], |section| &section.lines)
+    }
+}
+
+impl Section<'_> {
+    /// What people call it: `backend nodes`.
+    pub(crate) fn title(&self) -> String {
+        format!("{} {}", self.kind, self.name).trim_end().to_owned()
+    }
+
+    /// The `defaults` section that it names: `backend nodes from http`.
+    fn from(&self) -> Option<String> {
+        let words = words(self.lines.first()?.text);
+        let at = words.iter().position(|word| word.text == "from").filter(|at| *at >= 1)?;
+        words.into_iter().nth(at + 1).map(|word| word.text)
+    }
+}
+
+/// Whether two lines say the same: spacing and comments make no difference, and neither does the revision,
+/// which changes with every other line.
+pub(crate) fn says_the_same(a: &str, b: &str) -> bool {
+    a == b || without_revision(words(a)) == without_revision(words(b))
+}
+
+fn without_revision(mut words: Vec<Word>) -> Vec<Word> {
+    if words.first().is_some_and(|word| word.text == "description") {
+        for word in &mut words {
+            if let Some(revision) = revision(&word.text) {
+                word.text = word.text.replace(&revision, "");
+            }
+        }
+    }
+    words
+}
+
+/// The first two words of a line, empty where there are none.
+fn beginning(line: &str) -> (Cow<'_, str>, Cow<'_, str>) {
+    let mut plain = line.split_ascii_whitespace();
+    let (first, second) = (plain.next().unwrap_or_default(), plain.next().unwrap_or_default());
+    let is_plain = |word: &str| !word.contains(['"', '\'', '\\', '#']);
+    if is_plain(first) && is_plain(second) {
+        return (first.into(), second.into());
+    }
+    let mut words = words(line).into_iter().map(|word| Cow::from(word.text));
+    (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# a comment
+global
+  description x
+defaults http
+  balance roundrobin
+defaults
+backend nodes from http # why
+  default-server check
+  server s1 10.0.0.1:80 check
+\tserver  \"s2\" 10.0.0.2:80#x
+  default-server weight 2
+  server s3 10.0.0.3:80
+.if feature(X)
+  server s4 10.0.0.4:80
+.endif
+listen all
+  server s5 10.0.0.5:80
+peers p
+  server lb1 10.0.0.1:1024
+";
+
+    #[test]
+    fn servers_are_found_with_the_defaults_that_hold_for_them() {
+        let layout = Layout::read(TEXT);
+        let titles: Vec<String> = layout.sections.iter().map(Section::title).collect();
+        let expected = ["", "global", "defaults http", "defaults", "backend nodes", "listen all", "peers p"];
+        assert_eq!(titles, expected);
+        let servers = |index: usize| -> Vec<(String, usize)> {
+            let servers = layout.sections[index].servers.iter();
+            servers.map(|server| (server.name.to_string(), server.defaults)).collect()
+        };
+        assert_eq!(servers(4), [("s1".to_owned(), 1), ("s2".to_owned(), 1), ("s3".to_owned(), 2)]);
+        assert!(layout.sections[4].has_conditional_servers && !layout.sections[5].has_conditional_servers);
+        assert_eq!(servers(5), [("s5".to_owned(), 0)]);
+        assert_eq!(servers(6), []);
+    }
+
+    #[test]
+    fn the_defaults_that_a_section_names_hold_for_it_and_else_the_last_ones() {
+        let layout = Layout::read(TEXT);
+        assert_eq!(layout.defaults_of(4).iter().map(|line| line.number).collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(layout.defaults_of(5).iter().map(|line| line.number).collect::<Vec<_>>(), [6]);
+        assert!(layout.defaults_of(1).is_empty());
+    }
+
+    #[test]
+    fn spacing_comments_quotes_and_the_revision_say_nothing() {
+        assert!(says_the_same("  bind :80", "\tbind   \":80\" # here"));
+        assert!(!says_the_same("  bind :80", "  bind :81"));
+        let revision = |digit: char| format!("description rollcall-{}", digit.to_string().repeat(16));
+        assert!(says_the_same(&revision('1'), &revision('2')));
+    }
+}

@@ -1,0 +1,188 @@
+//! The servers that HAProxy has, as `show servers state` tells them.
+//!
+//! The first line of the answer is the format's version, the second names the columns; they are found by
+//! their names, for newer versions append some.
+
+use std::fmt::{self, Display};
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Serialize;
+
+/// SRV_ADMF_FMAINT: by order of the socket, or of `disabled` in the configuration.
+const FORCED_MAINT: u32 = 0x01;
+
+/// SRV_ADMF_FDRAIN: by order of the socket.
+const FORCED_DRAIN: u32 = 0x08;
+/// SRV_ST_STOPPED
+const STOPPED: u32 = 0;
+
+/// What a server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// It takes requests.
+    Up,
+    /// It keeps its sessions and gets no new ones.
+    Drain,
+    Down,
+    /// It is in maintenance.
+    Maint,
+    /// It has left and is in maintenance until the next reload.
+    Parked,
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
+/// A server as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row<'a> {
+    pub(crate) backend: &'a str,
+    pub(crate) name: &'a str,
+    /// `None` if it has no IP address: a socket, or a name that is not resolved.
+    pub(crate) endpoint: Option<SocketAddr>,
+    /// The weight that it was last given.
+    pub(crate) weight: u32,
+    admin: u32,
+    operational: u32,
+}
+
+#[cfg(test)]
+impl<'a> Row<'a> {
+    /// A row as a version might tell it.
+    pub(crate) fn new(
+        backend: &'a str,
+        name: &'a str,
+        endpoint: Option<SocketAddr>,
+        weight: u32,
+        admin: u32,
+    ) -> Row<'a> {
+        Row { backend, name, endpoint, weight, admin, operational: 2 }
+    }
+}
+
+impl Row<'_> {
+    /// Whether it was put into maintenance, by the configuration or through the socket.
+    pub(crate) fn is_in_maintenance(&self) -> bool {
+        self.admin & FORCED_MAINT != 0
+    }
+
+    /// What it does.
+    pub(crate) fn state(&self) -> State {
+        match self {
+            _ if self.is_in_maintenance() => State::Maint,
+            Row { operational: STOPPED, .. } => State::Down,
+            Row { admin, weight, .. } if admin & FORCED_DRAIN != 0 || *weight == 0 => State::Drain,
+            _ => State::Up,
+        }
+    }
+
+    /// How the socket calls it.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.backend, self.name)
+    }
+}
+
+/// Reads the answer to `show servers state`. Fails with the line that is not understood.
+pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
+    let mut lines = answer.lines().filter(|line| !line.is_empty());
+    let version = lines.next().unwrap_or_default();
+    let header = lines.next().and_then(|line| line.strip_prefix("# ")).filter(|_| version == "1");
+    let columns = header.and_then(Columns::find).ok_or(version)?;
+    lines.map(|line| columns.row(line).ok_or(line)).collect()
+}
+
+/// More columns than any version has.
+const MOST: usize = 32;
+
+/// Splits at spaces; byte by byte, for there may be a hundred thousand lines.
+fn split_into<'a>(line: &'a str, values: &mut [&'a str; MOST]) {
+    let (mut start, mut column) = (0, 0);
+    for (at, byte) in line.bytes().enumerate() {
+        if byte == b' ' && column < MOST {
+            values[column] = &line[start..at];
+            (start, column) = (at + 1, column + 1);
+        }
+    }
+    if column < MOST {
+        values[column] = &line[start..];
+    }
+}
+
+/// Where each column is.
+struct Columns {
+    backend: usize,
+    name: usize,
+    address: usize,
+    port: usize,
+    weight: usize,
+    admin: usize,
+    operational: usize,
+}
+
+impl Columns {
+    fn find(header: &str) -> Option<Columns> {
+        let at = |name| header.split(' ').position(|column| column == name);
+        Some(Columns {
+            backend: at("be_name")?,
+            name: at("srv_name")?,
+            address: at("srv_addr")?,
+            port: at("srv_port")?,
+            weight: at("srv_uweight")?,
+            admin: at("srv_admin_state")?,
+            operational: at("srv_op_state")?,
+        })
+    }
+
+    fn row<'a>(&self, line: &'a str) -> Option<Row<'a>> {
+        let mut values = [""; MOST];
+        split_into(line, &mut values);
+        let value = |at: usize| values.get(at).copied().filter(|value| !value.is_empty());
+        let address: Option<IpAddr> = value(self.address)?.parse().ok();
+        let port: u16 = value(self.port)?.parse().ok()?;
+        Some(Row {
+            backend: value(self.backend)?,
+            name: value(self.name)?,
+            endpoint: address.map(|address| SocketAddr::new(address, port)),
+            weight: value(self.weight)?.parse().ok()?,
+            admin: value(self.admin)?.parse().ok()?,
+            operational: value(self.operational)?.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "1\n\
+        # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+        srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state \
+        srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port \
+        srv_check_addr srv_agent_addr srv_agent_port\n\
+        2 nodes 1 s1 127.0.0.1 2 0 3 5 0 8 2 0 6 0 0 0 - 9001 - 0 0 - - 0\n\
+        2 nodes 2 s2 ::1 0 5 1 1 1 1 0 0 14 0 0 0 - 9002 - 0 0 - - 0\n\
+        3 other 1 s1 - 0 8 1 1 1 1 0 0 14 0 0 0 - 0 - 0 0 - - 0\n\n";
+
+    #[test]
+    fn rows_are_read_by_the_names_of_their_columns() {
+        let rows = parse(ANSWER).unwrap();
+        assert_eq!((rows[0].backend, rows[0].name, rows[0].weight), ("nodes", "s1", 3));
+        assert_eq!(rows[0].endpoint, Some("127.0.0.1:9001".parse().unwrap()));
+        assert_eq!(rows[1].endpoint, Some("[::1]:9002".parse().unwrap()));
+        assert_eq!(rows[2].endpoint, None);
+        let states: Vec<State> = rows.iter().map(Row::state).collect();
+        assert_eq!(states, [State::Up, State::Maint, State::Down]);
+    }
+
+    #[test]
+    fn what_is_no_such_answer_is_named() {
+        assert_eq!(parse("Permission denied\n\n"), Err("Permission denied"));
+        assert_eq!(parse(""), Err(""));
+        let broken = ANSWER.replace("2 nodes 2 s2 ::1 0 5", "2 nodes 2 s2 ::1 0 maint");
+        assert!(parse(&broken).is_err_and(|line| line.starts_with("2 nodes 2 s2")));
+    }
+}

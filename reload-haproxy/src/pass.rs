@@ -1,0 +1,183 @@
+//! One pass over the file and HAProxy as they are at one moment: what there is to do, and doing it. While a
+//! file goes on changing, a run makes several.
+
+use std::io::{self, Write};
+
+use common::talk::{Code, Failure, Talk};
+
+use crate::Args;
+use crate::change::Changes;
+use crate::check;
+use crate::config::Config;
+use crate::decision::{Decision, Facts};
+use crate::instance::{Instance, Worker};
+use crate::layout::Layout;
+use crate::note::{Note, Parked, State};
+use crate::reload::{Method, Reload, Taken, Unproven};
+use crate::report::Report;
+use crate::runtime::{Runtime, parse};
+use crate::status::Status;
+
+/// What one pass looks at.
+pub(crate) struct Pass<'p, 't> {
+    args: &'p Args,
+    config: &'p Config,
+    layout: &'p Layout<'t>,
+    instance: &'p Instance,
+    state: &'p State,
+    worker: Option<Worker>,
+}
+
+impl<'p, 't> Pass<'p, 't> {
+    /// A pass over `config`, which has this layout.
+    pub(crate) fn new(
+        args: &'p Args,
+        config: &'p Config,
+        layout: &'p Layout<'t>,
+        instance: &'p Instance,
+        state: &'p State,
+    ) -> Pass<'p, 't> {
+        Pass { args, config, layout, instance, state, worker: instance.worker() }
+    }
+
+    /// Brings HAProxy to the file. Gives whether it still was the file on disk then.
+    pub(crate) fn bring(&self, is_forced: bool, talk: &mut Talk) -> Result<bool, Unproven> {
+        let why = match self.decide(is_forced) {
+            Decision::Nothing(how) => {
+                talk.say_idle(format!("nothing to do: {how}"));
+                self.keep()?;
+                self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
+                return Ok(true);
+            }
+            Decision::Servers(found, different) => match self.change(&found, &different, talk)? {
+                None => return Ok(!self.config.is_outdated()),
+                Some(why) => format!("{different}, and {why}"),
+            },
+            Decision::Reload(why) => why,
+        };
+        self.load(&why, talk)
+    }
+
+    /// Says on stdout what would be done.
+    pub(crate) fn rehearse(&self, is_forced: bool) -> Result<(), Failure> {
+        let (report, lines) = match self.decide(is_forced) {
+            Decision::Nothing(how) => {
+                let line = format!("nothing to do: {how}");
+                (Report::nothing(self.config, &how, self.worker.as_ref()), vec![line])
+            }
+            Decision::Servers(found, why) => {
+                let mut lines = vec![format!("runtime: {why}")];
+                if self.args.talk.verbose {
+                    lines.extend(found.lines(&Parked::new()));
+                }
+                (Report::runtime(self.config, &why, self.worker.as_ref(), &found, &Parked::new()), lines)
+            }
+            Decision::Reload(why) => {
+                let method = self.args.method(self.instance, &why)?.title();
+                let line = format!("reload ({method}): {why}");
+                (Report::reload(self.config, &why, self.worker.as_ref(), &method), vec![line])
+            }
+        };
+        if self.args.json { self.report(&report.rehearsed()) } else { print(&(lines.join("\n") + "\n")) }
+    }
+
+    /// Says on stdout what runs. Fails if that is not the file.
+    pub(crate) fn tell_status(&self) -> Result<(), Failure> {
+        let runtime = self.worker.as_ref().and_then(|worker| self.runtime(worker));
+        let answer = runtime.and_then(|runtime| runtime.servers().ok()).unwrap_or_default();
+        let rows = parse(&answer).unwrap_or_default();
+        let note = self.worker.as_ref().and_then(|worker| self.state.note_about(worker)).unwrap_or_default();
+        let decision = self.decide(false);
+        let worker = self.worker.as_ref();
+        let status = Status::new(self.config, self.instance, worker, &rows, &note.parked, &decision);
+        print(&if self.args.json { json(&status) } else { status.to_string() })?;
+        status.verdict().map_err(|different| {
+            let path = self.config.path.display();
+            Failure::new(Code::Haproxy, format!("cannot call '{path}' loaded: {different}"))
+        })
+    }
+
+    fn decide(&self, is_forced: bool) -> Decision<'t> {
+        let Pass { config, layout, state, .. } = self;
+        match &self.worker {
+            None => Decision::Reload("no worker says what it runs".to_owned()),
+            Some(_) if is_forced => Decision::Reload("--force".to_owned()),
+            Some(worker) => {
+                let runtime = self.runtime(worker);
+                Facts { config, layout, worker, runtime: runtime.as_ref(), state }.decide()
+            }
+        }
+    }
+
+    /// The worker's socket for changes of servers, if they are wanted and the file is all that it runs.
+    fn runtime<'a>(&'a self, worker: &'a Worker) -> Option<Runtime<'a>> {
+        let is_wanted = matches!(self.args.method, Method::Auto | Method::Runtime);
+        let is_all = self.instance.main.as_ref().is_none_or(|main| main.files().len() <= 1);
+        let socket = self.instance.stats_socket.as_deref().filter(|_| is_wanted && is_all)?;
+        Some(Runtime { socket, worker, version: worker.version?, patience: self.args.timeout })
+    }
+
+    /// Keeps in mind that the worker runs the file.
+    fn keep(&self) -> Result<(), Failure> {
+        let Some(worker) = &self.worker else { return Ok(()) };
+        let note = self.state.note_about(worker).unwrap_or_default();
+        self.state.remember(self.config, &note.renewed(self.config, worker))
+    }
+
+    /// Changes servers; gives the reason if they could not be changed.
+    fn change(&self, found: &Changes, different: &str, talk: &mut Talk) -> Result<Option<String>, Failure> {
+        let Some(worker) = &self.worker else { return Ok(Some("no worker answers".to_owned())) };
+        let Some(runtime) = self.runtime(worker) else { return Ok(Some("it has no socket".to_owned())) };
+        talk.say(format!("runtime: {different}"));
+        self.state.begin(worker)?;
+        let note = self.state.note_about(worker).unwrap_or_default().renewed(self.config, worker);
+        match runtime.apply(found, self.layout, &note.parked) {
+            Err(why) => Ok(Some(why)),
+            Ok(parked) => {
+                found.lines(&parked).iter().for_each(|line| talk.say(line));
+                self.report(&Report::runtime(self.config, different, Some(worker), found, &parked))?;
+                self.state.remember(self.config, &Note { parked, ..note }).map(|()| None)
+            }
+        }
+    }
+
+    /// Loads the file. Gives whether it still was the file on disk then.
+    fn load(&self, why: &str, talk: &mut Talk) -> Result<bool, Unproven> {
+        let method = self.args.method(self.instance, why)?;
+        talk.say(format!("reload ({}): {why}", method.title()));
+        let Taken { worker, is_proven } = self.reload(method, talk)?;
+        if !is_proven || self.config.is_outdated() {
+            return Ok(false);
+        }
+        talk.say(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
+        let is_unlike = self.runtime(&worker).is_some_and(|runtime| runtime.differs(self.layout));
+        let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
+        self.state.remember(self.config, &note)?;
+        self.report(&Report::reload(self.config, why, Some(&worker), &method.title()))?;
+        Ok(true)
+    }
+
+    /// Checks the file and reloads.
+    fn reload(&self, method: Method, talk: &mut Talk) -> Result<Taken, Unproven> {
+        let (config, instance, timeout) = (self.config, self.instance, self.args.timeout);
+        let program = self.args.program(instance);
+        let load_time = check::check(config, instance, &program, timeout, talk)?;
+        check::look_ahead(config, instance)?;
+        Reload { config, instance, program: &program, load_time, timeout }.run(method, talk)
+    }
+
+    /// With `--json`, says on stdout what was done.
+    fn report(&self, report: &Report) -> Result<(), Failure> {
+        if self.args.json { print(&json(report)) } else { Ok(()) }
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("maps with names for keys are always JSON") + "\n"
+}
+
+/// Writes to stdout.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let written = io::stdout().write_all(text.as_bytes());
+    written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
+}

@@ -1,0 +1,166 @@
+//! A `backend` or `listen` section as far as its servers are concerned: whether they can be changed while
+//! HAProxy runs, and what holds for all of them.
+
+use std::net::SocketAddr;
+
+use crate::layout::{Layout, Line, Section, Server};
+use crate::line::words;
+use crate::settings::{Options, Settings, default_server};
+
+/// Such a section, with what its `defaults` section adds.
+pub(crate) struct Proxy<'l, 't> {
+    pub(crate) section: &'l Section<'t>,
+    defaults: &'l [Line<'t>],
+    /// What a server is told by default, after none, one, two... of the `default-server` lines.
+    default_options: Vec<Result<Options<'t>, String>>,
+}
+
+impl<'l, 't> Proxy<'l, 't> {
+    /// All of a configuration.
+    pub(crate) fn all(layout: &'l Layout<'t>) -> impl Iterator<Item = Proxy<'l, 't>> {
+        let proxies = layout.sections.iter().enumerate();
+        let proxies = proxies.filter(|(_, section)| matches!(&*section.kind, "backend" | "listen"));
+        proxies.map(|(index, section)| Proxy::new(section, layout.defaults_of(index)))
+    }
+
+    fn new(section: &'l Section<'t>, defaults: &'l [Line<'t>]) -> Proxy<'l, 't> {
+        let inherited = default_servers(defaults).fold(Ok(Options::default()), add_line);
+        let mut default_options = vec![inherited];
+        for line in default_servers(&section.lines) {
+            let before = default_options.last().cloned().unwrap_or_else(|| Ok(Options::default()));
+            default_options.push(add_line(before, line));
+        }
+        Proxy { section, defaults, default_options }
+    }
+
+    /// What one of its servers is told. Fails with what only a reload can tell.
+    pub(crate) fn settings(&self, server: &Server<'t>) -> Result<Settings<'t>, String> {
+        match self.default_options.get(server.defaults) {
+            Some(Ok(options)) => Settings::read(server.text, options),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("its default-server lines are not understood".to_owned()),
+        }
+    }
+
+    /// The address and the weight of one of its servers, if a glance tells them.
+    pub(crate) fn glance(&self, server: &Server) -> Option<(SocketAddr, u32)> {
+        let options = self.default_options.get(server.defaults)?.as_ref().ok()?;
+        Settings::glance(server.text, options)
+    }
+
+    /// Why its servers cannot be changed while HAProxy runs, if they cannot.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        if self.section.has_conditional_servers {
+            return Some("some servers stand within .if".to_owned());
+        }
+        if !is_name(&self.section.name) {
+            return Some("its name is none for the socket".to_owned());
+        }
+        let balance = self.last("balance")?;
+        let algorithm = balance.get(1)?;
+        // HAProxy adds servers with `first` and consistent hashes too; but `first` goes by their order, and up
+        // to 2026 a hash sends requests elsewhere than after a reload (#3413).
+        let base = algorithm.split('(').next().unwrap_or_default();
+        let is_dynamic = matches!(base, "roundrobin" | "leastconn" | "random");
+        (!is_dynamic).then(|| format!("'balance {algorithm}' is for a reload"))
+    }
+
+    /// Whether servers get cookies that HAProxy computes from their addresses.
+    pub(crate) fn has_dynamic_cookie(&self) -> bool {
+        self.last("cookie").is_some_and(|words| words.iter().any(|word| word == "dynamic"))
+    }
+
+    /// Whether it has slots for servers that it names itself.
+    pub(crate) fn has_slots(&self) -> bool {
+        self.last("server-template").is_some()
+    }
+
+    /// Whether requests go to the server with the fewest connections.
+    pub(crate) fn is_leastconn(&self) -> bool {
+        self.last("balance").is_some_and(|words| words.get(1).is_some_and(|word| word == "leastconn"))
+    }
+
+    /// The words of the last line that begins so, the section's own before those of its defaults.
+    fn last(&self, keyword: &str) -> Option<Vec<String>> {
+        let lines = self.section.lines.iter().rev().chain(self.defaults.iter().rev());
+        let begins = |line: &&Line| line.text.split_ascii_whitespace().next() == Some(keyword);
+        let line = lines.into_iter().find(begins)?;
+        Some(words(line.text).into_iter().map(|word| word.text).collect())
+    }
+}
+
+/// Whether the socket takes it as the name of a backend or a server.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_plain)
+}
+
+fn default_servers<'l, 't>(lines: &'l [Line<'t>]) -> impl Iterator<Item = &'t str> + use<'l, 't> {
+    let is_one = |line: &&Line| line.text.split_ascii_whitespace().next() == Some("default-server");
+    lines.iter().filter(is_one).map(|line| line.text)
+}
+
+fn add_line<'t>(before: Result<Options<'t>, String>, line: &'t str) -> Result<Options<'t>, String> {
+    before.and_then(|before| default_server(line, before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+defaults
+  balance leastconn
+  default-server inter 1s
+  cookie SRV insert dynamic
+backend nodes
+  server s0 10.0.0.1:80
+  default-server check
+  server s1 10.0.0.1:80
+listen web
+  balance source
+  default-server resolvers dns
+  server s1 10.0.0.1:80
+backend two
+  balance random(2)
+  server-template s 3 10.0.0.1:80
+.if feature(X)
+  server s9 10.0.0.9:80
+.endif
+";
+
+    fn proxy<T>(name: &str, ask: impl Fn(&Proxy) -> T) -> T {
+        let layout = Layout::read(TEXT);
+        let proxy = Proxy::all(&layout).find(|proxy| proxy.section.name == name).unwrap();
+        ask(&proxy)
+    }
+
+    #[test]
+    fn servers_get_the_default_server_lines_before_them() {
+        let options = |server: usize| {
+            proxy("nodes", |proxy| proxy.settings(&proxy.section.servers[server]).unwrap().options.text())
+        };
+        assert_eq!([options(0), options(1)], ["inter 1s", "check inter 1s"]);
+        let refused = proxy("web", |proxy| proxy.settings(&proxy.section.servers[0]).unwrap_err());
+        assert_eq!(refused, "'resolvers' is not known to work at run time");
+    }
+
+    #[test]
+    fn static_algorithms_and_conditions_are_obstacles() {
+        assert_eq!(proxy("nodes", |proxy| proxy.obstacle()), None);
+        assert_eq!(
+            proxy("web", |proxy| proxy.obstacle()).as_deref(),
+            Some("'balance source' is for a reload")
+        );
+        assert_eq!(proxy("two", |proxy| proxy.obstacle()).as_deref(), Some("some servers stand within .if"));
+    }
+
+    #[test]
+    fn what_the_defaults_say_holds() {
+        assert!(
+            proxy("nodes", |proxy| proxy.has_dynamic_cookie())
+                && proxy("nodes", |proxy| proxy.is_leastconn())
+        );
+        assert!(proxy("two", |proxy| proxy.has_slots()) && !proxy("nodes", |proxy| proxy.has_slots()));
+    }
+}

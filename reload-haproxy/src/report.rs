@@ -1,0 +1,113 @@
+//! What a run did, for programs: one JSON object on a line for each thing that it did.
+
+use serde::Serialize;
+
+use crate::change::{Change, Changes, Deed};
+use crate::config::Config;
+use crate::instance::Worker;
+use crate::note::Parked;
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The configuration file.
+    config: String,
+    action: Action,
+    /// Whether it was only said and not done.
+    is_dry_run: bool,
+    /// The way of a reload.
+    method: Option<String>,
+    /// Why it was done, or how it is known that there was nothing to do.
+    reason: String,
+    /// The worker that serves.
+    worker: Option<i32>,
+    servers: Vec<ServerReport>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Nothing,
+    Runtime,
+    Reload,
+}
+
+/// What was done with a server.
+#[derive(Debug, Default, Serialize)]
+struct ServerReport {
+    /// As `backend/server`.
+    server: String,
+    deed: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maxconn: Option<u32>,
+}
+
+impl Report {
+    /// Nothing was done.
+    pub(crate) fn nothing(config: &Config, how: &str, worker: Option<&Worker>) -> Report {
+        Report::new(config, Action::Nothing, how, worker)
+    }
+
+    /// Servers were changed; those in `parked` that have left are not deleted.
+    pub(crate) fn runtime(
+        config: &Config,
+        why: &str,
+        worker: Option<&Worker>,
+        found: &Changes,
+        parked: &Parked,
+    ) -> Report {
+        let servers = found.changes.iter().map(|change| ServerReport::new(change, parked)).collect();
+        Report { servers, ..Report::new(config, Action::Runtime, why, worker) }
+    }
+
+    /// The file was loaded.
+    pub(crate) fn reload(config: &Config, why: &str, worker: Option<&Worker>, method: &str) -> Report {
+        Report { method: Some(method.to_owned()), ..Report::new(config, Action::Reload, why, worker) }
+    }
+
+    /// The same, only said.
+    pub(crate) fn rehearsed(self) -> Report {
+        Report { is_dry_run: true, ..self }
+    }
+
+    fn new(config: &Config, action: Action, reason: &str, worker: Option<&Worker>) -> Report {
+        Report {
+            config: config.path.display().to_string(),
+            action,
+            is_dry_run: false,
+            method: None,
+            reason: reason.to_owned(),
+            worker: worker.map(|worker| worker.pid),
+            servers: Vec::new(),
+        }
+    }
+}
+
+impl ServerReport {
+    fn new(change: &Change, parked: &Parked) -> ServerReport {
+        let server = change.key();
+        let (deed, settings) = match &change.deed {
+            Deed::Add { settings, .. } => ("add", Some(settings)),
+            Deed::Place { settings, was_parked: true } => ("return", Some(settings)),
+            Deed::Place { settings, .. } => ("move", Some(settings)),
+            Deed::Tune { weight, maxconn } => {
+                let (weight, maxconn) = (*weight, *maxconn);
+                return ServerReport { server, deed: "tune", weight, maxconn, address: None };
+            }
+            Deed::Disable => ("disable", None),
+            Deed::Remove { .. } if parked.contains_key(&server) => ("park", None),
+            Deed::Remove { .. } => ("remove", None),
+        };
+        ServerReport {
+            server,
+            deed,
+            address: settings.map(|settings| settings.endpoint.to_string()),
+            weight: settings.map(|settings| settings.weight),
+            maxconn: settings.map(|settings| settings.maxconn),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Server changes through the stats socket, all or none: an answer that is not understood, a worker that is
+//! another one, a state that is not the file's afterwards, each ends it with a reason, and a reload follows.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::change::{self, Change, Changes, Deed, Known};
+use crate::command::{deletion, deletions, lines};
+use crate::instance::Worker;
+use crate::layout::Layout;
+use crate::live::{self, Row};
+use crate::note::Parked;
+use crate::socket::{ask, parse_info};
+use crate::version::Version;
+
+/// A worker's stats socket.
+pub(crate) struct Runtime<'a> {
+    pub(crate) socket: &'a Path,
+    pub(crate) worker: &'a Worker,
+    pub(crate) version: Version,
+    /// How long an answer may take.
+    pub(crate) patience: Duration,
+}
+
+impl Runtime<'_> {
+    /// What `show servers state` answers, from this worker.
+    pub(crate) fn servers(&self) -> Result<String, String> {
+        let answer = self.ask("show info;show servers state")?;
+        let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
+        let (info, state) = answer.split_at(at);
+        match parse_info(info).filter(|info| !info.is_stopping) {
+            Some(info) if info.pid == self.worker.pid => Ok(state.to_owned()),
+            Some(info) => Err(format!("worker {} has come in place of {}", info.pid, self.worker.pid)),
+            None => Err(format!("'{}' is no answer to show info", first_line(info))),
+        }
+    }
+
+    /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
+    /// maintenance since they left. Fails with the reason why only a reload can make it true.
+    pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, String> {
+        let changes = self.remake(&found.changes)?;
+        for line in lines(&changes, self.version)? {
+            self.order(&line)?;
+        }
+        if self.version.can_delete() {
+            self.delete(found)?;
+        }
+        let answer = self.servers()?;
+        let rows = parse(&answer)?;
+        let left = left(found, parked, &rows);
+        let known = Known { layout: wanted, rows: &rows, parked: &left, version: self.version };
+        match change::changes(wanted, &known)?.changes.first() {
+            None => Ok(left),
+            Some(change) => Err(format!("server {} is not as the file has it", change.key())),
+        }
+    }
+
+    /// Whether the servers are others than the file says. An answer that does not come says nothing.
+    pub(crate) fn differs(&self, layout: &Layout) -> bool {
+        let Ok(answer) = self.servers() else { return false };
+        let Ok(rows) = parse(&answer) else { return false };
+        let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };
+        change::changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
+    }
+
+    /// Deletes those servers that are to be elsewhere, if it can be done at once, so that they are added: the
+    /// first check of a server that moves comes up to `inter` later than that of a new one.
+    fn remake<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, String> {
+        let mut changes = changes.to_vec();
+        for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
+            let key = change.key();
+            let Deed::Place { settings, .. } = &change.deed else { continue };
+            let answer = self.ask(&format!("disable server {key};{}", deletion(&key)))?;
+            if answer.lines().any(|line| line == "Server deleted.") {
+                change.deed = Deed::Add { settings: settings.clone(), has_dynamic_cookie: true };
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Sends commands of which each must succeed.
+    fn order(&self, line: &str) -> Result<(), String> {
+        let answer = self.ask(line)?;
+        match answer.lines().map(str::trim).find(|line| !is_success(line)) {
+            Some(refusal) => Err(format!("HAProxy says '{refusal}'")),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes what has left. A server that still has connections stays in maintenance.
+    fn delete(&self, found: &Changes) -> Result<(), String> {
+        let removed = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
+        let keys: Vec<String> =
+            removed.map(|change| change.key()).chain(found.parked.iter().cloned()).collect();
+        for line in deletions(keys.iter().map(String::as_str)) {
+            self.ask(&line)?;
+        }
+        Ok(())
+    }
+
+    fn ask(&self, line: &str) -> Result<String, String> {
+        ask(self.socket, line, self.patience)
+            .map_err(|err| format!("its socket '{}' fails: {err}", self.socket.display()))
+    }
+}
+
+/// Reads the rows of an answer.
+pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, String> {
+    live::parse(answer).map_err(|line| format!("'{line}' is no answer to show servers state"))
+}
+
+/// What HAProxy says when it has done what it was told; most commands say nothing.
+fn is_success(line: &str) -> bool {
+    // facts: 2.6 and 3.x have words of their own for an address that changes, or does not.
+    const BEGINNINGS: [&str; 3] = ["IP changed from '", "port changed from '", "no need to change the addr"];
+    let is_new_address = BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
+    line.is_empty() || is_new_address || line == "nothing changed" || line == "New server registered."
+}
+
+/// The servers that are in maintenance because they have left, with their options.
+fn left(found: &Changes, parked: &Parked, rows: &[Row]) -> Parked {
+    let mut options: HashMap<String, &str> = HashMap::new();
+    options.extend(parked.iter().map(|(key, options)| (key.clone(), options.as_str())));
+    for change in &found.changes {
+        match &change.deed {
+            Deed::Remove { options: Some(text) } => drop(options.insert(change.key(), text)),
+            _ => drop(options.remove(&change.key())),
+        }
+    }
+    let mut left = Parked::new();
+    for row in rows.iter().filter(|row| row.is_in_maintenance()) {
+        let key = row.key();
+        if let Some(options) = options.get(&key) {
+            left.insert(key, (*options).to_owned());
+        }
+    }
+    left
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().find(|line| !line.is_empty()).unwrap_or_default()
+}

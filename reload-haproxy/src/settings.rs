@@ -1,0 +1,286 @@
+//! What a `server` line says in the end, with the `default-server` lines that hold for it: a server that is
+//! added through the socket inherits none of them and must be told everything.
+//!
+//! Only what is known is taken over: a keyword that is not listed here, or a value that the command line of
+//! the socket might read otherwise, makes the server a matter for a reload.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::line::words;
+
+/// HAProxy's own default.
+const WEIGHT: u32 = 1;
+const WEIGHT_MAX: u32 = 256;
+
+/// Everything that a server is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings<'t> {
+    pub(crate) endpoint: SocketAddr,
+    pub(crate) weight: u32,
+    /// 0 if there is no limit.
+    pub(crate) maxconn: u32,
+    pub(crate) is_disabled: bool,
+    /// All others.
+    pub(crate) options: Options<'t>,
+}
+
+/// Keywords with their values, each keyword once, sorted: their order says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options<'t>(Vec<(Cow<'t, str>, Option<Cow<'t, str>>)>);
+
+/// Of a keyword: whether a value follows.
+enum Kind {
+    Flag,
+    Value,
+    /// For names that HAProxy resolves, and for a state that a fresh server has anyway: no use to a server
+    /// with an address.
+    Idle {
+        has_value: bool,
+    },
+}
+
+/// Reads a `default-server` line on top of those before it. Fails with what cannot be taken over.
+pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<Options<'t>, String> {
+    let mut options = before;
+    options.read(&mut split(line)?.into_iter().skip(1))?;
+    Ok(options)
+}
+
+impl<'t> Settings<'t> {
+    /// Reads a `server` line with the defaults that hold for it. Fails with what cannot be taken over.
+    pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<Settings<'t>, String> {
+        let mut words = split(line)?.into_iter().skip(2);
+        let endpoint = words.next().and_then(|word| endpoint(&word)).ok_or("its address is no IP:PORT")?;
+        let mut options = defaults.clone();
+        options.read(&mut words)?;
+        let weight = options.take_number("weight", WEIGHT_MAX)?.unwrap_or(WEIGHT);
+        let maxconn = options.take_number("maxconn", u32::MAX)?.unwrap_or(0);
+        let is_disabled = options.take("disabled").is_some();
+        Ok(Settings { endpoint, weight, maxconn, is_disabled, options })
+    }
+
+    /// The address and the weight alone of a line without anything unusual, far sooner than by `read`.
+    pub(crate) fn glance(line: &str, defaults: &Options) -> Option<(SocketAddr, u32)> {
+        if line.contains(UNUSUAL) || line.contains("agent-check") {
+            return None;
+        }
+        let mut words = line.split_ascii_whitespace().skip(2);
+        let endpoint = endpoint(words.next()?)?;
+        let mut weight = None;
+        while let Some(word) = words.next() {
+            if word == "weight" {
+                weight = Some(words.next()?.parse().ok()?);
+            }
+        }
+        Some((endpoint, weight.or_else(|| defaults.weight())?))
+    }
+
+    /// Whether HAProxy finds out itself if it is up.
+    pub(crate) fn has_checks(&self) -> bool {
+        self.options.has("check")
+    }
+}
+
+impl<'t> Options<'t> {
+    /// Whether the keyword is among them.
+    pub(crate) fn has(&self, keyword: &str) -> bool {
+        self.at(keyword).is_ok()
+    }
+
+    /// All keywords.
+    pub(crate) fn keywords(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(keyword, _)| &**keyword)
+    }
+
+    /// As they are written on a line, without a space around.
+    pub(crate) fn text(&self) -> String {
+        let words = self.0.iter().flat_map(|(keyword, value)| [Some(&**keyword), value.as_deref()]);
+        words.flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Where a keyword is, or would be.
+    fn at(&self, keyword: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (**known).cmp(keyword))
+    }
+
+    /// The first keyword that is not said as in `before`, as it is said in one or the other.
+    pub(crate) fn first_change(&self, before: &Options) -> String {
+        let new = self.0.iter().find(|option| !before.0.contains(option));
+        let option = new.or_else(|| before.0.iter().find(|option| !self.0.contains(option)));
+        option.map_or_else(String::new, |option| Options(vec![option.clone()]).text())
+    }
+
+    fn weight(&self) -> Option<u32> {
+        match self.at("weight") {
+            Ok(at) => self.0[at].1.as_ref()?.parse().ok(),
+            Err(_) => Some(WEIGHT),
+        }
+    }
+
+    fn read(&mut self, words: &mut dyn Iterator<Item = Cow<'t, str>>) -> Result<(), String> {
+        while let Some(keyword) = words.next() {
+            match kind(&keyword) {
+                Some(Kind::Flag) => self.set(keyword, None),
+                Some(Kind::Value) => {
+                    let value = words.next().ok_or_else(|| format!("'{keyword}' has no value"))?;
+                    self.set(keyword, Some(value));
+                }
+                Some(Kind::Idle { has_value: true }) => drop(words.next()),
+                Some(Kind::Idle { has_value: false }) => {}
+                None => self.unset(&keyword)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, keyword: Cow<'t, str>, value: Option<Cow<'t, str>>) {
+        match self.at(&keyword) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (keyword, value)),
+        }
+    }
+
+    /// `no-check` takes back `check`; `enabled` takes back `disabled`.
+    fn unset(&mut self, keyword: &str) -> Result<(), String> {
+        let back = if keyword == "enabled" { Some("disabled") } else { keyword.strip_prefix("no-") };
+        match back.filter(|back| matches!(kind(back), Some(Kind::Flag))) {
+            Some(back) => drop(self.take(back)),
+            None => return Err(format!("'{keyword}' is not known to work at run time")),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, keyword: &str) -> Option<Option<Cow<'t, str>>> {
+        self.at(keyword).ok().map(|at| self.0.remove(at).1)
+    }
+
+    fn take_number(&mut self, keyword: &str, most: u32) -> Result<Option<u32>, String> {
+        let Some(Some(value)) = self.take(keyword) else { return Ok(None) };
+        let number = value.parse().ok().filter(|number| *number <= most && !value.starts_with('+'));
+        number.map(Some).ok_or_else(|| format!("its {keyword} is '{value}'"))
+    }
+}
+
+/// Without these a line's words are what white space separates, for HAProxy and for its socket.
+const UNUSUAL: [char; 7] = ['"', '\'', '\\', '#', '$', ';', '<'];
+
+/// The words of a line, if the socket would read each as the file does.
+fn split(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
+    if !line.contains(UNUSUAL) {
+        return Ok(line.split_ascii_whitespace().map(Cow::from).collect());
+    }
+    let words = words(line).into_iter();
+    words
+        .map(|word| match word.has_variable || !is_plain(&word.text) {
+            true => Err(format!("'{}' is not plain text", word.text)),
+            false => Ok(word.text.into()),
+        })
+        .collect()
+}
+
+/// Of such words the socket's command line takes every one as it is.
+fn is_plain(word: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:,/@%+=*()[]{}!~^&|?".contains(&byte);
+    !word.is_empty() && word.bytes().all(plain)
+}
+
+/// The address of a server: an IP address and a port, IPv6 in brackets or not. Names, sockets, ports that
+/// follow the client's and addresses that are the client's are not.
+pub(crate) fn endpoint(word: &str) -> Option<SocketAddr> {
+    let (host, port) = word.rsplit_once(':')?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = port.parse().ok().filter(|port| *port > 0 && word.as_bytes()[word.len() - 1].is_ascii_digit());
+    let address: IpAddr = host.parse().ok()?;
+    let is_somebody = !address.is_unspecified() && !word.contains('+');
+    Some(SocketAddr::new(address, port?)).filter(|_| is_somebody)
+}
+
+fn kind(keyword: &str) -> Option<Kind> {
+    Some(match keyword {
+        "backup" | "check" | "disabled" | "agent-check" | "ssl" | "check-ssl" | "send-proxy"
+        | "send-proxy-v2" | "check-send-proxy" | "tfo" => Kind::Flag,
+        "weight" | "maxconn" | "minconn" | "maxqueue" | "inter" | "fastinter" | "downinter" | "fall"
+        | "rise" | "port" | "addr" | "slowstart" | "observe" | "error-limit" | "on-error"
+        | "on-marked-down" | "on-marked-up" | "pool-purge-delay" | "pool-max-conn" | "pool-low-conn"
+        | "proto" | "check-proto" | "check-alpn" | "check-sni" | "sni" | "verify" | "verifyhost"
+        | "ca-file" | "crl-file" | "crt" | "ciphers" | "ciphersuites" | "alpn" | "npn" | "ssl-min-ver"
+        | "ssl-max-ver" | "tcp-ut" | "ws" | "agent-port" | "agent-addr" | "agent-inter" | "agent-send"
+        | "cookie" | "init-state" => Kind::Value,
+        "init-addr" => Kind::Idle { has_value: true },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'t>(line: &'t str, defaults: &Options<'t>) -> Settings<'t> {
+        Settings::read(line, defaults).unwrap()
+    }
+
+    #[test]
+    fn default_server_lines_are_merged_and_the_last_word_counts() {
+        let defaults = default_server("default-server check inter 2s weight 7 backup", Options::default());
+        let defaults = default_server("default-server inter 1s fall 3", defaults.unwrap()).unwrap();
+        let settings = read("  server s1 10.0.0.1:80 no-backup weight 9 fall 5 maxconn 4", &defaults);
+        assert_eq!(settings.options.text(), "check fall 5 inter 1s");
+        assert_eq!((settings.weight, settings.maxconn, settings.is_disabled), (9, 4, false));
+        assert_eq!(read("server s1 10.0.0.1:80", &defaults).weight, 7);
+    }
+
+    #[test]
+    fn addresses_are_ip_and_port_or_nothing() {
+        let good = [("10.0.0.1:80", "10.0.0.1:80"), ("[::1]:80", "[::1]:80"), ("fd00::1:80", "[fd00::1]:80")];
+        for (word, expected) in good {
+            assert_eq!(endpoint(word).map(|endpoint| endpoint.to_string()).as_deref(), Some(expected));
+        }
+        for word in ["10.0.0.1", "a.example:80", "*:80", ":80", "0.0.0.0:80", "10.0.0.1:+80", "10.0.0.1:0"]
+            .into_iter()
+            .chain(["/run/x.sock", "unix@/x:80", "ipv4@10.0.0.1:80", "127.1:80", "10.0.0.1:80-"])
+        {
+            assert_eq!(endpoint(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_or_not_plain_is_left_to_a_reload() {
+        let refusal = |line| Settings::read(line, &Options::default()).unwrap_err();
+        assert_eq!(
+            refusal("server s1 10.0.0.1:80 resolvers dns"),
+            "'resolvers' is not known to work at run time"
+        );
+        assert_eq!(refusal("server s1 $ADDR:80"), "'$ADDR:80' is not plain text");
+        assert_eq!(refusal("server s1 10.0.0.1:80 sni 'str(a b);x'"), "'str(a b);x' is not plain text");
+        assert_eq!(refusal("server s1 10.0.0.1:80 weight 5x"), "its weight is '5x'");
+        assert_eq!(refusal("server s1 10.0.0.1:80 weight 257"), "its weight is '257'");
+        assert_eq!(refusal("server s1 10.0.0.1:80 inter"), "'inter' has no value");
+        assert_eq!(refusal("server s1 10.0.0.1:80 no-sslv3"), "'no-sslv3' is not known to work at run time");
+    }
+
+    #[test]
+    fn a_glance_sees_what_reading_sees_or_nothing() {
+        let defaults = default_server("default-server weight 7", Options::default()).unwrap();
+        for line in [
+            "server s1 10.0.0.1:80 check",
+            "server s1 10.0.0.1:80 weight 9 check",
+            "\tserver\ts1 [::1]:80\tweight 5",
+            "server s1 10.0.0.1:80 weight 3 weight 4",
+            "server weight 10.0.0.1:80",
+            "server s1 10.0.0.1:80 agent-check",
+            "server s1 'a b':80",
+        ] {
+            let read = Settings::read(line, &defaults).ok();
+            let glance = Settings::glance(line, &defaults);
+            assert!(glance.is_none() || glance == read.map(|read| (read.endpoint, read.weight)), "{line}");
+        }
+        assert!(Settings::glance("server s1 10.0.0.1:80 check", &defaults).is_some());
+    }
+
+    #[test]
+    fn quotes_and_comments_around_plain_words_are_no_obstacle() {
+        let settings = read(r#"server "s1" "10.0.0.1:80" check  # ours"#, &Options::default());
+        assert_eq!(settings.options.text(), "check");
+    }
+}

@@ -1,0 +1,137 @@
+//! What runs, for people and for programs: `--status`, with `--json` as one object.
+//!
+//! Everything is asked in this moment; only what was done since the last reload stands in the note.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::config::{Config, revision};
+use crate::decision::Decision;
+use crate::instance::{Instance, Worker};
+use crate::live::{Row, State};
+use crate::note::Parked;
+use crate::process::wall_clock;
+use crate::version::Version;
+
+/// What runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// The configuration file.
+    config: String,
+    /// The revision that the file says it is.
+    revision: Option<String>,
+    worker: Option<Serving>,
+    /// How often the master has loaded the file anew since it began, and failed in a row since the last time
+    /// that it did not; unknown without a master's socket.
+    reloads: Option<u32>,
+    failed_reloads: Option<u32>,
+    /// How many servers are in each state, by backend.
+    servers: BTreeMap<String, BTreeMap<State, usize>>,
+    /// Whether the worker runs the file.
+    is_up_to_date: bool,
+    /// What is different, or how it is known that nothing is.
+    reason: String,
+}
+
+/// The worker that serves.
+#[derive(Debug, Serialize)]
+struct Serving {
+    pid: i32,
+    version: Option<Version>,
+    /// RFC 3339, in UTC.
+    since: String,
+    /// The revision that it was loaded with; its servers may have been changed since.
+    revision: Option<String>,
+}
+
+impl Status {
+    /// Puts together what was found out.
+    pub(crate) fn new(
+        config: &Config,
+        instance: &Instance,
+        worker: Option<&Worker>,
+        rows: &[Row],
+        parked: &Parked,
+        decision: &Decision,
+    ) -> Status {
+        let processes = instance.processes();
+        let (is_up_to_date, reason) = match decision {
+            Decision::Nothing(how) => (true, how.clone()),
+            Decision::Servers(_, why) | Decision::Reload(why) => (false, why.clone()),
+        };
+        Status {
+            config: config.path.display().to_string(),
+            revision: config.facts.revision.clone(),
+            worker: worker.map(Serving::new),
+            reloads: processes.as_ref().and_then(|processes| processes.reloads),
+            failed_reloads: processes.as_ref().and_then(|processes| processes.failed),
+            servers: count(rows, parked),
+            is_up_to_date,
+            reason,
+        }
+    }
+
+    /// Whether the worker runs the file; if it does not, in what they differ.
+    pub(crate) fn verdict(&self) -> Result<(), &str> {
+        if self.is_up_to_date { Ok(()) } else { Err(&self.reason) }
+    }
+}
+
+impl Serving {
+    fn new(worker: &Worker) -> Serving {
+        let since = wall_clock(worker.birth).min(SystemTime::now());
+        Serving {
+            pid: worker.pid,
+            version: worker.version,
+            since: humantime::format_rfc3339_seconds(since).to_string(),
+            revision: worker.description.as_deref().and_then(revision),
+        }
+    }
+}
+
+fn count(rows: &[Row], parked: &Parked) -> BTreeMap<String, BTreeMap<State, usize>> {
+    let mut servers: BTreeMap<String, BTreeMap<State, usize>> = BTreeMap::new();
+    for row in rows {
+        let state = match row.state() {
+            State::Maint if parked.contains_key(&row.key()) => State::Parked,
+            state => state,
+        };
+        *servers.entry(row.backend.to_owned()).or_default().entry(state).or_default() += 1;
+    }
+    servers
+}
+
+impl Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = || "no revision".to_owned();
+        writeln!(f, "file       {}, {}", self.config, self.revision.clone().unwrap_or_else(unknown))?;
+        match &self.worker {
+            None => writeln!(f, "worker     none that says what it runs")?,
+            Some(worker) => {
+                let version =
+                    worker.version.map_or_else(String::new, |version| format!(" of HAProxy {version}"));
+                let loaded = worker.revision.clone().unwrap_or_else(unknown);
+                writeln!(
+                    f,
+                    "worker     {}{version}, since {}, loaded with {loaded}",
+                    worker.pid, worker.since
+                )?;
+            }
+        }
+        if let Some(reloads) = self.reloads {
+            let failed = self.failed_reloads.filter(|failed| *failed > 0);
+            let failed = failed.map_or_else(String::new, |failed| format!(", {failed} failed since"));
+            writeln!(f, "reloads    {reloads} since its master began{failed}")?;
+        }
+        for (backend, states) in &self.servers {
+            let counts: Vec<String> =
+                states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+            writeln!(f, "servers    {backend}: {}", counts.join(", "))?;
+        }
+        let verdict = if self.is_up_to_date { "yes" } else { "no" };
+        writeln!(f, "same       {verdict}: {}", self.reason)
+    }
+}
