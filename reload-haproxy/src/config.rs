@@ -16,6 +16,7 @@ use common::talk::{Code, Failure};
 use sha2::{Digest, Sha256};
 
 use crate::line::{Word, words};
+use crate::needs::Needs;
 
 /// What a rendered file's `description` begins with; render-cfg calls the whole the revision.
 const REVISION_PREFIX: &str = "rollcall-";
@@ -56,6 +57,8 @@ pub(crate) struct Facts {
     pub(crate) local_peer: Option<String>,
     /// Whether HAProxy shares no port, not even with its own successor.
     pub(crate) shares_no_port: bool,
+    /// What else a start needs of the host.
+    pub(crate) needs: Needs,
 }
 
 /// A `stats socket` on a Unix path.
@@ -166,6 +169,7 @@ pub(crate) fn facts(text: &str) -> Facts {
 
 impl Facts {
     fn read_line(&mut self, section: &str, line: usize, words: &[Word], texts: &[&str]) {
+        self.needs.read_line(section, line, words);
         match (section, texts) {
             ("global", ["description", rest @ ..]) => self.revision = revision(&rest.join(" ")),
             ("global", ["stats", "socket", path, options @ ..]) if !words[2].has_variable => {
@@ -182,7 +186,7 @@ impl Facts {
                 self.peers.extend(tcp_address(address).map(peer));
             }
             ("global", ["chroot", path]) if !words[1].has_variable => self.chroot = Some(path.into()),
-            ("frontend" | "listen" | "peers", ["bind", addresses, options @ ..])
+            ("frontend" | "listen" | "peers" | "log-forward", ["bind", addresses, options @ ..])
                 if !words[1].has_variable
                     && !options.iter().any(|option| BIND_EXCEPTIONS.contains(option)) =>
             {

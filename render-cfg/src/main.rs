@@ -117,7 +117,7 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         return print(&diff::unified(&output.name().to_string_lossy(), old, &text));
     }
     guard(args, &output, nodes.iter().filter(|node| !left_out.contains_key(&node.name)))?;
-    if output.old() == Some(text.as_bytes()) {
+    if output.is_settled(&text) {
         return leave(args, &output, talk);
     }
     if args.dry_run {

@@ -119,6 +119,11 @@ impl Output {
         self.old.as_ref().map(|(bytes, _)| &bytes[..])
     }
 
+    /// Whether `text` stands there, and not because reload-haproxy put it back: written anew, it is wanted.
+    pub(crate) fn is_settled(&self, text: &str) -> bool {
+        self.old() == Some(text.as_bytes()) && !rewrite::is_put_back(&self.path)
+    }
+
     /// Puts `text` beside the output, with the old file's mode and owner, for a check to look at.
     pub(crate) fn stage(&self, text: &str) -> Result<Staged, OutputError> {
         let staged =

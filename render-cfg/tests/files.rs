@@ -219,3 +219,23 @@ fn a_lock_that_is_held_for_too_long_is_exit_code_7() {
     drop(held);
     bed.render(&["--lock-timeout", "0ms"]).quietly();
 }
+
+/// reload-haproxy gives what it puts back the time of the file that HAProxy refused.
+#[test]
+fn an_equal_text_that_was_only_put_back_is_written_anew_and_once() {
+    let bed = bed();
+    let inode = || fs::metadata(bed.path("out")).unwrap().ino();
+    bed.render(&[]).quietly();
+    bed.write("out.refused", "what HAProxy did not take\n");
+    let before = inode();
+    bed.render(&[]).quietly();
+    assert_eq!(inode(), before);
+    let time = fs::metadata(bed.path("out.refused")).unwrap().modified().unwrap();
+    fs::File::open(bed.path("out")).unwrap().set_modified(time).unwrap();
+    bed.render(&[]).quietly();
+    let after = inode();
+    assert_ne!(after, before);
+    bed.render(&[]).quietly();
+    assert_eq!(inode(), after);
+    assert_eq!(bed.read("out.refused"), "what HAProxy did not take\n");
+}

@@ -44,6 +44,15 @@ pub fn program() -> PathBuf {
     env::var_os("HAPROXY").map_or_else(|| programs::find("haproxy").unwrap(), PathBuf::from)
 }
 
+/// Its version: 2 and 6 for 2.6.12.
+pub fn version() -> (u32, u32) {
+    let output = Command::new(program()).arg("-v").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split_whitespace().nth(2).unwrap_or_default();
+    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// A line for `global` that makes a file the revision `number`.
 pub fn revision(number: u32) -> String {
     format!("description rollcall-{number:016x}")
@@ -108,6 +117,16 @@ impl Bed {
             self.subnet.host(host)
         );
         replace(&self.config(), text.as_bytes(), 0o644).unwrap();
+    }
+
+    /// A shell script in the run's directory. A process of its own writes it: one that another test forks in the
+    /// meantime would hold it open, and the kernel runs nothing that is open for writing.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.run.join(name);
+        let write = "printf '#!/bin/sh\n%s\n' \"$1\" >\"$2\" && chmod 755 \"$2\"";
+        let status = Command::new("sh").args(["-c", write, "sh", text]).arg(&path).status().unwrap();
+        assert!(status.success(), "cannot write '{}'", path.display());
+        path
     }
 
     /// A run of reload-haproxy.

@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::bed::{Bed, MODES, Outcome, assert_done, assert_refused, every_mode, finish, program, revision};
+use harness::bed::{
+    Bed, MODES, Outcome, assert_done, assert_refused, every_mode, finish, program, revision, version,
+};
 use harness::haproxy::Mode;
 use harness::load::{Load, Rate};
 use harness::{poll, programs};
@@ -103,6 +105,8 @@ fn an_address_that_another_program_holds_costs_no_request_and_is_tried_again_by_
         assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
         assert_eq!(bed.worker(), worker, "{mode:?}");
         drop(other);
+        // What another test just forks may hold it a moment longer.
+        poll::until(SOON, "the address", || TcpListener::bind(address).ok()).unwrap();
         assert_done(&bed.reload(&[]), "runs '");
         assert_eq!(bed.description(), revision(2));
     }
@@ -127,8 +131,8 @@ fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
     {
         let bed = Bed::running(mode);
         let worker = bed.worker();
-        // More files than any process may open on Linux, which the check does not look at.
-        bed.write(&format!("{}\n  maxconn 1000000", revision(2)), "");
+        // More files than any process may open on Linux, which neither the check nor the look ahead sees.
+        bed.write(&format!("{}\n.if 1\n  maxconn 1000000\n.endif", revision(2)), "");
         for _ in 0..2 {
             let outcome = bed.reload(&["--timeout", "2s"]);
             assert_refused(&outcome, says);
@@ -175,14 +179,15 @@ fn a_signal_that_haproxy_loses_is_sent_again() {
     let quick = bed.run.join("quick-check");
     let text = format!("#!/bin/sh\n[ \"$1\" != -c ] || exit 0\nexec {} \"$@\"\n", program().display());
     replace(&quick, text.as_bytes(), 0o755).unwrap();
-    let (mut resends, enough) = (0, usize::from(loses_signals()));
+    let (mut resends, enough) = (0, usize::from(version() <= (3, 0)));
     // On a busy machine the signal may miss that time: tried until it has not.
     for round in 3..60 {
         kill(master, Signal::SIGUSR2).unwrap();
         thread::sleep(Duration::from_millis(u64::from(round % 10)));
         many(round);
         let outcome = finish(bed.command_with(&quick, &[]).spawn().unwrap());
-        assert_done(&outcome, "runs '");
+        // The signal before it may have been late enough for the new file.
+        assert_done(&outcome, "runs ");
         resends += outcome.stderr.matches("sent again").count();
         assert_eq!(bed.description(), revision(round));
         if round >= 8 && resends >= enough {
@@ -190,15 +195,6 @@ fn a_signal_that_haproxy_loses_is_sent_again() {
         }
     }
     panic!("no signal was lost, or none was sent again");
-}
-
-/// Up to 3.0 HAProxy loses a signal that comes while it loads a file.
-fn loses_signals() -> bool {
-    let output = Command::new(program()).arg("-v").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let version = text.split_whitespace().nth(2).unwrap_or_default();
-    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
-    (numbers.next().unwrap(), numbers.next().unwrap()) <= (3, 0)
 }
 
 #[test]
