@@ -205,7 +205,10 @@ fn rehearse(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result
 fn write(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result<(), Failure> {
     let name = output.name().display();
     let staged = output.stage(text)?;
-    output.sync_during(&staged, || check_at(args, staged.path(), text, &name.to_string(), talk))??;
+    let mut synced = Ok(());
+    let sync = || synced = output.sync(&staged);
+    check_at(args, staged.path(), text, &name.to_string(), talk, sync)?;
+    synced?;
     if output.install(staged, text)? == Written::InPlace {
         talk.warn(format!("wrote '{name}' in place: it is a mount point, so a reader may see half of it"));
     } else {
@@ -225,13 +228,24 @@ fn check(args: &Args, text: &str, name: &str, talk: &mut Talk) -> Result<(), Fai
             format!("cannot write a file for the check to '{}': {err}", Scratch::place()),
         )
     })?;
-    check_at(args, scratch.path(), text, name, talk)
+    check_at(args, scratch.path(), text, name, talk, || {})
 }
 
-/// Has the file at `path`, which holds `text` and is known to the operator as `name`, checked.
-fn check_at(args: &Args, path: &Path, text: &str, name: &str, talk: &mut Talk) -> Result<(), Failure> {
-    let Some(check) = &args.check else { return Ok(()) };
-    let verdict = check.run(path, text, args.check_timeout);
+/// Has the file at `path`, which holds `text` and is known to the operator as `name`, checked, and does `work`
+/// beside it.
+fn check_at(
+    args: &Args,
+    path: &Path,
+    text: &str,
+    name: &str,
+    talk: &mut Talk,
+    work: impl FnOnce(),
+) -> Result<(), Failure> {
+    let Some(check) = &args.check else {
+        work();
+        return Ok(());
+    };
+    let verdict = check.run(path, text, args.check_timeout, work);
     let said = check::explain(&verdict.said, path, name, text, &args.template);
     match verdict.refused {
         None => said.iter().for_each(|line| talk.say(line)),
