@@ -19,6 +19,7 @@ mod template;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -102,7 +103,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let output = open_output(args)?;
-    let mut nodes = read_nodes(&args.nodes, talk)?;
+    // Never freed, as the context: the program ends soon.
+    let mut nodes = ManuallyDrop::new(read_nodes(&args.nodes, talk)?);
     let (text, left_out) = render(args, &mut nodes)?;
     for (name, problem) in &left_out {
         talk.fault(Failure::new(Code::Input, format!("cannot serve '{name}': {problem}")));
@@ -158,7 +160,7 @@ fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Node>, Failure> {
 /// Renders the nodes; also gives those that cannot be served, with the reason, by name.
 fn render(args: &Args, nodes: &mut [Node]) -> Result<(String, BTreeMap<String, String>), Failure> {
     let vars = args.vars.iter().cloned().collect();
-    let template = Template::read(&args.template).map_err(template_failure)?;
+    let template = ManuallyDrop::new(Template::read(&args.template).map_err(template_failure)?);
     let text = template.render(context::context(nodes, &vars)).map_err(template_failure)?;
     Ok((text, template.left_out().into_iter().collect()))
 }
