@@ -7,7 +7,6 @@ use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use common::regular;
@@ -136,15 +135,10 @@ impl Output {
         Ok(staged)
     }
 
-    /// Has the disk write what is staged while `work` goes on, which may read it: with HAProxy's check as the
-    /// work, the sync costs no time. The system tells a file's error only once, so it is heeded here.
-    pub(crate) fn sync_during<T>(&self, staged: &Staged, work: impl FnOnce() -> T) -> Result<T, OutputError> {
-        let (done, synced) = thread::scope(|scope| {
-            let sync = scope.spawn(|| staged.file().sync_all());
-            (work(), sync.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        synced.map_err(io_error("write", &self.name))?;
-        Ok(done)
+    /// Has the disk write what is staged, which others may read meanwhile: beside HAProxy's check, the sync costs
+    /// no time. The system tells a file's error only once, so it is heeded here.
+    pub(crate) fn sync(&self, staged: &Staged) -> Result<(), OutputError> {
+        staged.file().sync_all().map_err(io_error("write", &self.name))
     }
 
     /// Gives what is staged (and is `text`) the output's name, durably.
