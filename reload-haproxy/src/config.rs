@@ -227,8 +227,8 @@ pub(crate) fn is_section(word: &str) -> bool {
     SECTIONS.contains(&word)
 }
 
-/// The TCP address of a `bind` word; `None` for sockets, names, port ranges and other families.
-fn tcp_address(word: &str) -> Option<SocketAddr> {
+/// The TCP address of a `bind` or `server` word; `None` for sockets, names, port ranges and other families.
+pub(crate) fn tcp_address(word: &str) -> Option<SocketAddr> {
     let (family, rest) = match word.split_once('@') {
         Some((family @ ("ipv4" | "ipv6" | "tcp" | "tcp4" | "tcp6"), rest)) => (family, rest),
         Some(_) => return None,

@@ -116,6 +116,17 @@ impl Instance {
         Some(self.known_worker(info))
     }
 
+    /// The answer of the worker that serves to a command, at its own socket or through the master's.
+    pub(crate) fn ask_worker(&self, command: &str) -> Option<String> {
+        let ask = |path: &Path, command: &str| socket::ask(path, command, self.hints.patience).ok();
+        let directly = || ask(self.stats_socket.as_ref()?, command);
+        let through_master = || {
+            let worker = self.worker_by_master_socket()?;
+            ask(self.master_socket.as_ref()?, &format!("@!{} {command}", worker.pid))
+        };
+        directly().or_else(through_master)
+    }
+
     fn worker_by_master_socket(&self) -> Option<Worker> {
         let processes = self.processes()?;
         let mut candidates = processes.workers.iter().chain(&processes.old_workers);

@@ -77,14 +77,22 @@ impl<'t> Layout<'t> {
         Layout { sections }
     }
 
-    /// The lines of the `defaults` section that holds for the section at `index`: the one that it names
-    /// after `from`, or the last one before it.
-    pub(crate) fn defaults_of(&self, index: usize) -> &[Line<'t>] {
-        let (before, from) = (&self.sections[..index], self.sections[index].from());
-        let is_it = |section: &&Section| {
+    /// The lines that the section at `index` inherits: those of the `defaults` section that it names after
+    /// `from`, or of the last one before it, which may inherit in turn.
+    pub(crate) fn defaults_of(&self, index: usize) -> Vec<Line<'t>> {
+        let (before, section) = (&self.sections[..index], &self.sections[index]);
+        let from = section.from();
+        // A `defaults` section that names no other one begins with nothing.
+        if section.kind == "defaults" && from.is_none() {
+            return Vec::new();
+        }
+        let is_it = |section: &Section| {
             section.kind == "defaults" && from.as_ref().is_none_or(|from| *from == section.name)
         };
-        before.iter().rfind(is_it).map_or(&[], |section| &section.lines)
+        let Some(at) = before.iter().rposition(is_it) else { return Vec::new() };
+        let mut lines = self.defaults_of(at);
+        lines.extend_from_slice(&before[at].lines);
+        lines
     }
 }
 
@@ -178,7 +186,8 @@ peers p
         let layout = Layout::read(TEXT);
         assert_eq!(layout.defaults_of(4).iter().map(|line| line.number).collect::<Vec<_>>(), [4, 5]);
         assert_eq!(layout.defaults_of(5).iter().map(|line| line.number).collect::<Vec<_>>(), [6]);
-        assert!(layout.defaults_of(1).is_empty());
+        let chain = Layout::read("defaults a\n mode http\ndefaults b from a\n retries 2\nbackend x\n");
+        assert_eq!(chain.defaults_of(3).iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
 
     #[test]

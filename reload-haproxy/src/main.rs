@@ -27,6 +27,7 @@ mod report;
 mod rights;
 mod rollback;
 mod runtime;
+mod server_state;
 mod settings;
 mod socket;
 mod status;
@@ -149,6 +150,7 @@ fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<()
     loop {
         // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
         let config = Config::read(path)?;
+        server_state::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
         let layout = Layout::read(&text);

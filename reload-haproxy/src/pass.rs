@@ -16,6 +16,7 @@ use crate::note::{Note, Parked, State};
 use crate::reload::{Method, Reload, Taken, Unproven};
 use crate::report::Report;
 use crate::runtime::{Runtime, parse};
+use crate::server_state;
 use crate::status::Status;
 
 /// What one pass looks at.
@@ -163,7 +164,8 @@ impl<'p, 't> Pass<'p, 't> {
         let program = self.args.program(instance);
         let load_time = check::check(config, instance, &program, timeout, talk)?;
         check::look_ahead(config, instance)?;
-        Reload { config, instance, program: &program, load_time, timeout }.run(method, talk)
+        let reload = Reload { config, instance, program: &program, load_time, timeout };
+        server_state::kept_over(config, instance, talk, |talk| reload.run(method, talk))
     }
 
     /// With `--json`, says on stdout what was done.

@@ -10,7 +10,7 @@ use crate::settings::{Options, Settings, default_server};
 /// Such a section, with what its `defaults` section adds.
 pub(crate) struct Proxy<'l, 't> {
     pub(crate) section: &'l Section<'t>,
-    defaults: &'l [Line<'t>],
+    defaults: Vec<Line<'t>>,
     /// What a server is told by default, after none, one, two... of the `default-server` lines.
     default_options: Vec<Result<Options<'t>, String>>,
 }
@@ -23,8 +23,8 @@ impl<'l, 't> Proxy<'l, 't> {
         proxies.map(|(index, section)| Proxy::new(section, layout.defaults_of(index)))
     }
 
-    fn new(section: &'l Section<'t>, defaults: &'l [Line<'t>]) -> Proxy<'l, 't> {
-        let inherited = default_servers(defaults).fold(Ok(Options::default()), add_line);
+    fn new(section: &'l Section<'t>, defaults: Vec<Line<'t>>) -> Proxy<'l, 't> {
+        let inherited = default_servers(&defaults).fold(Ok(Options::default()), add_line);
         let mut default_options = vec![inherited];
         for line in default_servers(&section.lines) {
             let before = default_options.last().cloned().unwrap_or_else(|| Ok(Options::default()));

@@ -300,6 +300,26 @@ fn every_setting_passes_the_check() {
 }
 
 #[test]
+fn a_state_file_is_named_only_if_it_is_wished_for_and_loaded_then() {
+    if !is_there() {
+        return;
+    }
+    let shipped = Shipped::new();
+    shipped.backend("s1", free_address(), &[]);
+    let address = free_address();
+    shipped.backend("s2", address, &[]);
+    assert!(!shipped.render(&[], 0).contains("state-file"));
+    // As reload-haproxy leaves it.
+    let path = shipped.bed.path("servers.state");
+    shipped.bed.write("servers.state", "1\n# A comment.\n");
+    shipped.render(&[&format!("state_file={}", path.display())], 0);
+    let row = format!("0 nodes 0 s2 {} 0 0 1 1 0 1 0 0 6 0 0 0 - {} -", address.ip(), address.port());
+    shipped.bed.write("servers.state", &format!("1\n{row}\n"));
+    let (taken, said) = check(&shipped.bed.path("out"));
+    assert!(taken && said.contains("nodes/s2 is DOWN, changed from server-state"), "{said}");
+}
+
+#[test]
 fn a_template_of_ones_own_needs_five_lines() {
     if !is_there() {
         return;

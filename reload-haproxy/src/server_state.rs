@@ -1,0 +1,113 @@
+//! Health over a reload: a new worker begins with every server up, dead or not, unless it is told.
+//!
+//! HAProxy loads what is known of its servers from the `server-state-file`, when it reloads but also at a
+//! cold start, when all of it is out of date. So the file names servers only for as long as a reload takes.
+//! Nothing here may keep a reload from happening: without the file, health is forgotten and nothing worse.
+
+mod rows;
+mod servers;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use common::regular;
+use common::replace::replace;
+use common::talk::Talk;
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::instance::Instance;
+use rows::HEAD;
+use servers::Wanted;
+
+/// A million servers take less.
+const FILE_MAX: u64 = 256 << 20;
+
+/// Whoever may run `haproxy -c` reads it, and it holds no more than the stats page shows.
+const MODE: u32 = 0o644;
+
+/// Why the servers' health is not kept.
+#[derive(Debug, Error)]
+enum Loss {
+    #[error("cannot ask HAProxy for 'show servers state': it does not answer")]
+    Silence,
+    #[error("cannot read the answer to 'show servers state': it begins with '{0}'")]
+    Answer(String),
+    #[error(
+        "cannot use 'server-state-file': HAProxy warns of servers that begin DOWN, which zero-warning forbids"
+    )]
+    ZeroWarning,
+    #[error("cannot write '{path}': {err}")]
+    Write { path: String, err: io::Error },
+}
+
+/// Reloads, with the servers' health in the file that the configuration names, if it names one.
+pub(crate) fn kept_over<T>(
+    config: &Config,
+    instance: &Instance,
+    talk: &mut Talk,
+    reload: impl FnOnce(&mut Talk) -> T,
+) -> T {
+    let wanted = wanted(config);
+    let Some(path) = wanted.file.as_ref().map(|file| directory(instance).join(file)) else {
+        return reload(talk);
+    };
+    match text(&wanted, instance).and_then(|text| put(&path, &text)) {
+        Ok(()) => {
+            let result = reload(talk);
+            // What is true now misleads a cold start.
+            if let Err(loss) = put(&path, HEAD) {
+                talk.warn(format!("{loss}; remove it before HAProxy is started anew"));
+            }
+            result
+        }
+        Err(loss) => {
+            talk.warn(format!("{loss}; the new worker takes every server for up"));
+            reload(talk)
+        }
+    }
+}
+
+/// Makes the file that the configuration names if it is missing, and empties it if a run was killed in the
+/// middle of a reload. Says nothing if it cannot: the next reload does.
+pub(crate) fn tidy(config: &Config) {
+    let Some(path) = wanted(config).file.filter(|path| path.is_absolute()) else { return };
+    let is_ours = match regular::read(&path, FILE_MAX) {
+        Ok(text) => text.starts_with(HEAD.as_bytes()),
+        Err(err) => err.kind() == io::ErrorKind::NotFound,
+    };
+    if is_ours {
+        let _ = put(&path, HEAD);
+    }
+}
+
+fn wanted(config: &Config) -> Wanted {
+    let text = config.text();
+    // Reading ten thousand servers takes longer than changing one.
+    if text.contains("server-state-file") { servers::wanted(&text) } else { Wanted::default() }
+}
+
+/// Where HAProxy looks for a relative path.
+fn directory(instance: &Instance) -> PathBuf {
+    let main = instance.main.as_ref().filter(|main| main.is_trusted());
+    main.map_or_else(|| "/".into(), |main| main.directory())
+}
+
+/// What the file is to say.
+fn text(wanted: &Wanted, instance: &Instance) -> Result<String, Loss> {
+    if wanted.forbids_warnings || instance.main.as_ref().is_some_and(|main| main.has_flag("-dW")) {
+        return Err(Loss::ZeroWarning);
+    }
+    let answer = instance.ask_worker("show servers state").ok_or(Loss::Silence)?;
+    let first = || answer.lines().next().unwrap_or_default().to_owned();
+    rows::text(&answer, &wanted.servers).ok_or_else(|| Loss::Answer(first()))
+}
+
+/// Gives the file this text, unless it has it.
+fn put(path: &Path, text: &str) -> Result<(), Loss> {
+    if regular::read(path, FILE_MAX).is_ok_and(|present| present == text.as_bytes()) {
+        return Ok(());
+    }
+    let path_shown = || path.display().to_string();
+    replace(path, text.as_bytes(), MODE).map_err(|err| Loss::Write { path: path_shown(), err })
+}
