@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use support::{Bed, SERVERS, in_own_mounts};
 
@@ -227,11 +227,13 @@ fn an_equal_text_that_was_only_put_back_is_written_anew_and_once() {
     let inode = || fs::metadata(bed.path("out")).unwrap().ino();
     bed.render(&[]).quietly();
     bed.write("out.refused", "what HAProxy did not take\n");
+    let set_time = |name: &str, time| fs::File::open(bed.path(name)).unwrap().set_modified(time).unwrap();
+    let earlier = SystemTime::now() - Duration::from_secs(60);
+    set_time("out.refused", earlier);
     let before = inode();
     bed.render(&[]).quietly();
     assert_eq!(inode(), before);
-    let time = fs::metadata(bed.path("out.refused")).unwrap().modified().unwrap();
-    fs::File::open(bed.path("out")).unwrap().set_modified(time).unwrap();
+    set_time("out", earlier);
     bed.render(&[]).quietly();
     let after = inode();
     assert_ne!(after, before);
