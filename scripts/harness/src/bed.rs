@@ -16,6 +16,10 @@ use crate::net::Subnet;
 use crate::programs;
 use crate::run::Run;
 
+mod nodes;
+
+pub use nodes::{BALANCED, Facts, is_since, many};
+
 /// The ways to run it in which it can be reloaded.
 pub const MODES: [Mode; 3] = [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic];
 

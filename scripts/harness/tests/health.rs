@@ -6,16 +6,13 @@
 
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
+use harness::app::App;
 use harness::haproxy::{Haproxy, Mode, Server};
 use harness::load::{Counts, Load, Rate};
 use harness::net::Subnet;
@@ -29,51 +26,6 @@ const PORT: u16 = 8000;
 
 fn program() -> PathBuf {
     env::var_os("HAPROXY").map_or_else(|| programs::find("haproxy").unwrap(), PathBuf::from)
-}
-
-/// A web server that can be stopped; its answers name its address.
-struct App {
-    address: SocketAddr,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl App {
-    fn start(address: SocketAddr) -> App {
-        let listener = TcpListener::bind(address).unwrap();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let over = Arc::clone(&is_over);
-        let thread = thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if over.load(Ordering::Relaxed) {
-                    return;
-                }
-                // A health check connects and goes away.
-                let _ = answer(stream, address);
-            }
-        });
-        App { address, is_over, thread: Some(thread) }
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        // Only to wake it up; it may have ended by itself.
-        let _ = TcpStream::connect(self.address);
-        self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
-    }
-}
-
-fn answer(mut stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    if stream.read(&mut [0; 4096])? == 0 {
-        return Ok(());
-    }
-    let ip = address.ip();
-    let head =
-        format!("HTTP/1.1 200 OK\r\nx-backend-ip: {ip}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes())
 }
 
 /// A HAProxy on a configuration of its own, and its servers.
@@ -122,7 +74,7 @@ impl Bed {
     }
 
     fn app(&self, host: u8) -> App {
-        App::start(self.address(host))
+        App::start(self.address(host)).unwrap()
     }
 
     /// Puts a new file in place, with these servers. Its log has another tag: servers alone, and a revision, are
@@ -338,7 +290,7 @@ fn a_changed_address_or_port_is_the_files_and_begins_down() {
         let server = bed.server(name);
         assert_eq!((server.address, server.status.as_str()), (address.to_string(), "DOWN"));
     }
-    let _moved = [App::start(moved), bed.app(13)];
+    let _moved = [App::start(moved).unwrap(), bed.app(13)];
     bed.until("both are up", |bed| ["s2", "s3"].iter().all(|name| bed.server(name).is_up()));
 }
 
