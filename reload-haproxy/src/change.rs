@@ -15,6 +15,9 @@ use crate::proxy::{Proxy, is_name};
 use crate::settings::Settings;
 use crate::version::Version;
 
+/// A server that is disabled counts as marked down.
+const CUTS: &str = "its on-marked-down would cut its sessions";
+
 /// What is to be done with one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change<'t> {
@@ -33,7 +36,7 @@ pub(crate) enum Deed<'t> {
     /// It serves, and is to have another weight or limit.
     Tune { weight: Option<u32>, maxconn: Option<u32> },
     /// The file says `disabled`.
-    Disable,
+    Disable { settings: Settings<'t> },
     /// The file has it no more. The options are known of one that the last file had.
     Remove { options: Option<String> },
 }
@@ -82,7 +85,7 @@ impl Display for Change<'_> {
                 let maxconn = maxconn.map(|maxconn| format!("maxconn {maxconn}"));
                 f.write_str(&weight.into_iter().chain(maxconn).collect::<Vec<_>>().join(", "))
             }
-            Deed::Disable => f.write_str("disabled"),
+            Deed::Disable { .. } => f.write_str("disabled"),
             Deed::Remove { .. } => f.write_str("removed"),
         }
     }
@@ -155,7 +158,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
         let settings = old.and_then(|old| self.before.settings(old).ok());
         if settings.as_ref().is_some_and(|settings| settings.options.has("on-marked-down")) {
-            return Err(format!("server {key}: its on-marked-down would cut its sessions"));
+            return Err(format!("server {key}: {CUTS}"));
         }
         let options = settings.map(|settings| settings.options.text());
         found.changes.push(self.change(row.name, Deed::Remove { options }));
@@ -190,11 +193,12 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         self.check_options(&settings, old.as_ref(), &key)?;
         let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
         match (row.is_in_maintenance(), settings.is_disabled) {
-            (true, true) if row.endpoint == Some(settings.endpoint) => return Ok(None),
             (_, true) if row.endpoint != Some(settings.endpoint) => {
                 return Err("it is disabled, and changes its address".to_owned());
             }
-            (_, true) => return Ok(Some(Deed::Disable)),
+            (true, true) => {}
+            (false, true) if settings.options.has("on-marked-down") => return Err(CUTS.to_owned()),
+            (false, true) => return Ok(Some(Deed::Disable { settings })),
             (true, false) if was_disabled => return self.place(settings, true).map(Some),
             (true, false) => in_maintenance.push(key),
             (false, false) => {}
@@ -240,7 +244,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
 
     fn place(&self, settings: Settings<'t>, was_parked: bool) -> Result<Deed<'t>, String> {
         if settings.options.has("on-marked-down") && !was_parked {
-            return Err("its on-marked-down would cut its sessions".to_owned());
+            return Err(CUTS.to_owned());
         }
         if self.known.version.breaks_on_return() && self.proxy.is_leastconn() {
             return Err("this HAProxy may stop when it comes back (issue 3360)".to_owned());
@@ -351,8 +355,15 @@ backend nodes
     fn a_server_that_is_disabled_leaves_service_and_comes_back() {
         let disabled = FILE.replace("weight 5", "weight 5 disabled");
         assert_eq!(since(&disabled), Ok(vec!["server nodes/s1 disabled".to_owned()]));
+        let by_hand = found(&disabled, &disabled, &live(), &Parked::new(), "2.6.12");
+        assert_eq!(by_hand, Ok(vec!["server nodes/s1 disabled".to_owned()]));
+        let cutting = disabled.replace("weight 5", "on-marked-down shutdown-sessions");
+        let refused = found(&cutting.replace(" disabled", ""), &cutting, &live(), &Parked::new(), "2.6.12");
+        assert_eq!(refused, Err(format!("server s1 of backend nodes: {CUTS}")));
         let rows = [row("s1", "10.0.0.1:80", 5, 1), live().remove(1)];
         let none = Parked::new();
+        let lighter = found(&disabled, &disabled.replace("weight 5", "weight 4"), &rows, &none, "2.6.12");
+        assert_eq!(lighter, Ok(vec!["server nodes/s1 weight 4".to_owned()]));
         assert_eq!(found(&disabled, &disabled, &rows, &none, "2.6.12"), Ok(vec![]));
         let back = found(&disabled, FILE, &rows, &none, "2.6.12");
         assert_eq!(back, Ok(vec!["server nodes/s1 back at 10.0.0.1:80".to_owned()]));

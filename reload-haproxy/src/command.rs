@@ -74,7 +74,12 @@ impl Change<'_> {
                 let maxconn = maxconn.map(|maxconn| format!("set maxconn server {key} {maxconn}"));
                 weight.into_iter().chain(maxconn).collect()
             }
-            Deed::Disable | Deed::Remove { .. } => vec![format!("disable server {key}")],
+            Deed::Disable { settings } => vec![
+                format!("disable server {key}"),
+                format!("set server {key} weight {}", settings.weight),
+                format!("set maxconn server {key} {}", settings.maxconn),
+            ],
+            Deed::Remove { .. } => vec![format!("disable server {key}")],
         }
     }
 }
@@ -84,7 +89,8 @@ fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool)
     // A cookie is computed when the port changes.
     let detour = SocketAddr::new(endpoint.ip(), if endpoint.port() == 1 { 2 } else { 1 });
     let first = if forgets_cookie { detour } else { endpoint };
-    let weight = if settings.has_checks() { 0 } else { settings.weight };
+    let waits = settings.has_checks() && !settings.is_disabled;
+    let weight = if waits { 0 } else { settings.weight };
     let mut add = format!("add server {key} {first} {} weight {weight}", settings.options.text());
     if settings.maxconn > 0 {
         add += &format!(" maxconn {}", settings.maxconn);
@@ -165,6 +171,8 @@ mod tests {
         let expected = "add server b/s [::1]:80 check inter 2s weight 0 maxconn 9\nenable health b/s\n\
                         enable server b/s\nset server b/s health down\nset server b/s weight 5";
         assert_eq!(commands(add(line), "3.0.11"), expected);
+        let expected = "add server b/s 10.0.0.1:80 check weight 5\nenable health b/s";
+        assert_eq!(commands(add("server s 10.0.0.1:80 check weight 5 disabled"), "3.0.11"), expected);
         let expected = "add server b/s 10.0.0.1:80  weight 1\nenable server b/s";
         assert_eq!(commands(add("server s 10.0.0.1:80"), "3.0.11"), expected);
     }

@@ -62,7 +62,9 @@ impl<'t> Settings<'t> {
 
     /// The address and the weight alone of a line without anything unusual, far sooner than by `read`.
     pub(crate) fn glance(line: &str, defaults: &Options) -> Option<(SocketAddr, u32)> {
-        if line.contains(UNUSUAL) || line.contains("agent-check") {
+        let is_particular =
+            line.contains("agent-check") || line.contains("disabled") || defaults.has("disabled");
+        if is_particular || line.contains(UNUSUAL) {
             return None;
         }
         let mut words = line.split_ascii_whitespace().skip(2);
@@ -269,6 +271,7 @@ mod tests {
             "server s1 10.0.0.1:80 weight 3 weight 4",
             "server weight 10.0.0.1:80",
             "server s1 10.0.0.1:80 agent-check",
+            "server s1 10.0.0.1:80 disabled",
             "server s1 'a b':80",
         ] {
             let read = Settings::read(line, &defaults).ok();
