@@ -30,7 +30,11 @@ impl Runtime<'_> {
         let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
         let (info, state) = answer.split_at(at);
         match parse_info(info).filter(|info| !info.is_stopping) {
-            Some(info) if info.pid == self.worker.pid => Ok(state.to_owned()),
+            // Rows that are missing at the end would be servers that are missing.
+            Some(info) if info.pid == self.worker.pid && state.ends_with("\n\n") => Ok(state.to_owned()),
+            Some(info) if info.pid == self.worker.pid => {
+                Err("its answer to show servers state is not whole".to_owned())
+            }
             Some(info) => Err(format!("worker {} has come in place of {}", info.pid, self.worker.pid)),
             None => Err(format!("'{}' is no answer to show info", first_line(info))),
         }
