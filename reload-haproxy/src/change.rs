@@ -191,6 +191,10 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         let old = old.map(|old| self.before.settings(old)).transpose()?;
         let key = format!("{}/{}", self.proxy.section.name, server.name);
         self.check_options(&settings, old.as_ref(), &key)?;
+        if settings.options.has("agent-check") && old.as_ref().is_none_or(|old| old.weight != settings.weight)
+        {
+            return Err("its agent's percentages are of the weight that it began with".to_owned());
+        }
         let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
         match (row.is_in_maintenance(), settings.is_disabled) {
             (_, true) if row.endpoint != Some(settings.endpoint) => {
