@@ -5,10 +5,10 @@
 //! the file does not say stays: a server that an operator has put into maintenance through the socket stays
 //! there until the file says something else about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 
-use crate::layout::{Layout, Server};
+use crate::layout::{Layout, Section, Server};
 use crate::live::Row;
 use crate::note::Parked;
 use crate::proxy::{Proxy, is_name};
@@ -112,11 +112,30 @@ pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<
         let rows = rows.remove(&*proxy.section.name).unwrap_or_default();
         let had = found.changes.len();
         Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
-        if let Some(obstacle) = proxy.obstacle().filter(|_| found.changes.len() > had) {
+        let is_unlike = found.changes.len() > had || proxy.section.names().ne(before.section.names());
+        if let Some(obstacle) = proxy.obstacle().filter(|_| is_unlike) {
             return Err(format!("{}: {obstacle}", proxy.section.title()));
         }
     }
-    Ok(found)
+    check_mentions(wanted, &found).map(|()| found)
+}
+
+/// What may stand in a line that names a server of another one.
+const MENTIONS: [&str; 3] = ["use-server", "track", "srv_"];
+
+/// Fails with a line that names a server which leaves: HAProxy would not load such a file.
+fn check_mentions(wanted: &Layout, found: &Changes) -> Result<(), String> {
+    let gone = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
+    let gone: HashSet<&str> = gone.map(|change| change.server.as_str()).collect();
+    let sections = wanted.sections.iter().filter(|_| !gone.is_empty());
+    let lines = sections.flat_map(Section::texts);
+    for line in lines.filter(|line| MENTIONS.iter().any(|mention| line.contains(mention))) {
+        let between = |c: char| !(c.is_ascii_alphanumeric() || "-_.:".contains(c));
+        if let Some(name) = line.split(between).find(|word| gone.contains(word)) {
+            return Err(format!("server {name} leaves, which '{}' names", line.trim()));
+        }
+    }
+    Ok(())
 }
 
 /// One section, as it is to be and as it was.
@@ -130,7 +149,15 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     fn add_to(&self, found: &mut Changes<'t>, mut rows: HashMap<&str, &Row>) -> Result<(), String> {
         let servers = self.before.section.servers.iter();
         let mut olds: HashMap<&str, &Server> = servers.map(|server| (&*server.name, server)).collect();
+        let mut names = HashSet::new();
         for server in &self.proxy.section.servers {
+            if !names.insert(&*server.name) {
+                return Err(format!(
+                    "server {} of {} is there twice",
+                    server.name,
+                    self.proxy.section.title()
+                ));
+            }
             let old = olds.remove(&*server.name);
             let deed = self.deed(server, old, rows.remove(&*server.name), &mut found.in_maintenance);
             let deed = deed
@@ -242,6 +269,10 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
         if let Some(keyword) = settings.options.keywords().find(|keyword| !version.takes(keyword)) {
             return Err(format!("this HAProxy does not take '{keyword}' while it runs"));
+        }
+        // The first one serves, and one that is added is the last.
+        if settings.options.has("backup") && self.proxy.backups().nth(1).is_some() {
+            return Err("its place among the backup servers counts".to_owned());
         }
         Ok(Deed::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
     }
@@ -385,6 +416,8 @@ backend nodes
             "server s2 of backend nodes: its address is no IP:PORT"
         );
         let added = format!("{FILE}  server s3 10.0.0.3:80 check\n");
+        let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
+        let alone = gone.clone();
         let refused = |old, new, version| found(old, new, &live(), &Parked::new(), version).unwrap_err();
         assert_eq!(
             refused(FILE, &added, "2.4.0"),
@@ -397,10 +430,26 @@ backend nodes
         );
         let [file, added] = [FILE, &added].map(|text| text.replace("leastconn", "source"));
         assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' is for a reload");
-        let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
-        let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
+        let [first, second] =
+            ["  server s1 10.0.0.1:80 check weight 5\n", "  server s2 10.0.0.2:80 check maxconn 9\n"];
+        let turned = file.replace(first, "").replace(second, &format!("{second}{first}"));
+        assert_eq!(refused(&file, &turned, "2.6.12"), "backend nodes: 'balance source' is for a reload");
+        let twice = format!("{FILE}  server s1 10.0.0.3:80\n");
+        assert_eq!(refusal(&twice), "server s1 of backend nodes is there twice");
+        let backup = FILE.replace("maxconn 9", "backup");
+        let backups = format!("{backup}  server s3 10.0.0.3:80 backup\n");
         assert_eq!(
-            refused(&cutting, &gone, "2.6.12"),
+            refused(&backup, &backups, "2.6.12"),
+            "server s3 of backend nodes: its place among the backup servers counts"
+        );
+        let [file, gone] = [FILE, &gone].map(|text| format!("{text}  use-server s2 if {{ path / }}\n"));
+        assert_eq!(
+            refused(&file, &gone, "2.6.12"),
+            "server s2 leaves, which 'use-server s2 if { path / }' names"
+        );
+        let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
+        assert_eq!(
+            refused(&cutting, &alone, "2.6.12"),
             "server nodes/s2: its on-marked-down would cut its sessions"
         );
     }

@@ -109,6 +109,16 @@ impl Section<'_> {
         format!("{} {}", self.kind, self.name).trim_end().to_owned()
     }
 
+    /// The names of its servers, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.servers.iter().map(|server| &*server.name)
+    }
+
+    /// All its lines as they are in the file; `server` lines last.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| line.text).chain(self.servers.iter().map(|server| server.text))
+    }
+
     /// The `defaults` section that it names: `backend nodes from http`.
     fn from(&self) -> Option<String> {
         // Only `defaults` sections may have no name, and a name may be `from`.

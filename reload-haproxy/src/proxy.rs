@@ -70,6 +70,12 @@ impl<'l, 't> Proxy<'l, 't> {
         self.last("cookie").is_some_and(|words| words.iter().any(|word| word == "dynamic"))
     }
 
+    /// Its servers for when no others serve.
+    pub(crate) fn backups(&self) -> impl Iterator<Item = &Server<'t>> {
+        let is_one = |server: &&Server<'t>| self.settings(server).is_ok_and(|its| its.options.has("backup"));
+        self.section.servers.iter().filter(is_one)
+    }
+
     /// Whether it has slots for servers that it names itself.
     pub(crate) fn has_slots(&self) -> bool {
         self.last("server-template").is_some()

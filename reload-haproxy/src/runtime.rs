@@ -75,6 +75,10 @@ impl Runtime<'_> {
         for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
             let key = change.key();
             let Deed::Place { settings, .. } = &change.deed else { continue };
+            // One that is added is the last, and of backup servers the first one serves.
+            if settings.options.has("backup") {
+                continue;
+            }
             let answer = self.ask(&format!("disable server {key};{}", deletion(&key)))?;
             if answer.lines().any(|line| line == "Server deleted.") {
                 change.deed = Deed::Add { settings: settings.clone(), has_dynamic_cookie: true };
