@@ -1,0 +1,375 @@
+//! What cannot be changed in a running HAProxy is loaded instead, and the reason says what it is; and what only
+//! looks strange is changed like everything else.
+//!
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::fs;
+
+use harness::bed::{BALANCED, Bed, assert_done, assert_refused, is_since, many, program};
+use harness::haproxy::{Haproxy, Mode};
+use harness::poll;
+
+/// A HAProxy that is proven to run the backend `nodes` with these lines.
+fn running(lines: &str) -> Bed {
+    let mut bed = Bed::empty();
+    bed.write_backend(lines);
+    bed.start_proven(Mode::MasterSocket);
+    bed
+}
+
+const S3: &str = "  server s3 127.9.1.1:9 check\n";
+
+#[test]
+fn what_only_a_reload_can_do_is_done_by_one_that_names_it() {
+    let bed = running(&many(2));
+    let base = many(2);
+    let cases: Vec<(String, String, &str)> = vec![
+        (
+            base.clone(),
+            format!("{base}  server x localhost:9 check\n"),
+            "server x of backend nodes: its address is no IP:PORT",
+        ),
+        (
+            base.clone(),
+            format!("{base}  server x 127.9.1.1\n"),
+            "server x of backend nodes: its address is no IP:PORT",
+        ),
+        (
+            base.clone(),
+            format!("{base}  server x 127.9.1.1:9 track nodes/s0\n"),
+            "'track' is not known to work at run time",
+        ),
+        (
+            base.clone(),
+            format!("{base}  server x \"127.9.1.1:${{HAPROXY_NO_PORT-9}}\"\n"),
+            "is not plain text",
+        ),
+        (
+            base.clone(),
+            base.replacen(" check", "", 1),
+            "server s0 of backend nodes: 'check' cannot change while it runs",
+        ),
+        (
+            base.clone(),
+            base.replacen(" check", " check backup", 1),
+            "server s0 of backend nodes: 'backup' cannot change",
+        ),
+        (
+            base.clone(),
+            base.replacen(" check", " check inter 9s", 1),
+            "server s0 of backend nodes: 'inter 9s' cannot change",
+        ),
+        (
+            base.clone(),
+            base.replacen(".1:9 check", ".7:9 check disabled", 1),
+            "it is disabled, and changes its address",
+        ),
+        (base.clone(), format!("  default-server inter 3s\n{base}"), " of backend nodes changed"),
+        (
+            format!("  balance source\n{base}"),
+            format!("  balance source\n{base}{S3}"),
+            "backend nodes: 'balance source' is for a reload",
+        ),
+        (
+            format!("  balance static-rr\n{base}"),
+            format!("  balance static-rr\n{}", base.replace(".2:9 ", ".2:9 weight 2 ")),
+            "backend nodes: 'balance static-rr' is for a reload",
+        ),
+        (
+            format!("  \"balance\" source\n{base}"),
+            format!("  \"balance\" source\n{base}{S3}"),
+            "backend nodes: 'balance source' is for a reload",
+        ),
+        (
+            format!(".if 1\n  server c 127.9.2.1:9\n.endif\n{base}"),
+            format!(".if 1\n  server c 127.9.2.1:9\n.endif\n{base}{S3}"),
+            "backend nodes: some of its lines stand within .if",
+        ),
+        (
+            format!("{base}  server s3 127.9.1.1:9 check on-marked-down shutdown-sessions\n"),
+            base.clone(),
+            "server nodes/s3: its on-marked-down would cut its sessions",
+        ),
+        (
+            format!("{base}{}", S3.replace("check", "check backup")),
+            format!(
+                "{base}{}{}",
+                S3.replace("check", "check backup"),
+                S3.replace("s3", "s4").replace("check", "check backup")
+            ),
+            "server s4 of backend nodes: its place among the backup servers counts",
+        ),
+        (base.clone(), format!("{base}\nbackend more\n{}", many(1)), "backend more is new"),
+    ];
+    for (before, after, says) in cases {
+        bed.write_backend(&before);
+        assert_done(&bed.reload(&[]), "");
+        let worker = bed.worker();
+        bed.write_backend(&after);
+        let dry_run = bed.told(&["--dry-run"]).1;
+        assert!(dry_run.starts_with("reload (master): ") && dry_run.contains(says), "{says}: {dry_run}");
+        let outcome = bed.reload(&[]);
+        assert_done(&outcome, dry_run.trim_end());
+        assert!(!outcome.stderr.contains("runtime: ") && bed.worker() != worker, "{}", outcome.stderr);
+        bed.assert_runs_the_file();
+    }
+}
+
+#[test]
+fn what_newer_versions_take_is_changed_where_they_run() {
+    for (line, version) in [
+        ("  server x 127.9.1.1:9 check cookie x\n", (3, 0)),
+        ("  server x 127.9.1.1:9 check init-state down\n", (3, 1)),
+    ] {
+        if version == (3, 1) && !is_since(version) {
+            continue;
+        }
+        let bed = running(&format!("  cookie SRV insert\n{}", many(2)));
+        bed.write_backend(&format!("  cookie SRV insert\n{}{line}", many(2)));
+        let outcome = bed.reload(&[]);
+        let says = if is_since(version) {
+            "server nodes/x added"
+        } else {
+            "this HAProxy does not take 'cookie' while it runs"
+        };
+        assert_done(&outcome, says);
+        bed.assert_runs_the_file();
+    }
+}
+
+#[test]
+fn a_file_that_haproxy_does_not_load_changes_no_server() {
+    let tracked = "  use-server s1 if { path /one }\n";
+    let base = format!("{tracked}{}", many(2));
+    let bed = running(&base);
+    let live = bed.live();
+    let gone: String =
+        base.lines().filter(|line| !line.contains("server s1 1")).map(|line| format!("{line}\n")).collect();
+    let added = format!("{base}{S3}");
+    for (backend, end) in [
+        (gone, ""),
+        (format!("{added}{S3}"), ""),
+        (added.clone(), "# the end"),
+        (added.clone(), "#\0\n"),
+        (added, "backend nodes\n"),
+    ] {
+        bed.write_backend(&(backend + end));
+        assert_refused(&bed.reload(&[]), "haproxy -c refuses it");
+        assert_eq!(bed.live(), live, "{end}");
+    }
+    bed.write_backend(&base);
+    assert_done(&bed.reload(&[]), "nothing to do");
+}
+
+#[test]
+fn names_and_lines_that_look_strange_are_changed_like_all_others() {
+    let front = "127.9.8.7:9";
+    let before = format!(
+        "{}backend also\n  server a {front} check\nlisten also.more:x\n  bind unix@/nonexistent/../tmp/none.sock\n",
+        many(2)
+    );
+    let _ = before;
+    let bed = running(&many(2));
+    let strange: String =
+        ["check", "weight", "disabled", "server", "add", "5", "-", "a:b", "x.y", "S1", "all"]
+            .iter()
+            .enumerate()
+            .map(|(n, name)| format!("  server {name} 127.9.1.{}:9 check weight {}\n", n + 1, n + 2))
+            .collect();
+    let long = format!("  # {}\n", "x".repeat(100_000));
+    let strange = format!(
+        "{}{strange}{long}\n\t server\t\"quoted\" '127.9.2.1:9'  \"check\"  # why\n  'server' q2 127.9.2.2:9\n  \
+         server v6 fd00::1:80 check\n  server w6 [fd00::2]:80 check\n  # server no 127.9.2.3:9\n",
+        many(2)
+    );
+    bed.write_backend(&strange);
+    assert_eq!(bed.change().stderr.matches(" added at ").count(), 15);
+    let moved = strange.replace("127.9.1.", "127.9.3.").replace("weight 5\n", "weight 77\n");
+    bed.write_backend(&moved);
+    bed.change();
+    bed.assert_runs_the_file();
+    bed.write_backend(&many(2));
+    bed.change();
+    bed.assert_runs_the_file();
+    // The same file as other systems write it, and with bytes that are no text.
+    let crlf = fs::read_to_string(bed.config()).unwrap().replace('\n', "\r\n");
+    bed.write_text(&crlf);
+    assert_done(&bed.reload(&[]), "nothing to do");
+    let bytes = [crlf.as_bytes(), b"  # \xff\xfe\r\n  server z 127.9.2.1:9\r\n"].concat();
+    common::replace::replace(&bed.config(), &bytes, 0o644).unwrap();
+    assert_done(&bed.change(), "server nodes/z added");
+    bed.assert_runs_the_file();
+}
+
+#[test]
+fn only_servers_of_backends_and_listens_are_touched() {
+    let mut bed = Bed::empty();
+    let others = |port: u16| {
+        format!(
+            "ring events\n  format rfc3164\n  size 32764\n  server log 127.9.9.1:{port}\n\
+             peers them\n  bind {}:7000\n  server here\n  server there 127.9.9.2:{port}\n",
+            bed.subnet.host(2)
+        )
+    };
+    let file = |servers: &str, port: u16| {
+        let front = bed.front();
+        format!(
+            "{}frontend same\n  bind {front}\n  default_backend same\nbackend same\n{servers}\
+             backend slots\n  server-template t 3 127.9.4.1:9 check disabled\n{servers}\
+             backend empty\n",
+            others(port)
+        )
+    };
+    let global = |sections: &str| bed.head("  localpeer here\n", sections) + sections;
+    let [before, after, other] =
+        [file(&many(2), 9), file(&many(3), 9), file(&many(3), 10)].map(|f| global(&f));
+    bed.write_text(&before);
+    bed.start_proven(Mode::MasterSocket);
+    bed.order("set server slots/t1 state ready");
+    bed.write_text(&after);
+    assert_done(
+        &bed.change(),
+        "runtime: +1 -0 ~0 servers in backend same, +1 -0 ~0 servers in backend slots",
+    );
+    assert!(bed.live().contains_key("slots/t1"), "a slot that is in use was taken away");
+    bed.write_text(&other);
+    assert_done(&bed.reload(&[]), "of ring events changed");
+    bed.assert_runs_the_file();
+}
+
+#[test]
+fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
+    // HAProxy has s1 in `nodes`.
+    let lines =
+        |more: &str| format!("{}.if 0\nbackend other\n.endif\n  server s9 127.9.1.9:9\n{more}", many(2));
+    let bed = running(&lines(""));
+    let worker = bed.worker();
+    assert_done(&bed.reload(&[]), "nothing to do");
+    bed.write_backend(&lines("  server s10 127.9.1.10:9\n"));
+    assert_done(&bed.reload(&[]), "some of its lines stand within .if");
+    assert!(bed.worker() != worker && bed.live().contains_key("nodes/s10"));
+    // A default that may not hold.
+    let defaults = |servers: &str| {
+        let front = bed.front();
+        format!(
+            ".if 0\ndefaults\n  mode http\n  default-server weight 9\n.endif\nfrontend web\n  bind {front}\nbackend nodes\n{servers}"
+        )
+    };
+    bed.write_sections(&defaults(&many(2)));
+    assert_done(&bed.reload(&[]), "reload (");
+    bed.write_sections(&defaults(&many(3)));
+    assert_done(&bed.reload(&[]), "some of its lines stand within .if");
+    assert_eq!(bed.live()["nodes/s2"]["srv_uweight"], "1");
+}
+
+#[test]
+fn an_agents_percentage_is_of_the_weight_in_the_file() {
+    use std::io::Write;
+    let bed = Bed::with_nodes(&many(1));
+    let agent = std::net::TcpListener::bind((bed.subnet.host(9), 0)).unwrap();
+    let port = agent.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = agent.accept() {
+            // It may have gone away.
+            let _ = stream.write_all(b"up ready 50%\n");
+        }
+    });
+    let _app = bed.app(11);
+    let line = |weight: u32| {
+        let agent =
+            format!("agent-check agent-port {port} agent-addr {} agent-inter 100ms", bed.subnet.host(9));
+        many(1) + &bed.line("a", 11, &format!("weight {weight} {agent}"))
+    };
+    bed.write_nodes(&line(80));
+    bed.change();
+    let weighs = |weight: &str| (bed.states()["nodes/a"]["srv_uweight"] == weight).then_some(());
+    poll::until(std::time::Duration::from_secs(10), "half of its weight", || weighs("40")).unwrap();
+    assert_done(&bed.reload(&[]), "nothing to do");
+    bed.write_nodes(&line(60));
+    assert_done(&bed.reload(&[]), "its agent's percentages are of the weight that it began with");
+    poll::until(std::time::Duration::from_secs(10), "half of its weight", || weighs("30")).unwrap();
+}
+
+#[test]
+fn a_haproxy_that_runs_several_files_or_takes_no_orders_is_reloaded() {
+    // Several files: what the other says may hold for these servers, too.
+    for is_directory in [false, true] {
+        let mut bed = Bed::empty();
+        bed.write_nodes(&many(2));
+        let other = if is_directory { bed.run.join("conf.d") } else { bed.run.join("other.cfg") };
+        let wrapper = bed.run.join("wrapper");
+        let config = if is_directory {
+            fs::create_dir(&other).unwrap();
+            other.join("haproxy.cfg")
+        } else {
+            common::replace::replace(&other, b"defaults\n  mode http\n", 0o644).unwrap();
+            bed.config()
+        };
+        fs::copy(bed.config(), bed.run.join("copy")).unwrap();
+        fs::rename(bed.run.join("copy"), &config).unwrap();
+        let text = format!(
+            "#!/bin/sh\nshift 2\nexec {} {} \"$@\"\n",
+            program().display(),
+            if is_directory {
+                format!("-f {}", other.display())
+            } else {
+                format!("-f {} -f {}", other.display(), config.display())
+            }
+        );
+        common::replace::replace(&wrapper, text.as_bytes(), 0o755).unwrap();
+        let admin = bed.run.join("admin.sock");
+        bed.haproxy = Some(
+            Haproxy::start_program(&wrapper, &bed.run, "haproxy", &config, Mode::MasterSocket, Some(&admin))
+                .unwrap(),
+        );
+        let reload = || {
+            let command = bed.command(&[]);
+            let mut command_on = std::process::Command::new(command.get_program());
+            command_on.arg("--config").arg(&config).args(command.get_args().skip(2));
+            command_on.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+            harness::bed::finish(command_on.spawn().unwrap())
+        };
+        assert_done(&reload(), "nothing to do");
+        bed.write_nodes(&many(3));
+        fs::copy(bed.config(), bed.run.join("copy")).unwrap();
+        if config != bed.config() {
+            fs::rename(bed.run.join("copy"), &config).unwrap();
+        }
+        assert_done(&reload(), "+1 -0 ~0 servers in backend nodes, and HAProxy runs other files, too");
+        assert!(bed.live().contains_key("nodes/s2"));
+    }
+}
+
+#[test]
+fn a_socket_that_takes_no_orders_or_none_at_all_means_a_reload() {
+    let mut bed = Bed::empty();
+    let operator = |servers: &str| {
+        bed.write_nodes(servers);
+        let text = fs::read_to_string(bed.config()).unwrap();
+        bed.write_text(&text.replace("level admin", "level operator"));
+    };
+    operator(&many(2));
+    bed.start_proven(Mode::MasterSocket);
+    let operator = |bed: &Bed, servers: &str| {
+        bed.write_nodes(servers);
+        let text = fs::read_to_string(bed.config()).unwrap();
+        bed.write_text(&text.replace("level admin", "level operator"));
+    };
+    operator(&bed, &many(3));
+    assert_done(&bed.reload(&[]), "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy says '");
+    assert_done(&bed.reload(&[]), "nothing to do");
+    let without = |servers: &str| {
+        bed.write_nodes(servers);
+        let text = fs::read_to_string(bed.config()).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("stats socket"));
+        bed.write_text(&lines.map(|line| format!("{line}\n")).collect::<String>());
+    };
+    without(&many(4));
+    assert_done(&bed.reload(&[]), "reload (master): ");
+    without(&many(5));
+    let says = "reload (master): +1 -0 ~0 servers in backend nodes, and the file names no stats socket";
+    assert_done(&bed.reload(&[]), says);
+    assert_done(&bed.reload(&[]), "nothing to do");
+    let _ = BALANCED;
+}
