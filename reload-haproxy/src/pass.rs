@@ -140,6 +140,11 @@ impl<'p, 't> Pass<'p, 't> {
             Ok(runtime) => runtime,
             Err(why) => return Ok(Some(why.to_owned())),
         };
+        // Its new worker may come with an earlier file, and after these changes.
+        const LOADS: &str = "its master is at work on a reload";
+        if self.instance.is_loading(worker) {
+            return Ok(Some(LOADS.to_owned()));
+        }
         talk.say(format!("runtime: {different}"));
         if self.state.note_about(worker).is_none() {
             // Without a note it runs the file, but for its servers.
@@ -149,6 +154,7 @@ impl<'p, 't> Pass<'p, 't> {
         let note = self.state.note_about(worker).unwrap_or_default().renewed(self.config, worker);
         match runtime.apply(found, self.layout, &note.parked) {
             Err(why) => Ok(Some(why)),
+            Ok(_) if self.instance.is_loading(worker) => Ok(Some(LOADS.to_owned())),
             Ok(parked) => {
                 found.lines(&parked).iter().for_each(|line| talk.say(line));
                 self.report(&Report::runtime(self.config, different, Some(worker), found, &parked))?;
