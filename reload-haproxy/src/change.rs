@@ -417,7 +417,6 @@ backend nodes
         );
         let added = format!("{FILE}  server s3 10.0.0.3:80 check\n");
         let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
-        let alone = gone.clone();
         let refused = |old, new, version| found(old, new, &live(), &Parked::new(), version).unwrap_err();
         assert_eq!(
             refused(FILE, &added, "2.4.0"),
@@ -430,28 +429,32 @@ backend nodes
         );
         let [file, added] = [FILE, &added].map(|text| text.replace("leastconn", "source"));
         assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' is for a reload");
+        let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
+        assert_eq!(
+            refused(&cutting, &gone, "2.6.12"),
+            "server nodes/s2: its on-marked-down would cut its sessions"
+        );
+    }
+
+    #[test]
+    fn what_haproxy_would_not_load_or_not_in_that_order_is_for_a_reload() {
+        let refused = |old: &str, new: &str| found(old, new, &live(), &Parked::new(), "2.6.12").unwrap_err();
         let [first, second] =
             ["  server s1 10.0.0.1:80 check weight 5\n", "  server s2 10.0.0.2:80 check maxconn 9\n"];
+        let file = FILE.replace("leastconn", "source");
         let turned = file.replace(first, "").replace(second, &format!("{second}{first}"));
-        assert_eq!(refused(&file, &turned, "2.6.12"), "backend nodes: 'balance source' is for a reload");
+        assert_eq!(refused(&file, &turned), "backend nodes: 'balance source' is for a reload");
         let twice = format!("{FILE}  server s1 10.0.0.3:80\n");
-        assert_eq!(refusal(&twice), "server s1 of backend nodes is there twice");
+        assert_eq!(refused(FILE, &twice), "server s1 of backend nodes is there twice");
         let backup = FILE.replace("maxconn 9", "backup");
         let backups = format!("{backup}  server s3 10.0.0.3:80 backup\n");
         assert_eq!(
-            refused(&backup, &backups, "2.6.12"),
+            refused(&backup, &backups),
             "server s3 of backend nodes: its place among the backup servers counts"
         );
-        let [file, gone] = [FILE, &gone].map(|text| format!("{text}  use-server s2 if {{ path / }}\n"));
-        assert_eq!(
-            refused(&file, &gone, "2.6.12"),
-            "server s2 leaves, which 'use-server s2 if { path / }' names"
-        );
-        let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
-        assert_eq!(
-            refused(&cutting, &alone, "2.6.12"),
-            "server nodes/s2: its on-marked-down would cut its sessions"
-        );
+        let [file, gone] =
+            [FILE, &FILE.replace(second, "")].map(|text| format!("{text}  use-server s2 if {{ path / }}\n"));
+        assert_eq!(refused(&file, &gone), "server s2 leaves, which 'use-server s2 if { path / }' names");
     }
 
     #[test]
