@@ -117,7 +117,23 @@ fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one()
 }
 
 #[test]
-fn a_reload_by_somebody_else_between_or_during_runs_does_no_harm() {
+fn after_a_reload_by_somebody_else_there_is_nothing_to_do() {
+    let bed = Bed::with_nodes(&many(3));
+    for round in 0..5 {
+        bed.write_nodes(&varied(round));
+        bed.change();
+        let worker = bed.worker();
+        bed.haproxy().master_command("reload").unwrap();
+        let other = || bed.haproxy().worker_pid().ok().filter(|now| *now != worker);
+        poll::until(SOON, "the other's worker", other).unwrap();
+        assert_settled(&bed);
+        // A master that still loads takes no command.
+        poll::until(SOON, "the master", || bed.haproxy().master_command("show proc").ok()).unwrap();
+    }
+}
+
+#[test]
+fn a_reload_by_somebody_else_during_runs_does_no_harm() {
     let bed = Bed::with_nodes(&many(3));
     let master = pid(bed.haproxy().pid().unwrap());
     for round in 0..20 {
@@ -129,14 +145,33 @@ fn a_reload_by_somebody_else_between_or_during_runs_does_no_harm() {
             _ => drop(bed.haproxy().master_command("reload")),
         }
         assert_done(&finish(child), "");
+        // Its worker may come with an earlier file when both are over: whatever it is, a next run sees it.
+        let rest = || {
+            let outcome = bed.reload(&[]);
+            assert_done(&outcome, "");
+            let is_alone = bed.haproxy().master_command("show proc").is_ok();
+            (is_alone && outcome.stderr.contains("nothing to do")).then_some(())
+        };
+        poll::until(SOON, "nothing to do", rest).unwrap();
+    }
+    poll::pass(Duration::from_millis(500)).unwrap();
+    assert_done(&bed.reload(&[]), "");
+    assert_settled(&bed);
+}
+
+#[test]
+fn a_reload_that_a_killed_run_has_begun_does_not_overtake_the_next_run() {
+    let bed = Bed::with_nodes(&many(3));
+    for round in 0..20 {
+        let mut child = bed.start_reload(&["--force"]);
+        thread::sleep(Duration::from_millis(u64::from(round * 8)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bed.write_nodes(&varied(round));
         assert_done(&bed.reload(&[]), "");
+        // Long enough for a reload.
+        poll::pass(Duration::from_millis(300)).unwrap();
         assert_settled(&bed);
-        // At rest, its worker is known by what it says. A master that loads still takes no command.
-        let worker = bed.worker();
-        poll::until(SOON, "the master", || bed.haproxy().master_command("reload").ok()).unwrap();
-        poll::until(SOON, "a worker", || bed.haproxy().worker_pid().ok().filter(|now| *now != worker))
-            .unwrap();
-        assert_done(&bed.reload(&[]), "nothing to do");
     }
 }
 
@@ -208,19 +243,27 @@ fn a_worker_that_stands_still_is_replaced_by_one_that_runs_the_file() {
     assert_settled(&bed);
 }
 
-/// A stats socket that passes every line on to the real one, but for what `lie` makes of it: the answer to a
-/// line, or the real one's.
+/// A stats socket that passes every line on to the real one and gives its answer, but for one lie.
 struct Liar {
     path: PathBuf,
     is_over: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-type Lie = fn(line: &str, truth: &dyn Fn() -> String) -> String;
+#[derive(Clone, Copy)]
+struct Lie {
+    /// It is about lines with this.
+    about: &'static str,
+    /// Whether these reach the real one all the same.
+    obeys: bool,
+    /// What becomes of the answer.
+    makes: fn(String) -> String,
+}
 
 impl Liar {
     fn start(bed: &Bed, lie: Lie) -> Liar {
         let (path, real) = (bed.run.join("liar.sock"), bed.run.join("admin.sock"));
+        // One before it may have left its.
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
@@ -232,7 +275,10 @@ impl Liar {
                 }
                 let mut line = String::new();
                 stream.read_to_string(&mut line).unwrap();
-                let answer = lie(line.trim_end(), &|| ask(&real, line.trim_end()).unwrap_or_default());
+                let is_it = line.contains(lie.about);
+                let truth = || ask(&real, line.trim_end()).unwrap_or_default();
+                let answer = if !is_it || lie.obeys { truth() } else { String::new() };
+                let answer = if is_it { (lie.makes)(answer) } else { answer };
                 // Whoever has heard enough has gone.
                 let _ = stream.write_all(answer.as_bytes());
             }
@@ -249,64 +295,49 @@ impl Drop for Liar {
     }
 }
 
+fn about_orders(obeys: bool, makes: fn(String) -> String) -> Lie {
+    Lie { about: "add server", obeys, makes }
+}
+
+fn about_servers(makes: fn(String) -> String) -> Lie {
+    Lie { about: "show servers state", obeys: true, makes }
+}
+
+/// The first two thirds of an answer, and in it the end of the last line.
+fn most(answer: &str) -> (&str, usize) {
+    let most = &answer[..answer.len() * 2 / 3];
+    (most, most.rfind('\n').unwrap() + 1)
+}
+
+/// Lies, and what a run says of them.
+fn lies() -> [(&'static str, Lie); 10] {
+    let never = |_| {
+        thread::sleep(PATIENCE + Duration::from_secs(1));
+        String::new()
+    };
+    [
+        ("HAProxy says 'Huh?'", about_orders(true, |answer| answer + "Huh?\n")),
+        ("HAProxy says 'Permission denied'", about_orders(false, |_| "Permission denied\n".to_owned())),
+        ("is not as the file has it", about_orders(false, |_| "\n".to_owned())),
+        ("liar.sock' fails: timed out", about_orders(false, never)),
+        ("is no answer to show servers state", about_servers(|answer| answer.replace(" 9 ", " nine "))),
+        (
+            "is no answer to show servers state",
+            about_servers(|answer| answer.replace("srv_uweight", "weight")),
+        ),
+        ("has come in place of", about_servers(|answer| answer.replace("\nPid: ", "\nPid: 9"))),
+        ("is no answer to show info", about_servers(|_| String::new())),
+        ("is not whole", about_servers(|answer| most(&answer).0.to_owned())),
+        ("is not whole", about_servers(|answer| answer[..most(&answer).1].to_owned())),
+    ]
+}
+
 #[test]
 fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_that_says_so() {
-    let lies: [(&str, Lie); 10] = [
-        ("liar.sock' fails: timed out", |line, truth| {
-            if line.contains("add server") {
-                thread::sleep(PATIENCE + Duration::from_secs(1));
-                return String::new();
-            }
-            truth()
-        }),
-        ("HAProxy says 'Huh?'", |line, truth| match line.contains("add server") {
-            true => truth() + "Huh?\n",
-            false => truth(),
-        }),
-        ("HAProxy says 'Permission denied'", |line, truth| match line.contains("add server") {
-            true => "Permission denied\n".to_owned(),
-            false => truth(),
-        }),
-        ("is not as the file has it", |line, truth| match line.contains("add server") {
-            true => "\n".to_owned(),
-            false => truth(),
-        }),
-        ("is no answer to show servers state", |line, truth| match line.contains("show servers state") {
-            true => truth().replace(" 9 ", " nine "),
-            false => truth(),
-        }),
-        ("is no answer to show servers state", |line, truth| match line.contains("show servers state") {
-            true => truth().replace("srv_uweight", "weight"),
-            false => truth(),
-        }),
-        ("has come in place of", |line, truth| match line.contains("show servers state") {
-            true => truth().replace("\nPid: ", "\nPid: 9"),
-            false => truth(),
-        }),
-        ("is no answer to show info", |line, truth| match line.contains("show servers state") {
-            true => String::new(),
-            false => truth(),
-        }),
-        ("is not whole", |line, truth| match line.contains("show servers state") {
-            true => {
-                let answer = truth();
-                answer[..answer.len() * 2 / 3].to_owned()
-            }
-            false => truth(),
-        }),
-        ("is not whole", |line, truth| match line.contains("show servers state") {
-            true => {
-                let answer = truth();
-                let end = answer[..answer.len() * 2 / 3].rfind('\n').unwrap();
-                answer[..=end].to_owned()
-            }
-            false => truth(),
-        }),
-    ];
     let bed = Bed::with_nodes(&many(3));
-    for (round, (says, lie)) in lies.into_iter().enumerate() {
+    for (round, (says, lie)) in (0..).zip(lies()) {
         let liar = Liar::start(&bed, lie);
-        bed.write_nodes(&varied(u32::try_from(round).unwrap()));
+        bed.write_nodes(&varied(round));
         let outcome = bed.reload(&["--timeout", "4s", "--stats-socket", liar.path.to_str().unwrap()]);
         assert_done(&outcome, says);
         assert_done(&outcome, "reload (master): ");
@@ -318,12 +349,8 @@ fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_tha
 #[test]
 fn an_order_that_is_refused_halfway_becomes_a_reload() {
     let bed = Bed::with_nodes(&many(3));
-    let lie: Lie = |line, truth| match line.contains("add server nodes/s200 ") {
-        true => {
-            "New server registered.\n\nAlready exists a server with the same name in backend.\n".to_owned()
-        }
-        false => truth(),
-    };
+    let refusal = |_| "Already exists a server with the same name in backend.\n".to_owned();
+    let lie = Lie { about: "add server nodes/s200 ", obeys: false, makes: refusal };
     let liar = Liar::start(&bed, lie);
     bed.write_nodes(&many(300));
     let outcome = bed.reload(&["--stats-socket", liar.path.to_str().unwrap()]);

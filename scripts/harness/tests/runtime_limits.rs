@@ -5,10 +5,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use harness::bed::{BALANCED, Bed, assert_done, assert_refused, is_since, many, program};
+use common::replace::replace;
+use harness::bed::{Bed, Outcome, assert_done, assert_refused, finish, is_since, many, program};
 use harness::haproxy::{Haproxy, Mode};
 use harness::poll;
+
+const SOON: Duration = Duration::from_secs(10);
 
 /// A HAProxy that is proven to run the backend `nodes` with these lines.
 fn running(lines: &str) -> Bed {
@@ -20,89 +27,55 @@ fn running(lines: &str) -> Bed {
 
 const S3: &str = "  server s3 127.9.1.1:9 check\n";
 
+/// Changes from one set of lines to another, and what a run says of each; of servers of a backend that is
+/// balanced anyhow.
+fn server_cases() -> Vec<(String, String, &'static str)> {
+    let base = many(2);
+    let with = |line: &str| format!("{base}  server {line}\n");
+    let of_s0 = |old: &str, new: &str| base.replacen(old, new, 1);
+    let cutting = with("s3 127.9.1.1:9 check on-marked-down shutdown-sessions");
+    let backup = with("s3 127.9.1.1:9 backup");
+    let backups = format!("{backup}  server s4 127.9.1.1:9 backup\n");
+    vec![
+        (base.clone(), with("x localhost:9 check"), "server x of backend nodes: its address is no IP:PORT"),
+        (base.clone(), with("x 127.9.1.1"), "server x of backend nodes: its address is no IP:PORT"),
+        (base.clone(), with("x 127.9.1.1:9 track nodes/s0"), "'track' is not known to work at run time"),
+        (base.clone(), with("x \"127.9.1.1:${NO_PORT-9}\""), "is not plain text"),
+        (
+            base.clone(),
+            of_s0(" check", ""),
+            "server s0 of backend nodes: 'check' cannot change while it runs",
+        ),
+        (base.clone(), of_s0(" check", " check backup"), "nodes: 'backup' cannot change while it runs"),
+        (base.clone(), of_s0(" check", " check inter 9s"), "nodes: 'inter 9s' cannot change while it runs"),
+        (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled, and changes its address"),
+        (cutting, base, "server nodes/s3: its on-marked-down would cut its sessions"),
+        (backup, backups, "server s4 of backend nodes: its place among the backup servers counts"),
+    ]
+}
+
+/// The same of other lines.
+fn line_cases() -> Vec<(String, String, &'static str)> {
+    let base = many(2);
+    let after = |line: &str| (format!("{line}\n{base}"), format!("{line}\n{base}{S3}"));
+    let [source, quoted, conditional] =
+        ["  balance source", "  \"balance\" source", ".if 1\n  server c 127.9.2.1:9\n.endif"].map(after);
+    let rotating = format!("  balance static-rr\n{base}");
+    let weighed = rotating.replace(".2:9 ", ".2:9 weight 2 ");
+    vec![
+        (source.0, source.1, "backend nodes: 'balance source' is for a reload"),
+        (quoted.0, quoted.1, "backend nodes: 'balance source' is for a reload"),
+        (conditional.0, conditional.1, "backend nodes: some of its lines stand within .if"),
+        (rotating, weighed, "backend nodes: 'balance static-rr' is for a reload"),
+        (base.clone(), format!("  default-server inter 3s\n{base}"), " of backend nodes changed"),
+        (base.clone(), format!("{base}\nbackend more\n{}", many(1)), "backend more is new"),
+    ]
+}
+
 #[test]
 fn what_only_a_reload_can_do_is_done_by_one_that_names_it() {
     let bed = running(&many(2));
-    let base = many(2);
-    let cases: Vec<(String, String, &str)> = vec![
-        (
-            base.clone(),
-            format!("{base}  server x localhost:9 check\n"),
-            "server x of backend nodes: its address is no IP:PORT",
-        ),
-        (
-            base.clone(),
-            format!("{base}  server x 127.9.1.1\n"),
-            "server x of backend nodes: its address is no IP:PORT",
-        ),
-        (
-            base.clone(),
-            format!("{base}  server x 127.9.1.1:9 track nodes/s0\n"),
-            "'track' is not known to work at run time",
-        ),
-        (
-            base.clone(),
-            format!("{base}  server x \"127.9.1.1:${{HAPROXY_NO_PORT-9}}\"\n"),
-            "is not plain text",
-        ),
-        (
-            base.clone(),
-            base.replacen(" check", "", 1),
-            "server s0 of backend nodes: 'check' cannot change while it runs",
-        ),
-        (
-            base.clone(),
-            base.replacen(" check", " check backup", 1),
-            "server s0 of backend nodes: 'backup' cannot change",
-        ),
-        (
-            base.clone(),
-            base.replacen(" check", " check inter 9s", 1),
-            "server s0 of backend nodes: 'inter 9s' cannot change",
-        ),
-        (
-            base.clone(),
-            base.replacen(".1:9 check", ".7:9 check disabled", 1),
-            "it is disabled, and changes its address",
-        ),
-        (base.clone(), format!("  default-server inter 3s\n{base}"), " of backend nodes changed"),
-        (
-            format!("  balance source\n{base}"),
-            format!("  balance source\n{base}{S3}"),
-            "backend nodes: 'balance source' is for a reload",
-        ),
-        (
-            format!("  balance static-rr\n{base}"),
-            format!("  balance static-rr\n{}", base.replace(".2:9 ", ".2:9 weight 2 ")),
-            "backend nodes: 'balance static-rr' is for a reload",
-        ),
-        (
-            format!("  \"balance\" source\n{base}"),
-            format!("  \"balance\" source\n{base}{S3}"),
-            "backend nodes: 'balance source' is for a reload",
-        ),
-        (
-            format!(".if 1\n  server c 127.9.2.1:9\n.endif\n{base}"),
-            format!(".if 1\n  server c 127.9.2.1:9\n.endif\n{base}{S3}"),
-            "backend nodes: some of its lines stand within .if",
-        ),
-        (
-            format!("{base}  server s3 127.9.1.1:9 check on-marked-down shutdown-sessions\n"),
-            base.clone(),
-            "server nodes/s3: its on-marked-down would cut its sessions",
-        ),
-        (
-            format!("{base}{}", S3.replace("check", "check backup")),
-            format!(
-                "{base}{}{}",
-                S3.replace("check", "check backup"),
-                S3.replace("s3", "s4").replace("check", "check backup")
-            ),
-            "server s4 of backend nodes: its place among the backup servers counts",
-        ),
-        (base.clone(), format!("{base}\nbackend more\n{}", many(1)), "backend more is new"),
-    ];
-    for (before, after, says) in cases {
+    for (before, after, says) in server_cases().into_iter().chain(line_cases()) {
         bed.write_backend(&before);
         assert_done(&bed.reload(&[]), "");
         let worker = bed.worker();
@@ -164,12 +137,6 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
 
 #[test]
 fn names_and_lines_that_look_strange_are_changed_like_all_others() {
-    let front = "127.9.8.7:9";
-    let before = format!(
-        "{}backend also\n  server a {front} check\nlisten also.more:x\n  bind unix@/nonexistent/../tmp/none.sock\n",
-        many(2)
-    );
-    let _ = before;
     let bed = running(&many(2));
     let strange: String =
         ["check", "weight", "disabled", "server", "add", "5", "-", "a:b", "x.y", "S1", "all"]
@@ -197,7 +164,7 @@ fn names_and_lines_that_look_strange_are_changed_like_all_others() {
     bed.write_text(&crlf);
     assert_done(&bed.reload(&[]), "nothing to do");
     let bytes = [crlf.as_bytes(), b"  # \xff\xfe\r\n  server z 127.9.2.1:9\r\n"].concat();
-    common::replace::replace(&bed.config(), &bytes, 0o644).unwrap();
+    replace(&bed.config(), &bytes, 0o644).unwrap();
     assert_done(&bed.change(), "server nodes/z added");
     bed.assert_runs_the_file();
 }
@@ -265,7 +232,6 @@ fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
 
 #[test]
 fn an_agents_percentage_is_of_the_weight_in_the_file() {
-    use std::io::Write;
     let bed = Bed::with_nodes(&many(1));
     let agent = std::net::TcpListener::bind((bed.subnet.host(9), 0)).unwrap();
     let port = agent.local_addr().unwrap().port();
@@ -284,59 +250,51 @@ fn an_agents_percentage_is_of_the_weight_in_the_file() {
     bed.write_nodes(&line(80));
     bed.change();
     let weighs = |weight: &str| (bed.states()["nodes/a"]["srv_uweight"] == weight).then_some(());
-    poll::until(std::time::Duration::from_secs(10), "half of its weight", || weighs("40")).unwrap();
+    poll::until(SOON, "half of its weight", || weighs("40")).unwrap();
     assert_done(&bed.reload(&[]), "nothing to do");
     bed.write_nodes(&line(60));
     assert_done(&bed.reload(&[]), "its agent's percentages are of the weight that it began with");
-    poll::until(std::time::Duration::from_secs(10), "half of its weight", || weighs("30")).unwrap();
+    poll::until(SOON, "half of its weight", || weighs("30")).unwrap();
 }
 
+/// A HAProxy that is started with these arguments in place of `-f CONFIG`, and the file at `config`.
+fn start_with(bed: &mut Bed, arguments: &str, config: &Path) {
+    let wrapper = bed.run.join("wrapper");
+    let text = format!("#!/bin/sh\nshift 2\nexec {} {arguments} \"$@\"\n", program().display());
+    replace(&wrapper, text.as_bytes(), 0o755).unwrap();
+    let admin = bed.run.join("admin.sock");
+    let mode = Mode::MasterSocket;
+    let haproxy = Haproxy::start_program(&wrapper, &bed.run, "haproxy", config, mode, Some(&admin));
+    bed.haproxy = Some(haproxy.unwrap());
+}
+
+/// A run on another file than the bed's, which gets the same content.
+fn reload_at(bed: &Bed, config: &Path) -> Outcome {
+    replace(config, &fs::read(bed.config()).unwrap(), 0o644).unwrap();
+    let command = bed.command(&[]);
+    let mut other = Command::new(command.get_program());
+    other.arg("--config").arg(config).args(command.get_args().skip(2));
+    finish(other.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+/// What the others say may hold for these servers, too.
 #[test]
-fn a_haproxy_that_runs_several_files_or_takes_no_orders_is_reloaded() {
-    // Several files: what the other says may hold for these servers, too.
+fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
     for is_directory in [false, true] {
         let mut bed = Bed::empty();
         bed.write_nodes(&many(2));
-        let other = if is_directory { bed.run.join("conf.d") } else { bed.run.join("other.cfg") };
-        let wrapper = bed.run.join("wrapper");
-        let config = if is_directory {
-            fs::create_dir(&other).unwrap();
-            other.join("haproxy.cfg")
-        } else {
-            common::replace::replace(&other, b"defaults\n  mode http\n", 0o644).unwrap();
-            bed.config()
-        };
-        fs::copy(bed.config(), bed.run.join("copy")).unwrap();
-        fs::rename(bed.run.join("copy"), &config).unwrap();
-        let text = format!(
-            "#!/bin/sh\nshift 2\nexec {} {} \"$@\"\n",
-            program().display(),
-            if is_directory {
-                format!("-f {}", other.display())
-            } else {
-                format!("-f {} -f {}", other.display(), config.display())
-            }
-        );
-        common::replace::replace(&wrapper, text.as_bytes(), 0o755).unwrap();
-        let admin = bed.run.join("admin.sock");
-        bed.haproxy = Some(
-            Haproxy::start_program(&wrapper, &bed.run, "haproxy", &config, Mode::MasterSocket, Some(&admin))
-                .unwrap(),
-        );
-        let reload = || {
-            let command = bed.command(&[]);
-            let mut command_on = std::process::Command::new(command.get_program());
-            command_on.arg("--config").arg(&config).args(command.get_args().skip(2));
-            command_on.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
-            harness::bed::finish(command_on.spawn().unwrap())
-        };
-        assert_done(&reload(), "nothing to do");
+        fs::create_dir(bed.run.join("conf.d")).unwrap();
+        let (directory, config) = (bed.run.join("conf.d"), bed.run.join("conf.d/2.cfg"));
+        let other = directory.join("1.cfg");
+        replace(&other, b"defaults\n  mode http\n", 0o644).unwrap();
+        fs::copy(bed.config(), &config).unwrap();
+        let both = format!("-f {} -f {}", other.display(), config.display());
+        let arguments = if is_directory { format!("-f {}", directory.display()) } else { both };
+        start_with(&mut bed, &arguments, &config);
+        assert_done(&reload_at(&bed, &config), "runs");
         bed.write_nodes(&many(3));
-        fs::copy(bed.config(), bed.run.join("copy")).unwrap();
-        if config != bed.config() {
-            fs::rename(bed.run.join("copy"), &config).unwrap();
-        }
-        assert_done(&reload(), "+1 -0 ~0 servers in backend nodes, and HAProxy runs other files, too");
+        let says = "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy runs other files, too";
+        assert_done(&reload_at(&bed, &config), says);
         assert!(bed.live().contains_key("nodes/s2"));
     }
 }
@@ -344,32 +302,22 @@ fn a_haproxy_that_runs_several_files_or_takes_no_orders_is_reloaded() {
 #[test]
 fn a_socket_that_takes_no_orders_or_none_at_all_means_a_reload() {
     let mut bed = Bed::empty();
-    let operator = |servers: &str| {
+    let rewrite = |bed: &Bed, servers: &str, edit: &dyn Fn(&str) -> String| {
         bed.write_nodes(servers);
         let text = fs::read_to_string(bed.config()).unwrap();
-        bed.write_text(&text.replace("level admin", "level operator"));
+        bed.write_text(&text.lines().map(|line| edit(line) + "\n").collect::<String>());
     };
-    operator(&many(2));
+    let operator = |line: &str| line.replace("level admin", "level operator");
+    rewrite(&bed, &many(2), &operator);
     bed.start_proven(Mode::MasterSocket);
-    let operator = |bed: &Bed, servers: &str| {
-        bed.write_nodes(servers);
-        let text = fs::read_to_string(bed.config()).unwrap();
-        bed.write_text(&text.replace("level admin", "level operator"));
-    };
-    operator(&bed, &many(3));
-    assert_done(&bed.reload(&[]), "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy says '");
+    rewrite(&bed, &many(3), &operator);
+    let says = "reload (master): +1 -0 ~0 servers in backend nodes, and ";
+    assert_done(&bed.reload(&[]), &format!("{says}HAProxy says '"));
     assert_done(&bed.reload(&[]), "nothing to do");
-    let without = |servers: &str| {
-        bed.write_nodes(servers);
-        let text = fs::read_to_string(bed.config()).unwrap();
-        let lines = text.lines().filter(|line| !line.contains("stats socket"));
-        bed.write_text(&lines.map(|line| format!("{line}\n")).collect::<String>());
-    };
-    without(&many(4));
+    let without = |line: &str| if line.contains("stats socket") { String::new() } else { line.to_owned() };
+    rewrite(&bed, &many(4), &without);
     assert_done(&bed.reload(&[]), "reload (master): ");
-    without(&many(5));
-    let says = "reload (master): +1 -0 ~0 servers in backend nodes, and the file names no stats socket";
-    assert_done(&bed.reload(&[]), says);
+    rewrite(&bed, &many(5), &without);
+    assert_done(&bed.reload(&[]), &format!("{says}the file names no stats socket"));
     assert_done(&bed.reload(&[]), "nothing to do");
-    let _ = BALANCED;
 }
