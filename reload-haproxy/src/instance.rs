@@ -109,8 +109,9 @@ impl Instance {
     pub(crate) fn is_loading(&self, worker: &Worker) -> bool {
         let Some(path) = &self.master_socket else { return false };
         match socket::ask(path, "show proc", self.hints.patience) {
+            Ok(answer) if answer.trim().is_empty() => true,
             Ok(answer) => socket::parse_processes(&answer)
-                .is_none_or(|processes| processes.workers.iter().any(|pid| *pid != worker.pid)),
+                .is_some_and(|processes| processes.workers.iter().any(|pid| *pid != worker.pid)),
             Err(err) => !matches!(err.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied),
         }
     }
