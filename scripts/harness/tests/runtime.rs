@@ -94,11 +94,13 @@ fn what_runs_after_a_change_is_what_runs_after_a_reload() {
         + "  server six [::1]:80 check\n"
         + &line("hasty", "check inter 100ms slowstart 10s observe layer4 error-limit 5 on-error mark-down")
         + &line("keeper", "pool-max-conn 3 pool-purge-delay 1s")
-        + &line("off", "check disabled weight 5");
+        + &line("off", "check disabled weight 5")
+        + &line("secure", "check check-ssl ssl verify none alpn h2,http/1.1 sni str(x) ssl-min-ver TLSv1.2")
+        + &line("proxied", "check send-proxy-v2 check-send-proxy on-marked-up shutdown-backup-sessions");
     let moved =
         many(3).replace("127.9.0.1:9", "127.9.0.1:10 weight 2").replace("127.9.0.2:9", "[::1]:9 maxconn 3");
     bed.write_nodes(&(moved + &added));
-    assert_eq!(bed.change().stderr.matches(" added at ").count(), 9);
+    assert_eq!(bed.change().stderr.matches(" added at ").count(), 11);
     let states = bed.states();
     bed.assert_runs_the_file();
     let again = bed.states();
