@@ -110,6 +110,10 @@ pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<
     let mut found = Changes::default();
     for (proxy, before) in Proxy::all(wanted).zip(Proxy::all(known.layout)) {
         let rows = rows.remove(&*proxy.section.name).unwrap_or_default();
+        // Which of its lines count only HAProxy knows.
+        if proxy.is_conditional() && proxy.section.has_the_same_servers(before.section) {
+            continue;
+        }
         let had = found.changes.len();
         Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
         let is_unlike = found.changes.len() > had || proxy.section.names().ne(before.section.names());

@@ -50,7 +50,7 @@ impl<'l, 't> Proxy<'l, 't> {
 
     /// Why its servers cannot be changed while HAProxy runs, if they cannot.
     pub(crate) fn obstacle(&self) -> Option<String> {
-        if self.section.lines.iter().chain(&self.defaults).any(|line| line.is_conditional) {
+        if self.is_conditional() {
             return Some("some of its lines stand within .if".to_owned());
         }
         if !is_name(&self.section.name) {
@@ -63,6 +63,11 @@ impl<'l, 't> Proxy<'l, 't> {
         let base = algorithm.split('(').next().unwrap_or_default();
         let is_dynamic = matches!(base, "roundrobin" | "leastconn" | "random");
         (!is_dynamic).then(|| format!("'balance {algorithm}' is for a reload"))
+    }
+
+    /// Whether lines of it, or of its defaults, stand within `.if`.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.section.lines.iter().chain(&self.defaults).any(|line| line.is_conditional)
     }
 
     /// Whether servers get cookies that HAProxy computes from their addresses.
