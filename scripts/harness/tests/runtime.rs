@@ -1,54 +1,11 @@
-//! Changes of servers in a running HAProxy: made through its stats socket, without a reload and unnoticed by
-//! visitors.
+//! Changes of servers in a running HAProxy: made through its stats socket, without a reload, and all that the
+//! file says.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs. Requests are not tried
-//! again: each that goes wrong is seen to fail.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
-use std::thread;
-use std::time::{Duration, Instant};
-
-use harness::bed::{BALANCED, Bed, assert_done, is_since, many};
-use harness::haproxy::{Mode, Server};
-use harness::http::Client;
-use harness::load::{Counts, Load, Rate};
-use harness::poll;
-
-const SOON: Duration = Duration::from_secs(10);
-
-/// Whether servers that leave are deleted, and not parked in maintenance.
-fn deletes() -> bool {
-    is_since((3, 0))
-}
-
-fn server(bed: &Bed, name: &str) -> Option<Server> {
-    bed.haproxy().servers().unwrap().into_iter().find(|server| server.name == name)
-}
-
-fn wait_for_up(bed: &Bed, names: &[&str]) {
-    let is_up = |name: &&str| server(bed, name).is_some_and(|server| server.status == "UP");
-    poll::until(SOON, "servers that are up", || names.iter().all(is_up).then_some(())).unwrap();
-}
-
-/// A bed with the servers s1 and s2, which serve.
-fn serving() -> (Bed, Vec<harness::app::App>) {
-    let mut bed = Bed::empty();
-    let apps = vec![bed.app(11), bed.app(12)];
-    bed.write_nodes(&two(&bed));
-    bed.start_proven(Mode::MasterSocket);
-    wait_for_up(&bed, &["s1", "s2"]);
-    (bed, apps)
-}
-
-fn two(bed: &Bed) -> String {
-    bed.line("s1", 11, "") + &bed.line("s2", 12, "")
-}
-
-#[track_caller]
-fn assert_none_failed(counts: &Counts, least: u64) {
-    assert!(counts.requests >= least, "{}", counts.requests);
-    assert_eq!(counts.failures(), 0, "{} of {}", counts.failures_shown(), counts.requests);
-}
+use harness::bed::{BALANCED, Bed, MODES, assert_done, assert_refused, many};
+use harness::haproxy::Mode;
 
 #[test]
 fn each_kind_of_change_keeps_the_worker_and_is_named() {
@@ -155,178 +112,6 @@ fn comments_spacing_and_a_revision_alone_are_nothing_to_do() {
 }
 
 #[test]
-fn servers_that_do_not_listen_yet_get_no_request_and_nobody_notices_that_they_join() {
-    let (bed, _apps) = serving();
-    let mut file = two(&bed);
-    let (start, load) = (Instant::now(), Load::start(bed.front(), "/", Rate::default()));
-    for n in 0..150 {
-        file += &bed.line(&format!("dead{n}"), 100 + n % 100, "");
-        bed.write_nodes(&file);
-        bed.change();
-    }
-    assert_none_failed(&load.since(start), 100);
-    let rows = bed.haproxy().show_stat().unwrap();
-    let chosen = rows.iter().filter(|row| row["svname"].starts_with("dead") && row["lbtot"] != "0");
-    assert_eq!(chosen.count(), 0);
-}
-
-#[test]
-fn a_server_that_listens_serves_as_soon_as_its_checks_have_passed() {
-    let (bed, _apps) = serving();
-    let load = Load::start(bed.front(), "/", Rate::default());
-    let _others: Vec<_> = (13..18).map(|host| bed.app(host)).collect();
-    for host in 13..18 {
-        bed.write_nodes(&(two(&bed) + &bed.line("new", host, "")));
-        let start = Instant::now();
-        bed.change();
-        let first = || load.first_answer_by(bed.address(host).ip(), start);
-        let first = poll::until(SOON, "its first answer", first).unwrap();
-        // Two checks at 250 ms. A moved one is first checked at any moment of `inter` where it cannot be remade.
-        let least = if host == 13 || deletes() { 2 } else { 4 };
-        assert!(first - start < Duration::from_secs(least), "{:?}", first - start);
-    }
-    assert_none_failed(&load.since(Instant::now() - SOON), 100);
-}
-
-#[test]
-fn requests_that_run_are_finished_when_their_server_leaves_or_moves() {
-    let (bed, apps) = serving();
-    let slow = |at: &harness::app::App, file: &str| {
-        let (front, begun) = (bed.front(), apps.iter().map(|app| app.begun()).sum::<u64>());
-        let requests: Vec<_> = (0..4)
-            .map(|_| {
-                thread::spawn(move || Client::fresh(front).get("/slow/1500").map(|answer| answer.status))
-            })
-            .collect();
-        let all_begun = || (apps.iter().map(|app| app.begun()).sum::<u64>() >= begun + 4).then_some(());
-        poll::until(SOON, "the requests", all_begun).unwrap();
-        bed.write_nodes(file);
-        bed.change();
-        let reached = at.begun();
-        for _ in 0..10 {
-            assert_eq!(Client::fresh(front).get("/").unwrap().status, 200);
-        }
-        assert_eq!(at.begun(), reached, "it got a new request");
-        for request in requests {
-            assert_eq!(request.join().unwrap(), Ok(200));
-        }
-    };
-    let moved = bed.line("s1", 11, "") + &bed.line("s2", 14, "");
-    slow(&apps[1], &moved);
-    bed.write_nodes(&two(&bed));
-    bed.change();
-    wait_for_up(&bed, &["s1", "s2"]);
-    slow(&apps[1], &bed.line("s1", 11, ""));
-    bed.assert_runs_the_file();
-}
-
-#[test]
-fn a_visitor_stays_with_a_server_of_weight_0_and_moves_when_it_leaves() {
-    let (bed, _apps) = serving();
-    let _new = bed.app(13);
-    bed.write_nodes(&(two(&bed) + &bed.line("s3", 13, "")));
-    bed.change();
-    wait_for_up(&bed, &["s3"]);
-    let visit = |cookie: &str| {
-        let cookies = [("Cookie", cookie)];
-        let headers = if cookie.is_empty() { &cookies[..0] } else { &cookies[..] };
-        let answer = Client::fresh(bed.front()).send("GET", "/", headers, b"").unwrap();
-        let set = answer.header("set-cookie").map(|cookie| cookie.split(';').next().unwrap().to_owned());
-        (answer.header("x-backend-ip").unwrap().to_owned(), set)
-    };
-    let home = bed.subnet.host(13).to_string();
-    // The cookie of the server that was added is that which it has after a reload.
-    let cookie =
-        poll::until(SOON, "its cookie", || Some(visit("")).filter(|(ip, _)| *ip == home)).unwrap().1.unwrap();
-    assert!(cookie.starts_with("SRV=") && cookie.len() > 10, "{cookie}");
-    assert_eq!(visit(&cookie), (home.clone(), None));
-    bed.write_nodes(&(two(&bed) + &bed.line("s3", 13, "weight 0")));
-    bed.change();
-    for _ in 0..10 {
-        assert_eq!(visit(&cookie), (home.clone(), None));
-        assert_ne!(visit("").0, home);
-    }
-    bed.write_nodes(&two(&bed));
-    bed.change();
-    let (ip, set) = visit(&cookie);
-    assert!(ip != home && set.is_some_and(|set| set != cookie), "{ip}");
-    bed.write_nodes(&(two(&bed) + &bed.line("s3", 13, "")));
-    bed.change();
-    wait_for_up(&bed, &["s3"]);
-    assert_eq!(visit(&cookie), (home.clone(), None));
-    assert_done(&bed.reload(&["--force"]), "runs '");
-    wait_for_up(&bed, &["s3"]);
-    assert_eq!(visit(&cookie), (home, None));
-}
-
-#[test]
-fn connections_to_a_server_that_was_added_or_moved_are_kept_and_used_again() {
-    let bed = Bed::with_nodes("  http-reuse always\n");
-    let lines = |host: u8| format!("  http-reuse always\n{}", bed.line("s1", host, ""));
-    for host in [11, 12] {
-        let app = bed.app(host);
-        bed.write_nodes(&lines(host));
-        bed.change();
-        wait_for_up(&bed, &["s1"]);
-        for _ in 0..50 {
-            assert_eq!(Client::fresh(bed.front()).get("/").unwrap().status, 200);
-        }
-        assert!(app.begun() == 50 && app.connections() < 10, "{} in {}", app.begun(), app.connections());
-    }
-}
-
-#[test]
-fn what_has_left_takes_nothing_and_may_come_back() {
-    let (bed, apps) = serving();
-    bed.write_nodes(&bed.line("s1", 11, ""));
-    assert_eq!(bed.change().stderr.contains("server nodes/s2 removed, parked in maintenance"), !deletes());
-    assert_eq!(server(&bed, "s2").map(|server| server.is_in_maintenance()), (!deletes()).then_some(true));
-    assert!(bed.told(&["--status"]).1.contains(if deletes() {
-        "nodes: 1 up\n"
-    } else {
-        "nodes: 1 up, 1 parked\n"
-    }));
-    let before = apps[1].begun();
-    (0..10).for_each(|_| assert_eq!(Client::fresh(bed.front()).get("/").unwrap().status, 200));
-    assert_eq!(apps[1].begun(), before);
-    bed.write_nodes(&two(&bed));
-    bed.change();
-    wait_for_up(&bed, &["s2"]);
-    bed.assert_runs_the_file();
-    // With other options: a parked one cannot take them.
-    bed.write_nodes(&bed.line("s1", 11, ""));
-    bed.change();
-    bed.write_nodes(&(bed.line("s1", 11, "") + &bed.line("s2", 12, "fall 9")));
-    if deletes() {
-        bed.change();
-    } else {
-        assert_done(&bed.reload(&[]), "server s2 of backend nodes: it left with 'check downinter");
-    }
-    bed.assert_runs_the_file();
-}
-
-#[test]
-fn a_server_that_still_has_connections_is_deleted_by_a_later_run() {
-    if !deletes() {
-        return;
-    }
-    let (bed, apps) = serving();
-    let front = bed.front();
-    let requests: Vec<_> =
-        (0..2).map(|_| thread::spawn(move || Client::fresh(front).get("/slow/1500").map(drop))).collect();
-    apps[1].wait_for(1).unwrap();
-    bed.write_nodes(&bed.line("s1", 11, ""));
-    assert_done(&bed.change(), "server nodes/s2 removed, parked in maintenance");
-    assert!(server(&bed, "s2").is_some_and(|server| server.is_in_maintenance()));
-    for request in requests {
-        request.join().unwrap().unwrap();
-    }
-    bed.write_nodes(&bed.line("s1", 11, "weight 2"));
-    bed.change();
-    assert!(server(&bed, "s2").is_none());
-}
-
-#[test]
 fn a_thousand_servers_come_and_go_in_one_change() {
     let bed = Bed::with_nodes(&many(3));
     bed.write_nodes(&many(1003));
@@ -366,7 +151,7 @@ fn what_was_done_by_hand_at_the_socket_is_put_right() {
     bed.change();
     assert_done(&bed.reload(&[]), "nothing to do");
     for name in ["s2", "s3"] {
-        assert!(server(&bed, name).unwrap().is_in_maintenance());
+        assert!(bed.server(name).unwrap().is_in_maintenance());
     }
     let taken = "add server nodes/s5 127.9.9.9:9;enable server nodes/s5";
     bed.haproxy().command(taken).unwrap();
@@ -434,4 +219,36 @@ fn runtime_alone_does_what_it_can_and_reloads_nothing() {
     let outcome = bed.reload(&["--method", "runtime"]);
     assert!(outcome.code == 5 && outcome.stderr.contains("--method auto reloads it"), "{}", outcome.stderr);
     assert_eq!(bed.worker(), worker);
+}
+
+#[test]
+fn however_haproxy_is_run_its_servers_are_changed_through_its_socket() {
+    for mode in MODES.into_iter().chain([Mode::Foreground]) {
+        let mut bed = Bed::empty();
+        bed.write_nodes(&many(2));
+        bed.start_proven(mode);
+        bed.write_nodes(&many(3));
+        assert_done(&bed.change(), "server nodes/s2 added");
+        assert_done(&bed.reload(&[]), "nothing to do");
+    }
+}
+
+#[test]
+fn the_status_is_whether_the_file_runs_and_in_what_they_differ() {
+    let mut bed = Bed::with_nodes(&many(2));
+    let status = |bed: &Bed, code: i32, says: &str| {
+        let told = bed.told(&["--status"]);
+        assert!(told.0 == code && told.1.contains(says), "{says}: {} {}", told.0, told.1);
+    };
+    status(&bed, 0, "same       yes: ");
+    bed.write_nodes(&many(3));
+    status(&bed, 5, "same       no: +1 -0 ~0 servers in backend nodes\n");
+    bed.write_backend(&format!("{BALANCED}{}  retries 1\n", many(2)));
+    status(&bed, 5, "of backend nodes changed\n");
+    bed.write_nodes(&many(2));
+    status(&bed, 0, "same       yes: ");
+    bed.order("set server nodes/s1 weight 9");
+    status(&bed, 5, "same       no: HAProxy differs: +0 -0 ~1 servers\n");
+    drop(bed.haproxy.take());
+    assert_refused(&bed.reload(&["--status"]), "start it: haproxy -W -S");
 }

@@ -231,6 +231,24 @@ fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
 }
 
 #[test]
+fn a_backend_within_conditions_keeps_no_other_from_being_changed() {
+    let mut bed = Bed::empty();
+    let front = bed.front();
+    let file = |count: u32, more: &str| {
+        let some =
+            format!(".if 1\nbackend some\n  server c 127.9.2.1:9\n{more}.else\nbackend none\n{more}.endif\n");
+        format!("frontend web\n  bind {front}\nbackend nodes\n{}{some}backend last\n{}", many(1), many(count))
+    };
+    bed.write_sections(&file(2, ""));
+    bed.start_proven(Mode::MasterSocket);
+    bed.write_sections(&file(3, ""));
+    assert_done(&bed.change(), "server last/s2 added");
+    bed.write_sections(&file(3, S3));
+    assert_done(&bed.reload(&[]), "reload (master): line ");
+    bed.assert_runs_the_file();
+}
+
+#[test]
 fn an_agents_percentage_is_of_the_weight_in_the_file() {
     let bed = Bed::with_nodes(&many(1));
     let agent = std::net::TcpListener::bind((bed.subnet.host(9), 0)).unwrap();

@@ -6,12 +6,14 @@ use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use common::replace::replace;
 
 use super::{Bed, Outcome, assert_done, program};
 use crate::app::App;
-use crate::haproxy::Mode;
+use crate::haproxy::{Mode, Server};
+use crate::poll;
 
 /// What tests here put into the backend `nodes` unless they say otherwise.
 pub const BALANCED: &str = "\
@@ -22,6 +24,7 @@ pub const BALANCED: &str = "\
 ";
 
 const PORT: u16 = 8000;
+const SOON: Duration = Duration::from_secs(10);
 
 /// What is known of a server, by the names of HAProxy's columns.
 pub type Facts = BTreeMap<String, String>;
@@ -33,6 +36,21 @@ impl Bed {
         bed.write_nodes(servers);
         bed.start_proven(Mode::MasterSocket);
         bed
+    }
+
+    /// A bed with the servers s1 and s2, which serve, and these.
+    pub fn serving() -> (Bed, Vec<App>) {
+        let mut bed = Bed::empty();
+        let apps = vec![bed.app(11), bed.app(12)];
+        bed.write_nodes(&bed.two());
+        bed.start_proven(Mode::MasterSocket);
+        bed.wait_for_up(&["s1", "s2"]);
+        (bed, apps)
+    }
+
+    /// The lines of s1 and s2.
+    pub fn two(&self) -> String {
+        self.line("s1", 11, "") + &self.line("s2", 12, "")
     }
 
     /// Starts a HAProxy on the file, and lets a run see that it runs it.
@@ -90,6 +108,17 @@ impl Bed {
     /// The line of a server with checks.
     pub fn line(&self, name: &str, host: u8, more: &str) -> String {
         format!("  server {name} {} check {more}\n", self.address(host))
+    }
+
+    /// A server, if HAProxy has it.
+    pub fn server(&self, name: &str) -> Option<Server> {
+        self.haproxy().servers().unwrap().into_iter().find(|server| server.name == name)
+    }
+
+    /// Waits until these are up.
+    pub fn wait_for_up(&self, names: &[&str]) {
+        let is_up = |name: &&str| self.server(name).is_some_and(|server| server.status == "UP");
+        poll::until(SOON, "servers that are up", || names.iter().all(is_up).then_some(())).unwrap();
     }
 
     /// What a run says on stdout, and its exit code.
