@@ -5,15 +5,18 @@
 //! the file does not say stays: a server that an operator has put into maintenance through the socket stays
 //! there until the file says something else about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 
-use crate::layout::{Layout, Server};
+use crate::layout::{Layout, Section, Server};
 use crate::live::Row;
 use crate::note::Parked;
 use crate::proxy::{Proxy, is_name};
 use crate::settings::Settings;
 use crate::version::Version;
+
+/// A server that is disabled counts as marked down.
+const CUTS: &str = "its on-marked-down would cut its sessions";
 
 /// What is to be done with one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(crate) enum Deed<'t> {
     /// It serves, and is to have another weight or limit.
     Tune { weight: Option<u32>, maxconn: Option<u32> },
     /// The file says `disabled`.
-    Disable,
+    Disable { settings: Settings<'t> },
     /// The file has it no more. The options are known of one that the last file had.
     Remove { options: Option<String> },
 }
@@ -82,7 +85,7 @@ impl Display for Change<'_> {
                 let maxconn = maxconn.map(|maxconn| format!("maxconn {maxconn}"));
                 f.write_str(&weight.into_iter().chain(maxconn).collect::<Vec<_>>().join(", "))
             }
-            Deed::Disable => f.write_str("disabled"),
+            Deed::Disable { .. } => f.write_str("disabled"),
             Deed::Remove { .. } => f.write_str("removed"),
         }
     }
@@ -107,13 +110,36 @@ pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<
     let mut found = Changes::default();
     for (proxy, before) in Proxy::all(wanted).zip(Proxy::all(known.layout)) {
         let rows = rows.remove(&*proxy.section.name).unwrap_or_default();
+        // Which of its lines count only HAProxy knows.
+        if proxy.is_conditional() && proxy.section.has_the_same_servers(before.section) {
+            continue;
+        }
         let had = found.changes.len();
         Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
-        if let Some(obstacle) = proxy.obstacle().filter(|_| found.changes.len() > had) {
+        let is_unlike = found.changes.len() > had || proxy.section.names().ne(before.section.names());
+        if let Some(obstacle) = proxy.obstacle().filter(|_| is_unlike) {
             return Err(format!("{}: {obstacle}", proxy.section.title()));
         }
     }
-    Ok(found)
+    check_mentions(wanted, &found).map(|()| found)
+}
+
+/// What may stand in a line that names a server of another one.
+const MENTIONS: [&str; 3] = ["use-server", "track", "srv_"];
+
+/// Fails with a line that names a server which leaves: HAProxy would not load such a file.
+fn check_mentions(wanted: &Layout, found: &Changes) -> Result<(), String> {
+    let gone = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
+    let gone: HashSet<&str> = gone.map(|change| change.server.as_str()).collect();
+    let sections = wanted.sections.iter().filter(|_| !gone.is_empty());
+    let lines = sections.flat_map(Section::texts);
+    for line in lines.filter(|line| MENTIONS.iter().any(|mention| line.contains(mention))) {
+        let between = |c: char| !(c.is_ascii_alphanumeric() || "-_.:".contains(c));
+        if let Some(name) = line.split(between).find(|word| gone.contains(word)) {
+            return Err(format!("server {name} leaves, which '{}' names", line.trim()));
+        }
+    }
+    Ok(())
 }
 
 /// One section, as it is to be and as it was.
@@ -127,7 +153,15 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     fn add_to(&self, found: &mut Changes<'t>, mut rows: HashMap<&str, &Row>) -> Result<(), String> {
         let servers = self.before.section.servers.iter();
         let mut olds: HashMap<&str, &Server> = servers.map(|server| (&*server.name, server)).collect();
+        let mut names = HashSet::new();
         for server in &self.proxy.section.servers {
+            if !names.insert(&*server.name) {
+                return Err(format!(
+                    "server {} of {} is there twice",
+                    server.name,
+                    self.proxy.section.title()
+                ));
+            }
             let old = olds.remove(&*server.name);
             let deed = self.deed(server, old, rows.remove(&*server.name), &mut found.in_maintenance);
             let deed = deed
@@ -155,7 +189,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
         let settings = old.and_then(|old| self.before.settings(old).ok());
         if settings.as_ref().is_some_and(|settings| settings.options.has("on-marked-down")) {
-            return Err(format!("server {key}: its on-marked-down would cut its sessions"));
+            return Err(format!("server {key}: {CUTS}"));
         }
         let options = settings.map(|settings| settings.options.text());
         found.changes.push(self.change(row.name, Deed::Remove { options }));
@@ -188,13 +222,18 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         let old = old.map(|old| self.before.settings(old)).transpose()?;
         let key = format!("{}/{}", self.proxy.section.name, server.name);
         self.check_options(&settings, old.as_ref(), &key)?;
+        if settings.options.has("agent-check") && old.as_ref().is_none_or(|old| old.weight != settings.weight)
+        {
+            return Err("its agent's percentages are of the weight that it began with".to_owned());
+        }
         let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
         match (row.is_in_maintenance(), settings.is_disabled) {
-            (true, true) if row.endpoint == Some(settings.endpoint) => return Ok(None),
             (_, true) if row.endpoint != Some(settings.endpoint) => {
                 return Err("it is disabled, and changes its address".to_owned());
             }
-            (_, true) => return Ok(Some(Deed::Disable)),
+            (true, true) => {}
+            (false, true) if settings.options.has("on-marked-down") => return Err(CUTS.to_owned()),
+            (false, true) => return Ok(Some(Deed::Disable { settings })),
             (true, false) if was_disabled => return self.place(settings, true).map(Some),
             (true, false) => in_maintenance.push(key),
             (false, false) => {}
@@ -235,12 +274,16 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         if let Some(keyword) = settings.options.keywords().find(|keyword| !version.takes(keyword)) {
             return Err(format!("this HAProxy does not take '{keyword}' while it runs"));
         }
+        // The first one serves, and one that is added is the last.
+        if settings.options.has("backup") && self.proxy.backups().nth(1).is_some() {
+            return Err("its place among the backup servers counts".to_owned());
+        }
         Ok(Deed::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
     }
 
     fn place(&self, settings: Settings<'t>, was_parked: bool) -> Result<Deed<'t>, String> {
         if settings.options.has("on-marked-down") && !was_parked {
-            return Err("its on-marked-down would cut its sessions".to_owned());
+            return Err(CUTS.to_owned());
         }
         if self.known.version.breaks_on_return() && self.proxy.is_leastconn() {
             return Err("this HAProxy may stop when it comes back (issue 3360)".to_owned());
@@ -351,8 +394,15 @@ backend nodes
     fn a_server_that_is_disabled_leaves_service_and_comes_back() {
         let disabled = FILE.replace("weight 5", "weight 5 disabled");
         assert_eq!(since(&disabled), Ok(vec!["server nodes/s1 disabled".to_owned()]));
+        let by_hand = found(&disabled, &disabled, &live(), &Parked::new(), "2.6.12");
+        assert_eq!(by_hand, Ok(vec!["server nodes/s1 disabled".to_owned()]));
+        let cutting = disabled.replace("weight 5", "on-marked-down shutdown-sessions");
+        let refused = found(&cutting.replace(" disabled", ""), &cutting, &live(), &Parked::new(), "2.6.12");
+        assert_eq!(refused, Err(format!("server s1 of backend nodes: {CUTS}")));
         let rows = [row("s1", "10.0.0.1:80", 5, 1), live().remove(1)];
         let none = Parked::new();
+        let lighter = found(&disabled, &disabled.replace("weight 5", "weight 4"), &rows, &none, "2.6.12");
+        assert_eq!(lighter, Ok(vec!["server nodes/s1 weight 4".to_owned()]));
         assert_eq!(found(&disabled, &disabled, &rows, &none, "2.6.12"), Ok(vec![]));
         let back = found(&disabled, FILE, &rows, &none, "2.6.12");
         assert_eq!(back, Ok(vec!["server nodes/s1 back at 10.0.0.1:80".to_owned()]));
@@ -370,6 +420,7 @@ backend nodes
             "server s2 of backend nodes: its address is no IP:PORT"
         );
         let added = format!("{FILE}  server s3 10.0.0.3:80 check\n");
+        let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
         let refused = |old, new, version| found(old, new, &live(), &Parked::new(), version).unwrap_err();
         assert_eq!(
             refused(FILE, &added, "2.4.0"),
@@ -383,11 +434,31 @@ backend nodes
         let [file, added] = [FILE, &added].map(|text| text.replace("leastconn", "source"));
         assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' is for a reload");
         let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
-        let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
         assert_eq!(
             refused(&cutting, &gone, "2.6.12"),
             "server nodes/s2: its on-marked-down would cut its sessions"
         );
+    }
+
+    #[test]
+    fn what_haproxy_would_not_load_or_not_in_that_order_is_for_a_reload() {
+        let refused = |old: &str, new: &str| found(old, new, &live(), &Parked::new(), "2.6.12").unwrap_err();
+        let [first, second] =
+            ["  server s1 10.0.0.1:80 check weight 5\n", "  server s2 10.0.0.2:80 check maxconn 9\n"];
+        let file = FILE.replace("leastconn", "source");
+        let turned = file.replace(first, "").replace(second, &format!("{second}{first}"));
+        assert_eq!(refused(&file, &turned), "backend nodes: 'balance source' is for a reload");
+        let twice = format!("{FILE}  server s1 10.0.0.3:80\n");
+        assert_eq!(refused(FILE, &twice), "server s1 of backend nodes is there twice");
+        let backup = FILE.replace("maxconn 9", "backup");
+        let backups = format!("{backup}  server s3 10.0.0.3:80 backup\n");
+        assert_eq!(
+            refused(&backup, &backups),
+            "server s3 of backend nodes: its place among the backup servers counts"
+        );
+        let [file, gone] =
+            [FILE, &FILE.replace(second, "")].map(|text| format!("{text}  use-server s2 if {{ path / }}\n"));
+        assert_eq!(refused(&file, &gone), "server s2 leaves, which 'use-server s2 if { path / }' names");
     }
 
     #[test]

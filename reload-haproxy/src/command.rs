@@ -74,7 +74,12 @@ impl Change<'_> {
                 let maxconn = maxconn.map(|maxconn| format!("set maxconn server {key} {maxconn}"));
                 weight.into_iter().chain(maxconn).collect()
             }
-            Deed::Disable | Deed::Remove { .. } => vec![format!("disable server {key}")],
+            Deed::Disable { settings } => vec![
+                format!("disable server {key}"),
+                format!("set server {key} weight {}", settings.weight),
+                format!("set maxconn server {key} {}", settings.maxconn),
+            ],
+            Deed::Remove { .. } => vec![format!("disable server {key}")],
         }
     }
 }
@@ -84,8 +89,7 @@ fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool)
     // A cookie is computed when the port changes.
     let detour = SocketAddr::new(endpoint.ip(), if endpoint.port() == 1 { 2 } else { 1 });
     let first = if forgets_cookie { detour } else { endpoint };
-    let weight = if settings.has_checks() { 0 } else { settings.weight };
-    let mut add = format!("add server {key} {first} {} weight {weight}", settings.options.text());
+    let mut add = format!("add server {key} {first} {} weight {}", settings.options.text(), settings.weight);
     if settings.maxconn > 0 {
         add += &format!(" maxconn {}", settings.maxconn);
     }
@@ -96,6 +100,10 @@ fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool)
         add += " pool-max-conn -1";
     }
     let mut commands = vec![add];
+    // Percentages, such as an agent's, are of the weight that it begins with; so not `weight 0` above.
+    if settings.has_checks() && !settings.is_disabled {
+        commands.push(format!("set server {key} weight 0"));
+    }
     if forgets_cookie {
         commands.push(format!("set server {key} addr {} port {}", endpoint.ip(), endpoint.port()));
     }
@@ -158,13 +166,15 @@ mod tests {
     fn a_server_that_comes_is_down_before_it_has_a_weight() {
         let add = |line| Deed::Add { settings: settings(line), has_dynamic_cookie: true };
         let line = "server s [::1]:80 check inter 2s weight 5 maxconn 9";
-        let expected = "add server b/s [::1]:1 check inter 2s weight 0 maxconn 9 pool-purge-delay 5s pool-max-conn -1\n\
-                        set server b/s addr ::1 port 80\nenable health b/s\nenable server b/s\n\
+        let expected = "add server b/s [::1]:1 check inter 2s weight 5 maxconn 9 pool-purge-delay 5s pool-max-conn -1\n\
+                        set server b/s weight 0\nset server b/s addr ::1 port 80\nenable health b/s\nenable server b/s\n\
                         set server b/s health down\nset server b/s weight 5";
         assert_eq!(commands(add(line), "2.6.12"), expected);
-        let expected = "add server b/s [::1]:80 check inter 2s weight 0 maxconn 9\nenable health b/s\n\
-                        enable server b/s\nset server b/s health down\nset server b/s weight 5";
+        let expected = "add server b/s [::1]:80 check inter 2s weight 5 maxconn 9\nset server b/s weight 0\n\
+                        enable health b/s\nenable server b/s\nset server b/s health down\nset server b/s weight 5";
         assert_eq!(commands(add(line), "3.0.11"), expected);
+        let expected = "add server b/s 10.0.0.1:80 check weight 5\nenable health b/s";
+        assert_eq!(commands(add("server s 10.0.0.1:80 check weight 5 disabled"), "3.0.11"), expected);
         let expected = "add server b/s 10.0.0.1:80  weight 1\nenable server b/s";
         assert_eq!(commands(add("server s 10.0.0.1:80"), "3.0.11"), expected);
     }

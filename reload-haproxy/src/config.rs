@@ -98,6 +98,15 @@ impl Config {
         text(&self.bytes)
     }
 
+    /// What HAProxy does not take of any file: all that a change of servers, without `haproxy -c`, would not see.
+    pub(crate) fn flaw(&self) -> Option<&'static str> {
+        match &self.bytes[..] {
+            bytes if bytes.contains(&0) => Some("the file has a NUL in it"),
+            [.., b'\n'] => None,
+            _ => Some("its last line has no end"),
+        }
+    }
+
     /// Whether the file holds other bytes now. One that cannot be read is not known to.
     pub(crate) fn is_outdated(&self) -> bool {
         Config::read(&self.path).is_ok_and(|now| now.fingerprint != self.fingerprint)

@@ -25,12 +25,13 @@ pub(crate) enum Decision<'t> {
     Reload(String),
 }
 
-/// What a decision is made on. Without `runtime` servers are not changed but by a reload.
+/// What a decision is made on. Without `runtime` servers are not changed but by a reload, and there may be
+/// something to say about why.
 pub(crate) struct Facts<'f, 't> {
     pub(crate) config: &'f Config,
     pub(crate) layout: &'f Layout<'t>,
     pub(crate) worker: &'f Worker,
-    pub(crate) runtime: Option<&'f Runtime<'f>>,
+    pub(crate) runtime: Result<&'f Runtime<'f>, &'static str>,
     pub(crate) state: &'f State,
 }
 
@@ -71,7 +72,14 @@ impl<'t> Facts<'_, 't> {
                 "HAProxy showed other servers than the file's right after it was loaded".to_owned(),
             );
         }
-        let runtime = self.runtime?;
+        if let Some(flaw) = self.config.flaw().filter(|_| different.is_some()) {
+            return because(flaw.to_owned());
+        }
+        let runtime = match self.runtime {
+            Ok(runtime) => runtime,
+            Err("") => return None,
+            Err(why) => return because(why.to_owned()),
+        };
         let parked = note.map(|note| note.parked).unwrap_or_default();
         let found = runtime.servers().and_then(|answer| {
             let rows = parse(&answer)?;

@@ -83,6 +83,15 @@ fn count(old: &Section, new: &Section) -> Option<Count> {
     (added + removed + changed > 0).then(|| Count { added, removed, changed, title: new.title() })
 }
 
+impl Section<'_> {
+    /// Whether its `server` lines say the same, in the same order.
+    pub(crate) fn has_the_same_servers(&self, other: &Section) -> bool {
+        let mut pairs = self.servers.iter().zip(&other.servers);
+        self.servers.len() == other.servers.len()
+            && pairs.all(|(a, b)| a.name == b.name && a.says_the_same(b))
+    }
+}
+
 impl Server<'_> {
     /// Whether both lines say the same of a server.
     pub(crate) fn says_the_same(&self, other: &Server) -> bool {

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -108,6 +109,18 @@ impl Instance {
     /// What the master says of its processes.
     pub(crate) fn processes(&self) -> Option<Processes> {
         processes(self.master_socket.as_ref()?, self.hints.patience)
+    }
+
+    /// Whether the master is at work on a reload, after which `worker` is not the one that serves. It refuses
+    /// connections then (up to 3.0), or has another worker. One that cannot be asked is not known to be.
+    pub(crate) fn is_loading(&self, worker: &Worker) -> bool {
+        let Some(path) = &self.master_socket else { return false };
+        match socket::ask(path, "show proc", self.hints.patience) {
+            Ok(answer) if answer.trim().is_empty() => true,
+            Ok(answer) => socket::parse_processes(&answer)
+                .is_some_and(|processes| processes.workers.iter().any(|pid| *pid != worker.pid)),
+            Err(err) => !matches!(err.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied),
+        }
     }
 
     /// Who answers at the stats socket, unless it is on its way out.

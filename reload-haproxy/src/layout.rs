@@ -21,12 +21,11 @@ pub(crate) struct Section<'t> {
     pub(crate) kind: Cow<'t, str>,
     /// Its name; empty if it has none.
     pub(crate) name: Cow<'t, str>,
-    /// Every line that says something but `server` lines; its own first line among them.
+    /// Every line that says something but `server` lines; its own first line among them, and `server` lines
+    /// within `.if`, which may not count.
     pub(crate) lines: Vec<Line<'t>>,
     /// Its `server` lines, in their order.
     pub(crate) servers: Vec<Server<'t>>,
-    /// Whether it has `server` lines within `.if`, which may not count; they are among `lines`.
-    pub(crate) has_conditional_servers: bool,
 }
 
 /// A line and its number in the file, from 1 on.
@@ -34,6 +33,8 @@ pub(crate) struct Section<'t> {
 pub(crate) struct Line<'t> {
     pub(crate) number: usize,
     pub(crate) text: &'t str,
+    /// Whether it stands within `.if`, or is that.
+    pub(crate) is_conditional: bool,
 }
 
 /// A `server` line.
@@ -66,13 +67,12 @@ impl<'t> Layout<'t> {
                     section.servers.push(Server { name: second, text, defaults });
                     continue;
                 }
-                "server" => section.has_conditional_servers |= conditions > 0,
                 "default-server" => defaults += 1,
                 ".if" => conditions += 1,
                 ".endif" => conditions = conditions.saturating_sub(1),
                 _ => {}
             }
-            section.lines.push(Line { number: index + 1, text });
+            section.lines.push(Line { number: index + 1, text, is_conditional: conditions > 0 });
         }
         Layout { sections }
     }
@@ -96,17 +96,35 @@ impl<'t> Layout<'t> {
     }
 }
 
+impl<'t> Line<'t> {
+    /// Its first word.
+    pub(crate) fn keyword(&self) -> Cow<'t, str> {
+        beginning(self.text).0
+    }
+}
+
 impl Section<'_> {
     /// What people call it: `backend nodes`.
     pub(crate) fn title(&self) -> String {
         format!("{} {}", self.kind, self.name).trim_end().to_owned()
     }
 
+    /// The names of its servers, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.servers.iter().map(|server| &*server.name)
+    }
+
+    /// All its lines as they are in the file; `server` lines last.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| line.text).chain(self.servers.iter().map(|server| server.text))
+    }
+
     /// The `defaults` section that it names: `backend nodes from http`.
     fn from(&self) -> Option<String> {
-        let words = words(self.lines.first()?.text);
-        let at = words.iter().position(|word| word.text == "from").filter(|at| *at >= 1)?;
-        words.into_iter().nth(at + 1).map(|word| word.text)
+        // Only `defaults` sections may have no name, and a name may be `from`.
+        let titles = if self.kind == "defaults" { 1 } else { 2 };
+        let words = words(self.lines.first()?.text).into_iter().map(|word| word.text);
+        words.skip(titles).skip_while(|word| word != "from").nth(1)
     }
 }
 
@@ -176,7 +194,9 @@ peers p
             servers.map(|server| (server.name.to_string(), server.defaults)).collect()
         };
         assert_eq!(servers(4), [("s1".to_owned(), 1), ("s2".to_owned(), 1), ("s3".to_owned(), 2)]);
-        assert!(layout.sections[4].has_conditional_servers && !layout.sections[5].has_conditional_servers);
+        let is_conditional =
+            |index: usize| layout.sections[index].lines.iter().any(|line| line.is_conditional);
+        assert!(is_conditional(4) && !is_conditional(5));
         assert_eq!(servers(5), [("s5".to_owned(), 0)]);
         assert_eq!(servers(6), []);
     }
@@ -188,6 +208,8 @@ peers p
         assert_eq!(layout.defaults_of(5).iter().map(|line| line.number).collect::<Vec<_>>(), [6]);
         let chain = Layout::read("defaults a\n mode http\ndefaults b from a\n retries 2\nbackend x\n");
         assert_eq!(chain.defaults_of(3).iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        let named = Layout::read("defaults a\n mode http\ndefaults b\nbackend from from a\n");
+        assert_eq!(named.defaults_of(3).iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

@@ -26,7 +26,8 @@ use crate::rollback::Mark;
 /// Ages that HAProxy itself tells are in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
 
-const NOTE_MAX: u64 = 64 << 10;
+/// Parked servers stand in it, as many as the file has, each with its options.
+const NOTE_MAX: u64 = CONFIG_MAX;
 
 /// Servers that are in maintenance because they have left, as `backend/server`, with their options.
 pub(crate) type Parked = BTreeMap<String, String>;

@@ -13,6 +13,7 @@ use crate::decision::{Decision, Facts};
 use crate::instance::{Instance, Worker};
 use crate::layout::Layout;
 use crate::note::{Note, Parked, State};
+use crate::process::Process;
 use crate::reload::{Method, Reload, Taken, Unproven};
 use crate::report::Report;
 use crate::runtime::{Runtime, parse};
@@ -84,7 +85,7 @@ impl<'p, 't> Pass<'p, 't> {
 
     /// Says on stdout what runs. Fails if that is not the file.
     pub(crate) fn tell_status(&self) -> Result<(), Failure> {
-        let runtime = self.worker.as_ref().and_then(|worker| self.runtime(worker));
+        let runtime = self.worker.as_ref().and_then(|worker| self.runtime(worker).ok());
         let answer = runtime.and_then(|runtime| runtime.servers().ok()).unwrap_or_default();
         let rows = parse(&answer).unwrap_or_default();
         let note = self.worker.as_ref().and_then(|worker| self.state.note_about(worker)).unwrap_or_default();
@@ -105,17 +106,24 @@ impl<'p, 't> Pass<'p, 't> {
             Some(_) if is_forced => Decision::Reload("--force".to_owned()),
             Some(worker) => {
                 let runtime = self.runtime(worker);
-                Facts { config, layout, worker, runtime: runtime.as_ref(), state }.decide()
+                Facts { config, layout, worker, runtime: runtime.as_ref().map_err(|why| *why), state }
+                    .decide()
             }
         }
     }
 
-    /// The worker's socket for changes of servers, if they are wanted and the file is all that it runs.
-    fn runtime<'a>(&'a self, worker: &'a Worker) -> Option<Runtime<'a>> {
-        let is_wanted = matches!(self.args.method, Method::Auto | Method::Runtime);
-        let is_all = self.instance.main.as_ref().is_none_or(|main| main.files().len() <= 1);
-        let socket = self.instance.stats_socket.as_deref().filter(|_| is_wanted && is_all)?;
-        Some(Runtime { socket, worker, version: worker.version?, patience: self.args.timeout })
+    /// The worker's socket for changes of servers, or why there is none: nothing to say if none is wanted.
+    fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, &'static str> {
+        if !matches!(self.args.method, Method::Auto | Method::Runtime) {
+            return Err("");
+        }
+        // What the others say of defaults, say, is not known.
+        if self.instance.main.as_ref().is_some_and(Process::has_several_files) {
+            return Err("HAProxy runs other files, too");
+        }
+        let socket = self.instance.stats_socket.as_deref().ok_or("the file names no stats socket")?;
+        let version = worker.version.ok_or("the stats socket does not tell the version")?;
+        Ok(Runtime { socket, worker, version, patience: self.args.timeout })
     }
 
     /// Keeps in mind that the worker runs the file.
@@ -128,12 +136,25 @@ impl<'p, 't> Pass<'p, 't> {
     /// Changes servers; gives the reason if they could not be changed.
     fn change(&self, found: &Changes, different: &str, talk: &mut Talk) -> Result<Option<String>, Failure> {
         let Some(worker) = &self.worker else { return Ok(Some("no worker answers".to_owned())) };
-        let Some(runtime) = self.runtime(worker) else { return Ok(Some("it has no socket".to_owned())) };
+        let runtime = match self.runtime(worker) {
+            Ok(runtime) => runtime,
+            Err(why) => return Ok(Some(why.to_owned())),
+        };
+        // Its new worker may come with an earlier file, and after these changes.
+        const LOADS: &str = "its master is at work on a reload";
+        if self.instance.is_loading(worker) {
+            return Ok(Some(LOADS.to_owned()));
+        }
         talk.say(format!("runtime: {different}"));
+        if self.state.note_about(worker).is_none() {
+            // Without a note it runs the file, but for its servers.
+            self.keep()?;
+        }
         self.state.begin(worker)?;
         let note = self.state.note_about(worker).unwrap_or_default().renewed(self.config, worker);
         match runtime.apply(found, self.layout, &note.parked) {
             Err(why) => Ok(Some(why)),
+            Ok(_) if self.instance.is_loading(worker) => Ok(Some(LOADS.to_owned())),
             Ok(parked) => {
                 found.lines(&parked).iter().for_each(|line| talk.say(line));
                 self.report(&Report::runtime(self.config, different, Some(worker), found, &parked))?;
@@ -151,7 +172,7 @@ impl<'p, 't> Pass<'p, 't> {
             return Ok(false);
         }
         talk.say(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
-        let is_unlike = self.runtime(&worker).is_some_and(|runtime| runtime.differs(self.layout));
+        let is_unlike = self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
         let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
         self.state.remember(self.config, &note)?;
         self.report(&Report::reload(self.config, why, Some(&worker), &method.title()))?;

@@ -145,6 +145,14 @@ impl Process {
         self.option("-f").into_iter().chain(rest.map(Path::new)).collect()
     }
 
+    /// Whether it was started on more than one file, or on a directory.
+    pub(crate) fn has_several_files(&self) -> bool {
+        match self.files()[..] {
+            [file] => self.directory().join(file).is_dir(),
+            _ => true,
+        }
+    }
+
     /// The values of an option that takes one, such as `-S`, in order.
     pub(crate) fn option(&self, name: &str) -> Vec<&Path> {
         let mut arguments = self.arguments.iter().skip(1).take_while(|argument| *argument != "--");

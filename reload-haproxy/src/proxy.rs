@@ -50,8 +50,8 @@ impl<'l, 't> Proxy<'l, 't> {
 
     /// Why its servers cannot be changed while HAProxy runs, if they cannot.
     pub(crate) fn obstacle(&self) -> Option<String> {
-        if self.section.has_conditional_servers {
-            return Some("some servers stand within .if".to_owned());
+        if self.is_conditional() {
+            return Some("some of its lines stand within .if".to_owned());
         }
         if !is_name(&self.section.name) {
             return Some("its name is none for the socket".to_owned());
@@ -65,9 +65,20 @@ impl<'l, 't> Proxy<'l, 't> {
         (!is_dynamic).then(|| format!("'balance {algorithm}' is for a reload"))
     }
 
+    /// Whether lines of it, or of its defaults, stand within `.if`.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.section.lines.iter().chain(&self.defaults).any(|line| line.is_conditional)
+    }
+
     /// Whether servers get cookies that HAProxy computes from their addresses.
     pub(crate) fn has_dynamic_cookie(&self) -> bool {
         self.last("cookie").is_some_and(|words| words.iter().any(|word| word == "dynamic"))
+    }
+
+    /// Its servers for when no others serve.
+    pub(crate) fn backups(&self) -> impl Iterator<Item = &Server<'t>> {
+        let is_one = |server: &&Server<'t>| self.settings(server).is_ok_and(|its| its.options.has("backup"));
+        self.section.servers.iter().filter(is_one)
     }
 
     /// Whether it has slots for servers that it names itself.
@@ -83,8 +94,7 @@ impl<'l, 't> Proxy<'l, 't> {
     /// The words of the last line that begins so, the section's own before those of its defaults.
     fn last(&self, keyword: &str) -> Option<Vec<String>> {
         let lines = self.section.lines.iter().rev().chain(self.defaults.iter().rev());
-        let begins = |line: &&Line| line.text.split_ascii_whitespace().next() == Some(keyword);
-        let line = lines.into_iter().find(begins)?;
+        let line = lines.into_iter().find(|line| line.keyword() == keyword)?;
         Some(words(line.text).into_iter().map(|word| word.text).collect())
     }
 }
@@ -96,8 +106,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 fn default_servers<'l, 't>(lines: &'l [Line<'t>]) -> impl Iterator<Item = &'t str> + use<'l, 't> {
-    let is_one = |line: &&Line| line.text.split_ascii_whitespace().next() == Some("default-server");
-    lines.iter().filter(is_one).map(|line| line.text)
+    lines.iter().filter(|line| line.keyword() == "default-server").map(|line| line.text)
 }
 
 fn add_line<'t>(before: Result<Options<'t>, String>, line: &'t str) -> Result<Options<'t>, String> {
@@ -118,7 +127,7 @@ backend nodes
   default-server check
   server s1 10.0.0.1:80
 listen web
-  balance source
+  'balance' source
   default-server resolvers dns
   server s1 10.0.0.1:80
 backend two
@@ -152,7 +161,15 @@ backend two
             proxy("web", |proxy| proxy.obstacle()).as_deref(),
             Some("'balance source' is for a reload")
         );
-        assert_eq!(proxy("two", |proxy| proxy.obstacle()).as_deref(), Some("some servers stand within .if"));
+        assert_eq!(
+            proxy("two", |proxy| proxy.obstacle()).as_deref(),
+            Some("some of its lines stand within .if")
+        );
+        let moved = Layout::read("backend a\n.if 0\nbackend b\n.endif\n server s1 10.0.0.1:80\nbackend c\n");
+        let obstacles: Vec<bool> = Proxy::all(&moved).map(|proxy| proxy.obstacle().is_some()).collect();
+        assert_eq!(obstacles, [true, true, false]);
+        let inherited = Layout::read(".if 0\ndefaults\n default-server check\n.endif\nbackend a\n");
+        assert!(Proxy::all(&inherited).all(|proxy| proxy.obstacle().is_some()));
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) struct Reload<'a> {
 /// What was there before a reload.
 struct Before {
     workers: HashSet<i32>,
+    /// Those that do not stand still: whoever has stopped the others, it was not this reload.
+    running: HashSet<i32>,
     processes: Option<Processes>,
 }
 
@@ -182,7 +184,9 @@ impl Reload<'_> {
             thread::sleep(POLL);
             processes = self.instance.processes();
         }
-        Before { workers: self.instance.workers().into_iter().collect(), processes }
+        let workers: HashSet<i32> = self.instance.workers().into_iter().collect();
+        let is_running = |pid: &i32| !self.instance.is_any_stopped(&HashSet::from([*pid]));
+        Before { running: workers.iter().copied().filter(is_running).collect(), workers, processes }
     }
 
     fn tell(
@@ -333,7 +337,7 @@ impl Reload<'_> {
     /// Whether nobody is left that could load the file or go on without it.
     fn is_lost(&self, before: &Before) -> bool {
         let instance = self.instance;
-        instance.has_ended() || instance.is_any_stopped(&before.workers) && !instance.stalled().is_empty()
+        instance.has_ended() || instance.is_any_stopped(&before.running) && !instance.stalled().is_empty()
     }
 }
 

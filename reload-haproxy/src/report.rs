@@ -98,7 +98,7 @@ impl ServerReport {
                 let (weight, maxconn) = (*weight, *maxconn);
                 return ServerReport { server, deed: "tune", weight, maxconn, address: None };
             }
-            Deed::Disable => ("disable", None),
+            Deed::Disable { .. } => ("disable", None),
             Deed::Remove { .. } if parked.contains_key(&server) => ("park", None),
             Deed::Remove { .. } => ("remove", None),
         };

@@ -30,7 +30,11 @@ impl Runtime<'_> {
         let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
         let (info, state) = answer.split_at(at);
         match parse_info(info).filter(|info| !info.is_stopping) {
-            Some(info) if info.pid == self.worker.pid => Ok(state.to_owned()),
+            // Rows that are missing at the end would be servers that are missing.
+            Some(info) if info.pid == self.worker.pid && state.ends_with("\n\n") => Ok(state.to_owned()),
+            Some(info) if info.pid == self.worker.pid => {
+                Err("its answer to show servers state is not whole".to_owned())
+            }
             Some(info) => Err(format!("worker {} has come in place of {}", info.pid, self.worker.pid)),
             None => Err(format!("'{}' is no answer to show info", first_line(info))),
         }
@@ -71,6 +75,10 @@ impl Runtime<'_> {
         for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
             let key = change.key();
             let Deed::Place { settings, .. } = &change.deed else { continue };
+            // One that is added is the last, and of backup servers the first one serves.
+            if settings.options.has("backup") {
+                continue;
+            }
             let answer = self.ask(&format!("disable server {key};{}", deletion(&key)))?;
             if answer.lines().any(|line| line == "Server deleted.") {
                 change.deed = Deed::Add { settings: settings.clone(), has_dynamic_cookie: true };

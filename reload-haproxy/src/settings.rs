@@ -62,7 +62,9 @@ impl<'t> Settings<'t> {
 
     /// The address and the weight alone of a line without anything unusual, far sooner than by `read`.
     pub(crate) fn glance(line: &str, defaults: &Options) -> Option<(SocketAddr, u32)> {
-        if line.contains(UNUSUAL) || line.contains("agent-check") {
+        let is_particular =
+            line.contains("agent-check") || line.contains("disabled") || defaults.has("disabled");
+        if is_particular || !is_usual(line) {
             return None;
         }
         let mut words = line.split_ascii_whitespace().skip(2);
@@ -162,12 +164,14 @@ impl<'t> Options<'t> {
     }
 }
 
-/// Without these a line's words are what white space separates, for HAProxy and for its socket.
-const UNUSUAL: [char; 7] = ['"', '\'', '\\', '#', '$', ';', '<'];
+/// Whether a line's words are what white space separates, for HAProxy and for its socket.
+fn is_usual(line: &str) -> bool {
+    line.bytes().all(|byte| is_plain_byte(byte) || matches!(byte, b' ' | b'\t'))
+}
 
 /// The words of a line, if the socket would read each as the file does.
 fn split(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
-    if !line.contains(UNUSUAL) {
+    if is_usual(line) {
         return Ok(line.split_ascii_whitespace().map(Cow::from).collect());
     }
     let words = words(line).into_iter();
@@ -181,8 +185,11 @@ fn split(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
 
 /// Of such words the socket's command line takes every one as it is.
 fn is_plain(word: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:,/@%+=*()[]{}!~^&|?".contains(&byte);
-    !word.is_empty() && word.bytes().all(plain)
+    !word.is_empty() && word.bytes().all(is_plain_byte)
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.:,/@%+=*()[]{}!~^&|?".contains(&byte)
 }
 
 /// The address of a server: an IP address and a port, IPv6 in brackets or not. Names, sockets, ports that
@@ -253,6 +260,8 @@ mod tests {
         );
         assert_eq!(refusal("server s1 $ADDR:80"), "'$ADDR:80' is not plain text");
         assert_eq!(refusal("server s1 10.0.0.1:80 sni 'str(a b);x'"), "'str(a b);x' is not plain text");
+        assert_eq!(refusal("server s1 10.0.0.1:80 sni a\u{b}b"), "'a\u{b}b' is not plain text");
+        assert_eq!(refusal("server s1 10.0.0.1:80 sni \u{fffd}"), "'\u{fffd}' is not plain text");
         assert_eq!(refusal("server s1 10.0.0.1:80 weight 5x"), "its weight is '5x'");
         assert_eq!(refusal("server s1 10.0.0.1:80 weight 257"), "its weight is '257'");
         assert_eq!(refusal("server s1 10.0.0.1:80 inter"), "'inter' has no value");
@@ -269,6 +278,7 @@ mod tests {
             "server s1 10.0.0.1:80 weight 3 weight 4",
             "server weight 10.0.0.1:80",
             "server s1 10.0.0.1:80 agent-check",
+            "server s1 10.0.0.1:80 disabled",
             "server s1 'a b':80",
         ] {
             let read = Settings::read(line, &defaults).ok();

@@ -94,7 +94,8 @@ impl Serving {
 
 fn count(rows: &[Row], parked: &Parked) -> BTreeMap<String, BTreeMap<State, usize>> {
     let mut servers: BTreeMap<String, BTreeMap<State, usize>> = BTreeMap::new();
-    for row in rows {
+    // Up to 2.2 its own workers are among them.
+    for row in rows.iter().filter(|row| row.backend != "MASTER") {
         let state = match row.state() {
             State::Maint if parked.contains_key(&row.key()) => State::Parked,
             state => state,

@@ -16,6 +16,10 @@ use crate::net::Subnet;
 use crate::programs;
 use crate::run::Run;
 
+mod nodes;
+
+pub use nodes::{BALANCED, Facts, is_since, many};
+
 /// The ways to run it in which it can be reloaded.
 pub const MODES: [Mode; 3] = [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic];
 
@@ -42,15 +46,6 @@ pub struct Outcome {
 /// The HAProxy to test with: `$HAPROXY`, or the installed one.
 pub fn program() -> PathBuf {
     env::var_os("HAPROXY").map_or_else(|| programs::find("haproxy").unwrap(), PathBuf::from)
-}
-
-/// Its version: 2 and 6 for 2.6.12.
-pub fn version() -> (u32, u32) {
-    let output = Command::new(program()).arg("-v").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let version = text.split_whitespace().nth(2).unwrap_or_default();
-    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
-    (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 /// A line for `global` that makes a file the revision `number`.

@@ -8,6 +8,7 @@
 mod error;
 mod timer;
 
+pub mod app;
 pub mod backend;
 pub mod balancer;
 pub mod bed;

@@ -6,90 +6,36 @@
 
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::haproxy::{Haproxy, Mode, Server};
+use harness::app::App;
+use harness::bed::{self, Outcome};
+use harness::haproxy::{Mode, Server};
 use harness::load::{Counts, Load, Rate};
-use harness::net::Subnet;
-use harness::run::Run;
-use harness::{poll, programs};
+use harness::poll;
 
 const SOON: Duration = Duration::from_secs(20);
 /// All first checks are over after this: HAProxy spreads them over `inter`.
 const CHECKED: Duration = Duration::from_secs(3);
-const PORT: u16 = 8000;
 
-fn program() -> PathBuf {
-    env::var_os("HAPROXY").map_or_else(|| programs::find("haproxy").unwrap(), PathBuf::from)
-}
-
-/// A web server that can be stopped; its answers name its address.
-struct App {
-    address: SocketAddr,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl App {
-    fn start(address: SocketAddr) -> App {
-        let listener = TcpListener::bind(address).unwrap();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let over = Arc::clone(&is_over);
-        let thread = thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if over.load(Ordering::Relaxed) {
-                    return;
-                }
-                // A health check connects and goes away.
-                let _ = answer(stream, address);
-            }
-        });
-        App { address, is_over, thread: Some(thread) }
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        // Only to wake it up; it may have ended by itself.
-        let _ = TcpStream::connect(self.address);
-        self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
-    }
-}
-
-fn answer(mut stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    if stream.read(&mut [0; 4096])? == 0 {
-        return Ok(());
-    }
-    let ip = address.ip();
-    let head =
-        format!("HTTP/1.1 200 OK\r\nx-backend-ip: {ip}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes())
-}
-
-/// A HAProxy on a configuration of its own, and its servers.
+/// A bed whose configuration may name a state file.
 struct Bed {
-    haproxy: Option<Haproxy>,
-    subnet: Subnet,
-    run: Run,
+    bed: bed::Bed,
     revision: u32,
     /// More lines for `global`.
     global: String,
 }
 
-/// What a run of reload-haproxy came to.
-struct Outcome {
-    code: i32,
-    stderr: String,
+impl Deref for Bed {
+    type Target = bed::Bed;
+
+    fn deref(&self) -> &bed::Bed {
+        &self.bed
+    }
 }
 
 impl Bed {
@@ -101,28 +47,11 @@ impl Bed {
     }
 
     fn without_state_file() -> Bed {
-        let (subnet, run) = (Subnet::claim().unwrap(), Run::new().unwrap());
-        Bed { haproxy: None, subnet, run, revision: 0, global: String::new() }
+        Bed { bed: bed::Bed::empty(), revision: 0, global: String::new() }
     }
 
     fn state_file(&self) -> PathBuf {
         self.run.join("servers.state")
-    }
-
-    fn config(&self) -> PathBuf {
-        self.run.join("haproxy.cfg")
-    }
-
-    fn front(&self) -> SocketAddr {
-        SocketAddr::new(self.subnet.host(1).into(), 8080)
-    }
-
-    fn address(&self, host: u8) -> SocketAddr {
-        SocketAddr::new(self.subnet.host(host).into(), PORT)
-    }
-
-    fn app(&self, host: u8) -> App {
-        App::start(self.address(host))
     }
 
     /// Puts a new file in place, with these servers. Its log has another tag: servers alone, and a revision, are
@@ -144,28 +73,16 @@ impl Bed {
             self.front(),
             lines.collect::<String>(),
         );
-        replace(&self.config(), text.as_bytes(), 0o644).unwrap();
+        self.write_text(&text);
     }
 
     /// Starts HAProxy, and waits until it has checked each server once.
     fn start(&mut self, mode: Mode) {
-        let admin = self.run.join("admin.sock");
-        let haproxy =
-            Haproxy::start_program(&program(), &self.run, "haproxy", &self.config(), mode, Some(&admin));
-        self.haproxy = Some(haproxy.unwrap());
+        self.bed.start(mode);
         self.until("the first checks", |bed| {
             let rows = bed.haproxy().show_stat().unwrap();
             rows.iter().all(|row| row["type"] != "2" || !["INI", ""].contains(&row["check_status"].as_str()))
         });
-    }
-
-    fn reload(&self, arguments: &[&str]) -> Outcome {
-        let mut command = Command::new(programs::bin_dir().unwrap().join("reload-haproxy"));
-        command.arg("--config").arg(self.config()).arg("--state-dir").arg(self.run.join("state"));
-        command.arg("--haproxy").arg(program()).arg("-v").args(arguments).stdin(Stdio::null());
-        let output = self.run.adopt(&mut command).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        Outcome { code: output.status.code().unwrap_or(-1), stderr }
     }
 
     /// A reload that has nothing to warn of.
@@ -180,10 +97,6 @@ impl Bed {
     fn assert_names_no_server(&self) {
         let text = fs::read_to_string(self.state_file()).unwrap();
         assert!(text.starts_with("1\n") && text.lines().skip(1).all(|line| line.starts_with('#')), "{text}");
-    }
-
-    fn haproxy(&self) -> &Haproxy {
-        self.haproxy.as_ref().unwrap()
     }
 
     fn server(&self, name: &str) -> Server {
@@ -331,14 +244,14 @@ fn a_changed_address_or_port_is_the_files_and_begins_down() {
     let _apps = [bed.app(11), bed.app(12)];
     bed.write(&[("s1", one), ("s2", two), ("s3", two)]);
     bed.start(Mode::MasterSocket);
-    let moved = SocketAddr::new(two.ip(), PORT + 1);
+    let moved = SocketAddr::new(two.ip(), two.port() + 1);
     bed.write(&[("s1", one), ("s2", moved), ("s3", three)]);
     assert_none_failed(&reload_under_load(&bed));
     for (name, address) in [("s2", moved), ("s3", three)] {
         let server = bed.server(name);
         assert_eq!((server.address, server.status.as_str()), (address.to_string(), "DOWN"));
     }
-    let _moved = [App::start(moved), bed.app(13)];
+    let _moved = [App::start(moved).unwrap(), bed.app(13)];
     bed.until("both are up", |bed| ["s2", "s3"].iter().all(|name| bed.server(name).is_up()));
 }
 
@@ -371,7 +284,7 @@ fn what_was_set_by_hand_does_not_come_back_after_a_reload() {
 fn a_cold_start_is_not_misled_by_what_was_true_before() {
     let (mut bed, mut apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
     bed.reload_well();
-    bed.haproxy.take().unwrap().stop().unwrap();
+    bed.bed.haproxy.take().unwrap().stop().unwrap();
     apps.push(bed.app(13));
     let (log, old) = (bed.run.join("haproxy.log"), fs::read_to_string(bed.run.join("haproxy.log")).unwrap());
     bed.start(Mode::MasterSocket);
@@ -384,7 +297,11 @@ fn a_file_that_a_killed_run_has_left_is_emptied_by_the_next_and_a_missing_one_is
     let (bed, _apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
     bed.reload_well();
     let head = fs::read_to_string(bed.state_file()).unwrap();
-    let row = format!("0 nodes 0 s1 {} 0 0 1 1 0 8 2 0 6 0 0 0 - {PORT} -\n", bed.subnet.host(11));
+    let row = format!(
+        "0 nodes 0 s1 {} 0 0 1 1 0 8 2 0 6 0 0 0 - {} -\n",
+        bed.subnet.host(11),
+        bed.address(11).port()
+    );
     replace(&bed.state_file(), format!("{head}{row}").as_bytes(), 0o644).unwrap();
     assert!(bed.reload(&[]).stderr.contains("nothing to do"));
     bed.assert_names_no_server();

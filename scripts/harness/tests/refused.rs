@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::bed::{Bed, MODES, Outcome, assert_done, assert_refused, finish, program, revision, version};
+use harness::bed::{Bed, MODES, Outcome, assert_done, assert_refused, finish, is_since, program, revision};
 use harness::haproxy::{Haproxy, Mode, is_haproxy};
 use harness::poll;
 use harness::process::is_running;
@@ -161,7 +161,7 @@ fn a_master_that_dies_is_not_waited_for_and_none_is_left_behind_that_serves_nobo
         let outcome = bed.reload(&["--timeout", "15s"]);
         let took = start.elapsed();
         assert_refused(&outcome, PUT_BACK);
-        if version() <= (3, 0) {
+        if !is_since((3, 1)) {
             assert!(took < limit, "{}", outcome.stderr);
             let master = bed.haproxy().pid().unwrap();
             poll::until(limit, "the master's end", || (!is_running(master)).then_some(())).unwrap();
