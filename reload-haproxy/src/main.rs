@@ -15,6 +15,7 @@ mod instance;
 mod layout;
 mod line;
 mod live;
+mod lookup;
 mod needs;
 mod note;
 mod obstacle;
