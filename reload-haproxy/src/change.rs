@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display};
 
+use crate::few::Place;
 use crate::layout::{Layout, Server};
 use crate::live::Row;
 use crate::lookup::Lookup;
@@ -47,6 +48,8 @@ pub(crate) struct Changes<'t> {
     pub(crate) in_maintenance: Vec<String>,
     /// Servers that have left, as `backend/server`, and are still parked.
     pub(crate) parked: Vec<String>,
+    /// Where HAProxy will show those that are changed, if they are few.
+    pub(crate) places: Vec<Place>,
 }
 
 impl Display for Changes<'_> {

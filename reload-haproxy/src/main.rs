@@ -11,6 +11,7 @@ mod command;
 mod config;
 mod decision;
 mod difference;
+mod few;
 mod instance;
 mod layout;
 mod line;
