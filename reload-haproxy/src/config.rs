@@ -109,7 +109,7 @@ impl Config {
 
     /// Whether the file holds other bytes now. One that cannot be read is not known to.
     pub(crate) fn is_outdated(&self) -> bool {
-        Config::read(&self.path).is_ok_and(|now| now.fingerprint != self.fingerprint)
+        regular::read(&self.path, CONFIG_MAX).is_ok_and(|now| now != self.bytes)
     }
 }
 
