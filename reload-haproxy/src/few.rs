@@ -1,8 +1,9 @@
-//! Reading back a few servers that were changed, without all the others: HAProxy writes the state of ten thousand
-//! servers in some 9 ms, and the figures of one in less than 1 ms.
+//! Reading back a few servers that were changed, without all the others: HAProxy writes the state of ten
+//! thousand servers in some 9 ms, and the figures of one in less than 1 ms.
 //!
-//! `show stat BACKEND 6 SERVER` goes by numbers: it tells of the backend (2) and of the server (4). Those of a server that is added are foretold: HAProxy gives the
-//! lowest that is free. Whatever is not as foretold proves nothing, and all servers are read.
+//! `show stat BACKEND 6 SERVER` goes by numbers and tells of the backend (2) and of the server (4). The number
+//! of a server that is added is foretold: HAProxy gives the lowest that is free. Whatever is not as foretold
+//! proves nothing, and all servers are read.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
