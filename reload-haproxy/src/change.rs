@@ -5,6 +5,7 @@
 //! the file does not say stays: a server that an operator has put into maintenance through the socket stays
 //! there until the file says something else about it.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 
@@ -49,6 +50,8 @@ pub(crate) struct Changes<'t> {
     pub(crate) in_maintenance: Vec<String>,
     /// Servers that have left, as `backend/server`, and are still parked.
     pub(crate) parked: Vec<String>,
+    /// Whether a server is added with options that no other one had, which HAProxy may refuse.
+    pub(crate) is_untried: bool,
 }
 
 impl Display for Changes<'_> {
@@ -153,6 +156,10 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     fn add_to(&self, found: &mut Changes<'t>, mut rows: HashMap<&str, &Row>) -> Result<(), String> {
         let servers = self.before.section.servers.iter();
         let mut olds: HashMap<&str, &Server> = servers.map(|server| (&*server.name, server)).collect();
+        let tried = LazyCell::new(|| {
+            let servers = self.before.section.servers.iter();
+            servers.map(|server| (server.options(), server.defaults)).collect::<HashSet<_>>()
+        });
         let mut names = HashSet::new();
         for server in &self.proxy.section.servers {
             if !names.insert(&*server.name) {
@@ -166,6 +173,8 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             let deed = self.deed(server, old, rows.remove(&*server.name), &mut found.in_maintenance);
             let deed = deed
                 .map_err(|why| format!("server {} of {}: {why}", server.name, self.proxy.section.title()))?;
+            let is_new = matches!(deed, Some(Deed::Add { .. }));
+            found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
             found.changes.extend(deed.map(|deed| self.change(&server.name, deed)));
         }
         let mut rest: Vec<&&Row> = rows.values().collect();
