@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -38,16 +38,22 @@ pub struct Outcome {
 /// process group, which is its own. What it leaves behind when it ends by itself is left alone. Fails if it
 /// cannot be started.
 pub fn run(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
+    run_beside(command, timeout, || {})
+}
+
+/// The same, and does `work` once the command has been started. If that takes longer than `timeout`, the
+/// command is judged when it is done.
+pub fn run_beside(command: &mut Command, timeout: Duration, work: impl FnOnce()) -> io::Result<Outcome> {
     let words = Words::listen()?;
     command.stdin(Stdio::null()).stdout(words.pipe.try_clone()?).stderr(words.pipe.try_clone()?);
     let child = command.process_group(0).spawn();
-    let status = child.and_then(|child| wait(child, timeout));
+    let status = child.and_then(|child| wait(child, timeout, work));
     let words = words.end();
     Ok(Outcome { status: status?, words })
 }
 
-fn wait(mut child: Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-    let ended = has_ended(&child, timeout);
+fn wait(mut child: Child, timeout: Duration, work: impl FnOnce()) -> io::Result<Option<ExitStatus>> {
+    let ended = has_ended(&child, timeout, work);
     if !matches!(ended, Ok(true)) {
         // It has not been reaped, so its id is no other group's.
         killpg(id(&child), Signal::SIGKILL)?;
@@ -58,15 +64,17 @@ fn wait(mut child: Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
 
 /// Waits for the child's end, at most `timeout`, without reaping it: until somebody does, its process id
 /// is nobody else's, and may be killed. The wait is a thread, so that an end is seen at once.
-fn has_ended(child: &Child, timeout: Duration) -> io::Result<bool> {
+fn has_ended(child: &Child, timeout: Duration, work: impl FnOnce()) -> io::Result<bool> {
     let pid = id(child);
+    let start = Instant::now();
     let (tell, told) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
         // Nobody listens once the time is over.
         let _ = tell.send(());
     })?;
-    Ok(told.recv_timeout(timeout).is_ok())
+    work();
+    Ok(told.recv_timeout(timeout.saturating_sub(start.elapsed())).is_ok())
 }
 
 fn id(child: &Child) -> Pid {
@@ -129,7 +137,6 @@ fn drain(mut pipe: &File, is_over: &AtomicBool) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -166,6 +173,15 @@ mod tests {
         let pids: Vec<&str> = outcome.words.lines().collect();
         assert_eq!(pids.len(), 2);
         until("the children's end", || pids.iter().all(|pid| !lives(pid)));
+    }
+
+    #[test]
+    fn a_program_that_ended_in_time_is_not_killed_for_what_was_done_beside_it() {
+        let mut command = Command::new("sh");
+        let outcome = run_beside(command.args(["-c", "echo done"]), Duration::from_millis(500), || {
+            thread::sleep(Duration::from_secs(1));
+        });
+        assert!(outcome.unwrap().status.unwrap().success());
     }
 
     #[test]

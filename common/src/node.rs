@@ -3,6 +3,7 @@
 //! Serf validates no name, tag or address, so nothing becomes a `Node` without passing the whitelists
 //! here. Programs may then use a node's name as a file name, and its address in a configuration line.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -80,7 +81,8 @@ impl Node {
 
     /// Reads a record's bytes, checking everything again: a record may be hand-written.
     pub fn unpack(bytes: &[u8]) -> Result<Node, NodeError> {
-        let record: Record = serde_json::from_slice(bytes).map_err(|err| NodeError::Json(err.to_string()))?;
+        let record: Record<'_> =
+            serde_json::from_slice(bytes).map_err(|err| NodeError::Json(err.to_string()))?;
         let node = Node::new(&record.name, &record.address, record.tags)?;
         if node.role != record.role {
             return Err(NodeError::Role);
@@ -98,10 +100,13 @@ impl fmt::Display for Node {
 /// A record as it stands in the file, before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
-    address: String,
-    name: String,
-    role: String,
+struct Record<'a> {
+    #[serde(borrow)]
+    address: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    role: Cow<'a, str>,
     tags: Tags,
 }
 

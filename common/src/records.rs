@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -109,7 +109,7 @@ pub fn read_all(path: &Path) -> Result<(Vec<Node>, Vec<NodesError>), NodesError>
     let records = Records { path, directory: &directory };
     let (front, back) = names.split_at(if names.len() < SPLIT_FROM { names.len() } else { names.len() / 2 });
     let (mut nodes, faults) = thread::scope(|scope| {
-        let back = (!back.is_empty()).then(|| scope.spawn(|| records.read(back)));
+        let back = (!back.is_empty()).then(|| at_once(scope, || records.read(back)));
         let mut read = records.read(front);
         if let Some(back) = back {
             let (nodes, faults) = back.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -120,6 +120,21 @@ pub fn read_all(path: &Path) -> Result<(Vec<Node>, Vec<NodesError>), NodesError>
     });
     nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok((nodes, faults))
+}
+
+/// Has another thread do `work` from now on. Linux lets a new thread wait its turn behind its maker, a
+/// millisecond and more on a virtual machine, though another processor rests; one that it wakes goes there.
+fn at_once<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let thread = scope.spawn(|| {
+        thread::park();
+        work()
+    });
+    thread::yield_now();
+    thread.thread().unpark();
+    thread
 }
 
 fn is_record_name(name: &OsStr) -> bool {

@@ -6,7 +6,7 @@
 //! in place, and a reader may see half of it.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -42,6 +42,21 @@ pub fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
     hidden.push(name);
     hidden.push(suffix);
     Ok(path.with_file_name(hidden))
+}
+
+/// Where reload-haproxy keeps a configuration that HAProxy did not take, while the one before it stands at
+/// `path`.
+pub fn refused(path: &Path) -> PathBuf {
+    let mut refused = OsString::from(path);
+    refused.push(".refused");
+    refused.into()
+}
+
+/// Whether the file at `path` is what reload-haproxy put back when it made `refused(path)`: then both have the
+/// same time. Whoever writes it anew, be it with the same bytes, says that it is wanted.
+pub fn is_put_back(path: &Path) -> bool {
+    let written = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    written(path).is_some_and(|time| written(&refused(path)) == Some(time))
 }
 
 /// Gives `file` the owner and the mode of the file that it will replace.
@@ -84,7 +99,6 @@ fn overwrite(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     use crate::replace::replace;
 

@@ -9,8 +9,10 @@ use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 
+use crate::few::Place;
 use crate::layout::{Layout, Section, Server};
 use crate::live::Row;
+use crate::lookup::Lookup;
 use crate::note::Parked;
 use crate::proxy::{Proxy, is_name};
 use crate::settings::Settings;
@@ -52,6 +54,8 @@ pub(crate) struct Changes<'t> {
     pub(crate) parked: Vec<String>,
     /// Whether a server is added with options that no other one had, which HAProxy may refuse.
     pub(crate) is_untried: bool,
+    /// Where HAProxy will show those that are changed, if they are few.
+    pub(crate) places: Vec<Place>,
 }
 
 impl Display for Changes<'_> {
@@ -106,17 +110,16 @@ pub(crate) struct Known<'k, 'l> {
 /// Finds the changes that make the servers those of `wanted`, whose other lines are those of
 /// `known.layout`. Fails with the reason if only a reload can do it.
 pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<'t>, String> {
-    let mut rows: HashMap<&str, HashMap<&str, &Row>> = HashMap::new();
-    for row in known.rows {
-        rows.entry(row.backend).or_default().insert(row.name, row);
-    }
+    // HAProxy tells of one backend after the other.
+    let backends = known.rows.chunk_by(|one, other| one.backend == other.backend);
+    let rows: HashMap<&str, &[Row]> = backends.map(|rows| (rows[0].backend, rows)).collect();
     let mut found = Changes::default();
     for (proxy, before) in Proxy::all(wanted).zip(Proxy::all(known.layout)) {
-        let rows = rows.remove(&*proxy.section.name).unwrap_or_default();
         // Which of its lines count only HAProxy knows.
         if proxy.is_conditional() && proxy.section.has_the_same_servers(before.section) {
             continue;
         }
+        let rows = rows.get(&*proxy.section.name).copied().unwrap_or_default();
         let had = found.changes.len();
         Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
         let is_unlike = found.changes.len() > had || proxy.section.names().ne(before.section.names());
@@ -153,36 +156,42 @@ struct Comparison<'c, 'l, 't, 'k> {
 }
 
 impl<'t> Comparison<'_, '_, 't, '_> {
-    fn add_to(&self, found: &mut Changes<'t>, mut rows: HashMap<&str, &Row>) -> Result<(), String> {
-        let servers = self.before.section.servers.iter();
-        let mut olds: HashMap<&str, &Server> = servers.map(|server| (&*server.name, server)).collect();
+    fn add_to(&self, found: &mut Changes<'t>, rows: &[Row]) -> Result<(), String> {
+        let had = found.changes.len();
+        let mut rows = Lookup::new(rows, |row| row.name);
+        let mut olds = Lookup::new(&self.before.section.servers, |server| &server.name);
         let tried = LazyCell::new(|| {
             let servers = self.before.section.servers.iter();
             servers.map(|server| (server.options(), server.defaults)).collect::<HashSet<_>>()
         });
-        let mut names = HashSet::new();
         for server in &self.proxy.section.servers {
-            if !names.insert(&*server.name) {
-                return Err(format!(
-                    "server {} of {} is there twice",
-                    server.name,
-                    self.proxy.section.title()
-                ));
-            }
-            let old = olds.remove(&*server.name);
-            let deed = self.deed(server, old, rows.remove(&*server.name), &mut found.in_maintenance);
+            let old = olds.take(&server.name);
+            let deed = self.deed(server, old, rows.take(&server.name), &mut found.in_maintenance);
             let deed = deed
                 .map_err(|why| format!("server {} of {}: {why}", server.name, self.proxy.section.title()))?;
             let is_new = matches!(deed, Some(Deed::Add { .. }));
             found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
             found.changes.extend(deed.map(|deed| self.change(&server.name, deed)));
         }
-        let mut rest: Vec<&&Row> = rows.values().collect();
+        // The second of two of one name looks like a new one.
+        if found.changes[had..].iter().any(|change| matches!(change.deed, Deed::Add { .. })) {
+            self.check_names()?;
+        }
+        let mut rest: Vec<&Row> = rows.rest().collect();
         rest.sort_unstable_by_key(|row| row.name);
         for row in rest {
-            self.remove(row, olds.get(row.name).copied(), found)?;
+            self.remove(row, olds.take(row.name), found)?;
         }
         Ok(())
+    }
+
+    /// Fails with a name that two servers have.
+    fn check_names(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        match self.proxy.section.names().find(|name| !names.insert(*name)) {
+            Some(name) => Err(format!("server {name} of {} is there twice", self.proxy.section.title())),
+            None => Ok(()),
+        }
     }
 
     /// Takes a server out that the file does not have.

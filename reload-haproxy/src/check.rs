@@ -20,7 +20,9 @@ use nix::unistd::gethostname;
 
 use crate::config::{Config, Facts};
 use crate::instance::Instance;
+use crate::obstacle::obstacle;
 use crate::process::Process;
+use crate::rights::Rights;
 
 /// Runs `haproxy -c` on the files of the running process, with its environment. Gives how long it took,
 /// which is about how long HAProxy will take to load them.
@@ -92,10 +94,14 @@ fn files(config: &Config, process: Option<&Process>) -> Vec<PathBuf> {
 /// Looks for what a start would die of. Whatever cannot be judged from here passes.
 pub(crate) fn look_ahead(config: &Config, instance: &Instance) -> Result<(), Failure> {
     let Some(main) = &instance.main else { return Ok(()) };
-    let obstacle = missing_directory(&config.facts).or_else(|| {
+    let obstacle = missing_chroot(&config.facts, main).or_else(|| obstacle(&config.facts, instance));
+    let obstacle = obstacle.or_else(|| {
         // The kernel lets only the same user share a port, and ports are of one network namespace.
         let can_judge = main.shares("net") && main.is_callers() && !config.facts.shares_no_port;
-        can_judge.then(|| taken_address(&listeners(&config.facts, main))).flatten()
+        // Where it may be allowed more than this program is, a refusal says nothing.
+        let may_not = instance.is_master
+            && Rights::of(&main.pid.to_string()).is_some_and(|rights| !rights.can(Rights::LOW_PORTS));
+        can_judge.then(|| taken_address(&listeners(&config.facts, main), may_not)).flatten()
     });
     obstacle.map_or(Ok(()), |obstacle| Err(cannot_load(config, &obstacle)))
 }
@@ -109,24 +115,19 @@ fn listeners(facts: &Facts, main: &Process) -> Vec<(usize, SocketAddr)> {
     facts.binds.iter().copied().chain(peers.map(|(line, _, address)| (*line, *address))).collect()
 }
 
-fn missing_directory(facts: &Facts) -> Option<String> {
-    if let Some(chroot) = facts.chroot.as_ref().filter(|chroot| !chroot.is_dir()) {
-        return Some(format!("its chroot '{}' is no directory", chroot.display()));
-    }
-    let missing =
-        facts.stats_sockets.iter().find(|socket| !socket.path.parent().is_some_and(Path::is_dir))?;
-    Some(format!(
-        "line {}: the directory of stats socket '{}' is missing",
-        missing.line,
-        missing.path.display()
-    ))
+fn missing_chroot(facts: &Facts, main: &Process) -> Option<String> {
+    let chroot = facts.chroot.as_ref()?;
+    let is_missing = main.place(chroot).is_some_and(|place| !place.is_dir());
+    is_missing.then(|| format!("its chroot '{}' is no directory", chroot.display()))
 }
 
-fn taken_address(listeners: &[(usize, SocketAddr)]) -> Option<String> {
+/// `may_not` says that HAProxy has no right to low ports.
+fn taken_address(listeners: &[(usize, SocketAddr)], may_not: bool) -> Option<String> {
     listeners.iter().find_map(|(line, address)| {
         let reason = match probe(*address) {
             Err(Errno::EADDRINUSE) => "another program holds it",
             Err(Errno::EADDRNOTAVAIL) => "this host does not have that address",
+            Err(Errno::EACCES) if may_not => "HAProxy is not root and may not have that port",
             _ => return None,
         };
         Some(format!("line {line}: cannot bind {address}: {reason}"))
@@ -160,25 +161,15 @@ mod tests {
     fn an_address_that_another_program_holds_is_seen() {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = other.local_addr().unwrap();
-        let taken = taken_address(&facts(&format!("frontend x\n bind {address}\n")).binds);
+        let taken = taken_address(&facts(&format!("frontend x\n bind {address}\n")).binds, false);
         assert_eq!(taken, Some(format!("line 2: cannot bind {address}: another program holds it")));
         drop(other);
-        assert_eq!(taken_address(&facts(&format!("frontend x\n bind {address}\n")).binds), None);
+        assert_eq!(taken_address(&facts(&format!("frontend x\n bind {address}\n")).binds, false), None);
     }
 
     #[test]
     fn an_address_that_the_host_lacks_is_seen() {
-        let taken = taken_address(&facts("frontend x\n bind 192.0.2.1:80\n").binds);
+        let taken = taken_address(&facts("frontend x\n bind 192.0.2.1:80\n").binds, false);
         assert!(taken.is_some_and(|taken| taken.ends_with("this host does not have that address")));
-    }
-
-    #[test]
-    fn directories_that_are_missing_are_seen() {
-        let missing = |text| missing_directory(&facts(text));
-        assert!(missing("global\n chroot /nonexistent/jail\n").is_some_and(|m| m.contains("chroot")));
-        assert!(
-            missing("global\n stats socket /nonexistent/a.sock\n").is_some_and(|m| m.starts_with("line 2"))
-        );
-        assert_eq!(missing("global\n chroot /\n stats socket /tmp/a.sock\n"), None);
     }
 }

@@ -16,6 +16,7 @@ use common::talk::{Code, Failure};
 use sha2::{Digest, Sha256};
 
 use crate::line::{Word, words};
+use crate::needs::Needs;
 
 /// What a rendered file's `description` begins with; render-cfg calls the whole the revision.
 const REVISION_PREFIX: &str = "rollcall-";
@@ -56,6 +57,8 @@ pub(crate) struct Facts {
     pub(crate) local_peer: Option<String>,
     /// Whether HAProxy shares no port, not even with its own successor.
     pub(crate) shares_no_port: bool,
+    /// What else a start needs of the host.
+    pub(crate) needs: Needs,
 }
 
 /// A `stats socket` on a Unix path.
@@ -106,7 +109,7 @@ impl Config {
 
     /// Whether the file holds other bytes now. One that cannot be read is not known to.
     pub(crate) fn is_outdated(&self) -> bool {
-        Config::read(&self.path).is_ok_and(|now| now.fingerprint != self.fingerprint)
+        regular::read(&self.path, CONFIG_MAX).is_ok_and(|now| now != self.bytes)
     }
 }
 
@@ -175,6 +178,7 @@ pub(crate) fn facts(text: &str) -> Facts {
 
 impl Facts {
     fn read_line(&mut self, section: &str, line: usize, words: &[Word], texts: &[&str]) {
+        self.needs.read_line(section, line, words);
         match (section, texts) {
             ("global", ["description", rest @ ..]) => self.revision = revision(&rest.join(" ")),
             ("global", ["stats", "socket", path, options @ ..]) if !words[2].has_variable => {
@@ -191,7 +195,7 @@ impl Facts {
                 self.peers.extend(tcp_address(address).map(peer));
             }
             ("global", ["chroot", path]) if !words[1].has_variable => self.chroot = Some(path.into()),
-            ("frontend" | "listen" | "peers", ["bind", addresses, options @ ..])
+            ("frontend" | "listen" | "peers" | "log-forward", ["bind", addresses, options @ ..])
                 if !words[1].has_variable
                     && !options.iter().any(|option| BIND_EXCEPTIONS.contains(option)) =>
             {

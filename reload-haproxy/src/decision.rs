@@ -4,6 +4,7 @@
 use crate::change::{Changes, Known, changes};
 use crate::config::Config;
 use crate::difference::{Difference, difference};
+use crate::few::places;
 use crate::instance::Worker;
 use crate::layout::Layout;
 use crate::note::{Note, State};
@@ -84,7 +85,8 @@ impl<'t> Facts<'_, 't> {
         let found = runtime.servers().and_then(|answer| {
             let rows = parse(&answer)?;
             let known = Known { layout: known, rows: &rows, parked: &parked, version: runtime.version };
-            changes(self.layout, &known)
+            let found = changes(self.layout, &known)?;
+            Ok(Changes { places: places(&found.changes, &rows), ..found })
         });
         match found {
             Err(why) => because(why),

@@ -1,10 +1,10 @@
 //! In what the file differs from the configuration that HAProxy took, in one line for the operator: the
 //! first line that changed, or how many servers came, went and changed where nothing else did.
 
-use std::collections::HashMap;
 use std::fmt::{self, Display};
 
 use crate::layout::{Layout, Section, Server, says_the_same};
+use crate::lookup::Lookup;
 
 /// A difference between two configurations that HAProxy would see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,16 +70,15 @@ fn changed_line(old: &Section, new: &Section) -> Option<String> {
 }
 
 fn count(old: &Section, new: &Section) -> Option<Count> {
-    let mut before: HashMap<&str, &Server> =
-        old.servers.iter().map(|server| (&*server.name, server)).collect();
+    let mut before = Lookup::new(&old.servers, |server| &server.name);
     let (mut added, mut changed) = (0, 0);
     for server in &new.servers {
-        match before.remove(&*server.name) {
+        match before.take(&server.name) {
             None => added += 1,
             Some(old) => changed += usize::from(!old.says_the_same(server)),
         }
     }
-    let removed = before.len();
+    let removed = before.rest().count();
     (added + removed + changed > 0).then(|| Count { added, removed, changed, title: new.title() })
 }
 

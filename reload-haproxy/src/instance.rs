@@ -4,6 +4,7 @@
 //! pid file, then all HAProxy processes that were started on this file. A master is known by its
 //! children, its socket by its command line.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -43,6 +44,8 @@ pub(crate) struct Instance {
     pub(crate) master_socket: Option<PathBuf>,
     /// A stats socket that answers, or the first one that should.
     pub(crate) stats_socket: Option<PathBuf>,
+    /// The worker that answered when it was found, for whoever asks for the worker first: it was a moment ago.
+    answered: RefCell<Option<Worker>>,
     /// The configuration file.
     config: PathBuf,
     hints: Hints,
@@ -69,19 +72,23 @@ impl Instance {
         };
         let answer = sockets.iter().find_map(|path| Some((path.clone(), info(path, hints.patience)?)));
         let answering = answer.as_ref().and_then(|(_, info)| Process::find(info.pid, &hints.name));
+        let answered = answer.as_ref().map(|(_, info)| Worker::of(info, answering.as_ref()));
         let (main, is_master) = locate(config, hints, answering)?;
         let master_socket = hints.master_socket.clone().or_else(|| main.as_ref().and_then(master_socket));
-        let has_answered = answer.is_some();
+        let has_answered = answered.is_some();
         let stats_socket = answer.map(|(path, _)| path).or_else(|| sockets.into_iter().next());
         let (config, hints) = (config.path.clone(), hints.clone());
-        let instance = Instance { main, is_master, master_socket, stats_socket, config, hints };
+        let answered = RefCell::new(answered);
+        let instance = Instance { main, is_master, master_socket, stats_socket, answered, config, hints };
         let is_reached = has_answered || instance.main.is_some() || instance.processes().is_some();
         if is_reached { Ok(instance) } else { Err(none_running(&instance.config)) }
     }
 
     /// The worker that serves, if it can be told.
     pub(crate) fn worker(&self) -> Option<Worker> {
-        self.worker_by_stats_socket()
+        let answered = self.answered.take();
+        answered
+            .or_else(|| self.worker_by_stats_socket())
             .or_else(|| self.worker_by_master_socket())
             .or_else(|| self.worker_by_process())
     }
@@ -221,9 +228,15 @@ impl Instance {
     }
 
     fn known_worker(&self, info: Info) -> Worker {
-        let birth = Process::find(info.pid, &self.hints.name).map(|process| process.birth);
-        let birth = birth.unwrap_or_else(|| since_boot().saturating_sub(info.uptime));
-        Worker { pid: info.pid, birth, description: Some(info.description), version: info.version }
+        Worker::of(&info, Process::find(info.pid, &self.hints.name).as_ref())
+    }
+}
+
+impl Worker {
+    /// What answered `info`; `process` is the same one, if it can be seen from here.
+    fn of(info: &Info, process: Option<&Process>) -> Worker {
+        let birth = process.map_or_else(|| since_boot().saturating_sub(info.uptime), |process| process.birth);
+        Worker { pid: info.pid, birth, description: Some(info.description.clone()), version: info.version }
     }
 }
 

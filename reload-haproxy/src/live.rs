@@ -46,6 +46,8 @@ pub(crate) struct Row<'a> {
     pub(crate) endpoint: Option<SocketAddr>,
     /// The weight that it was last given.
     pub(crate) weight: u32,
+    /// The numbers of its backend and of itself, as HAProxy wrote them.
+    pub(crate) ids: [&'a str; 2],
     admin: u32,
     operational: u32,
 }
@@ -60,7 +62,7 @@ impl<'a> Row<'a> {
         weight: u32,
         admin: u32,
     ) -> Row<'a> {
-        Row { backend, name, endpoint, weight, admin, operational: 2 }
+        Row { backend, name, endpoint, weight, ids: ["1", "1"], admin, operational: 2 }
     }
 }
 
@@ -114,6 +116,7 @@ fn split_into<'a>(line: &'a str, values: &mut [&'a str; MOST]) {
 
 /// Where each column is.
 struct Columns {
+    ids: [usize; 2],
     backend: usize,
     name: usize,
     address: usize,
@@ -127,6 +130,7 @@ impl Columns {
     fn find(header: &str) -> Option<Columns> {
         let at = |name| header.split(' ').position(|column| column == name);
         Some(Columns {
+            ids: [at("be_id")?, at("srv_id")?],
             backend: at("be_name")?,
             name: at("srv_name")?,
             address: at("srv_addr")?,
@@ -144,6 +148,7 @@ impl Columns {
         let address: Option<IpAddr> = value(self.address)?.parse().ok();
         let port: u16 = value(self.port)?.parse().ok()?;
         Some(Row {
+            ids: [value(self.ids[0])?, value(self.ids[1])?],
             backend: value(self.backend)?,
             name: value(self.name)?,
             endpoint: address.map(|address| SocketAddr::new(address, port)),

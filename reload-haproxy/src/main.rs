@@ -11,17 +11,22 @@ mod command;
 mod config;
 mod decision;
 mod difference;
+mod few;
 mod instance;
 mod layout;
 mod line;
 mod live;
+mod lookup;
+mod needs;
 mod note;
+mod obstacle;
 mod pass;
 mod plan;
 mod process;
 mod proxy;
 mod reload;
 mod report;
+mod rights;
 mod rollback;
 mod runtime;
 mod server_state;
@@ -50,7 +55,8 @@ use rollback::Rollback;
 /// Bring the running HAProxy to the configuration on disk, and prove it.
 ///
 /// Does nothing if HAProxy runs the file already. Otherwise checks the file, reloads in the way that the
-/// running HAProxy supports, and waits until a new worker says that it runs the file.
+/// running HAProxy supports, and waits until a new worker says that it runs the file. A file that HAProxy
+/// does not take makes way for the last good one, and is tried again by the next run.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_STATUS)]
 struct Args {

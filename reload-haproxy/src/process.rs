@@ -115,6 +115,17 @@ impl Process {
         }
     }
 
+    /// Where that path leads to as it sees it, as a path for this program; `None` if it changed its root since
+    /// and that cannot be told.
+    pub(crate) fn place(&self, path: &Path) -> Option<PathBuf> {
+        if self.shares("mnt") {
+            return Some(path.to_owned());
+        }
+        let root = proc(self.pid).join("root");
+        let is_whole = fs::read_link(&root).is_ok_and(|root| root == Path::new("/"));
+        is_whole.then(|| root.join(path.strip_prefix("/").unwrap_or(path)))
+    }
+
     /// The environment that it was started with, without what a master tells itself over a reload (with
     /// that, `haproxy -c` reads no file and finds nothing); empty if it may not be read.
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {

@@ -5,11 +5,10 @@
 //! ones, and a file counts only as far as its bytes are those that the mark names. A file that somebody
 //! wrote meanwhile is neither of them: it is left alone, and it is what the next run tries.
 
-use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::regular;
 use common::replace::Staged;
@@ -20,9 +19,6 @@ use serde::{Deserialize, Serialize};
 use crate::config::{CONFIG_MAX, fingerprint};
 use crate::note::State;
 use crate::reload::Unproven;
-
-/// What the refused file's name ends in.
-const SUFFIX: &str = ".refused";
 
 /// Which refused bytes belong to which good ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,16 +44,15 @@ pub(crate) struct Rollback<'a> {
 impl<'a> Rollback<'a> {
     /// For the file at `config`, symlinks resolved. Others that write it are waited for as long as `patience`.
     pub(crate) fn new(state: &'a State, config: &'a Path, patience: Duration) -> Rollback<'a> {
-        let mut refused = OsString::from(config);
-        refused.push(SUFFIX);
-        Rollback { state, config, refused: refused.into(), patience }
+        Rollback { state, config, refused: rewrite::refused(config), patience }
     }
 
     /// The refused file that is to be tried again: the last good one stands in its place, as it was put there.
     pub(crate) fn due(&self) -> Option<&Path> {
         let mark = self.state.mark()?;
         let good = self.state.last_good().map(|good| fingerprint(&good));
-        let is_due = good.as_ref() == Some(&mark.good)
+        let is_due = rewrite::is_put_back(self.config)
+            && good.as_ref() == Some(&mark.good)
             && holds(self.config, &mark.good)
             && holds(&self.refused, &mark.refused);
         is_due.then_some(&self.refused)
@@ -69,7 +64,7 @@ impl<'a> Rollback<'a> {
         let refuse = |err| Failure::new(Code::Files, format!("cannot put a refused file to '{path}': {err}"));
         let Some(mark) = self.state.mark() else { return Ok(()) };
         let refused = regular::read(&self.refused, CONFIG_MAX).map_err(refuse)?;
-        if self.exchange(&mark.good, &refused).map_err(refuse)?.is_some() {
+        if self.exchange(&mark.good, &refused, None).map_err(refuse)?.is_some() {
             talk.say(format!("'{}' is back in '{path}' and tried again", self.refused.display()));
         }
         Ok(())
@@ -119,8 +114,9 @@ impl<'a> Rollback<'a> {
         let (path, beside) = (self.config.display(), self.refused.display());
         self.state.set_mark(mark)?;
         let staged = self.stage(&self.refused, refused)?;
+        let time = staged.file().metadata()?.modified()?;
         staged.commit()?;
-        Ok(match self.exchange(&mark.refused, good)? {
+        Ok(match self.exchange(&mark.refused, good, Some(time))? {
             Some(Written::Replaced) => format!(
                 "the last good file is back in '{path}', the refused one is '{beside}'; the next run tries it again"
             ),
@@ -132,18 +128,25 @@ impl<'a> Rollback<'a> {
         })
     }
 
-    /// Gives the configuration other bytes if it still holds those of the fingerprint `old`.
-    fn exchange(&self, old: &str, new: &[u8]) -> io::Result<Option<Written>> {
+    /// Gives the configuration other bytes, and perhaps another time, if it still holds those of the
+    /// fingerprint `old`.
+    fn exchange(&self, old: &str, new: &[u8], time: Option<SystemTime>) -> io::Result<Option<Written>> {
         let lock = rewrite::lock(self.config, self.patience)?;
         let _lock = lock.ok_or_else(|| io::Error::other("another program has its lock"))?;
         let staged = self.stage(self.config, new)?;
+        let set = |file: &File| time.map_or(Ok(()), |time| file.set_modified(time));
+        set(staged.file())?;
         staged.file().sync_all()?;
         // The last look: nobody who takes the lock writes from here on.
         let now = regular::read(self.config, CONFIG_MAX)?;
         if fingerprint(&now) != old {
             return Ok(None);
         }
-        rewrite::install(staged, Some(&now), new).map(Some)
+        let written = rewrite::install(staged, Some(&now), new)?;
+        if written == Written::InPlace {
+            set(&File::open(self.config)?)?;
+        }
+        Ok(Some(written))
     }
 
     /// Stages `bytes` for `target` with the mode and the owner of the configuration.

@@ -39,6 +39,11 @@ impl Version {
         self >= Version(2, 6, 0)
     }
 
+    /// Whether too few open files are an error, unless the file says `no strict-limits`.
+    pub(crate) fn is_strict(self) -> bool {
+        self >= Version(2, 3, 0)
+    }
+
     /// Whether deleting is known to be safe.
     pub(crate) fn can_delete(self) -> bool {
         self >= Version(3, 0, 6)

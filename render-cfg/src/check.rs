@@ -50,20 +50,21 @@ impl Check {
     }
 
     /// Runs the command on `file`, which holds `text`, for at most `timeout`; then it is killed. A file that is
-    /// another one afterwards has not been checked, so that is a refusal too.
-    pub(crate) fn run(&self, file: &Path, text: &str, timeout: Duration) -> Verdict {
+    /// another one afterwards has not been checked, so that is a refusal too. Does `work` beside it.
+    pub(crate) fn run(&self, file: &Path, text: &str, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let before = fs::symlink_metadata(file);
-        let mut verdict = self.judge(file, timeout);
+        let mut verdict = self.judge(file, timeout, work);
         if verdict.refused.is_none() && !before.is_ok_and(|before| still_holds(file, &before, text)) {
             verdict.refused = Some(format!("'{}' changed the file that it was to check", self.text));
         }
         verdict
     }
 
-    fn judge(&self, file: &Path, timeout: Duration) -> Verdict {
+    fn judge(&self, file: &Path, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let path = file.to_string_lossy();
         let words: Vec<String> = self.words.iter().map(|word| word.replace("{}", &path)).collect();
-        let (said, refused) = match bounded::run(Command::new(&words[0]).args(&words[1..]), timeout) {
+        let mut command = Command::new(&words[0]);
+        let (said, refused) = match bounded::run_beside(command.args(&words[1..]), timeout, work) {
             Ok(Outcome { status: Some(status), words }) if status.success() => (words, None),
             Ok(Outcome { status: Some(status), words }) => {
                 (words, Some(format!("ended with {}", shown_status(status))))
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     fn run(command: &str, timeout: Duration) -> Verdict {
-        Check::parse(command).unwrap().judge(Path::new("/some/file"), timeout)
+        Check::parse(command).unwrap().judge(Path::new("/some/file"), timeout, || {})
     }
 
     #[test]

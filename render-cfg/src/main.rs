@@ -19,6 +19,7 @@ mod template;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -103,7 +104,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let output = open_output(args)?;
-    let mut nodes = read_nodes(&args.nodes, talk)?;
+    // Never freed, as the context: the program ends soon.
+    let mut nodes = ManuallyDrop::new(read_nodes(&args.nodes, talk)?);
     let (text, left_out) = render(args, &mut nodes)?;
     for (name, problem) in &left_out {
         talk.fault(Failure::new(Code::Input, format!("cannot serve '{name}': {problem}")));
@@ -117,7 +119,7 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         return print(&diff::unified(&output.name().to_string_lossy(), old, &text));
     }
     guard(args, &output, nodes.iter().filter(|node| !left_out.contains_key(&node.name)))?;
-    if output.old() == Some(text.as_bytes()) {
+    if output.is_settled(&text) {
         return leave(args, &output, talk);
     }
     if args.dry_run {
@@ -159,7 +161,7 @@ fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Node>, Failure> {
 /// Renders the nodes; also gives those that cannot be served, with the reason, by name.
 fn render(args: &Args, nodes: &mut [Node]) -> Result<(String, BTreeMap<String, String>), Failure> {
     let vars = args.vars.iter().cloned().collect();
-    let template = Template::read(&args.template).map_err(template_failure)?;
+    let template = ManuallyDrop::new(Template::read(&args.template).map_err(template_failure)?);
     let text = template.render(context::context(nodes, &vars)).map_err(template_failure)?;
     Ok((text, template.left_out().into_iter().collect()))
 }
@@ -206,7 +208,10 @@ fn rehearse(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result
 fn write(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result<(), Failure> {
     let name = output.name().display();
     let staged = output.stage(text)?;
-    output.sync_during(&staged, || check_at(args, staged.path(), text, &name.to_string(), talk))??;
+    let mut synced = Ok(());
+    let sync = || synced = output.sync(&staged);
+    check_at(args, staged.path(), text, &name.to_string(), talk, sync)?;
+    synced?;
     if output.install(staged, text)? == Written::InPlace {
         talk.warn(format!("wrote '{name}' in place: it is a mount point, so a reader may see half of it"));
     } else {
@@ -226,13 +231,24 @@ fn check(args: &Args, text: &str, name: &str, talk: &mut Talk) -> Result<(), Fai
             format!("cannot write a file for the check to '{}': {err}", Scratch::place()),
         )
     })?;
-    check_at(args, scratch.path(), text, name, talk)
+    check_at(args, scratch.path(), text, name, talk, || {})
 }
 
-/// Has the file at `path`, which holds `text` and is known to the operator as `name`, checked.
-fn check_at(args: &Args, path: &Path, text: &str, name: &str, talk: &mut Talk) -> Result<(), Failure> {
-    let Some(check) = &args.check else { return Ok(()) };
-    let verdict = check.run(path, text, args.check_timeout);
+/// Has the file at `path`, which holds `text` and is known to the operator as `name`, checked, and does `work`
+/// beside it.
+fn check_at(
+    args: &Args,
+    path: &Path,
+    text: &str,
+    name: &str,
+    talk: &mut Talk,
+    work: impl FnOnce(),
+) -> Result<(), Failure> {
+    let Some(check) = &args.check else {
+        work();
+        return Ok(());
+    };
+    let verdict = check.run(path, text, args.check_timeout, work);
     let said = check::explain(&verdict.said, path, name, text, &args.template);
     match verdict.refused {
         None => said.iter().for_each(|line| talk.say(line)),

@@ -7,7 +7,6 @@ use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use common::regular;
@@ -119,6 +118,11 @@ impl Output {
         self.old.as_ref().map(|(bytes, _)| &bytes[..])
     }
 
+    /// Whether `text` stands there, and not because reload-haproxy put it back: written anew, it is wanted.
+    pub(crate) fn is_settled(&self, text: &str) -> bool {
+        self.old() == Some(text.as_bytes()) && !rewrite::is_put_back(&self.path)
+    }
+
     /// Puts `text` beside the output, with the old file's mode and owner, for a check to look at.
     pub(crate) fn stage(&self, text: &str) -> Result<Staged, OutputError> {
         let staged =
@@ -131,15 +135,10 @@ impl Output {
         Ok(staged)
     }
 
-    /// Has the disk write what is staged while `work` goes on, which may read it: with HAProxy's check as the
-    /// work, the sync costs no time. The system tells a file's error only once, so it is heeded here.
-    pub(crate) fn sync_during<T>(&self, staged: &Staged, work: impl FnOnce() -> T) -> Result<T, OutputError> {
-        let (done, synced) = thread::scope(|scope| {
-            let sync = scope.spawn(|| staged.file().sync_all());
-            (work(), sync.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        synced.map_err(io_error("write", &self.name))?;
-        Ok(done)
+    /// Has the disk write what is staged, which others may read meanwhile: beside HAProxy's check, the sync costs
+    /// no time. The system tells a file's error only once, so it is heeded here.
+    pub(crate) fn sync(&self, staged: &Staged) -> Result<(), OutputError> {
+        staged.file().sync_all().map_err(io_error("write", &self.name))
     }
 
     /// Gives what is staged (and is `text`) the output's name, durably.

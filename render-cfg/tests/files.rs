@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use support::{Bed, SERVERS, in_own_mounts};
 
@@ -218,4 +218,26 @@ fn a_lock_that_is_held_for_too_long_is_exit_code_7() {
     );
     drop(held);
     bed.render(&["--lock-timeout", "0ms"]).quietly();
+}
+
+/// reload-haproxy gives what it puts back the time of the file that HAProxy refused.
+#[test]
+fn an_equal_text_that_was_only_put_back_is_written_anew_and_once() {
+    let bed = bed();
+    let inode = || fs::metadata(bed.path("out")).unwrap().ino();
+    bed.render(&[]).quietly();
+    bed.write("out.refused", "what HAProxy did not take\n");
+    let set_time = |name: &str, time| fs::File::open(bed.path(name)).unwrap().set_modified(time).unwrap();
+    let earlier = SystemTime::now() - Duration::from_secs(60);
+    set_time("out.refused", earlier);
+    let before = inode();
+    bed.render(&[]).quietly();
+    assert_eq!(inode(), before);
+    set_time("out", earlier);
+    bed.render(&[]).quietly();
+    let after = inode();
+    assert_ne!(after, before);
+    bed.render(&[]).quietly();
+    assert_eq!(inode(), after);
+    assert_eq!(bed.read("out.refused"), "what HAProxy did not take\n");
 }

@@ -114,6 +114,16 @@ impl Bed {
         replace(&self.config(), text.as_bytes(), 0o644).unwrap();
     }
 
+    /// A shell script in the run's directory. A process of its own writes it: one that another test forks in the
+    /// meantime would hold it open, and the kernel runs nothing that is open for writing.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.run.join(name);
+        let write = "printf '#!/bin/sh\n%s\n' \"$1\" >\"$2\" && chmod 755 \"$2\"";
+        let status = Command::new("sh").args(["-c", write, "sh", text]).arg(&path).status().unwrap();
+        assert!(status.success(), "cannot write '{}'", path.display());
+        path
+    }
+
     /// A run of reload-haproxy.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_with(&program(), arguments)

@@ -105,6 +105,8 @@ fn an_address_that_another_program_holds_costs_no_request_and_is_tried_again_by_
         assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
         assert_eq!(bed.worker(), worker, "{mode:?}");
         drop(other);
+        // What another test just forks may hold it a moment longer.
+        poll::until(SOON, "the address", || TcpListener::bind(address).ok()).unwrap();
         assert_done(&bed.reload(&[]), "runs '");
         assert_eq!(bed.description(), revision(2));
     }
@@ -129,8 +131,8 @@ fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
     {
         let bed = Bed::running(mode);
         let worker = bed.worker();
-        // More files than any process may open on Linux, which the check does not look at.
-        bed.write(&format!("{}\n  maxconn 1000000", revision(2)), "");
+        // More files than any process may open on Linux, which neither the check nor the look ahead sees.
+        bed.write(&format!("{}\n.if 1\n  maxconn 1000000\n.endif", revision(2)), "");
         for _ in 0..2 {
             let outcome = bed.reload(&["--timeout", "2s"]);
             assert_refused(&outcome, says);
@@ -185,7 +187,8 @@ fn a_signal_that_haproxy_loses_is_sent_again() {
         thread::sleep(Duration::from_millis(u64::from(round % 10)));
         many(round);
         let outcome = finish(bed.command_with(&quick, &[]).spawn().unwrap());
-        assert_done(&outcome, "runs '");
+        // The signal before it may have been late enough for the new file.
+        assert_done(&outcome, "runs ");
         resends += outcome.stderr.matches("sent again").count();
         assert_eq!(bed.description(), revision(round));
         if round >= 8 && resends >= enough {

@@ -1,4 +1,4 @@
-//! The three steps in one line of sh, and a reload, at 1,000 records before a running HAProxy.
+//! The three steps in one line of sh, at 1,000 records before a running HAProxy.
 //!
 //! The line is to end with a reload-haproxy that has nothing to do, while its first two steps change a file. So
 //! it renders to a file of its own, and reload-haproxy looks at the one that HAProxy runs: of the same size, and
@@ -10,7 +10,6 @@ use harness::{Result, programs};
 
 use crate::Bench;
 use crate::live::Live;
-use crate::members::joining;
 use crate::report::{Figure, Report};
 use crate::sample::{in_turn, ratio};
 use crate::step::Step;
@@ -36,23 +35,5 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     );
     report
         .note("to do: it asks a HAProxy that runs as many servers, from another file than the one rendered");
-    Ok(())
-}
-
-/// A reload against nothing to do.
-pub fn reload(bench: &Bench, report: &mut Report) -> Result<()> {
-    let mut live = Live::start()?;
-    let (mut join, mut reload, mut again) = (joining(&live.pool)?, live.reloading()?, live.reloading()?);
-    let n = bench.rounds(20, 4);
-    let mut changed = || {
-        join.time(Some(&live.pool.change()))?;
-        live.balancer.render()?;
-        reload.time(None)
-    };
-    let [reloaded, nothing] = in_turn(n, [&mut changed, &mut || again.time(None)])?;
-    report.row("reload-haproxy, 1,000 servers, nothing to do", Figure::Time(nothing), None, n);
-    report.row("reload-haproxy, 1,000 servers, a reload", Figure::Time(reloaded), None, n);
-    report
-        .note("a reload is haproxy -c, the reload through the master socket, and the new worker's own word");
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! The servers are not there, so HAProxy's checks of them (about 1,000 a second, refused at once) go on while
 //! something is measured, as they would in life; they cost a few percent of one processor.
 
-use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -75,13 +74,6 @@ impl Live {
         let step = step.env("NODES_DIR", &self.pool.nodes).env("OUTPUT", output);
         let step = step.env("TEMPLATE", programs::shipped("render-cfg/templates/haproxy.cfg.tera"));
         Ok(step.env("RUNNING", self.balancer.config()).env("STATE", self.state()))
-    }
-
-    /// reload-haproxy, for the file that HAProxy runs.
-    pub fn reloading(&self) -> Result<Step> {
-        let (config, state) = (self.balancer.config().into_os_string(), self.state().into_os_string());
-        let arguments: [OsString; 4] = ["--config".into(), config, "--state-dir".into(), state];
-        Ok(Step::new(programs::bin_dir()?.join("reload-haproxy"), arguments))
     }
 
     fn state(&self) -> std::path::PathBuf {

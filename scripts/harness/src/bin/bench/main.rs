@@ -12,11 +12,14 @@ mod line;
 mod live;
 mod machine;
 mod members;
+mod membership;
 mod pool;
 mod render;
 mod report;
+mod runtime;
 mod sample;
 mod step;
+mod swap;
 mod tour;
 
 use std::process::ExitCode;
@@ -28,8 +31,9 @@ use harness::run::Run;
 use report::Report;
 
 const AFTER_HELP: &str = "\
-Measures: member-join, member-leave, render-cfg, three-steps, reload-haproxy, serf-handler, first-request; and
-tour, a minute of load with the failed requests counted, only where it is named.
+Measures: member-join, member-leave, render-cfg, three-steps, reload-haproxy, reload-haproxy-many, serf-handler,
+serf-handler-changes, serf-handler-leak, first-request; and tour, a minute of load with the failed requests
+counted, only where it is named.
 
 Exit status: 0 all within their targets; 1 one is over, or could not be measured; 2 called wrongly.";
 
@@ -59,13 +63,16 @@ impl Bench {
 
 type Measure = fn(&Bench, &mut Report) -> Result<()>;
 
-const MEASURES: [(&str, Measure); 8] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("member-join", members::join),
     ("member-leave", members::leave),
     ("render-cfg", render::measure),
     ("three-steps", line::measure),
-    ("reload-haproxy", line::reload),
+    ("reload-haproxy", runtime::one),
+    ("reload-haproxy-many", runtime::many),
     ("serf-handler", handler::measure),
+    ("serf-handler-changes", membership::changes),
+    ("serf-handler-leak", membership::leak),
     ("first-request", first_request::measure),
     ("tour", tour::measure),
 ];

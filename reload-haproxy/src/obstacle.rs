@@ -1,0 +1,209 @@
+//! What of the things that a configuration needs is not there, so that a start would surely die: of limits,
+//! rights, directories and names that `haproxy -c` does not look at.
+//!
+//! Up to 3.0 a `user`, `group` or `chroot` that the new worker may not have ends the whole HAProxy, and on 3.2
+//! a pid file that cannot be written ends its master. A refusal in error would keep a good file from being
+//! loaded for ever, so whatever is not certain passes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use common::bounded;
+use nix::unistd::{Group, User};
+
+use crate::config::Facts;
+use crate::instance::Instance;
+use crate::needs::Needs;
+use crate::process::Process;
+use crate::rights::Rights;
+use crate::version::Version;
+
+/// Says what of it is missing.
+pub(crate) fn obstacle(facts: &Facts, instance: &Instance) -> Option<String> {
+    let main = instance.main.as_ref()?;
+    // With more files, what is said in one may be said otherwise in another.
+    let is_whole = main.files().len() == 1 && main.files().iter().all(|file| !file.is_dir());
+    if !is_whole {
+        return None;
+    }
+    let needs = &facts.needs;
+    // Who starts the new worker: the master, or this program.
+    let rights = if instance.is_master { Rights::of(&main.pid.to_string()) } else { Rights::of("self") };
+    files(needs, main, rights.as_ref())
+        .or_else(|| rights.filter(|_| instance.is_master).and_then(|rights| right(facts, &rights, main)))
+        .or_else(|| place(facts, main))
+        .or_else(|| held_name(needs, main, instance))
+}
+
+/// More open files than it can get.
+fn files(needs: &Needs, main: &Process, rights: Option<&Rights>) -> Option<String> {
+    let rights = rights.filter(|_| !needs.is_lenient && main.option("-n").is_empty())?;
+    let own = rights.files?;
+    let most = if rights.can(Rights::RESOURCE) { files_of_any_process()? } else { own };
+    too_many_files(needs, own, most).filter(|_| is_strict_by_default(main))
+}
+
+/// HAProxy asks for `ulimit-n` files, or for what `maxconn` takes; and then that must not be more than it has.
+/// It has `own` and can ask for `most`.
+fn too_many_files(needs: &Needs, own: u64, most: u64) -> Option<String> {
+    let most = needs.most_files.map_or(most, |(_, limit)| limit.min(most));
+    let asked = needs.files.map(|(line, files)| (line, format!("ulimit-n {files}"), files, most));
+    let taken = needs.connections.map(|(line, number)| {
+        let most = needs.files.map_or(most, |(_, files)| files.max(own));
+        (line, format!("maxconn {number}"), number.saturating_mul(2), most)
+    });
+    let (line, what, wanted, most) =
+        [asked, taken].into_iter().flatten().find(|(.., wanted, most)| wanted > most)?;
+    Some(format!("line {line}: {what} takes {wanted} open files, and it may have {most}"))
+}
+
+fn files_of_any_process() -> Option<u64> {
+    fs::read_to_string("/proc/sys/fs/nr_open").ok()?.trim().parse().ok()
+}
+
+/// Since 2.3 too few files are an error. Asked only where it matters.
+fn is_strict_by_default(main: &Process) -> bool {
+    let Some(program) = main.program() else { return false };
+    let outcome = bounded::run(Command::new(program).arg("-v"), Duration::from_secs(2));
+    outcome.is_ok_and(|outcome| version(&outcome.words).is_some_and(Version::is_strict))
+}
+
+/// `HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/`, or `HA-Proxy version ...`.
+fn version(words: &str) -> Option<Version> {
+    let (_, rest) = words.split_once("roxy version ")?;
+    Version::parse(rest.split_whitespace().next()?)
+}
+
+/// A user, a group or a root directory that its master may not give to a worker.
+fn right(facts: &Facts, rights: &Rights, main: &Process) -> Option<String> {
+    let knows_names = main.shares("mnt");
+    let uid = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
+    let gid = |name: &str| Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
+    let denied = |name: &str, known: Option<u32>, own: &[u32]| {
+        let id = name.parse().ok().or(known.filter(|_| knows_names))?;
+        (id != 0 && !own.contains(&id)).then_some(())
+    };
+    let user =
+        facts.needs.user.as_ref().filter(|(_, name)| {
+            !rights.can(Rights::SETUID) && denied(name, uid(name), &rights.users).is_some()
+        });
+    let group =
+        facts.needs.group.as_ref().filter(|(_, name)| {
+            !rights.can(Rights::SETGID) && denied(name, gid(name), &rights.groups).is_some()
+        });
+    let chroot = facts.chroot.as_ref().filter(|_| !rights.can(Rights::CHROOT));
+    user.map(|(line, name)| format!("line {line}: its master may not become user '{name}'"))
+        .or_else(|| {
+            group.map(|(line, name)| format!("line {line}: its master may not become group '{name}'"))
+        })
+        .or_else(|| chroot.map(|path| format!("its master may not chroot to '{}'", path.display())))
+}
+
+/// A socket or a pid file that has no place.
+fn place(facts: &Facts, main: &Process) -> Option<String> {
+    let needs = &facts.needs;
+    let prefixed = |path: &str| match &needs.prefix {
+        Some(prefix) => PathBuf::from(format!("{prefix}/{path}")),
+        None => path.into(),
+    };
+    let stats = facts.stats_sockets.iter().map(|socket| (socket.line, socket.path.clone()));
+    let binds = needs.sockets.iter().map(|(line, path)| (*line, prefixed(path)));
+    let mut sockets = stats.chain(binds);
+    let pid_file = needs.pid_file.as_ref().filter(|_| main.option("-p").is_empty());
+    sockets.find_map(|(line, path)| displaced(line, "socket", &path, main)).or_else(|| {
+        let (line, path) = pid_file?;
+        displaced(*line, "pid file", path, main)
+    })
+}
+
+fn displaced(line: usize, what: &str, path: &Path, main: &Process) -> Option<String> {
+    if !path.is_absolute() {
+        return None;
+    }
+    let (place, name) = (main.place(path)?, path.display());
+    if !place.parent()?.is_dir() {
+        return Some(format!("line {line}: the directory of {what} '{name}' is missing"));
+    }
+    place.is_dir().then(|| format!("line {line}: '{name}' is a directory and no place for a {what}"))
+}
+
+/// An abstract name that another program holds.
+fn held_name(needs: &Needs, main: &Process, instance: &Instance) -> Option<String> {
+    if needs.names.is_empty() {
+        return None;
+    }
+    let table = fs::read_to_string(format!("/proc/{}/net/unix", main.pid)).ok()?;
+    let mut own = Vec::new();
+    for pid in instance.workers().into_iter().chain([main.pid]) {
+        own.extend(inodes(pid)?);
+    }
+    let held = |name: &str| holder(&table, name).is_some_and(|inode| !own.contains(&inode));
+    let (line, name) = needs.names.iter().find(|(_, name)| held(name))?;
+    Some(format!("line {line}: cannot bind abns{}: another program holds it", name.trim_end_matches('@')))
+}
+
+/// The inode of the socket that listens at an abstract name: `ADDRESS: REFS PROTOCOL FLAGS TYPE STATE INODE
+/// PATH` (proc(5)). A path may hold white space; then it is none of those that are looked for.
+fn holder(table: &str, name: &str) -> Option<u64> {
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, _, _, _, _, _, inode, path] = fields[..] else { return None };
+        if path == name { inode.parse().ok() } else { None }
+    })
+}
+
+/// The sockets that a process has open; `None` if that is not for this user to know.
+fn inodes(pid: i32) -> Option<Vec<u64>> {
+    let files = match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Some(Vec::new()),
+        files => files.ok()?.flatten(),
+    };
+    let inode = |link: PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
+    Some(files.filter_map(|file| inode(fs::read_link(file.path()).ok()?)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::facts;
+
+    #[test]
+    fn too_many_files_are_seen_as_haproxy_counts_them() {
+        let needs = |global: &str| facts(&format!("global\n {global}\n")).needs;
+        let seen = |global| too_many_files(&needs(global), 20_000, 20_000);
+        let said = seen("maxconn 20000").unwrap();
+        assert_eq!(said, "line 2: maxconn 20000 takes 40000 open files, and it may have 20000");
+        assert_eq!(seen("maxconn 9000"), None);
+        assert!(seen("ulimit-n 30000\n maxconn 10").is_some());
+        // What it was not asked for it has all the same.
+        assert_eq!(seen("ulimit-n 100\n maxconn 9000"), None);
+        assert!(seen("ulimit-n 100\n maxconn 20000").is_some());
+        assert!(seen("fd-hard-limit 100\n maxconn 1000").is_some());
+        // root may raise its limit, and HAProxy raises it as far as `ulimit-n`.
+        assert_eq!(too_many_files(&needs("maxconn 20000"), 20_000, 1 << 20), None);
+        assert!(too_many_files(&needs("ulimit-n 30000\n maxconn 20000"), 20_000, 1 << 20).is_some());
+        assert_eq!(too_many_files(&needs("ulimit-n 50000\n maxconn 20000"), 20_000, 1 << 20), None);
+    }
+
+    #[test]
+    fn a_version_is_read() {
+        let is_strict = |words| version(words).map(Version::is_strict);
+        assert_eq!(
+            is_strict("HAProxy version 3.0.11-1+deb13u3 2026/05/20 - https://haproxy.org/"),
+            Some(true)
+        );
+        assert_eq!(is_strict("HA-Proxy version 1.8.19-1 2019/02/11\n"), Some(false));
+        assert_eq!(is_strict("sh: not found"), None);
+    }
+
+    #[test]
+    fn the_holder_of_an_abstract_name_is_found() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                     0000000000000000: 00000002 00000000 00010000 0001 01 12345 @name\n\
+                     0000000000000000: 00000003 00000000 00000000 0001 03 12346\n";
+        assert_eq!(holder(table, "@name"), Some(12345));
+        assert_eq!(holder(table, "@nam"), None);
+    }
+}
