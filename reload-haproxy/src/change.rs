@@ -5,6 +5,7 @@
 //! the file does not say stays: a server that an operator has put into maintenance through the socket stays
 //! there until the file says something else about it.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 
@@ -51,6 +52,8 @@ pub(crate) struct Changes<'t> {
     pub(crate) in_maintenance: Vec<String>,
     /// Servers that have left, as `backend/server`, and are still parked.
     pub(crate) parked: Vec<String>,
+    /// Whether a server is added with options that no other one had, which HAProxy may refuse.
+    pub(crate) is_untried: bool,
     /// Where HAProxy will show those that are changed, if they are few.
     pub(crate) places: Vec<Place>,
 }
@@ -157,11 +160,17 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         let had = found.changes.len();
         let mut rows = Lookup::new(rows, |row| row.name);
         let mut olds = Lookup::new(&self.before.section.servers, |server| &server.name);
+        let tried = LazyCell::new(|| {
+            let servers = self.before.section.servers.iter();
+            servers.map(|server| (server.options(), server.defaults)).collect::<HashSet<_>>()
+        });
         for server in &self.proxy.section.servers {
             let old = olds.take(&server.name);
             let deed = self.deed(server, old, rows.take(&server.name), &mut found.in_maintenance);
             let deed = deed
                 .map_err(|why| format!("server {} of {}: {why}", server.name, self.proxy.section.title()))?;
+            let is_new = matches!(deed, Some(Deed::Add { .. }));
+            found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
             found.changes.extend(deed.map(|deed| self.change(&server.name, deed)));
         }
         // The second of two of one name looks like a new one.

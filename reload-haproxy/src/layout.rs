@@ -96,6 +96,15 @@ impl<'t> Layout<'t> {
     }
 }
 
+impl<'t> Server<'t> {
+    /// What stands after its address, as it is in the file.
+    pub(crate) fn options(&self) -> &'t str {
+        let after_a_word =
+            |rest: &'t str| rest.split_once([' ', '\t']).map_or("", |(_, rest)| rest.trim_ascii_start());
+        (0..3).fold(self.text.trim_ascii(), |rest, _| after_a_word(rest))
+    }
+}
+
 impl<'t> Line<'t> {
     /// Its first word.
     pub(crate) fn keyword(&self) -> Cow<'t, str> {
@@ -198,6 +207,8 @@ peers p
             |index: usize| layout.sections[index].lines.iter().any(|line| line.is_conditional);
         assert!(is_conditional(4) && !is_conditional(5));
         assert_eq!(servers(5), [("s5".to_owned(), 0)]);
+        let options: Vec<&str> = layout.sections[4].servers.iter().map(Server::options).collect();
+        assert_eq!(options, ["check", "", ""]);
         assert_eq!(servers(6), []);
     }
 

@@ -145,6 +145,11 @@ impl<'p, 't> Pass<'p, 't> {
         if self.instance.is_loading(worker) {
             return Ok(Some(LOADS.to_owned()));
         }
+        if found.is_untried {
+            // Refused in the middle, it could not be loaded either, and what runs would be neither file.
+            let program = self.args.program(self.instance);
+            check::check(self.config, self.instance, &program, self.args.timeout, talk)?;
+        }
         talk.say(format!("runtime: {different}"));
         if self.state.note_about(worker).is_none() {
             // Without a note it runs the file, but for its servers.

@@ -113,14 +113,17 @@ fn what_newer_versions_take_is_changed_where_they_run() {
 
 #[test]
 fn a_file_that_haproxy_does_not_load_changes_no_server() {
-    let tracked = "  use-server s1 if { path /one }\n";
-    let base = format!("{tracked}{}", many(2));
+    let base = format!("  use-server s1 if {{ path /one }}\n{}", many(3));
     let bed = running(&base);
     let live = bed.live();
-    let gone: String =
-        base.lines().filter(|line| !line.contains("server s1 1")).map(|line| format!("{line}\n")).collect();
-    let added = format!("{base}{S3}");
+    let without = |name: &str| -> String {
+        let lines = base.lines().filter(|line| !line.contains(&format!("server {name} 1")));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    let (gone, added) = (without("s1"), format!("{base}{S3}"));
+    let wrong = without("s2") + S3 + "  server x 127.9.1.2:9 check inter abc\n";
     for (backend, end) in [
+        (wrong, ""),
         (gone, ""),
         (format!("{added}{S3}"), ""),
         (added.clone(), "# the end"),
