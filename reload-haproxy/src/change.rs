@@ -74,7 +74,10 @@ impl Changes<'_> {
     pub(crate) fn lines(&self, parked: &Parked) -> Vec<String> {
         let rest =
             |change: &Change| if parked.contains_key(&change.key()) { ", parked in maintenance" } else { "" };
-        self.changes.iter().map(|change| format!("{change}{}", rest(change))).collect()
+        let done = self.changes.iter().map(|change| format!("{change}{}", rest(change)));
+        let left = self.in_maintenance.iter();
+        done.chain(left.map(|key| format!("server {key} stays in maintenance, as somebody has ordered")))
+            .collect()
     }
 }
 

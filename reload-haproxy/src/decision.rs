@@ -89,6 +89,10 @@ impl<'t> Facts<'_, 't> {
             Ok(Changes { places: places(&found.changes, &rows), ..found })
         });
         match found {
+            // Nothing is lost by waiting, and a reload for it might come again and again.
+            Err(why) if different.is_none() => {
+                Some(Decision::Nothing(format!("worker {} took this file; but {why}", self.worker.pid)))
+            }
             Err(why) => because(why),
             Ok(found) if found.changes.is_empty() => {
                 different?;
