@@ -1,7 +1,8 @@
 //! What there is to do, from the file, the note, the worker and the servers that it has: nothing, changes of
 //! servers, or a reload and why.
 
-use crate::change::{Changes, Known, changes};
+use crate::change::Changes;
+use crate::comparison::{Known, changes};
 use crate::config::Config;
 use crate::difference::{Difference, difference};
 use crate::few::places;

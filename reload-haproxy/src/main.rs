@@ -8,6 +8,7 @@ mod attempts;
 mod change;
 mod check;
 mod command;
+mod comparison;
 mod config;
 mod decision;
 mod difference;

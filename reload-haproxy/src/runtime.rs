@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::change::{self, Change, Changes, Deed, Known};
+use crate::change::{Change, Changes, Deed};
 use crate::command::{deletion, deletions, lines};
+use crate::comparison::{Known, changes};
 use crate::few;
 use crate::instance::Worker;
 use crate::layout::Layout;
@@ -44,8 +45,8 @@ impl Runtime<'_> {
     /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
     /// maintenance since they left. Fails with the reason why only a reload can make it true.
     pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, String> {
-        let changes = self.remake(&found.changes)?;
-        for line in lines(&changes, self.version)? {
+        let remade = self.remake(&found.changes)?;
+        for line in lines(&remade, self.version)? {
             self.order(&line)?;
         }
         if self.version.can_delete() {
@@ -58,7 +59,7 @@ impl Runtime<'_> {
         let rows = parse(&answer)?;
         let left = left(found, parked, &rows);
         let known = Known { layout: wanted, rows: &rows, parked: &left, version: self.version };
-        match change::changes(wanted, &known)?.changes.first() {
+        match changes(wanted, &known)?.changes.first() {
             None => Ok(left),
             Some(change) => Err(format!("server {} is not as the file has it", change.key())),
         }
@@ -79,7 +80,7 @@ impl Runtime<'_> {
         let Ok(answer) = self.servers() else { return false };
         let Ok(rows) = parse(&answer) else { return false };
         let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };
-        change::changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
+        changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
     }
 
     /// Deletes those servers that are to be elsewhere, if it can be done at once, so that they are added: the
