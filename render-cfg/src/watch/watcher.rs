@@ -88,8 +88,8 @@ impl<'a> Watcher<'a> {
         let has_mounted = idle(&fds, self.mounts.as_ref().map(AsFd::as_fd), until);
         let now = Instant::now();
         self.signals.drain();
-        // Both are asked, for both forget.
-        if self.watches.take() | has_mounted {
+        let (nodes, template) = (&self.args.nodes, &self.args.template);
+        if self.watches.take() || (has_mounted && self.watches.lead_elsewhere(nodes, template)) {
             self.changes.note(now);
         }
         if self.signals.is_asked() {

@@ -7,7 +7,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use common::records::is_record_name;
@@ -43,7 +45,12 @@ impl Interest {
 pub(crate) struct Watches {
     inotify: Option<Inotify>,
     interests: HashMap<WatchDescriptor, Interest>,
+    /// What stood at the end of each way.
+    ends: Ends,
 }
+
+/// Device and inode of the directory and of the template; none if there is none.
+type Ends = [Option<(u64, u64)>; 2];
 
 impl Watches {
     /// Sets the watches as the way to `nodes` and to `template` is now. What cannot be watched (it may not be
@@ -64,6 +71,7 @@ impl Watches {
             let _ = inotify.rm_watch(*gone);
         }
         self.interests = interests;
+        self.ends = ends(nodes, template);
         self.inotify = Some(inotify);
         limit.map_or(Ok(()), Err)
     }
@@ -75,6 +83,12 @@ impl Watches {
             matters |= events.iter().any(|event| self.matters(event));
         }
         matters
+    }
+
+    /// Whether the ways lead elsewhere than when the watches were set. That something is mounted is no event, and
+    /// where containers come and go, ten mounts a second have nothing to do with us.
+    pub(crate) fn lead_elsewhere(&self, nodes: &Path, template: &Path) -> bool {
+        self.ends != ends(nodes, template)
     }
 
     /// What becomes readable when there are events.
@@ -95,6 +109,10 @@ impl Watches {
 fn open() -> Result<Inotify, &'static str> {
     let opened = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK);
     opened.map_err(|_| "fs.inotify.max_user_instances")
+}
+
+fn ends(nodes: &Path, template: &Path) -> Ends {
+    [nodes, template].map(|path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino())))
 }
 
 struct Setting<'a> {
@@ -124,7 +142,6 @@ impl Setting<'_> {
 mod tests {
     use super::*;
     use common::replace::replace;
-    use std::fs;
 
     #[test]
     fn only_what_matters_matters() {
