@@ -57,6 +57,8 @@ impl Watches {
     /// read, say) is left to the slow look; a limit of the kernel's is an error: the sysctl that sets it.
     pub(crate) fn set(&mut self, nodes: &Path, template: &Path) -> Result<(), &'static str> {
         let inotify = self.inotify.take().map_or_else(open, Ok)?;
+        // First: what is mounted from here on is another end than this.
+        self.ends = ends(nodes, template);
         let mut setting = Setting { inotify: &inotify, interests: HashMap::new(), limit: None };
         if let Some(directory) = setting.go(nodes) {
             setting.add(&directory, |interest| interest.has_records = true);
@@ -71,7 +73,6 @@ impl Watches {
             let _ = inotify.rm_watch(*gone);
         }
         self.interests = interests;
-        self.ends = ends(nodes, template);
         self.inotify = Some(inotify);
         limit.map_or(Ok(()), Err)
     }
