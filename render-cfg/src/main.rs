@@ -88,9 +88,12 @@ Exit status:
   6  fewer nodes than --min-nodes: the output stays
   7  another run held the lock for too long
 
-Example:
+With --watch: 0 when SIGTERM ended it, 2 called wrongly; SIGHUP makes it look at once.
+
+Examples:
   render-cfg --template haproxy.cfg.tera --output /etc/haproxy/haproxy.cfg \\
-             --check 'haproxy -c -f {}'";
+             --check 'haproxy -c -f {}'
+  the same with --watch --then reload-haproxy, as a service";
 
 fn main() -> ExitCode {
     let args = Args::parse();
