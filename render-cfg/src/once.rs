@@ -32,8 +32,16 @@ struct Rendered {
     _spent: (Template, Context),
 }
 
-/// Looks once. Gives the text if it was written to the output.
-pub(crate) fn once(args: &Args, talk: &mut Talk) -> Result<Option<String>, Failure> {
+/// What a look has seen and done.
+pub(crate) struct Looked {
+    /// The text as it should be, and as the output is.
+    pub(crate) text: String,
+    /// Whether the output was written.
+    pub(crate) is_written: bool,
+}
+
+/// Looks once.
+pub(crate) fn once(args: &Args, talk: &mut Talk) -> Result<Looked, Failure> {
     let output = open_output(args)?;
     let mut rendered = render(args, read_nodes(&args.nodes, talk)?)?;
     for (name, problem) in &rendered.left_out {
@@ -45,7 +53,7 @@ pub(crate) fn once(args: &Args, talk: &mut Talk) -> Result<Option<String>, Failu
         // Never freed: the program ends now, and ten thousand nodes take a while to free one by one.
         mem::forget(rendered);
     }
-    Ok(is_written.then_some(text))
+    Ok(Looked { text, is_written })
 }
 
 /// Does with the text what was asked for; says whether it was written to the output.

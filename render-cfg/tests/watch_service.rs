@@ -42,6 +42,19 @@ fn then_runs_at_the_start_and_after_each_change_and_not_with_the_outputs_lock() 
 }
 
 #[test]
+fn then_runs_too_for_what_somebody_else_has_written() {
+    let bed = bed();
+    let arguments =
+        ["--quiet-for", "1h", "--at-most", "1h", "--look-every", "2s", "--then", "sh -c 'cat out >>ran'"];
+    let watcher = bed.watch(&arguments);
+    until("the first run", || (lines(&bed, "ran").len() == 1).then_some(()));
+    bed.node("s2", "10.0.0.2", &[]);
+    bed.render(&[]).quietly();
+    until("the second run", || (lines(&bed, "ran").len() == 3).then_some(()));
+    watcher.end();
+}
+
+#[test]
 fn then_is_tried_again_with_growing_waits_until_it_succeeds() {
     let bed = bed();
     let then = "sh -c 'date +%s.%N >>ran; echo not yet; [ $(wc -l <ran) -ge 4 ]'";

@@ -15,7 +15,7 @@ use super::service::Service;
 use super::signals::Signals;
 use super::watches::Watches;
 use crate::Args;
-use crate::once::once;
+use crate::once::{Looked, once};
 
 /// Where the kernel tells nothing, or another run holds the lock, it looks this often.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -31,8 +31,8 @@ pub(crate) struct Watcher<'a> {
     changes: Changes,
     next_look: Instant,
     owed: Retry,
-    /// A hash of the text that was written last, if that had other ones before it.
-    written: Option<u64>,
+    /// A hash of the text for which `--then` was asked last.
+    asked: Option<u64>,
     /// How long to wait for the lock, as it was asked for.
     patience: Duration,
     looks: Known,
@@ -56,7 +56,7 @@ impl<'a> Watcher<'a> {
             changes: Changes::new(args.watching.quiet_for, args.watching.at_most),
             next_look: now,
             owed: Retry::owed(now),
-            written: None,
+            asked: None,
             patience: args.lock_timeout,
             looks: Known::default(),
             thens: Known::default(),
@@ -125,7 +125,7 @@ impl<'a> Watcher<'a> {
     fn judge(
         &mut self,
         watched: Result<(), &'static str>,
-        looked: Result<Option<String>, Failure>,
+        looked: Result<Looked, Failure>,
     ) -> Result<(), Failure> {
         let mut faults = self.talk.gathered();
         // A wait that is over leaves a thread behind, so it is not repeated as long as the lock is held.
@@ -140,22 +140,25 @@ impl<'a> Watcher<'a> {
             Err(failure) if failure.code != Code::Guard => faults.push(failure),
             good => {
                 faults.extend(self.service.ready().err().map(untold));
-                good.map(|text| self.note_written(text)).unwrap_or_else(|failure| faults.push(failure));
+                good.map(|looked| self.ask_for_then(&looked)).unwrap_or_else(|failure| faults.push(failure));
             }
         }
         self.looks.say(faults, "rendering", self.talk);
         Ok(())
     }
 
-    /// After a text has been written, `--then` is owed.
-    fn note_written(&mut self, text: Option<String>) {
-        let Some(text) = text else { return };
+    /// `--then` is owed after a write, and for another text than the last, whoever wrote that: a run by hand, or
+    /// one of ours that failed after its rename.
+    fn ask_for_then(&mut self, looked: &Looked) {
         let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        let written = Some(hasher.finish());
+        looked.text.hash(&mut hasher);
+        let text = Some(hasher.finish());
         // What a refused reload puts back is written anew, but it is not new.
-        self.owed.ask(Instant::now(), written != self.written);
-        self.written = written;
+        let is_new = text != self.asked;
+        if looked.is_written || is_new {
+            self.owed.ask(Instant::now(), is_new);
+            self.asked = text;
+        }
     }
 
     fn run_then_if_due(&mut self) {
@@ -181,7 +184,7 @@ impl<'a> Watcher<'a> {
     }
 }
 
-fn is_locked_out(looked: &Result<Option<String>, Failure>) -> bool {
+fn is_locked_out(looked: &Result<Looked, Failure>) -> bool {
     looked.as_ref().is_err_and(|failure| failure.code == Code::Lock)
 }
 
