@@ -2,8 +2,8 @@
 //!
 //! The watches are set anew before every look: every directory on the way to each of the two, so that what is
 //! replaced, renamed or made at last is seen. To set one that is there already costs nothing and keeps it, for
-//! the kernel knows it by its inode. Reading causes no event, or a look at ten thousand records would fill the
-//! queue, and a full queue is a reason to look.
+//! the kernel knows it by its inode. Reading causes no event: a look at ten thousand records would be as many, and
+//! could fill the queue, which is a reason to look.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
