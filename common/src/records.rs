@@ -137,7 +137,8 @@ fn at_once<'scope, T: Send + 'scope>(
     thread
 }
 
-fn is_record_name(name: &OsStr) -> bool {
+/// Whether a file of this name is a record: `*.json`, and not hidden.
+pub fn is_record_name(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     bytes.ends_with(b".json") && !bytes.starts_with(b".")
 }

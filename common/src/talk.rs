@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -101,6 +101,8 @@ pub struct Talk {
     log: Option<File>,
     code: Option<Code>,
     faults: usize,
+    /// Faults that are not said but kept, in a program that goes round.
+    gathered: Option<Vec<Failure>>,
 }
 
 /// So many faults are said, the others counted: a forged event must not fill the disk with its log.
@@ -112,18 +114,35 @@ impl Talk {
     /// Opens the log, if one is wanted (appended to; made with mode 0640). A log that cannot be opened is
     /// a fault like any other: the work goes on without it.
     pub fn open(program: &'static str, args: &TalkArgs) -> Talk {
-        let mut talk = Talk { program, verbose: args.verbose, log: None, code: None, faults: 0 };
-        if let Some(path) = &args.log {
-            let mut open = OpenOptions::new();
-            // A pipe that nobody reads must not hold the program.
-            open.append(true).create(true).mode(0o640).custom_flags(OFlag::O_NONBLOCK.bits());
-            match open.open(path) {
-                Ok(log) => talk.log = Some(log),
-                Err(err) => talk
-                    .fault(Failure::new(Code::Files, format!("cannot open log '{}': {err}", path.display()))),
+        let verbose = args.verbose;
+        let mut talk = Talk { program, verbose, log: None, code: None, faults: 0, gathered: None };
+        talk.open_log(args.log.as_deref());
+        talk
+    }
+
+    /// Begins a round of a program that goes round: what was is forgotten, the log is opened anew, for it may have
+    /// been moved away, and faults are kept until they are asked for.
+    pub fn begin_round(&mut self, args: &TalkArgs) {
+        *self = Talk { log: None, code: None, faults: 0, gathered: Some(Vec::new()), ..*self };
+        self.open_log(args.log.as_deref());
+    }
+
+    /// The faults of this round. From now on they are said again.
+    pub fn gathered(&mut self) -> Vec<Failure> {
+        self.gathered.take().unwrap_or_default()
+    }
+
+    fn open_log(&mut self, path: Option<&Path>) {
+        let Some(path) = path else { return };
+        let mut open = OpenOptions::new();
+        // A pipe that nobody reads must not hold the program.
+        open.append(true).create(true).mode(0o640).custom_flags(OFlag::O_NONBLOCK.bits());
+        match open.open(path) {
+            Ok(log) => self.log = Some(log),
+            Err(err) => {
+                self.fault(Failure::new(Code::Files, format!("cannot open log '{}': {err}", path.display())));
             }
         }
-        talk
     }
 
     /// Says what was done, if `-v` was given; in the log in any case.
@@ -146,6 +165,10 @@ impl Talk {
     /// Says a fault and remembers its code if it is the worst, while the work goes on.
     pub fn fault(&mut self, fault: impl Into<Failure>) {
         let failure = fault.into();
+        if let Some(gathered) = &mut self.gathered {
+            gathered.push(failure);
+            return;
+        }
         self.faults += 1;
         if self.faults <= FAULTS_SAID {
             self.write(&failure.line, true);
@@ -254,6 +277,18 @@ mod tests {
         let mut talk = Talk::open("test", &args);
         talk.say("something");
         assert_eq!(talk.end(Ok(())), ExitCode::from(4));
+    }
+
+    #[test]
+    fn a_round_keeps_its_faults_and_forgets_those_before_it() {
+        let mut talk = Talk::open("test", &TalkArgs::default());
+        for line in ["one", "another"] {
+            talk.begin_round(&TalkArgs::default());
+            talk.fault(Failure::new(Code::Files, line));
+            let lines: Vec<String> = talk.gathered().into_iter().map(|fault| fault.line).collect();
+            assert_eq!(lines, [line]);
+        }
+        assert_eq!(talk.end(Ok(())), ExitCode::SUCCESS);
     }
 
     #[test]

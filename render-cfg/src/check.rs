@@ -6,13 +6,10 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use common::bounded::{self, Outcome};
-
+use crate::command;
 use crate::cut::cut;
 
 /// So many lines of what a check says are shown: the first ones say what is wrong.
@@ -63,17 +60,7 @@ impl Check {
     fn judge(&self, file: &Path, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let path = file.to_string_lossy();
         let words: Vec<String> = self.words.iter().map(|word| word.replace("{}", &path)).collect();
-        let mut command = Command::new(&words[0]);
-        let (said, refused) = match bounded::run_beside(command.args(&words[1..]), timeout, work) {
-            Ok(Outcome { status: Some(status), words }) if status.success() => (words, None),
-            Ok(Outcome { status: Some(status), words }) => {
-                (words, Some(format!("ended with {}", shown_status(status))))
-            }
-            Ok(Outcome { status: None, words }) => {
-                (words, Some(format!("took too long: it was killed after {timeout:?}; see --check-timeout")))
-            }
-            Err(err) => (String::new(), Some(format!("cannot be run: {err}"))),
-        };
+        let (said, refused) = command::run(&words, timeout, "--check-timeout", work);
         Verdict { said, refused: refused.map(|why| format!("'{}' {why}", self.text)) }
     }
 }
@@ -86,14 +73,6 @@ fn still_holds(path: &Path, before: &Metadata, text: &str) -> bool {
         Ok(is_same && now.is_file() && fs::read(path)? == text.as_bytes())
     };
     holds().unwrap_or(false)
-}
-
-fn shown_status(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (_, Some(signal)) => format!("signal {signal}"),
-        _ => status.to_string(),
-    }
 }
 
 /// A check's words for an operator: `name` in place of the staged path, and after a line that points to

@@ -5,7 +5,6 @@
 //! another text has another one.
 
 use std::io;
-use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -105,11 +104,9 @@ impl Template {
     }
 
     /// Renders, and finds the text's revision. `context` is complete but for `revision`.
-    pub(crate) fn render(&self, mut context: Context) -> Result<String, TemplateError> {
+    pub(crate) fn render(&self, context: &mut Context) -> Result<String, TemplateError> {
         context.insert("revision", BLANK);
-        // Never freed: the program ends soon, and ten thousand nodes take a while to free one by one.
-        let mut context = ManuallyDrop::new(context);
-        let blank = self.render_once(&context)?;
+        let blank = self.render_once(context)?;
         if !self.source.contains("revision") {
             return Ok(blank);
         }
@@ -118,7 +115,7 @@ impl Template {
             return Ok(blank.replace(BLANK, &revision));
         }
         context.insert("revision", &revision);
-        self.render_once(&context)
+        self.render_once(context)
     }
 
     /// Whether the revision is printed and no more, so that putting it into `blank` spares a second

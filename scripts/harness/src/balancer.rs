@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::error::system;
 use crate::haproxy::{Haproxy, Mode};
+use crate::process::Daemon;
 use crate::run::Run;
 use crate::serf::{self, Agent};
 use crate::timer::Timer;
@@ -38,6 +39,8 @@ pub struct Balancer {
     timer: Option<Timer>,
     /// The agent, while it runs. It stands before HAProxy: no handler reloads what has been stopped.
     pub agent: Option<Agent>,
+    /// `scripts/watch`, while it runs.
+    pub watcher: Option<Daemon>,
     /// HAProxy, while it runs.
     pub haproxy: Option<Haproxy>,
 }
@@ -58,6 +61,7 @@ impl Balancer {
             agent_settings: Vec::new(),
             timer: None,
             agent: None,
+            watcher: None,
             haproxy: None,
         };
         balancer.environment = balancer.default_environment()?;
@@ -210,6 +214,14 @@ impl Balancer {
         // Ctrl-C is for the run, which lets this end.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command
+    }
+
+    /// Starts `scripts/watch`, as a service manager does.
+    pub fn start_watcher(&mut self) -> Result<()> {
+        let mut command = Command::new(programs::shipped("scripts/watch"));
+        self.with_environment(&mut command);
+        self.watcher = Some(Daemon::start(&self.run, "watch", command)?);
+        Ok(())
     }
 
     /// Starts `scripts/serf-handler` as Serf does for one event; its talk is in the log.

@@ -1,0 +1,43 @@
+//! Running a command that the operator gave, `--check` or `--then`: its words, no shell, and a limit on its time.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use common::bounded::{self, Outcome};
+
+/// What a service manager tells a service about itself. A HAProxy that a command starts is another one.
+const OURS_ALONE: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+/// Runs `words`, of which there is at least one, for at most `timeout`, which `option` sets; does `work` beside
+/// it. Gives what it said, and in a clause why it did not succeed, if so: `ended with exit code 1`.
+pub(crate) fn run(
+    words: &[String],
+    timeout: Duration,
+    option: &str,
+    work: impl FnOnce(),
+) -> (String, Option<String>) {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    for key in OURS_ALONE {
+        command.env_remove(key);
+    }
+    match bounded::run_beside(&mut command, timeout, work) {
+        Ok(Outcome { status: Some(status), words }) if status.success() => (words, None),
+        Ok(Outcome { status: Some(status), words }) => {
+            (words, Some(format!("ended with {}", shown_status(status))))
+        }
+        Ok(Outcome { status: None, words }) => {
+            (words, Some(format!("took too long: it was killed after {timeout:?}; see {option}")))
+        }
+        Err(err) => (String::new(), Some(format!("cannot be run: {err}"))),
+    }
+}
+
+fn shown_status(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (_, Some(signal)) => format!("signal {signal}"),
+        _ => status.to_string(),
+    }
+}

@@ -1,0 +1,222 @@
+//! One look: read what is there, render it, and put it in its place if it is another text and passes.
+//!
+//! It keeps nothing from one time to the next, so that a program that looks again and again does each time
+//! what a program that has just been started would do.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Write};
+use std::mem;
+use std::path::Path;
+
+use common::node::Node;
+use common::records::{NodesError, read_all};
+use common::rewrite::Written;
+use common::talk::{Code, Failure, Talk};
+use tera::Context;
+
+use crate::Args;
+use crate::check;
+use crate::context;
+use crate::diff;
+use crate::output::Output;
+use crate::scratch::Scratch;
+use crate::template::{Template, TemplateError};
+
+/// A rendered text, and what it was made of.
+struct Rendered {
+    text: String,
+    nodes: Vec<Node>,
+    /// The nodes that cannot be served, with the reason, by name.
+    left_out: BTreeMap<String, String>,
+    /// Kept only so that both can be left to the system at the end.
+    _spent: (Template, Context),
+}
+
+/// What a look has seen and done.
+pub(crate) struct Looked {
+    /// The text as it should be, and as the output is.
+    pub(crate) text: String,
+    /// Whether the output was written.
+    pub(crate) is_written: bool,
+}
+
+/// Looks once.
+pub(crate) fn once(args: &Args, talk: &mut Talk) -> Result<Looked, Failure> {
+    let output = open_output(args)?;
+    let mut rendered = render(args, read_nodes(&args.nodes, talk)?)?;
+    for (name, problem) in &rendered.left_out {
+        talk.fault(Failure::new(Code::Input, format!("cannot serve '{name}': {problem}")));
+    }
+    let is_written = deliver(args, output.as_ref(), &rendered, talk)?;
+    let text = mem::take(&mut rendered.text);
+    if !args.watching.watch {
+        // Never freed: the program ends now, and ten thousand nodes take a while to free one by one.
+        mem::forget(rendered);
+    }
+    Ok(Looked { text, is_written })
+}
+
+/// Does with the text what was asked for; says whether it was written to the output.
+fn deliver(
+    args: &Args,
+    output: Option<&Output>,
+    rendered: &Rendered,
+    talk: &mut Talk,
+) -> Result<bool, Failure> {
+    let Rendered { text, nodes, left_out, .. } = rendered;
+    let Some(output) = output else {
+        check(args, text, "stdout", talk)?;
+        return print(text).map(|()| false);
+    };
+    if args.diff {
+        let old = output.old().unwrap_or_default();
+        return print(&diff::unified(&output.name().to_string_lossy(), old, text)).map(|()| false);
+    }
+    guard(args, output, nodes.iter().filter(|node| !left_out.contains_key(&node.name)))?;
+    if output.is_settled(text) {
+        return leave(args, output, talk).map(|()| false);
+    }
+    if args.dry_run {
+        return rehearse(args, output, text, talk).map(|()| false);
+    }
+    write(args, output, text, talk).map(|()| true)
+}
+
+/// Opens the output, locked unless nothing will be written; `None` is stdout.
+fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
+    let dry = args.diff || args.dry_run;
+    match (args.output.as_os_str() == "-", dry) {
+        (true, true) => Err(Failure::new(Code::Usage, "cannot compare with 'stdout': name an --output")),
+        (true, false) => Ok(None),
+        (false, true) => Ok(Some(Output::look(&args.output, &args.template)?)),
+        (false, false) => Ok(Some(Output::lock(&args.output, &args.template, args.lock_timeout)?)),
+    }
+}
+
+/// Reads the records; those that cannot be read are said and passed over.
+fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Node>, Failure> {
+    let (nodes, faults) = read_all(path).map_err(|err| match err {
+        // Not an empty pool: a slip in --nodes would take every server out of service.
+        NodesError::Io { err, .. } if err.kind() == ErrorKind::NotFound => {
+            let path = path.display();
+            Failure::new(
+                Code::Files,
+                format!("cannot read '{path}': there is no such directory; mkdir -p {path}"),
+            )
+        }
+        err => err.into(),
+    })?;
+    for fault in faults {
+        talk.fault(Failure::new(Code::Input, fault));
+    }
+    Ok(nodes)
+}
+
+fn render(args: &Args, mut nodes: Vec<Node>) -> Result<Rendered, Failure> {
+    let vars = args.vars.iter().cloned().collect();
+    let template = Template::read(&args.template).map_err(template_failure)?;
+    let mut context = context::context(&mut nodes, &vars);
+    let text = template.render(&mut context).map_err(template_failure)?;
+    let left_out = template.left_out().into_iter().collect();
+    Ok(Rendered { text, nodes, left_out, _spent: (template, context) })
+}
+
+fn template_failure(err: TemplateError) -> Failure {
+    let line = err.line();
+    Failure::from(err).with_more(line)
+}
+
+/// Refuses to shrink the pool below a floor, if there is a configuration to keep.
+fn guard<'n>(
+    args: &Args,
+    output: &Output,
+    usable: impl Iterator<Item = &'n Node> + Clone,
+) -> Result<(), Failure> {
+    if output.old().is_none_or(<[u8]>::is_empty) {
+        return Ok(());
+    }
+    match args.min_nodes.iter().find_map(|floor| floor.shortfall(usable.clone())) {
+        None => Ok(()),
+        Some(why) => {
+            let name = output.name().display();
+            let line =
+                format!("cannot replace '{name}': {why}, so it stays; lower --min-nodes if this is right");
+            Err(Failure::new(Code::Guard, line))
+        }
+    }
+}
+
+fn leave(args: &Args, output: &Output, talk: &mut Talk) -> Result<(), Failure> {
+    let name = output.name().display();
+    talk.say_idle(format!("left '{name}' as it is: nothing changed"));
+    if args.dry_run { print(&format!("would leave '{name}' as it is\n")) } else { Ok(()) }
+}
+
+/// Has the text checked and says what writing it would change.
+fn rehearse(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result<(), Failure> {
+    let name = output.name().display().to_string();
+    check(args, text, &name, talk)?;
+    print(&format!("would write '{name}': {}\n", diff::summary(output.old().unwrap_or_default(), text)))
+}
+
+/// Stages the text, has it checked, and puts it in the output's place.
+fn write(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result<(), Failure> {
+    let name = output.name().display();
+    let staged = output.stage(text)?;
+    let mut synced = Ok(());
+    let sync = || synced = output.sync(&staged);
+    check_at(args, staged.path(), text, &name.to_string(), talk, sync)?;
+    synced?;
+    if output.install(staged, text)? == Written::InPlace {
+        talk.warn(format!("wrote '{name}' in place: it is a mount point, so a reader may see half of it"));
+    } else {
+        talk.say(format!("wrote '{name}'"));
+    }
+    Ok(())
+}
+
+/// Checks a text that does not get a place beside an output.
+fn check(args: &Args, text: &str, name: &str, talk: &mut Talk) -> Result<(), Failure> {
+    if args.check.is_none() {
+        return Ok(());
+    }
+    let scratch = Scratch::write(text).map_err(|err| {
+        Failure::new(
+            Code::Files,
+            format!("cannot write a file for the check to '{}': {err}", Scratch::place()),
+        )
+    })?;
+    check_at(args, scratch.path(), text, name, talk, || {})
+}
+
+/// Has the file at `path`, which holds `text` and is known to the operator as `name`, checked, and does `work`
+/// beside it.
+fn check_at(
+    args: &Args,
+    path: &Path,
+    text: &str,
+    name: &str,
+    talk: &mut Talk,
+    work: impl FnOnce(),
+) -> Result<(), Failure> {
+    let Some(check) = &args.check else {
+        work();
+        return Ok(());
+    };
+    let verdict = check.run(path, text, args.check_timeout, work);
+    let said = check::explain(&verdict.said, path, name, text, &args.template);
+    match verdict.refused {
+        None => said.iter().for_each(|line| talk.say(line)),
+        Some(why) => {
+            let line = format!("cannot use '{name}': {why}");
+            return Err(Failure::new(Code::Haproxy, line).with_more(said));
+        }
+    }
+    Ok(())
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
+}

@@ -1,0 +1,70 @@
+//! `--then`: the command that takes the output further, such as reload-haproxy. It is run without the output's
+//! lock, which it may need, and one at a time.
+
+use std::time::Duration;
+
+use common::talk::{Code, Failure};
+
+use crate::command;
+use crate::cut::cut;
+
+/// So many of its last lines are shown.
+const LINES_MAX: usize = 10;
+
+/// A command, split into words as a shell would.
+#[derive(Clone, Debug)]
+pub(crate) struct Then {
+    text: String,
+    words: Vec<String>,
+}
+
+impl Then {
+    /// Splits a command line. For clap: the error says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Then, String> {
+        let words = shell_words::split(text).map_err(|err| err.to_string())?;
+        if words.is_empty() {
+            Err("it is empty".to_owned())
+        } else {
+            Ok(Then { text: text.to_owned(), words })
+        }
+    }
+
+    /// The command line.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Runs it for at most `timeout`. Gives its last words.
+    pub(crate) fn run(&self, timeout: Duration) -> Result<Vec<String>, Failure> {
+        let (said, why) = command::run(&self.words, timeout, "--then-timeout", || {});
+        let mut words: Vec<String> = said
+            .lines()
+            .rev()
+            .filter(|line| !line.trim().is_empty())
+            .take(LINES_MAX)
+            .map(|line| cut(line).into_owned())
+            .collect();
+        words.reverse();
+        let Some(why) = why else { return Ok(words) };
+        let line = format!("cannot finish '{}': it {why}; it is tried again until it succeeds", self.text);
+        Err(Failure::new(Code::Unforeseen, line).with_more(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_how_it_ended_and_the_last_words() {
+        assert!(Then::parse("").is_err() && Then::parse("a 'b").is_err());
+        let then = Then::parse("sh -c 'seq 30; exit 5'").unwrap();
+        let failure = then.run(Duration::from_secs(60)).unwrap_err();
+        assert_eq!(
+            failure.line,
+            "cannot finish 'sh -c 'seq 30; exit 5'': it ended with exit code 5; it is tried again until it succeeds"
+        );
+        assert_eq!((failure.more.len(), failure.more[9].as_str()), (10, "30"));
+        assert!(Then::parse("true").unwrap().run(Duration::from_secs(60)).unwrap().is_empty());
+    }
+}
