@@ -11,6 +11,7 @@ mod timer;
 pub mod backend;
 pub mod balancer;
 pub mod bed;
+pub mod docker;
 pub mod haproxy;
 pub mod http;
 pub mod load;
