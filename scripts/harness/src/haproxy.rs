@@ -179,22 +179,12 @@ impl Haproxy {
 
     /// `show stat`: a map for each row, column to value.
     pub fn show_stat(&self) -> Result<Vec<BTreeMap<String, String>>> {
-        let answer = self.command("show stat")?;
-        let mut lines = answer.lines().filter(|line| !line.is_empty());
-        let head = lines.next().unwrap_or_default().trim_start_matches("# ");
-        let columns: Vec<&str> = head.split(',').collect();
-        let row = |line: &str| {
-            let pairs = columns.iter().zip(line.split(','));
-            pairs.map(|(column, value)| ((*column).to_owned(), value.to_owned())).collect()
-        };
-        Ok(lines.map(row).collect())
+        Ok(rows(&self.command("show stat")?))
     }
 
     /// The servers of all backends, as it has them now.
     pub fn servers(&self) -> Result<Vec<Server>> {
-        let rows = self.show_stat()?;
-        let servers = rows.into_iter().filter(|row| row.get("type").is_some_and(|kind| kind == "2"));
-        Ok(servers.map(Server::from_row).collect())
+        Ok(servers(self.show_stat()?))
     }
 
     /// SIGTERM, and its end awaited.
@@ -232,6 +222,27 @@ pub fn ask(socket: &Path, command: &str) -> Result<String> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(system("read", &shown))?;
     String::from_utf8(answer).map_err(|_| wrong(&shown, "it is not UTF-8"))
+}
+
+/// The servers of all backends in statistics, as `show stat` and the stats page's `;csv` have them.
+pub fn servers_in(statistics: &str) -> Vec<Server> {
+    servers(rows(statistics))
+}
+
+fn servers(rows: Vec<BTreeMap<String, String>>) -> Vec<Server> {
+    let servers = rows.into_iter().filter(|row| row.get("type").is_some_and(|kind| kind == "2"));
+    servers.map(Server::from_row).collect()
+}
+
+fn rows(statistics: &str) -> Vec<BTreeMap<String, String>> {
+    let mut lines = statistics.lines().filter(|line| !line.is_empty());
+    let head = lines.next().unwrap_or_default().trim_start_matches("# ");
+    let columns: Vec<&str> = head.split(',').collect();
+    let row = |line: &str| {
+        let pairs = columns.iter().zip(line.split(','));
+        pairs.map(|(column, value)| ((*column).to_owned(), value.to_owned())).collect()
+    };
+    lines.map(row).collect()
 }
 
 /// True if that process runs, and is a HAProxy.

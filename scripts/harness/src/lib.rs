@@ -12,6 +12,7 @@ pub mod app;
 pub mod backend;
 pub mod balancer;
 pub mod bed;
+pub mod docker;
 pub mod haproxy;
 pub mod http;
 pub mod load;

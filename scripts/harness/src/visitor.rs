@@ -32,6 +32,11 @@ impl Visitor {
         Visitor { client: Client::keep_alive(address), cookies: BTreeMap::new(), views: 0, lost: 0 }
     }
 
+    /// Sends him through another balancer; he keeps his cookies.
+    pub fn go_to(&mut self, address: SocketAddr) {
+        self.client = Client::keep_alive(address);
+    }
+
     /// `GET /` with his cookies. A counter that is not one more than the last counts as lost.
     pub fn visit(&mut self) -> Result<View, Failure> {
         let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
