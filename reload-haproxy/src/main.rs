@@ -76,7 +76,7 @@ struct Args {
     /// The HAProxy program; found in the running process
     #[arg(long, value_name = "PROGRAM")]
     haproxy: Option<PathBuf>,
-    /// How to reload
+    /// How to bring HAProxy to the file
     #[arg(long, value_enum, default_value = "auto")]
     method: Method,
     /// Reload even if HAProxy runs the file already
@@ -113,7 +113,8 @@ Exit status:
 
 Examples:
   reload-haproxy -v
-  reload-haproxy --config /etc/haproxy/haproxy.cfg --dry-run";
+  reload-haproxy --config /etc/haproxy/haproxy.cfg --dry-run -v
+  reload-haproxy --status";
 
 /// A file that goes on changing is loaded anew for so many times `--timeout`.
 const SETTLING: u32 = 3;
