@@ -55,9 +55,10 @@ use rollback::Rollback;
 
 /// Bring the running HAProxy to the configuration on disk, and prove it.
 ///
-/// Does nothing if HAProxy runs the file already. Otherwise checks the file, reloads in the way that the
-/// running HAProxy supports, and waits until a new worker says that it runs the file. A file that HAProxy
-/// does not take makes way for the last good one, and is tried again by the next run.
+/// Does nothing if HAProxy runs the file already. If only `server` lines are others, changes the servers
+/// through HAProxy's socket and reads them back. Otherwise checks the file, reloads in the way that the running
+/// HAProxy supports, and waits until a new worker says that it runs the file. A file that HAProxy does not
+/// take makes way for the last good one, and is tried again by the next run.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_STATUS)]
 struct Args {
