@@ -162,8 +162,10 @@ impl<'p, 't> Pass<'p, 't> {
             Ok(_) if self.instance.is_loading(worker) => Ok(Some(LOADS.to_owned())),
             Ok(parked) => {
                 found.lines(&parked).iter().for_each(|line| talk.say(line));
-                self.report(&Report::runtime(self.config, different, Some(worker), found, &parked))?;
-                self.state.remember(self.config, &Note { parked, ..note }).map(|()| None)
+                // First kept, then told: a reader that is gone must not cost a reload.
+                let report = Report::runtime(self.config, different, Some(worker), found, &parked);
+                self.state.remember(self.config, &Note { parked, ..note })?;
+                self.report(&report).map(|()| None)
             }
         }
     }
