@@ -33,7 +33,7 @@ pub(crate) struct Facts<'f, 't> {
     pub(crate) config: &'f Config,
     pub(crate) layout: &'f Layout<'t>,
     pub(crate) worker: &'f Worker,
-    pub(crate) runtime: Result<&'f Runtime<'f>, &'static str>,
+    pub(crate) runtime: Result<&'f Runtime<'f>, Option<&'static str>>,
     pub(crate) state: &'f State,
 }
 
@@ -79,8 +79,7 @@ impl<'t> Facts<'_, 't> {
         }
         let runtime = match self.runtime {
             Ok(runtime) => runtime,
-            Err("") => return None,
-            Err(why) => return because(why.to_owned()),
+            Err(why) => return because(why?.to_owned()),
         };
         let parked = note.map(|note| note.parked).unwrap_or_default();
         let found = runtime.servers().and_then(|answer| {

@@ -46,10 +46,11 @@ use common::lock::duration;
 use common::talk::{Code, Failure, Talk, TalkArgs};
 
 use config::Config;
+use decision::Decision;
 use instance::{Hints, Instance};
 use layout::Layout;
 use note::State;
-use pass::{Pass, print};
+use pass::Pass;
 use reload::{Method, Unproven};
 use rollback::Rollback;
 
@@ -180,11 +181,11 @@ fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
     if args.status {
         return pass.tell_status();
     }
-    if let Some(refused) = Rollback::new(state, path, args.lock_timeout).due() {
-        let why = format!("'{}', which HAProxy did not take, is tried again", refused.display());
-        return print(&format!("reload ({}): {why}\n", args.method(&instance, &why)?.title()));
-    }
-    pass.rehearse(args.force)
+    let rollback = Rollback::new(state, path, args.lock_timeout);
+    let again =
+        |refused: &Path| format!("'{}', which HAProxy did not take, is tried again", refused.display());
+    let refused = rollback.due().map(|refused| Decision::Reload(again(refused)));
+    pass.rehearse(refused.unwrap_or_else(|| pass.decide(args.force)))
 }
 
 impl Args {

@@ -61,8 +61,8 @@ impl<'p, 't> Pass<'p, 't> {
     }
 
     /// Says on stdout what would be done.
-    pub(crate) fn rehearse(&self, is_forced: bool) -> Result<(), Failure> {
-        let (report, lines) = match self.decide(is_forced) {
+    pub(crate) fn rehearse(&self, decision: Decision) -> Result<(), Failure> {
+        let (report, lines) = match decision {
             Decision::Nothing(how) => {
                 let line = format!("nothing to do: {how}");
                 (Report::nothing(self.config, &how, self.worker.as_ref()), vec![line])
@@ -99,7 +99,8 @@ impl<'p, 't> Pass<'p, 't> {
         })
     }
 
-    fn decide(&self, is_forced: bool) -> Decision<'t> {
+    /// Decides what there is to do.
+    pub(crate) fn decide(&self, is_forced: bool) -> Decision<'t> {
         let Pass { config, layout, state, .. } = self;
         match &self.worker {
             None => Decision::Reload("no worker says what it runs".to_owned()),
@@ -112,14 +113,14 @@ impl<'p, 't> Pass<'p, 't> {
         }
     }
 
-    /// The worker's socket for changes of servers, or why there is none: nothing to say if none is wanted.
-    fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, &'static str> {
+    /// The worker's socket for changes of servers, or why there is none; no reason if none is wanted.
+    fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, Option<&'static str>> {
         if !matches!(self.args.method, Method::Auto | Method::Runtime) {
-            return Err("");
+            return Err(None);
         }
         // What the others say of defaults, say, is not known.
         if self.instance.main.as_ref().is_some_and(Process::has_several_files) {
-            return Err("HAProxy runs other files, too");
+            return Err(Some("HAProxy runs other files, too"));
         }
         let socket = self.instance.stats_socket.as_deref().ok_or("the file names no stats socket")?;
         let version = worker.version.ok_or("the stats socket does not tell the version")?;
@@ -138,7 +139,7 @@ impl<'p, 't> Pass<'p, 't> {
         let Some(worker) = &self.worker else { return Ok(Some("no worker answers".to_owned())) };
         let runtime = match self.runtime(worker) {
             Ok(runtime) => runtime,
-            Err(why) => return Ok(Some(why.to_owned())),
+            Err(why) => return Ok(Some(why.unwrap_or("the method is another one").to_owned())),
         };
         // Its new worker may come with an earlier file, and after these changes.
         const LOADS: &str = "its master is at work on a reload";
@@ -207,7 +208,7 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// Writes to stdout.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
+fn print(text: &str) -> Result<(), Failure> {
     let written = io::stdout().write_all(text.as_bytes());
     written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
 }
