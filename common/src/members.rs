@@ -116,6 +116,15 @@ pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
     Ok(unique(LIST, entries.filter_map(|(index, value)| member(index + 1, value)).collect()))
 }
 
+/// Reads the names, unchecked, of the members that are `failed`: Serf has lost sight of them, and they did not leave.
+pub fn parse_failed(json: &[u8]) -> Result<Vec<String>, MembersError> {
+    let list: List = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err, json))?;
+    let text = |entry: &Value, key| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let failed =
+        list.members.unwrap_or_default().into_iter().filter(|entry| text(entry, "status") == "failed");
+    Ok(failed.map(|entry| text(&entry, "name")).collect())
+}
+
 /// The member that an entry is, if it is in service.
 fn member(number: usize, value: Value) -> Option<Member> {
     let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
@@ -173,6 +182,13 @@ mod tests {
         let names: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.role.as_str())).collect();
         assert_eq!(names, [("balancer", "balancer"), ("norole", ""), ("web-2", "backend")]);
         assert_eq!(members[2].node.as_ref().unwrap().address.to_string(), "127.0.101.12");
+    }
+
+    #[test]
+    fn who_failed_is_told_from_who_left() {
+        assert_eq!(parse_failed(&fixture("members.json")).unwrap(), ["web-1"]);
+        assert!(parse_failed(&fixture("members-none.json")).unwrap().is_empty());
+        assert!(parse_failed(br#"{"members":[17,{"name":7,"status":"failed"}]}"#).is_ok_and(|f| f == [""]));
     }
 
     #[test]

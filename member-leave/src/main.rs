@@ -4,7 +4,10 @@
 //! without a single node of a role is what an agent says that has just started or is cut off, and is no
 //! order to empty the pool.
 
+mod serving;
+
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -29,6 +32,9 @@ struct Args {
     /// Believe a whole membership that has no node of a role, and remove that role's records
     #[arg(long)]
     allow_empty: bool,
+    /// Names, one a line, of nodes that are seen to serve: one that Serf calls failed keeps its record
+    #[arg(long, value_name = "FILE")]
+    serving: Option<PathBuf>,
     /// Remove these nodes by hand, whatever their role; stdin is not read
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -57,6 +63,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+    if args.serving.is_some() && args.input.from != Form::SerfMembers {
+        // An event does not tell who failed from who left.
+        return Err(Failure::new(Code::Usage, "cannot use --serving without --from serf-members"));
+    }
     if !args.names.is_empty() {
         return by_hand(args, talk);
     }
@@ -70,7 +80,9 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
             from_event(args, &args.input.read()?, talk)
         }
         Form::SerfMembers | Form::ConsulService => {
-            from_list(args, &args.input.parse_list(&args.input.read()?)?, talk)
+            let bytes = args.input.read()?;
+            let kept = args.serving.as_deref().map(|file| serving::kept(&bytes, file)).transpose()?;
+            from_list(args, &args.input.parse_list(&bytes)?, &kept.unwrap_or_default(), talk)
         }
     }
 }
@@ -117,20 +129,32 @@ fn is_wanted(dir: &NodesDir, name: &str, args: &Args, talk: &mut Talk) -> bool {
     }
 }
 
-fn from_list(args: &Args, members: &[Member], talk: &mut Talk) -> Result<(), Failure> {
+fn from_list(
+    args: &Args,
+    members: &[Member],
+    kept: &HashSet<String>,
+    talk: &mut Talk,
+) -> Result<(), Failure> {
     let mut dir = lock(args)?;
     dir.sweep();
     let (records, faults) = dir.read_all()?;
     faults.into_iter().for_each(|fault| talk.fault(fault));
+    let taken = if kept.is_empty() { HashSet::new() } else { serving::taken(members) };
     let mut done = Vec::new();
     for (role, records) in by_role(&records, args) {
+        let (kept, gone): (Vec<&Node>, Vec<&Node>) = gone(&records, members, args)
+            .into_iter()
+            .partition(|node| kept.contains(&node.name) && !taken.contains(&serving::place(node)));
+        if !kept.is_empty() {
+            done.push(serving::told(&kept));
+        }
         // One that cannot be recorded is nobody to serve in the others' place.
         let empty = !members.iter().any(|member| member.role == role && member.node.is_ok());
-        if empty && !args.allow_empty {
-            talk.fault(Failure::new(Code::Guard, too_few(role, records.len())));
+        if empty && !gone.is_empty() && !args.allow_empty {
+            talk.fault(Failure::new(Code::Guard, too_few(role, gone.len())));
             continue;
         }
-        for node in gone(&records, members, args) {
+        for node in gone {
             remove(&mut dir, &node.name, &mut done, talk);
         }
     }

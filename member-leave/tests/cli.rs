@@ -8,6 +8,7 @@ use std::time::Duration;
 use assert_cmd::Command;
 use common::node::{Node, Tags};
 use common::nodes_dir::NodesDir;
+use common::replace::replace;
 use tempfile::TempDir;
 
 /// A nodes directory with records, and the program pointed at it.
@@ -21,7 +22,7 @@ impl Bed {
         let mut dir = NodesDir::lock(&bed.nodes(), Duration::from_secs(10)).unwrap();
         for (name, role) in nodes {
             let tags = Tags::from([("role".to_owned(), (*role).to_owned())]);
-            dir.put(&Node::new(name, "10.0.0.1", tags).unwrap()).unwrap();
+            dir.put(&Node::new(name, &address(name), tags).unwrap()).unwrap();
         }
         assert!(dir.finish().is_empty());
         bed
@@ -49,13 +50,20 @@ impl Bed {
 const BACKENDS: [(&str, &str); 3] = [("s1", "backend"), ("s2", "backend"), ("s3", "backend")];
 const LIST: [&str; 2] = ["--from", "serf-members"];
 
+/// Where a node is: s1 at 10.0.0.1, one without a number at 10.0.0.9.
+fn address(name: &str) -> String {
+    let number: String = name.chars().filter(char::is_ascii_digit).collect();
+    format!("10.0.0.{}", if number.is_empty() { "9" } else { &number })
+}
+
 /// What `serf members -format=json` would say of these members: name, role, status.
 fn list(members: &[(&str, &str, &str)]) -> String {
     let entries: Vec<String> = members
         .iter()
         .map(|(name, role, status)| {
+            let address = address(name);
             format!(
-                r#"{{"name":"{name}","addr":"10.0.0.1:7946","tags":{{"role":"{role}"}},"status":"{status}"}}"#
+                r#"{{"name":"{name}","addr":"{address}:7946","tags":{{"role":"{role}"}},"status":"{status}"}}"#
             )
         })
         .collect();
@@ -214,6 +222,63 @@ fn a_list_that_is_no_list_removes_nothing() {
         bed.leave(&LIST).arg("--allow-empty").write_stdin(bytes).assert().code(3);
     }
     assert_eq!(bed.records().len(), 3);
+}
+
+#[test]
+fn one_that_failed_but_is_seen_to_serve_keeps_its_record() {
+    let bed = Bed::with(&BACKENDS);
+    let up = bed.scratch.path().join("up");
+    replace(&up, b"s1\ns2\n", 0o600).unwrap();
+    let members = list(&[("s1", "backend", "failed"), ("s2", "backend", "left"), ("s3", "backend", "alive")]);
+    let run = bed.leave(&LIST).arg("--serving").arg(&up).arg("-v").write_stdin(members.clone()).assert();
+    run.success()
+        .stderr("member-leave: kept s1: failed in Serf, but seen to serve\nmember-leave: removed s2\n");
+    assert_eq!(bed.records(), ["s1.json", "s3.json"]);
+    replace(&up, b"", 0o600).unwrap();
+    bed.leave(&LIST).arg("--serving").arg(&up).write_stdin(members).assert().success().stderr("");
+    assert_eq!(bed.records(), ["s3.json"]);
+}
+
+/// As from a balancer that is cut off from all of them.
+#[test]
+fn where_all_failed_and_all_serve_there_is_nothing_to_guard() {
+    let bed = Bed::with(&BACKENDS);
+    let up = bed.scratch.path().join("up");
+    replace(&up, b"s1\ns2\ns3\n", 0o600).unwrap();
+    let members = list(&BACKENDS.map(|(name, role)| (name, role, "failed")));
+    bed.leave(&LIST).arg("--serving").arg(&up).write_stdin(members.clone()).assert().success().stderr("");
+    assert_eq!(bed.records().len(), 3);
+    replace(&up, b"s1\n", 0o600).unwrap();
+    let run = bed.leave(&LIST).arg("--serving").arg(&up).write_stdin(members).assert();
+    let stderr = String::from_utf8(run.code(6).get_output().stderr.clone()).unwrap();
+    assert!(stderr.starts_with("member-leave: cannot remove the 2 of role 'backend'"), "{stderr}");
+    assert_eq!(bed.records().len(), 3);
+}
+
+/// A container that crashed and came back at its address under another name: HAProxy finds the old one up there, too.
+#[test]
+fn one_whose_address_a_member_in_service_has_is_not_seen_to_serve() {
+    let bed = Bed::with(&BACKENDS);
+    let up = bed.scratch.path().join("up");
+    replace(&up, b"s1\ns2\ns3\n", 0o600).unwrap();
+    let members =
+        list(&[("s1", "backend", "failed"), ("s2", "backend", "failed"), ("s3", "backend", "alive")]);
+    let members = members.replace("10.0.0.3:", "10.0.0.1:");
+    let run = bed.leave(&LIST).arg("--serving").arg(&up).arg("-v").write_stdin(members).assert();
+    run.success()
+        .stderr("member-leave: kept s2: failed in Serf, but seen to serve\nmember-leave: removed s1\n");
+    assert_eq!(bed.records(), ["s2.json", "s3.json"]);
+}
+
+#[test]
+fn without_the_file_of_those_that_serve_nothing_is_removed() {
+    let bed = Bed::with(&BACKENDS);
+    let members = list(&[("s3", "backend", "alive")]);
+    let run = bed.leave(&LIST).args(["--serving", "/no/such/file"]).write_stdin(members).assert();
+    run.code(4).stderr("member-leave: cannot read '/no/such/file': No such file or directory (os error 2)\n");
+    assert_eq!(bed.records().len(), 3);
+    let run = bed.leave(&["--serving", "/no/such/file"]).write_stdin("").assert();
+    run.code(2).stderr("member-leave: cannot use --serving without --from serf-members\n");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use common::regular;
 use common::talk::{Code, Failure};
 use sha2::{Digest, Sha256};
 
-use crate::line::{Word, words};
+use crate::line::{Word, mark, words};
 use crate::needs::Needs;
 
 /// What a rendered file's `description` begins with; render-cfg calls the whole the revision.
@@ -98,13 +98,9 @@ impl Config {
         text(&self.bytes)
     }
 
-    /// What HAProxy does not take of any file: all that a change of servers, without `haproxy -c`, would not see.
+    /// What of it HAProxy takes of no file.
     pub(crate) fn flaw(&self) -> Option<&'static str> {
-        match &self.bytes[..] {
-            bytes if bytes.contains(&0) => Some("the file has a NUL in it"),
-            [.., b'\n'] => None,
-            _ => Some("its last line has no end"),
-        }
+        flaw(&self.bytes)
     }
 
     /// Whether the file holds other bytes now. One that cannot be read is not known to.
@@ -121,6 +117,15 @@ impl Config {
     }
 }
 
+/// What HAProxy does not take of any file: all that a change of servers, without `haproxy -c`, would not see.
+pub(crate) fn flaw(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        bytes if bytes.contains(&0) => Some("the file has a NUL in it"),
+        [.., b'\n'] => None,
+        _ => Some("its last line has no end"),
+    }
+}
+
 fn refusal(path: &Path) -> impl Fn(io::Error) -> Failure + Copy {
     move |err| Failure::new(Code::Files, format!("cannot read '{}': {err}", path.display()))
 }
@@ -133,10 +138,19 @@ fn nanoseconds(metadata: &fs::Metadata) -> u32 {
     u32::try_from(metadata.ctime_nsec()).unwrap_or(0)
 }
 
-/// What is no UTF-8 counts as marks that no keyword has.
+/// What is no UTF-8 counts as marks that no keyword has, each byte as one of its own: another byte is another file.
 pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     // The check alone is many times quicker than the replacement.
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    std::str::from_utf8(bytes).map_or_else(|_| marked(bytes).into(), Cow::Borrowed)
+}
+
+fn marked(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().copied().map(mark));
+    }
+    text
 }
 
 /// SHA-256 of `bytes`, in hexadecimal.
@@ -299,6 +313,12 @@ global
         assert_eq!(binds, ["8 0.0.0.0:80", "8 [::1]:443", "18 127.0.0.1:86"]);
         assert_eq!(facts.peers, [(20, "lb1".to_owned(), "10.0.0.1:1024".parse().unwrap())]);
         assert!(facts.local_peer.as_deref() == Some("lb1") && facts.shares_no_port);
+    }
+
+    #[test]
+    fn files_that_differ_in_a_byte_that_is_no_utf_8_are_two() {
+        assert_ne!(text(b"caf\xe9"), text(b"caf\xe8"));
+        assert_eq!(text(b"caf\xe9\n bind"), format!("caf{}\n bind", mark(0xe9)));
     }
 
     #[test]

@@ -156,9 +156,9 @@ fn without_revision(mut words: Vec<Word>) -> Vec<Word> {
 
 /// The first two words of a line, empty where there are none.
 fn beginning(line: &str) -> (Cow<'_, str>, Cow<'_, str>) {
-    let mut plain = line.split_ascii_whitespace();
+    let mut plain = line.split([' ', '\t']).filter(|word| !word.is_empty());
     let (first, second) = (plain.next().unwrap_or_default(), plain.next().unwrap_or_default());
-    let is_plain = |word: &str| !word.contains(['"', '\'', '\\', '#']);
+    let is_plain = |word: &str| word.bytes().all(|byte| byte > b' ' && !b"\"'\\#".contains(&byte));
     if is_plain(first) && is_plain(second) {
         return (first.into(), second.into());
     }

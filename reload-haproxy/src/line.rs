@@ -1,8 +1,12 @@
 //! One line of haproxy.cfg, split into words as HAProxy splits it.
 //!
-//! HAProxy (parse_line in src/tools.c, 1.6 to 3.x): white space separates, `#` begins a comment, a
-//! backslash quotes one character, '...' quotes all, "..." all but `\` and `$`. Variables are left
-//! alone here, so a word says whether it holds one: what it means only HAProxy knows.
+//! HAProxy (parse_line in src/tools.c, 1.6 to 3.x): white space separates, `#` begins a comment, a carriage return
+//! ends the line unless white space stands before it, a backslash quotes one character, '...' quotes all, "..." all
+//! but `\` and `$`. Variables are left alone here, so a word says whether it holds one: what it means only HAProxy
+//! knows.
+
+use std::iter::Peekable;
+use std::str::Chars;
 
 /// A word of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,17 +22,22 @@ pub(crate) fn words(line: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
     let mut quote: Option<char> = None;
-    let mut chars = line.chars().peekable();
+    let mut chars = line.trim_start_matches(is_space).chars().peekable();
     while let Some(c) = chars.next() {
         match (c, quote) {
+            ('\r' | '\n', _) | ('#', None) => break,
             ('\'' | '"', None) => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
             (c, Some(open)) if c == open => quote = None,
-            ('\\', None | Some('"')) => word.get_or_insert_default().text.push(escaped(&mut chars)),
-            ('#', None) => break,
-            (' ' | '\t' | '\r' | '\n', None) => words.extend(word.take()),
+            ('\\', None | Some('"')) => {
+                word.get_or_insert_default().text.push(escaped(&mut chars, quote.is_some()));
+            }
+            (c, None) if is_space(c) => {
+                words.extend(word.take());
+                while chars.next_if(|c| is_space(*c)).is_some() {}
+            }
             (c, _) => {
                 let word = word.get_or_insert_default();
                 word.has_variable |= c == '$' && quote != Some('\'');
@@ -40,9 +49,16 @@ pub(crate) fn words(line: &str) -> Vec<Word> {
     words
 }
 
+/// As isspace(3) sees it.
+fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
+}
+
 /// What a backslash makes of the characters after it. One that quotes nothing stands for itself.
-fn escaped(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> char {
+fn escaped(chars: &mut Peekable<Chars<'_>>, is_quoted: bool) -> char {
     match chars.peek().copied() {
+        // A dollar has no meaning elsewhere.
+        Some('$') if !is_quoted => '\\',
         Some(c @ (' ' | '#' | '\\' | '"' | '\'' | '$')) => {
             chars.next();
             c
@@ -61,14 +77,22 @@ fn escaped(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> char {
 }
 
 /// `xHH`, if that is what follows.
-fn hexadecimal(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
+fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     let mut ahead = chars.clone();
     ahead.next();
-    let digits: String = ahead.by_ref().take(2).collect();
-    let byte = u8::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 2)?;
+    let mut digit = || ahead.next()?.to_digit(16);
+    let byte = u8::try_from(digit()? * 16 + digit()?).ok()?;
     *chars = ahead;
-    Some(char::from(byte))
+    Some(if byte.is_ascii() { char::from(byte) } else { mark(byte) })
 }
+
+/// What stands in text for a byte that is no character of its own: one of those that no text has.
+pub(crate) fn mark(byte: u8) -> char {
+    char::from_u32(MARKS + u32::from(byte)).expect("the last plane goes far beyond 256 marks")
+}
+
+/// In the last plane for private use.
+const MARKS: u32 = 0x10_fe00;
 
 #[cfg(test)]
 mod tests {
@@ -93,6 +117,30 @@ mod tests {
         assert_eq!(texts(r#"a "b c" 'd "e' f\ g \x41\#"#), ["a", "b c", "d \"e", "f g", "A#"]);
         assert_eq!(texts(r#"description """#), ["description", ""]);
         assert_eq!(texts(r"'a\ b' \q \xg1"), [r"a\ b", r"\q", r"\xg1"]);
+    }
+
+    #[test]
+    fn a_carriage_return_ends_a_line_where_no_white_space_goes_before() {
+        assert_eq!(texts("server s1\r 10.0.0.1:80"), ["server", "s1"]);
+        assert_eq!(texts(" \r server \r\n s1\r"), ["server", "s1"]);
+        assert_eq!(texts("server 's1\r'"), ["server", "s1"]);
+    }
+
+    #[test]
+    fn all_white_space_of_c_separates() {
+        assert_eq!(texts("a\u{b}b\u{c}c\u{a0}d"), ["a", "b", "c\u{a0}d"]);
+    }
+
+    #[test]
+    fn a_backslash_quotes_a_dollar_only_where_it_has_a_meaning() {
+        assert_eq!(texts(r#"\$a "\$a" '\$a'"#), [r"\$a", "$a", r"\$a"]);
+    }
+
+    #[test]
+    fn a_byte_in_hexadecimal_is_no_character_of_the_same_number() {
+        assert_eq!(texts(r"\x41\xe9"), [format!("A{}", mark(0xe9))]);
+        assert_ne!(texts(r"\xe9"), ["é"]);
+        assert_eq!(texts(r"\x+1\x4"), [r"\x+1\x4"]);
     }
 
     #[test]

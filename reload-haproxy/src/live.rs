@@ -15,6 +15,10 @@ const FORCED_MAINT: u32 = 0x01;
 const FORCED_DRAIN: u32 = 0x08;
 /// SRV_ST_STOPPED
 const STOPPED: u32 = 0;
+/// HCHK_STATUS_START: a check with a higher status has come to an end.
+const CHECK_BEGAN: u32 = 2;
+/// CHK_ST_ENABLED
+const CHECK_ENABLED: u32 = 0x04;
 
 /// What a server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,6 +54,8 @@ pub(crate) struct Row<'a> {
     pub(crate) ids: [&'a str; 2],
     admin: u32,
     operational: u32,
+    /// The status of its last check that has ended, and what is done about checks, as HAProxy wrote them.
+    check: [&'a str; 2],
 }
 
 #[cfg(test)]
@@ -62,7 +68,7 @@ impl<'a> Row<'a> {
         weight: u32,
         admin: u32,
     ) -> Row<'a> {
-        Row { backend, name, endpoint, weight, ids: ["1", "1"], admin, operational: 2 }
+        Row { backend, name, endpoint, weight, ids: ["1", "1"], admin, operational: 2, check: ["1", "6"] }
     }
 }
 
@@ -70,6 +76,13 @@ impl Row<'_> {
     /// Whether it was put into maintenance, by the configuration or through the socket.
     pub(crate) fn is_in_maintenance(&self) -> bool {
         self.admin & FORCED_MAINT != 0
+    }
+
+    /// Whether HAProxy's checks say that it serves; one that was not checked yet is not known to.
+    pub(crate) fn is_seen_up(&self) -> bool {
+        let [status, state] = self.check.map(|number| number.parse().unwrap_or(0));
+        let is_checked = status > CHECK_BEGAN && state & CHECK_ENABLED != 0;
+        is_checked && matches!(self.state(), State::Up | State::Drain)
     }
 
     /// What it does.
@@ -124,6 +137,8 @@ struct Columns {
     weight: usize,
     admin: usize,
     operational: usize,
+    /// A version that does not tell of checks is no reason not to know its servers.
+    check: Option<[usize; 2]>,
 }
 
 impl Columns {
@@ -138,6 +153,7 @@ impl Columns {
             weight: at("srv_uweight")?,
             admin: at("srv_admin_state")?,
             operational: at("srv_op_state")?,
+            check: at("srv_check_status").zip(at("srv_check_state")).map(<[usize; 2]>::from),
         })
     }
 
@@ -155,6 +171,7 @@ impl Columns {
             weight: value(self.weight)?.parse().ok()?,
             admin: value(self.admin)?.parse().ok()?,
             operational: value(self.operational)?.parse().ok()?,
+            check: self.check.map_or(["0"; 2], |check| check.map(|at| value(at).unwrap_or("0"))),
         })
     }
 }
@@ -181,6 +198,21 @@ mod tests {
         assert_eq!(rows[2].endpoint, None);
         let states: Vec<State> = rows.iter().map(Row::state).collect();
         assert_eq!(states, [State::Up, State::Maint, State::Down]);
+    }
+
+    #[test]
+    fn a_server_is_seen_up_once_a_check_has_ended_and_while_it_is_checked() {
+        let seen = |from: &str, to: &str| {
+            let answer = ANSWER.replace(from, to);
+            let rows = parse(&answer).unwrap();
+            rows.iter().filter(|row| row.is_seen_up()).map(|row| row.name).collect::<Vec<_>>().concat()
+        };
+        assert_eq!(seen("-", "-"), "s1");
+        assert_eq!(seen("0 8 2 0 6", "0 1 0 3 6"), "", "initializing");
+        assert_eq!(seen("0 8 2 0 6", "0 8 2 0 2"), "", "checks are off");
+        assert_eq!(seen("127.0.0.1 2 0", "127.0.0.1 0 0"), "", "down");
+        assert_eq!(seen("127.0.0.1 2 0", "127.0.0.1 2 1"), "", "in maintenance");
+        assert_eq!(seen("127.0.0.1 2 0", "127.0.0.1 2 8"), "s1", "drained");
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! One pass over the file and HAProxy as they are at one moment: what there is to do, and doing it. While a
 //! file goes on changing, a run makes several.
 
-use std::io::{self, Write};
-
 use common::talk::{Code, Failure, Talk};
 
 use crate::Args;
@@ -15,7 +13,7 @@ use crate::layout::Layout;
 use crate::note::{Note, Parked, State};
 use crate::process::Process;
 use crate::reload::{Method, Reload, Taken, Unproven};
-use crate::report::Report;
+use crate::report::{Report, print};
 use crate::runtime::{Runtime, parse};
 use crate::server_state;
 use crate::status::Status;
@@ -205,10 +203,4 @@ impl<'p, 't> Pass<'p, 't> {
 
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("maps with names for keys are always JSON") + "\n"
-}
-
-/// Writes to stdout.
-fn print(text: &str) -> Result<(), Failure> {
-    let written = io::stdout().write_all(text.as_bytes());
-    written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
 }

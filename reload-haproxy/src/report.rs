@@ -1,5 +1,8 @@
 //! What a run did, for programs: one JSON object on a line for each thing that it did.
 
+use std::io::{self, Write};
+
+use common::talk::{Code, Failure};
 use serde::Serialize;
 
 use crate::change::{Change, Changes, Deed};
@@ -110,4 +113,10 @@ impl ServerReport {
             maxconn: settings.map(|settings| settings.maxconn),
         }
     }
+}
+
+/// Writes to stdout.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let written = io::stdout().write_all(text.as_bytes());
+    written.map_err(|err| Failure::new(Code::Files, format!("cannot write 'stdout': {err}")))
 }

@@ -260,7 +260,7 @@ mod tests {
         );
         assert_eq!(refusal("server s1 $ADDR:80"), "'$ADDR:80' is not plain text");
         assert_eq!(refusal("server s1 10.0.0.1:80 sni 'str(a b);x'"), "'str(a b);x' is not plain text");
-        assert_eq!(refusal("server s1 10.0.0.1:80 sni a\u{b}b"), "'a\u{b}b' is not plain text");
+        assert_eq!(refusal("server s1 10.0.0.1:80 sni 'a\u{b}b'"), "'a\u{b}b' is not plain text");
         assert_eq!(refusal("server s1 10.0.0.1:80 sni \u{fffd}"), "'\u{fffd}' is not plain text");
         assert_eq!(refusal("server s1 10.0.0.1:80 weight 5x"), "its weight is '5x'");
         assert_eq!(refusal("server s1 10.0.0.1:80 weight 257"), "its weight is '257'");

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 ///
 /// An empty value becomes `""`, for without it the words after it would move up. A NUL byte is an error:
 /// HAProxy would cut the argument there.
-pub(crate) fn escape(text: &str, out: &mut dyn Write) -> io::Result<()> {
+pub fn escape(text: &str, out: &mut dyn Write) -> io::Result<()> {
     if text.is_empty() {
         return out.write_all(b"\"\"");
     }
@@ -32,7 +32,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// `text` for a comment: readable, and on one line.
-pub(crate) fn comment(text: &str) -> String {
+pub fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

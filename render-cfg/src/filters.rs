@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tera::value::Key;
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
-use crate::escape::comment;
 use crate::server::{Server, parse_port};
+use render_cfg::escape::comment;
 
 /// What the filter `server` has seen: the nodes that it could not serve, and why, by name, and who serves
 /// an endpoint.
@@ -55,6 +55,7 @@ pub(crate) fn register(tera: &mut Tera, left_out: &LeftOut) {
         server(&node, &given, &left_out)
     });
     tera.register_filter("logformat", |text: &str, _: Kwargs, _: &State| text.replace('%', "%%"));
+    tera.register_filter("group_by", group_by);
     tera.register_filter("comment", |text: &str, _: Kwargs, _: &State| Value::safe_string(&comment(text)));
 }
 
@@ -65,6 +66,19 @@ fn endpoint(address: &str, given: Kwargs, _: &State) -> TeraResult<Value> {
     let address: IpAddr =
         address.parse().map_err(|_| Error::message(format!("'{address}' is no IP address")))?;
     Ok(Value::safe_string(&SocketAddr::new(address, port).to_string()))
+}
+
+/// `nodes | group_by(attribute="tags.zone")`: a list for each value, sorted by that. Tera's own gives the groups in
+/// another order each time, and so another text for the same nodes; and it fails for one node without the attribute.
+fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
+    let attribute = given.must_get::<&str>("attribute")?;
+    let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for one in all {
+        if let Some(value) = one.get_from_path(attribute).filter(|value| !value.is_none()) {
+            groups.entry(value.to_string()).or_default().push(one.clone());
+        }
+    }
+    Ok(Value::from(groups))
 }
 
 /// `node | server(port=3000)`: what the node's tags say about serving it, or a `problem`.
@@ -135,6 +149,16 @@ mod tests {
             .insert_value("bad", object([("name", name), ("address", Value::from("::1")), ("tags", tags)]));
         let text = tera.render("t", &context).map_err(|err| err.to_string())?;
         Ok(left_out.take().into_iter().fold(text, |text, (name, why)| format!("{text}; {name}: {why}")))
+    }
+
+    #[test]
+    fn groups_come_sorted_and_without_those_that_have_no_such_thing() {
+        let zones = "[{'z': 'c'}, {'z': 'a', 'n': 1}, {}, {'z': 'b'}, {'z': 'a', 'n': 2}, {'z': 'd'}]";
+        let template = format!(
+            "{{% set all = {zones} | group_by(attribute='z') %}}{{% for zone, of in all %}}{{{{ zone }}}}{{{{ of | \
+             length }}}} {{% endfor %}}"
+        );
+        assert_eq!(render(&template).unwrap(), "a2 b1 c1 d1 ");
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod command;
 mod context;
 mod cut;
 mod diff;
-mod escape;
 mod filters;
 mod guard;
 mod limits;

@@ -12,10 +12,10 @@ use tera::{Context, ErrorKind, Tera};
 use thiserror::Error;
 
 use crate::cut::{cut, cut_around};
-use crate::escape::escape;
 use crate::filters::{self, LeftOut};
 use crate::limits::{Limited, read};
 use common::talk::{Code, Fault};
+use render_cfg::escape::escape;
 
 /// What stands for the revision while the text is hashed; as long as a real one.
 const BLANK: &str = "rollcall-0000000000000000";

@@ -4,7 +4,7 @@
 //! directory, HAProxy starts on it, and from there on only `scripts/serf-handler` and `scripts/reconcile`
 //! change anything.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
@@ -97,6 +97,14 @@ impl Balancer {
         self.environment.push((key.to_owned(), value.into()));
     }
 
+    /// Adds a setting of the template to those that there are, for what is started from now on.
+    pub fn add_setting(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        let mut set = self.variable("ROLLCALL_SET").into_os_string();
+        set.push(format!(" {name}="));
+        set.push(value);
+        self.set_env("ROLLCALL_SET", set);
+    }
+
     /// Sets a key of the agent's configuration file, for the next start of it.
     pub fn set_agent(&mut self, key: &'static str, value: impl Into<serde_json::Value>) {
         self.agent_settings.push((key, value.into()));
@@ -152,16 +160,35 @@ impl Balancer {
 
     /// Renders the configuration from the nodes directory as it is, and reloads nothing.
     pub fn render(&self) -> Result<()> {
-        let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
-        command.arg("--template").arg(self.variable("ROLLCALL_TEMPLATE"));
-        command.arg("--output").arg(self.config());
+        let mut command = self.render_command()?;
         let haproxy = self.variable("ROLLCALL_HAPROXY");
         command.arg("--check").arg(format!("{} -c -f {{}}", haproxy.display()));
+        process::output(&self.run, &mut command).map(drop)
+    }
+
+    /// The configuration as it would be with another nodes directory.
+    pub fn rendered_from(&self, nodes: &Path) -> Result<String> {
+        let mut command = self.rendering()?;
+        let text = process::output(&self.run, command.arg("--nodes").arg(nodes))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The command that renders the configuration, without a check.
+    pub fn render_command(&self) -> Result<Command> {
+        let mut command = self.rendering()?;
+        command.arg("--output").arg(self.config());
+        Ok(command)
+    }
+
+    fn rendering(&self) -> Result<Command> {
+        let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
+        command.arg("--template").arg(self.variable("ROLLCALL_TEMPLATE"));
         command.args(["--set", &format!("self={NAME}")]);
         for pair in self.variable("ROLLCALL_SET").to_string_lossy().split_whitespace() {
             command.args(["--set", pair]);
         }
-        process::output(&self.run, self.with_environment(&mut command)).map(drop)
+        self.with_environment(&mut command);
+        Ok(command)
     }
 
     fn variable(&self, name: &str) -> PathBuf {
@@ -206,6 +233,11 @@ impl Balancer {
     /// Runs `scripts/reconcile` now and then, as cron or a systemd timer would.
     pub fn reconcile_every(&mut self, period: Duration) {
         self.timer = Some(Timer::start(period, self.reconcile_command()));
+    }
+
+    /// Runs it no more by itself; a run that is under way is awaited.
+    pub fn end_reconciling(&mut self) {
+        self.timer = None;
     }
 
     fn reconcile_command(&self) -> Command {

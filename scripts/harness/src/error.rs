@@ -78,7 +78,7 @@ pub enum Error {
 }
 
 /// Puts words to a system error: `cannot VERB 'OBJECT': reason`.
-pub(crate) fn system(verb: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Error {
+pub fn system(verb: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Error {
     let object = object.to_string();
     move |err| Error::System { verb, object, err }
 }

@@ -20,10 +20,13 @@ use crate::run::Run;
 use crate::{Error, Result, poll, programs};
 
 mod server;
+mod servers;
 
 pub use server::Server;
+pub use servers::{Servers, servers_in_service, servers_of};
 
-const READY: Duration = Duration::from_secs(10);
+/// With a hundred thousand servers it takes seconds to start.
+const READY: Duration = Duration::from_secs(30);
 
 /// How it is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +188,12 @@ impl Haproxy {
     /// The servers of all backends, as it has them now.
     pub fn servers(&self) -> Result<Vec<Server>> {
         Ok(servers(self.show_stat()?))
+    }
+
+    /// The servers that are in service, of all backends.
+    pub fn in_service(&self) -> Result<Servers> {
+        let answer = self.command("show servers state")?;
+        servers_in_service(&answer).ok_or_else(|| wrong("show servers state", "it is no table of servers"))
     }
 
     /// SIGTERM, and its end awaited.

@@ -17,6 +17,7 @@ pub mod haproxy;
 pub mod http;
 pub mod load;
 pub mod net;
+pub mod netns;
 pub mod poll;
 pub mod process;
 pub mod programs;
@@ -26,4 +27,4 @@ pub mod stage;
 pub mod visitor;
 pub mod webapp;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, system};

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::http::{Client, Failure};
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How much load.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
@@ -100,10 +102,16 @@ impl Shared {
 impl Load {
     /// Starts it: `GET path` at `address`.
     pub fn start(address: SocketAddr, path: &str, rate: Rate) -> Load {
+        Load::patient(address, path, rate, PATIENCE)
+    }
+
+    /// The same by visitors who wait for an answer for so long.
+    pub fn patient(address: SocketAddr, path: &str, rate: Rate, patience: Duration) -> Load {
         let shared = Arc::new(Shared::default());
         let visitor = |number: usize| {
             let fresh = number % 2 == 0;
             let client = if fresh { Client::fresh(address) } else { Client::keep_alive(address) };
+            let client = client.with_timeout(patience);
             let (shared, path) = (Arc::clone(&shared), path.to_owned());
             // Spread over the interval: a steady stream, no salvos.
             let offset = rate.every.mul_f64(number as f64 / rate.visitors as f64);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::error::system;
 use crate::process::{self, Daemon};
 use crate::run::Run;
-use crate::{Error, Result, poll, programs};
+use crate::{Error, Result, netns, poll, programs};
 
 /// The port of the gossip, on each agent's own address.
 pub const GOSSIP_PORT: u16 = 7946;
@@ -35,6 +35,7 @@ pub struct Settings {
     address: Ipv4Addr,
     config: BTreeMap<&'static str, Value>,
     environment: Vec<(OsString, OsString)>,
+    namespace: Option<String>,
 }
 
 impl Settings {
@@ -45,6 +46,7 @@ impl Settings {
             address,
             config: BTreeMap::new(),
             environment: Vec::new(),
+            namespace: None,
         };
         let settings = settings.set("bind", format!("{address}:{GOSSIP_PORT}"));
         let settings = settings.set("rpc_addr", format!("{address}:{RPC_PORT}"));
@@ -89,6 +91,12 @@ impl Settings {
         self
     }
 
+    /// Runs it in a network namespace (see `netns`).
+    pub fn within(mut self, namespace: &str) -> Settings {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
     /// Starts it and waits until it takes commands.
     pub fn start(self, run: &Run) -> Result<Agent> {
         let mut agent = self.start_unready(run)?;
@@ -109,6 +117,9 @@ impl Settings {
         let mut command = Command::new(programs::find("serf")?);
         command.args(["agent", "-config-file"]).arg(&file).arg("-node").arg(&self.name);
         command.envs(self.environment).env("SERF_RPC_ADDR", format!("{}:{RPC_PORT}", self.address));
+        if let Some(namespace) = &self.namespace {
+            command = netns::within(namespace, &command);
+        }
         let daemon = Daemon::start(run, &label, command)?;
         Ok(Agent { address: self.address, daemon })
     }
@@ -180,6 +191,11 @@ impl Agent {
     /// Sets one of its tags.
     pub fn set_tag(&self, run: &Run, key: &str, value: &str) -> Result<()> {
         self.command(run, &["tags", "-set", &format!("{key}={value}")]).map(drop)
+    }
+
+    /// Takes one of its tags away.
+    pub fn delete_tag(&self, run: &Run, key: &str) -> Result<()> {
+        self.command(run, &["tags", "-delete", key]).map(drop)
     }
 
     /// Makes it join others.

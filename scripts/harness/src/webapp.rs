@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::http::Client;
 use crate::process::Daemon;
 use crate::run::Run;
-use crate::{Result, poll, programs};
+use crate::{Result, netns, poll, programs};
 
 /// The port that it serves on, on its own address.
 pub const PORT: u16 = 3000;
 
-const READY: Duration = Duration::from_secs(10);
+// It takes half a second alone, and far longer where thirty start on two cores.
+const READY: Duration = Duration::from_secs(30);
 // The secret of this run's cookies; nothing outside loopback ever sees one.
 const SECRET: &str = "rollcall-on-loopback";
 // After SIGTERM it serves for as long as a balancer's checks need to see that it goes.
@@ -34,12 +35,26 @@ impl WebApp {
 
     /// The same at any address and port, IPv6 too.
     pub fn start_at(run: &Run, name: &str, address: SocketAddr) -> Result<WebApp> {
+        WebApp::start_command(run, address, WebApp::command(name, address)?)
+    }
+
+    /// The same in a network namespace (see `netns`), port 3000.
+    pub fn start_within(run: &Run, namespace: &str, name: &str, address: Ipv4Addr) -> Result<WebApp> {
+        let address = SocketAddr::from((address, PORT));
+        WebApp::start_command(run, address, netns::within(namespace, &WebApp::command(name, address)?))
+    }
+
+    fn command(name: &str, address: SocketAddr) -> Result<Command> {
         let node = programs::find("node").or_else(|_| programs::find("nodejs"))?;
         let mut command = Command::new(node);
         command.arg(programs::shipped("docker/webapp/server.js"));
         command.env("HOST", address.ip().to_string()).env("PORT", address.port().to_string());
         command.env("SERVER_NAME", name).env("SESSION_SECRET", SECRET).env_remove("SESSION_SECRET_FILE");
         command.env("DRAIN_MS", DRAIN.as_millis().to_string()).env("STOP_MS", "5000");
+        Ok(command)
+    }
+
+    fn start_command(run: &Run, address: SocketAddr, command: Command) -> Result<WebApp> {
         let daemon = Daemon::start(run, &format!("webapp-{}", address.ip()), command)?;
         let mut app = WebApp { address, daemon: daemon.with_patience(DRAIN + READY) };
         app.wait_until_healthy()?;

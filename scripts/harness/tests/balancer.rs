@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use common::replace::replace;
 use harness::backend::Backend;
-use harness::haproxy::Mode;
+use harness::haproxy::{Mode, Server};
 use harness::http::Client;
 use harness::load::{Load, Rate};
 use harness::stage::{GIVEN_UP, SOON, Stage};
@@ -86,6 +86,26 @@ fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
     stage.balancer.agent.as_ref().unwrap().join(stage.run(), seed).unwrap();
     stage.stop("s2").unwrap();
     stage.wait_for_servers(&["s1"], SOON).unwrap();
+}
+
+/// As when the balancer's gossip is cut off and its HTTP is not.
+#[test]
+fn a_backend_that_serf_gives_up_stays_for_as_long_as_haproxy_finds_it_up() {
+    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let start = Instant::now();
+    let load = Load::start(stage.front(), "/", Rate::default());
+    stage.backend("s1").unwrap().agent.kill9();
+    let kept = || stage.balancer.log().contains("kept s1: failed in Serf, but seen to serve");
+    poll::until(GIVEN_UP, "Serf to give s1 up", || kept().then_some(())).unwrap();
+    stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
+    stage.backend("s1").unwrap().app.kill9();
+    let is_down = |server: &Server| server.name == "s1" && !server.is_up();
+    poll::until(SOON, "s1 to be down", || stage.servers().unwrap().iter().any(is_down).then_some(()))
+        .unwrap();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 0);
+    stage.wait_for_servers(&["s2"], Duration::ZERO).unwrap();
+    let counts = load.since(start);
+    assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
 }
 
 #[test]

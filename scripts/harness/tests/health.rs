@@ -191,6 +191,27 @@ fn a_haproxy_that_gives_up_root_and_changes_its_root_keeps_it_too() {
 }
 
 #[test]
+fn up_names_the_servers_that_haproxys_checks_find_up_and_no_other() {
+    let (mut bed, mut apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+    let up = |bed: &Bed| bed.told(&["--up"]);
+    assert_eq!(up(&bed), (0, "s1\ns2\n".to_owned()));
+    // It serves while it is drained; in maintenance nobody looks.
+    bed.order("set server nodes/s1 state drain");
+    bed.order("set server nodes/s2 state maint");
+    assert_eq!(up(&bed), (0, "s1\n".to_owned()));
+    drop(apps.remove(0));
+    bed.until("s1 to be found down", |bed| up(bed).1.is_empty());
+    // Not one that nobody has checked, though HAProxy begins with all of them up.
+    let text = fs::read_to_string(bed.config()).unwrap().replace(" check\n", "\n");
+    bed.write_text(&text);
+    bed.reload_well();
+    assert_eq!(bed.server("s1").status, "no check");
+    assert_eq!(up(&bed), (0, String::new()));
+    bed.bed.haproxy.take();
+    assert_eq!(up(&bed), (5, String::new()));
+}
+
+#[test]
 fn a_file_in_a_base_directory_is_found() {
     let mut bed = Bed::without_state_file();
     bed.global = format!("server-state-base {}\n  server-state-file servers.state", bed.run.path().display());

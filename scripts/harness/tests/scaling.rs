@@ -57,14 +57,17 @@ fn take_addresses(cluster: &Cluster) {
 #[ignore = "builds images; scripts/test --containers"]
 fn scaling_up_and_down_under_load_fails_no_request_and_reloads_nothing() {
     let Some(cluster) = Cluster::serving(2).unwrap() else { return };
-    let before = cluster.backends().unwrap();
     let load = load(&cluster);
     let start = now();
-    cluster.scale(5).unwrap();
-    cluster.wait_for_up(5, SOON).unwrap();
-    for backend in cluster.backends().unwrap().iter().filter(|backend| !before.contains(backend)) {
-        let seconds = first_answer(&load, backend, start);
-        println!("MEASURE start of a container to its first answer: {seconds:.1} s (aim 2)");
+    // Serf waits a second for more of them before it tells anybody: of several at once the first waits for the last.
+    for (count, more) in [(3, "one more"), (5, "two more at once")] {
+        let before = cluster.backends().unwrap();
+        cluster.scale(count).unwrap();
+        cluster.wait_for_up(count, SOON).unwrap();
+        for backend in cluster.backends().unwrap().iter().filter(|backend| !before.contains(backend)) {
+            let seconds = first_answer(&load, backend, start);
+            println!("MEASURE {more}: start of the container to its first answer {seconds:.1} s (aim 2)");
+        }
     }
     cluster.scale(1).unwrap();
     cluster.wait_for_up(1, SOON).unwrap();
@@ -93,7 +96,9 @@ fn a_container_that_is_killed_and_comes_again_costs_no_request() {
     let Some(cluster) = Cluster::serving(3).unwrap() else { return };
     let load = load(&cluster);
     let start = Instant::now();
-    let victim = cluster.backends().unwrap().remove(0);
+    // Compose gives the next number after the highest one that is there.
+    let backends = cluster.backends().unwrap();
+    let victim = backends.iter().max_by_key(|backend| backend.name().unwrap()).unwrap();
     let (name, address) = (victim.name().unwrap(), victim.address().unwrap());
     docker(&["rm", "-f", &victim.id]).unwrap();
     cluster.wait_for_up(2, GIVEN_UP).unwrap();

@@ -6,6 +6,9 @@
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
+mod calm;
+mod chart;
+mod figures;
 mod first_request;
 mod handler;
 mod line;
@@ -13,11 +16,18 @@ mod live;
 mod machine;
 mod members;
 mod membership;
+mod others;
 mod pool;
+mod profile;
 mod render;
 mod report;
+mod responder;
 mod runtime;
 mod sample;
+mod scale;
+mod simulation;
+mod site;
+mod standin;
 mod step;
 mod swap;
 mod tour;
@@ -32,8 +42,16 @@ use report::Report;
 
 const AFTER_HELP: &str = "\
 Measures: member-join, member-leave, render-cfg, three-steps, reload-haproxy, reload-haproxy-many, serf-handler,
-serf-handler-changes, serf-handler-leak, first-request; and tour, a minute of load with the failed requests
-counted, only where it is named.
+serf-handler-changes, serf-handler-leak, first-request. Only where they are named:
+
+  tour        a minute of load with the failed requests counted
+  others      Rollcall beside other programs (docs/benchmarks.md)
+  scale       ten records to a hundred thousand (docs/scale.md)
+  simulation  a cluster of ten thousand members into one handler (docs/scale.md)
+  profile     instructions and system calls (docs/scale.md)
+  draw        measures nothing: draws the charts and tables of docs again
+
+The last ones write what they found into docs, a --quick run to target/bench instead.
 
 Exit status: 0 all within their targets; 1 one is over, or could not be measured; 2 called wrongly.";
 
@@ -63,7 +81,7 @@ impl Bench {
 
 type Measure = fn(&Bench, &mut Report) -> Result<()>;
 
-const MEASURES: [(&str, Measure); 11] = [
+const MEASURES: [(&str, Measure); 15] = [
     ("member-join", members::join),
     ("member-leave", members::leave),
     ("render-cfg", render::measure),
@@ -75,7 +93,13 @@ const MEASURES: [(&str, Measure); 11] = [
     ("serf-handler-leak", membership::leak),
     ("first-request", first_request::measure),
     ("tour", tour::measure),
+    ("others", others::measure),
+    ("scale", scale::measure),
+    ("simulation", simulation::measure),
+    ("profile", profile::measure),
 ];
+/// Those that run only where they are named.
+const APART: [&str; 5] = ["tour", "others", "scale", "simulation", "profile"];
 
 fn main() -> ExitCode {
     // First of all, for the memory of what it runs is not to be told from its own.
@@ -83,23 +107,27 @@ fn main() -> ExitCode {
         return code;
     }
     let args = Args::parse();
+    if args.measure.as_deref() == Some("draw") {
+        return exit_code(figures::draw_all().map(|()| ExitCode::SUCCESS));
+    }
     let wanted: Vec<Measure> =
         MEASURES.iter().filter(|(name, _)| is_wanted(&args, name)).map(|m| m.1).collect();
     if wanted.is_empty() {
         eprintln!("bench: cannot measure '{}': see --help", args.measure.unwrap_or_default());
         return ExitCode::from(2);
     }
-    match run(&args, &wanted) {
-        Ok(code) => code,
-        Err(err) => {
-            eprintln!("bench: {err}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&args, &wanted))
+}
+
+fn exit_code(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|err| {
+        eprintln!("bench: {err}");
+        ExitCode::FAILURE
+    })
 }
 
 fn is_wanted(args: &Args, name: &str) -> bool {
-    args.measure.as_ref().map_or(name != "tour", |part| name.contains(part.as_str()))
+    args.measure.as_ref().map_or(!APART.contains(&name), |part| name.contains(part.as_str()))
 }
 
 fn run(args: &Args, measures: &[Measure]) -> Result<ExitCode> {

@@ -5,13 +5,12 @@
 //! events are made here. The agent that the handler asks is real and knows nobody but itself, as one that is cut
 //! off: reconcile's guard then leaves the records as they are, and the handler ends with 6.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::node::{Node, Tags};
-use harness::haproxy::Mode;
+use harness::haproxy::{Mode, Servers, servers_in_service, servers_of};
 use harness::load::{Load, Rate};
 use harness::serf::{Agent, Settings};
 use harness::stage::{SOON, Stage};
@@ -37,13 +36,8 @@ const LEAK_RATE: Rate = Rate { visitors: 16, every: Duration::from_millis(8) };
 /// How long a server that does not listen is there: its first checks fall into that.
 const WATCHED: Duration = Duration::from_millis(50);
 const ROLE: &str = "backend";
-/// SRV_ADMF_FMAINT in `show servers state`.
-const MAINTENANCE: u32 = 0x01;
 /// The handler's exit code where the guard held and all else went well.
 const GUARDED: i32 = 6;
-
-/// Where servers are, by name.
-type Servers = BTreeMap<String, SocketAddr>;
 
 /// A thousand changes: reloads, failed requests, differences between HAProxy and the file.
 pub fn changes(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -253,47 +247,5 @@ impl Drop for Site {
         // Nobody is left to take leave of, or to serve.
         self.agent.kill9();
         self.apps.iter_mut().for_each(WebApp::kill9);
-    }
-}
-
-/// The servers of a configuration.
-fn servers_of(text: &str) -> Servers {
-    let server = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (keyword, name, address) = (words.next()?, words.next()?, words.next()?);
-        (keyword == "server").then_some((name.to_owned(), address.parse().ok()?))
-    };
-    text.lines().filter_map(server).collect()
-}
-
-/// The servers in an answer to `show servers state` that are not in maintenance; `None` if it is no such answer.
-fn servers_in_service(answer: &str) -> Option<Servers> {
-    let mut lines = answer.lines().filter(|line| !line.is_empty());
-    let header: Vec<&str> = lines.nth(1)?.strip_prefix("# ")?.split(' ').collect();
-    let column = |name| header.iter().position(|column| *column == name);
-    let at = [column("srv_name")?, column("srv_addr")?, column("srv_port")?, column("srv_admin_state")?];
-    let mut servers = Servers::new();
-    for line in lines {
-        let values: Vec<&str> = line.split(' ').collect();
-        let [name, address, port, admin] = at.map(|at| values.get(at).copied().unwrap_or_default());
-        if admin.parse::<u32>().ok()? & MAINTENANCE == 0 {
-            servers.insert(name.to_owned(), SocketAddr::new(address.parse().ok()?, port.parse().ok()?));
-        }
-    }
-    Some(servers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_servers_of_a_file_and_those_in_service_can_be_compared() {
-        let text = "backend nodes\n    # server x\n    server s1 127.0.0.1:3000 check\n";
-        let answer = "1\n# be_id srv_name srv_addr srv_admin_state srv_port\n2 s1 127.0.0.1 0 3000\n\
-                      2 s2 127.0.0.2 1 3000\n\n";
-        assert_eq!(servers_of(text).len(), 1);
-        assert_eq!(servers_in_service(answer), Some(servers_of(text)));
-        assert_eq!(servers_in_service("Permission denied\n"), None);
     }
 }

@@ -34,6 +34,16 @@ pub struct Pool {
 impl Pool {
     /// Fills `nodes`, made if it is absent, with `count` records; the events are put beside it.
     pub fn fill(nodes: &Path, count: usize) -> Result<Pool> {
+        Pool::fill_with(nodes, count, &|_| Vec::new())
+    }
+
+    /// The same with more tags, or others, for each of them by its number.
+    pub fn fill_with(
+        nodes: &Path,
+        count: usize,
+        tags: &dyn Fn(usize) -> Vec<(&'static str, String)>,
+    ) -> Result<Pool> {
+        let node = |number: usize, weight: &str| node(number, weight, tags(number));
         let numbers: Vec<usize> = (0..count).collect();
         for batch in numbers.chunks(BATCH) {
             let mut directory = NodesDir::lock(nodes, Duration::from_secs(10)).map_err(unfit)?;
@@ -63,10 +73,12 @@ impl Pool {
     }
 }
 
-fn node(number: usize, weight: &str) -> Node {
+/// A node that serves at port 3000, unless `more` says otherwise.
+fn node(number: usize, weight: &str, more: Vec<(&'static str, String)>) -> Node {
     let address = Ipv4Addr::from_bits(FIRST.to_bits() + number as u32).to_string();
-    let tags = [("port", "3000"), ("role", "backend"), ("weight", weight)];
-    let tags: Tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let tags = [("port", "3000"), ("role", "backend"), ("weight", weight)]
+        .map(|(key, value)| (key, value.to_owned()));
+    let tags: Tags = tags.into_iter().chain(more).map(|(key, value)| (key.to_owned(), value)).collect();
     Node::new(&format!("s{number:05}"), &address, tags).expect("name, address and tags pass the whitelists")
 }
 

@@ -15,16 +15,22 @@ pub type Subject<'a> = &'a mut dyn FnMut() -> Result<Duration>;
 
 /// Measures the subjects in turn, so many rounds; gives the median of each.
 pub fn in_turn<const N: usize>(rounds: usize, mut subjects: [Subject<'_>; N]) -> Result<[Duration; N]> {
-    let mut figures = [const { Vec::new() }; N];
-    for round in 0..WARM_UP + rounds {
+    let medians = all_in_turn(rounds, WARM_UP, &mut subjects)?;
+    Ok(std::array::from_fn(|at| medians[at]))
+}
+
+/// The same of any number of subjects, with another number of rounds to warm up.
+pub fn all_in_turn(rounds: usize, warm_up: usize, subjects: &mut [Subject<'_>]) -> Result<Vec<Duration>> {
+    let mut figures = vec![Vec::new(); subjects.len()];
+    for round in 0..warm_up + rounds {
         for (subject, figures) in subjects.iter_mut().zip(&mut figures) {
             let figure = subject()?;
-            if round >= WARM_UP {
+            if round >= warm_up {
                 figures.push(figure);
             }
         }
     }
-    Ok(figures.map(median))
+    Ok(figures.into_iter().map(median).collect())
 }
 
 /// The median; of an even number the higher one of the middle.

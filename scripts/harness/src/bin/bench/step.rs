@@ -31,10 +31,21 @@ impl Step {
         Step { command }
     }
 
+    /// A command that is there.
+    pub fn of(mut command: Command) -> Step {
+        command.stdout(Stdio::null());
+        Step { command }
+    }
+
     /// Sets a variable.
     pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Step {
         self.command.env(key, value);
         self
+    }
+
+    /// Sets a variable of one that has been run, for its next runs.
+    pub fn set_env(&mut self, key: &str, value: impl AsRef<OsStr>) {
+        self.command.env(key, value);
     }
 
     /// Changes the command in some other way.
@@ -52,6 +63,45 @@ impl Step {
         let took = start.elapsed();
         match status {
             Ok(status) if status.success() => Ok(took),
+            Ok(status) => Err(self.failed(status.to_string())),
+            Err(err) => Err(self.failed(err.to_string())),
+        }
+    }
+
+    /// Runs it the same way, and gives what it printed.
+    pub fn printed(&mut self) -> Result<Vec<u8>> {
+        let output = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).output();
+        self.command.stdout(Stdio::null());
+        match output {
+            Ok(output) if output.status.success() => Ok(output.stdout),
+            Ok(output) => Err(self.failed(output.status.to_string())),
+            Err(err) => Err(self.failed(err.to_string())),
+        }
+    }
+
+    /// Runs it under a tool that looks at it, and gives what that wrote to `output`, which is added to its last
+    /// argument if that ends with `=` and follows it otherwise.
+    pub fn under(
+        &self,
+        tool: &Path,
+        arguments: &[&str],
+        output: &Path,
+        input: Option<&Path>,
+    ) -> Result<String> {
+        let mut command = Command::new(tool);
+        let (last, first) = arguments.split_last().unwrap_or((&"", &[]));
+        let mut last = OsString::from(last);
+        if last.as_encoded_bytes().ends_with(b"=") {
+            last.push(output);
+            command.args(first).arg(last);
+        } else {
+            command.args(first).arg(last).arg(output);
+        }
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        command.envs(self.command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        let status = command.stdin(stdin(input)?).stdout(Stdio::null()).status();
+        match status {
+            Ok(status) if status.success() => std::fs::read_to_string(output).map_err(system("read", output)),
             Ok(status) => Err(self.failed(status.to_string())),
             Err(err) => Err(self.failed(err.to_string())),
         }

@@ -1,9 +1,7 @@
 //! A HAProxy with many servers whose file is exchanged under it: the same servers, or some more.
 //!
 //! The file is rendered once and then varied here, so that a change costs what reload-haproxy makes of it and
-//! nothing else, and so that a server that joins has a name that HAProxy has never had. The servers are not
-//! there; ten thousand of them would be checked forty thousand times a second, so here they are checked once a
-//! minute.
+//! nothing else, and so that a server that joins has a name that HAProxy has never had.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,14 +15,13 @@ use harness::net::Subnet;
 use harness::run::Run;
 use harness::{Error, Result, programs};
 
+use crate::calm;
 use crate::pool::Pool;
 use crate::step::{Step, system};
 
 const REVISION: &str = "description rollcall-";
 const REVISION_DIGITS: usize = 16;
 const SERVER: &str = "\n    server ";
-/// What the shipped template says about checks, and what is measured with.
-const CHECKS: [&str; 2] = ["inter 2s fastinter 250ms downinter 250ms", "inter 1m"];
 
 /// A running HAProxy and the varieties of its file.
 #[derive(Debug)]
@@ -45,15 +42,7 @@ impl Swap {
     pub fn start(count: usize, spare: usize) -> Result<Swap> {
         let (run, net) = (Arc::new(Run::new()?), Subnet::claim()?);
         let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;
-        let template = run.join("template");
-        let shipped = programs::shipped("render-cfg/templates/haproxy.cfg.tera");
-        let text = fs::read_to_string(&shipped).map_err(system("read", &shipped))?;
-        if !text.contains(CHECKS[0]) {
-            return Err(Error::Unfit(format!("'{}' has other checks", shipped.display())));
-        }
-        replace(&template, text.replace(CHECKS[0], CHECKS[1]).as_bytes(), 0o600)
-            .map_err(system("write", &template))?;
-        balancer.set_env("ROLLCALL_TEMPLATE", template);
+        balancer.set_env("ROLLCALL_TEMPLATE", calm::template(&run)?);
         Pool::fill(&balancer.nodes_dir(), count + spare)?;
         balancer.start_haproxy(Mode::MasterSocket)?;
         let path = balancer.config();

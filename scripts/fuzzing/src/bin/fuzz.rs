@@ -1,0 +1,15 @@
+//! The fuzzer: feeds what libFuzzer makes up to the property that FUZZ_TARGET names. Built by scripts/fuzz.
+#![no_main]
+#![allow(clippy::disallowed_methods, reason = "the macro of libfuzzer-sys makes a file")]
+
+use std::sync::LazyLock;
+
+use fuzzing::{Property, property};
+use libfuzzer_sys::fuzz_target;
+
+static PROPERTY: LazyLock<Property> = LazyLock::new(|| {
+    let target = std::env::var("FUZZ_TARGET").unwrap_or_default();
+    property(&target).unwrap_or_else(|| panic!("cannot fuzz '{target}': FUZZ_TARGET must name a target"))
+});
+
+fuzz_target!(|bytes: &[u8]| PROPERTY(bytes));

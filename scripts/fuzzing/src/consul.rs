@@ -1,0 +1,25 @@
+//! The JSON that `consul watch -type=service` hands its handler.
+
+use common::consul;
+use serde_json::{Value, json};
+
+use crate::lists::Form;
+
+const FORM: Form = Form {
+    parse: consul::parse,
+    entry: |node| {
+        let (host, id) = node.name.split_once('-')?;
+        let place = json!({ "Node": host, "Address": "10.0.0.1" });
+        let service = json!({
+            "ID": id, "Service": "other", "Address": node.address.to_string(), "Port": 0, "Meta": node.tags
+        });
+        Some(json!({ "Node": place, "Service": service, "Checks": [{ "Status": "passing" }] }))
+    },
+    entries: Value::as_array_mut,
+    list: Value::Array,
+};
+
+/// What must hold for a list of a service's instances.
+pub(crate) fn holds(json: &[u8]) {
+    FORM.holds(json);
+}

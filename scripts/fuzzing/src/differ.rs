@@ -1,0 +1,121 @@
+//! What reload-haproxy decides about two configurations: never less than a reload where another line than a
+//! server's differs, nothing where nothing does, and commands that make HAProxy's servers the file's.
+
+use reload_haproxy::trial::{self, Verdict, decide};
+
+use crate::calm::{self, Servers};
+use crate::model::Model;
+use crate::outline::outline;
+use crate::words::words;
+
+/// What must hold for an input: HAProxy's version, the file that it runs, the new file, and what it answers to
+/// `show servers state`, with lines of `%%` between. Without a new file it is the old one; without an answer
+/// HAProxy has the old one's servers, or none if only a HAProxy could say which.
+pub(crate) fn holds(input: &[u8]) {
+    let mut parts = parts(input).into_iter();
+    let mut part = || parts.next().unwrap_or_default();
+    let (version, old) = (part(), part());
+    let new = Some(part()).filter(|new| !new.is_empty()).unwrap_or(old);
+    let version = String::from_utf8_lossy(version);
+    let answer = String::from_utf8_lossy(part());
+    // HAProxy takes no file with a NUL in it.
+    if input.contains(&0) {
+        let verdict = decide(old, new, &answer, version.trim());
+        assert!(old == new || !new.contains(&0) || matches!(verdict, Verdict::Reload(_)), "{verdict:?}");
+        return;
+    }
+    [old, new].into_iter().for_each(check_words);
+    let before = calm::servers(old);
+    let begun = before.as_ref().filter(|_| answer.trim().is_empty()).map(Model::begun);
+    let answer = match &begun {
+        Some(model) => model.answer(),
+        None if answer.trim().is_empty() => Model::default().answer(),
+        None => answer.into_owned(),
+    };
+    let verdict = decide(old, new, &answer, version.trim());
+    check_outlines(old, new, &verdict);
+    if old == new {
+        assert!(!matches!(verdict, Verdict::Reload(_)), "the same file twice: {verdict:?}");
+        assert!(begun.is_none() || verdict == Verdict::Nothing, "it has what the file says: {verdict:?}");
+    }
+    if let (Some(before), Some(after)) = (before, calm::servers(new)) {
+        if let Some(model) = begun.or_else(|| Model::answering(&answer, &before)) {
+            check_servers(model, &before, &after, &verdict, old == new);
+        }
+    }
+}
+
+/// What stands between lines of `%%`.
+fn parts(input: &[u8]) -> Vec<&[u8]> {
+    let mut parts = vec![];
+    let mut rest = input;
+    while let Some(at) = rest.windows(4).position(|part| part == b"\n%%\n") {
+        parts.push(&rest[..=at]);
+        rest = &rest[at + 4..];
+    }
+    parts.push(rest);
+    parts
+}
+
+/// Lines are split as HAProxy splits them. Bytes beyond ASCII are for the outlines.
+fn check_words(config: &[u8]) {
+    for line in config.split(|byte| *byte == b'\n') {
+        let Some(words) = words(line) else { continue };
+        let Ok(line) = std::str::from_utf8(line) else { continue };
+        if !words.iter().all(|(bytes, _)| bytes.is_ascii()) {
+            continue;
+        }
+        let read = trial::words(line);
+        assert!(
+            read.iter().map(|(text, _)| text.as_bytes()).eq(words.iter().map(|(bytes, _)| &bytes[..])),
+            "{line:?} has the words {words:?} and is read as {read:?}"
+        );
+        assert!(read.iter().zip(&words).all(|(read, word)| read.1 || !word.1), "a variable in {line:?}");
+    }
+}
+
+fn check_outlines(old: &[u8], new: &[u8], verdict: &Verdict) {
+    let (Some(before), Some(after)) = (outline(old), outline(new)) else { return };
+    if let Some((one, other)) = before.iter().zip(&after).find(|(one, other)| one != other) {
+        assert!(matches!(verdict, Verdict::Reload(_)), "{one:?} has become {other:?}: {verdict:?}");
+    }
+    assert!(before.len() == after.len() || matches!(verdict, Verdict::Reload(_)), "lines: {verdict:?}");
+}
+
+/// After the commands HAProxy has the new file's servers.
+fn check_servers(model: Model, before: &Servers, after: &Servers, verdict: &Verdict, is_same: bool) {
+    let lines = match verdict {
+        Verdict::Servers(lines) => &lines[..],
+        // What cannot be changed at run time may stay if the file is the same.
+        Verdict::Nothing if !is_same => &[],
+        _ => return,
+    };
+    let mut changed = model.clone();
+    lines.iter().for_each(|line| changed.obey(line));
+    for (key, server) in after {
+        let live = changed.servers.get(key).unwrap_or_else(|| panic!("{key} is not there: {verdict:?}"));
+        assert_eq!(live.endpoint, Some(server.endpoint), "{key} after {verdict:?}");
+        assert_eq!(live.weight, server.number("weight", 1), "{key} after {verdict:?}");
+        assert_eq!(live.maxconn, Some(server.number("maxconn", 0)), "{key} after {verdict:?}");
+        let stays = model.servers.get(key).is_some_and(|live| live.is_in_maintenance);
+        let is_right = live.is_in_maintenance == server.is_disabled() || stays && live.is_in_maintenance;
+        assert!(is_right, "{key} in maintenance: {} after {verdict:?}", live.is_in_maintenance);
+        check_options(key, live.options.as_ref(), server, before);
+    }
+    let backends: Vec<&str> = after.keys().filter_map(|key| Some(key.split_once('/')?.0)).collect();
+    for (key, live) in changed.servers.iter().filter(|(key, _)| !after.contains_key(*key)) {
+        let is_ours = key.split_once('/').is_some_and(|(backend, _)| backends.contains(&backend));
+        assert!(!is_ours || live.is_in_maintenance, "{key} is left after {verdict:?}");
+    }
+}
+
+/// A server that was added was told all that its line says; one that was there before is told the same as then.
+fn check_options(key: &str, added: Option<&calm::Options>, server: &calm::Server, before: &Servers) {
+    const OWN: [&str; 5] = ["pool-purge-delay", "pool-max-conn", "weight", "maxconn", "disabled"];
+    let plain = |options: &calm::Options| -> calm::Options {
+        let options = options.iter().filter(|(keyword, _)| !OWN.contains(&keyword.as_str()));
+        options.map(|(keyword, value)| (keyword.clone(), value.clone())).collect()
+    };
+    let told = added.or_else(|| before.get(key).map(|server| &server.options));
+    assert_eq!(told.map(plain), Some(plain(&server.options)), "options of {key}");
+}

@@ -1,0 +1,23 @@
+//! The JSON of `serf members -format=json`.
+
+use std::net::SocketAddr;
+
+use common::members;
+use serde_json::json;
+
+use crate::lists::Form;
+
+const FORM: Form = Form {
+    parse: members::parse,
+    entry: |node| {
+        let addr = SocketAddr::new(node.address, 7946).to_string();
+        Some(json!({ "name": node.name, "addr": addr, "tags": node.tags, "status": "alive" }))
+    },
+    entries: |list| list.get_mut("members")?.as_array_mut(),
+    list: |entries| json!({ "members": entries }),
+};
+
+/// What must hold for a list of members.
+pub(crate) fn holds(json: &[u8]) {
+    FORM.holds(json);
+}

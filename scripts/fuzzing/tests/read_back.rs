@@ -1,0 +1,138 @@
+//! Random values and random lines, read back from a real HAProxy by the thousand: the escape makes one argument
+//! of whatever a value holds, and the properties' own way of splitting a line is HAProxy's.
+//!
+//! FUZZ_VALUES says how many values (2,000), FUZZ_SEED from where they begin; `$HAPROXY` names another HAProxy
+//! than the installed one.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::env;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::str::FromStr;
+
+use common::replace::replace;
+use fuzzing::words::words;
+use harness::bed::{Bed, program};
+use harness::haproxy::Mode;
+use harness::programs;
+use render_cfg::escape::escape;
+
+/// HAProxy takes a file of so many without a pause.
+const BATCH: u64 = 2_000;
+
+/// Bytes that have a meaning in a line, and some that have none.
+const MEANINGFUL: &[u8] = b"\t \x0b\x0c\r\"'\\\\\\\\#${}xxnrt0419aAeEfF-:,%()\xc3\xa9\x1b\x7f ";
+
+/// Random numbers from a seed (splitmix64): the same seed, the same values.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % below) as usize
+    }
+
+    fn byte(&mut self) -> u8 {
+        match self.roll(4) {
+            0 => self.roll(255) as u8 + 1,
+            _ => MEANINGFUL[self.roll(MEANINGFUL.len() as u64)],
+        }
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        (0..=self.roll(24)).map(|_| self.byte()).collect()
+    }
+}
+
+fn setting<T: FromStr>(name: &str, default: T) -> T {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A value, escaped, alone or within double quotes.
+fn escaped(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
+    let value = String::from_utf8_lossy(&dice.bytes()).into_owned();
+    let mut argument = Vec::new();
+    escape(&value, &mut argument).unwrap();
+    if dice.roll(2) == 0 {
+        argument = [b"\"", &argument[..], b"\""].concat();
+    }
+    (argument, value.into_bytes())
+}
+
+/// The rest of a line that is one word, however it is written, and that word as the properties read it.
+fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
+    loop {
+        let mut line = dice.bytes();
+        line.retain(|byte| *byte != b'\n');
+        // HAProxy takes none with an open quote, and setenv one value, which is not empty.
+        let read = words(&[b"setenv V ", &line[..]].concat()).unwrap_or_default();
+        if let [_, _, (word, false)] = &read[..] {
+            if !word.is_empty() && !word.contains(&0) {
+                return (line, word.clone());
+            }
+        }
+    }
+}
+
+/// Has HAProxy read `arguments` and gives everything that it then has in its environment.
+fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
+    let mut bed = Bed::empty();
+    let mut config = format!("global\n stats socket {} level admin\n", bed.run.join("admin.sock").display());
+    config += &format!("frontend f\n mode http\n timeout client 1s\n bind {}\nglobal\n", bed.front());
+    let mut config = config.into_bytes();
+    for (number, argument) in arguments.iter().enumerate() {
+        config.extend([format!(" setenv V{number} ").as_bytes(), argument, b"\n"].concat());
+    }
+    replace(&bed.config(), &config, 0o644).unwrap();
+    bed.start(Mode::Foreground);
+    let mut socket = UnixStream::connect(bed.run.join("admin.sock")).unwrap();
+    socket.write_all(b"show env\n").unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    answer
+}
+
+/// Every argument is read back as the value that stands beside it.
+fn assert_read_back(pairs: Vec<(Vec<u8>, Vec<u8>)>) {
+    let (arguments, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let answer = read_back(&arguments);
+    let first = answer.windows(4).position(|part| part == b"\nV0=").expect("the environment") + 1;
+    let mut rest = &answer[first..];
+    for (number, value) in values.iter().enumerate() {
+        let expected = [format!("V{number}=").as_bytes(), value, b"\n"].concat();
+        rest = rest.strip_prefix(&expected[..]).unwrap_or_else(|| {
+            let seen = String::from_utf8_lossy(&rest[..rest.len().min(100)]);
+            let argument = String::from_utf8_lossy(&arguments[number]);
+            panic!("{argument:?} is {:?}, read back: {seen:?}", String::from_utf8_lossy(value))
+        });
+    }
+}
+
+/// All values of a maker, a batch at a time.
+fn all(make: fn(&mut Dice) -> (Vec<u8>, Vec<u8>)) {
+    if env::var_os("HAPROXY").is_none() && programs::find("haproxy").is_err() {
+        assert!(env::var_os("CI").is_none(), "haproxy is not installed");
+        println!("SKIPPED haproxy is not installed");
+        return;
+    }
+    let (mut left, seed) = (setting("FUZZ_VALUES", BATCH), setting("FUZZ_SEED", 1));
+    println!("{left} values from seed {seed} on {}", program().display());
+    let mut dice = Dice(seed);
+    while left > 0 {
+        let batch = left.min(BATCH);
+        assert_read_back((0..batch).map(|_| make(&mut dice)).collect());
+        left -= batch;
+    }
+}
+
+#[test]
+fn every_escaped_value_is_one_argument_to_a_real_haproxy() {
+    all(escaped);
+}
+
+#[test]
+fn any_line_is_split_as_a_real_haproxy_splits_it() {
+    all(random_line);
+}

@@ -1,0 +1,90 @@
+//! The proofs of membership in their short form: churn, partition and soak; and that nothing of one is left.
+//!
+//! They need root, for network namespaces, and run one after the other: together they would only slow each other down.
+
+#![allow(clippy::unwrap_used, reason = "a test ends with the error")]
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use harness::run::MARK;
+use harness::{poll, process, programs};
+use nix::unistd::Uid;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// True if they can be run here. Otherwise the test fails where `$CI` is set, and says that it is skipped elsewhere.
+fn can_run() -> bool {
+    let missing = [Uid::effective().is_root().then_some(()).ok_or("root"), found("ip"), found("nsenter")];
+    match missing.into_iter().find_map(Result::err) {
+        None => programs::are_all_here(),
+        Some(what) if std::env::var_os("CI").is_some() => panic!("{what} is missing"),
+        Some(what) => {
+            eprintln!("SKIPPED: {what} is missing");
+            false
+        }
+    }
+}
+
+fn found(program: &'static str) -> Result<(), &'static str> {
+    programs::find(program).map(drop).map_err(|_| program)
+}
+
+fn prove(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prove"));
+    command.args(arguments);
+    command
+}
+
+fn holds(proof: &str) {
+    if !can_run() {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = prove(&[proof, "--short"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.ends_with(&format!("{proof}: HOLDS\n")), "{said}");
+    assert!(said.contains(" requests, 0 failed"), "{said}");
+}
+
+#[test]
+fn changes_of_membership_cost_no_request_and_all_say_the_same_afterwards() {
+    holds("churn");
+}
+
+#[test]
+fn a_balancer_that_is_cut_off_from_gossip_serves_all_and_heals() {
+    holds("partition");
+}
+
+#[test]
+fn nothing_grows_while_members_come_and_go() {
+    holds("soak");
+}
+
+#[test]
+fn of_a_proof_that_is_killed_no_process_is_left() {
+    if !can_run() {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = tempfile::tempdir().unwrap();
+    let mark = format!("{MARK}={}/", place.path().display());
+    let marked = || process::marked(|entry| entry.starts_with(mark.as_bytes())).unwrap();
+    let mut proof = prove(&["churn", "--short"]);
+    let mut proof = proof.env("TMPDIR", place.path()).stdout(Stdio::null()).process_group(0).spawn().unwrap();
+    let seen = poll::until(SOON, "agents and web apps", || (marked().len() > 8).then_some(()));
+    proof.kill().unwrap();
+    proof.wait().unwrap();
+    seen.unwrap();
+    poll::until(SOON, "the end of all", || marked().is_empty().then_some(())).unwrap();
+    poll::until(SOON, "the end of the run's directory", || {
+        std::fs::read_dir(place.path()).unwrap().next().is_none().then_some(())
+    })
+    .unwrap();
+}
