@@ -97,6 +97,17 @@ pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error
 /// Files that do not end in `.json` or begin with a dot are passed over. A record that goes away while
 /// it is looked for is gone, which is no error. Fails if the directory itself cannot be read.
 pub fn read_all(path: &Path) -> Result<(Vec<Node>, Vec<NodesError>), NodesError> {
+    let (mut nodes, faults) = read_with(path, |nodes| nodes)?;
+    nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok((nodes, faults))
+}
+
+/// The same, with something made of the nodes by whoever has read them: `make` gets some of them at a time, in the
+/// order of their files' names, and so do the results come.
+pub fn read_with<T: Send>(
+    path: &Path,
+    make: impl Fn(Vec<Node>) -> Vec<T> + Sync,
+) -> Result<(Vec<T>, Vec<NodesError>), NodesError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(io_error("read", path))? {
         let name = entry.map_err(io_error("read", path))?.file_name();
@@ -107,19 +118,21 @@ pub fn read_all(path: &Path) -> Result<(Vec<Node>, Vec<NodesError>), NodesError>
     names.sort_unstable();
     let directory = File::open(path).map_err(io_error("read", path))?;
     let records = Records { path, directory: &directory };
+    let read = |names| {
+        let (nodes, faults) = records.read(names);
+        (make(nodes), faults)
+    };
     let (front, back) = names.split_at(if names.len() < SPLIT_FROM { names.len() } else { names.len() / 2 });
-    let (mut nodes, faults) = thread::scope(|scope| {
-        let back = (!back.is_empty()).then(|| at_once(scope, || records.read(back)));
-        let mut read = records.read(front);
+    Ok(thread::scope(|scope| {
+        let back = (!back.is_empty()).then(|| at_once(scope, || read(back)));
+        let mut all = read(front);
         if let Some(back) = back {
-            let (nodes, faults) = back.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            read.0.extend(nodes);
-            read.1.extend(faults);
+            let (made, faults) = back.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.0.extend(made);
+            all.1.extend(faults);
         }
-        read
-    });
-    nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok((nodes, faults))
+        all
+    }))
 }
 
 /// Has another thread do `work` from now on. Linux lets a new thread wait its turn behind its maker, a

@@ -19,11 +19,16 @@ pub(crate) struct LeftOut(Arc<Mutex<Seen>>);
 #[derive(Debug, Default)]
 struct Seen {
     problems: BTreeMap<String, String>,
-    names: HashMap<Place, String>,
+    pools: Vec<Pool>,
 }
 
-/// An endpoint in a pool: one role's nodes by one of their ports. In another pool it is no duplicate.
-type Place = (SocketAddr, String, String);
+/// One role's nodes by one of their ports. An endpoint that is in another pool too is no duplicate.
+#[derive(Debug)]
+struct Pool {
+    role: String,
+    port_tag: String,
+    names: HashMap<SocketAddr, Value>,
+}
 
 impl LeftOut {
     /// Takes the nodes that have gathered.
@@ -31,19 +36,26 @@ impl LeftOut {
         std::mem::take(&mut self.seen().problems)
     }
 
-    fn add(&self, name: &str, problem: &str) {
-        self.seen().problems.insert(name.to_owned(), problem.to_owned());
-    }
-
-    /// The node that was served at `place` before, if it is another one than `name`.
-    fn other_at(&self, place: Place, name: &str) -> Option<String> {
-        let mut seen = self.seen();
-        let first = seen.names.entry(place).or_insert_with(|| name.to_owned());
-        (first != name).then(|| first.clone())
-    }
-
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn add(&mut self, name: &Value, problem: &str) {
+        self.problems.insert(name.to_string(), problem.to_owned());
+    }
+
+    /// The node that was served there before, if it is another one than `name`.
+    fn other_at(&mut self, endpoint: SocketAddr, role: &str, port_tag: &str, name: &Value) -> Option<&Value> {
+        let is_it = |pool: &Pool| pool.role == role && pool.port_tag == port_tag;
+        let at = self.pools.iter().position(is_it).unwrap_or_else(|| {
+            let (role, port_tag) = (role.to_owned(), port_tag.to_owned());
+            self.pools.push(Pool { role, port_tag, names: HashMap::new() });
+            self.pools.len() - 1
+        });
+        let first = self.pools[at].names.entry(endpoint).or_insert_with(|| name.clone());
+        (first != name).then_some(first)
     }
 }
 
@@ -51,8 +63,8 @@ impl LeftOut {
 pub(crate) fn register(tera: &mut Tera, left_out: &LeftOut) {
     let left_out = left_out.clone();
     tera.register_filter("endpoint", endpoint);
-    tera.register_filter("server", move |node: Value, given: Kwargs, _: &State| {
-        server(&node, &given, &left_out)
+    tera.register_filter("server", move |nodes: Value, given: Kwargs, _: &State| {
+        servers(&nodes, &given, &mut left_out.seen())
     });
     tera.register_filter("logformat", |text: &str, _: Kwargs, _: &State| text.replace('%', "%%"));
     tera.register_filter("group_by", group_by);
@@ -81,36 +93,46 @@ fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
     Ok(Value::from(groups))
 }
 
-/// `node | server(port=3000)`: what the node's tags say about serving it, or a `problem`.
-fn server(node: &Value, given: &Kwargs, left_out: &LeftOut) -> TeraResult<Value> {
+/// `node | server(port=3000)`: what the node's tags say about serving it, or a `problem`; of a list, a list.
+fn servers(nodes: &Value, given: &Kwargs, seen: &mut Seen) -> TeraResult<Value> {
     let port = port_of(given.must_get("port")?)?;
     let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
+    let mut one = |node| server(node, port, port_tag, seen);
+    match nodes.as_array() {
+        Some(nodes) => nodes.iter().map(one).collect::<TeraResult<Vec<Value>>>().map(Value::from),
+        None => one(nodes),
+    }
+}
+
+fn server(node: &Value, port: u16, port_tag: &str, seen: &mut Seen) -> TeraResult<Value> {
     let field = |name| node.as_map().and_then(|fields| fields.get(&Key::Str(name)));
-    let no_node = || Error::message("the filter 'server' takes a node");
-    let name = field("name").and_then(Value::as_str).ok_or_else(no_node)?;
+    let no_node = || Error::message("the filter 'server' takes a node, or a list of nodes");
+    let name = field("name").filter(|name| name.as_str().is_some()).ok_or_else(no_node)?;
     let address = field("address").and_then(Value::as_str).and_then(|text| text.parse().ok());
     let tags = field("tags").and_then(Value::as_map).ok_or_else(no_node)?;
     let own_port = (port_tag, tags.get(&Key::Str(port_tag)).and_then(Value::as_str));
     let tag = |key: &'static str| tags.get(&Key::Str(key)).and_then(Value::as_str);
-    let read = Server::read(address.ok_or_else(no_node)?, own_port, port, tag);
     let role = field("role").and_then(Value::as_str).unwrap_or_default();
-    let server = read.map_err(|problem| problem.to_string()).and_then(|server| {
-        let place = (server.endpoint, role.to_owned(), port_tag.to_owned());
-        // Nearly always the record of a node that came back under another name. HAProxy warns about two.
-        let other = left_out.other_at(place, name);
-        other.map_or(Ok(server), |other| Err(format!("it serves the same address as '{other}'")))
-    });
-    Ok(server.map_or_else(|problem| unserved(name, problem, left_out), |server| served(name, &server)))
+    let server = match Server::read(address.ok_or_else(no_node)?, own_port, port, tag) {
+        Ok(server) => server,
+        Err(problem) => return Ok(unserved(name, problem.to_string(), seen)),
+    };
+    // Nearly always the record of a node that came back under another name. HAProxy warns about two.
+    if let Some(other) = seen.other_at(server.endpoint, role, port_tag, name) {
+        let problem = format!("it serves the same address as '{other}'");
+        return Ok(unserved(name, problem, seen));
+    }
+    Ok(served(name, &server))
 }
 
-fn unserved(name: &str, problem: String, left_out: &LeftOut) -> Value {
-    left_out.add(name, &problem);
-    object([("name", Value::from(name)), ("problem", Value::from(problem))])
+fn unserved(name: &Value, problem: String, seen: &mut Seen) -> Value {
+    seen.add(name, &problem);
+    object([("name", name.clone()), ("problem", Value::from(problem))])
 }
 
-fn served(name: &str, server: &Server) -> Value {
+fn served(name: &Value, server: &Server) -> Value {
     object([
-        ("name", Value::from(name)),
+        ("name", name.clone()),
         ("endpoint", Value::safe_string(&server.endpoint.to_string())),
         ("weight", Value::from(server.weight)),
         ("maxconn", Value::from(server.maxconn)),
@@ -182,12 +204,26 @@ mod tests {
 
     #[test]
     fn of_two_nodes_with_one_endpoint_in_a_pool_the_second_is_left_out() {
-        let left_out = LeftOut::default();
-        let place = |role: &str| (SocketAddr::from(([10, 0, 0, 1], 80)), role.to_owned(), "port".to_owned());
-        assert_eq!(left_out.other_at(place("a"), "s1"), None);
-        assert_eq!(left_out.other_at(place("a"), "s1"), None, "a template may ask twice");
-        assert_eq!(left_out.other_at(place("a"), "s2").as_deref(), Some("s1"));
-        assert_eq!(left_out.other_at(place("b"), "s2"), None, "another pool");
+        let mut seen = Seen::default();
+        let endpoint = SocketAddr::from(([10, 0, 0, 1], 80));
+        let mut other_at = |role, name: &str| {
+            seen.other_at(endpoint, role, "port", &Value::from(name)).map(ToString::to_string)
+        };
+        assert_eq!(other_at("a", "s1"), None);
+        assert_eq!(other_at("a", "s1"), None, "a template may ask twice");
+        assert_eq!(other_at("a", "s2").as_deref(), Some("s1"));
+        assert_eq!(other_at("b", "s2"), None, "another pool");
+    }
+
+    #[test]
+    fn of_a_list_of_nodes_it_makes_a_list() {
+        let template =
+            "{% for s in [bad, bad] | server(port=1, port_tag='none') %}{{ s.endpoint }} {% endfor %}";
+        assert_eq!(render(template).unwrap(), "[::1]:1 [::1]:1 ");
+        for bad in ["[bad, 1] | server(port=1)", "1 | server(port=1)", "[bad] | server(port=0)"] {
+            assert!(render(&format!("{{{{ {bad} }}}}")).is_err(), "{bad}");
+        }
+        assert_eq!(render("{{ [] | server(port=1) | length }}").unwrap(), "0");
     }
 
     #[test]

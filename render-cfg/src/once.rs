@@ -8,15 +8,14 @@ use std::io::{self, ErrorKind, Write};
 use std::mem;
 use std::path::Path;
 
-use common::node::Node;
-use common::records::{NodesError, read_all};
+use common::records::{NodesError, read_with};
 use common::rewrite::Written;
 use common::talk::{Code, Failure, Talk};
 use tera::Context;
 
 use crate::Args;
 use crate::check;
-use crate::context;
+use crate::context::{self, Seen};
 use crate::diff;
 use crate::output::Output;
 use crate::scratch::Scratch;
@@ -25,7 +24,7 @@ use crate::template::{Template, TemplateError};
 /// A rendered text, and what it was made of.
 struct Rendered {
     text: String,
-    nodes: Vec<Node>,
+    nodes: Vec<Seen>,
     /// The nodes that cannot be served, with the reason, by name.
     left_out: BTreeMap<String, String>,
     /// Kept only so that both can be left to the system at the end.
@@ -72,7 +71,8 @@ fn deliver(
         let old = output.old().unwrap_or_default();
         return print(&diff::unified(&output.name().to_string_lossy(), old, text)).map(|()| false);
     }
-    guard(args, output, nodes.iter().filter(|node| !left_out.contains_key(&node.name)))?;
+    let usable = nodes.iter().filter(|node| !left_out.contains_key(&node.name));
+    guard(args, output, usable.map(|node| node.role.as_str()))?;
     if output.is_settled(text) {
         return leave(args, output, talk).map(|()| false);
     }
@@ -93,9 +93,9 @@ fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
     }
 }
 
-/// Reads the records; those that cannot be read are said and passed over.
-fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Node>, Failure> {
-    let (nodes, faults) = read_all(path).map_err(|err| match err {
+/// Reads the records, sorted by name; those that cannot be read are said and passed over.
+fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Seen>, Failure> {
+    let (mut nodes, faults) = read_with(path, context::seen).map_err(|err| match err {
         // Not an empty pool: a slip in --nodes would take every server out of service.
         NodesError::Io { err, .. } if err.kind() == ErrorKind::NotFound => {
             let path = path.display();
@@ -109,13 +109,14 @@ fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Node>, Failure> {
     for fault in faults {
         talk.fault(Failure::new(Code::Input, fault));
     }
+    nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(nodes)
 }
 
-fn render(args: &Args, mut nodes: Vec<Node>) -> Result<Rendered, Failure> {
+fn render(args: &Args, nodes: Vec<Seen>) -> Result<Rendered, Failure> {
     let vars = args.vars.iter().cloned().collect();
     let template = Template::read(&args.template).map_err(template_failure)?;
-    let mut context = context::context(&mut nodes, &vars);
+    let mut context = context::context(&nodes, &vars);
     let text = template.render(&mut context).map_err(template_failure)?;
     let left_out = template.left_out().into_iter().collect();
     Ok(Rendered { text, nodes, left_out, _spent: (template, context) })
@@ -130,12 +131,12 @@ fn template_failure(err: TemplateError) -> Failure {
 fn guard<'n>(
     args: &Args,
     output: &Output,
-    usable: impl Iterator<Item = &'n Node> + Clone,
+    roles: impl Iterator<Item = &'n str> + Clone,
 ) -> Result<(), Failure> {
     if output.old().is_none_or(<[u8]>::is_empty) {
         return Ok(());
     }
-    match args.min_nodes.iter().find_map(|floor| floor.shortfall(usable.clone())) {
+    match args.min_nodes.iter().find_map(|floor| floor.shortfall(roles.clone())) {
         None => Ok(()),
         Some(why) => {
             let name = output.name().display();

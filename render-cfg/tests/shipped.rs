@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::haproxy::{HaProxy, check, free_address, is_there, request, serve};
+use support::haproxy::{HaProxy, check, check_with, free_address, is_there, request, serve};
 use support::{Bed, SHIPPED, until};
 
 /// A bed with the shipped template and addresses of its own.
@@ -338,4 +338,28 @@ fn a_template_of_ones_own_needs_five_lines() {
         text.contains("\n    server s1 10.0.0.1:3000 check\n    server s2 [fd00::2]:3000 check\n"),
         "{text}"
     );
+}
+
+#[test]
+fn haproxy_says_the_same_without_the_systems_certificates() {
+    if !is_there() {
+        return;
+    }
+    let bed = Bed::new("");
+    let server = |options: &str| format!("listen l\n    server s 127.0.0.1:1 {options}\n");
+    for text in [
+        server("ssl verify required ca-file @system-ca"),
+        server("ssl verify required"),
+        server("ssl verify none"),
+        format!("global\n    httpclient.ssl.ca-file @system-ca\n{}", server("")),
+        format!("global\n    httpclient.ssl.verify required\n{}", server("")),
+        server("nonsense"),
+    ] {
+        let limits = "    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n";
+        bed.write("cfg", &format!("{text}    bind 127.0.0.1:1\n{limits}"));
+        let without_pid = |said: String| said.split(['(', ')']).step_by(2).collect::<String>();
+        let (taken, said) = check(&bed.path("cfg"));
+        let (taken_without, said_without) = check_with(&bed.path("cfg"), &[("SSL_CERT_DIR", "/nonexistent")]);
+        assert_eq!((taken, without_pid(said)), (taken_without, without_pid(said_without)), "{text}");
+    }
 }

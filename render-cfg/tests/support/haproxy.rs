@@ -34,7 +34,13 @@ pub fn free_address() -> SocketAddr {
 
 /// What `haproxy -c` says about a file, and whether it takes it.
 pub fn check(config: &Path) -> (bool, String) {
-    let output = Command::new(program()).arg("-c").arg("-f").arg(config).output().unwrap();
+    check_with(config, &[])
+}
+
+/// The same with something in its environment.
+pub fn check_with(config: &Path, variables: &[(&str, &str)]) -> (bool, String) {
+    let mut command = Command::new(program());
+    let output = command.arg("-c").arg("-f").arg(config).envs(variables.iter().copied()).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 

@@ -11,7 +11,7 @@ use harness::http::Client;
 use harness::load::{Load, Rate};
 use harness::stage::{GIVEN_UP, SOON, Stage};
 use harness::visitor::Visitor;
-use harness::webapp::WebApp;
+use harness::webapp::{self, WebApp};
 use harness::{poll, serf};
 
 /// The cluster holds on to a dead member's address for up to a minute.
@@ -62,6 +62,26 @@ fn joining_leaving_and_dying_cost_no_request() {
     let counts = load.since(start);
     assert!(counts.requests > 500, "{}", counts.requests);
     assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());
+}
+
+#[test]
+fn half_of_the_servers_may_die_at_once_and_cost_no_request() {
+    let names = ["s1", "s2", "s3", "s4", "s5", "s6"];
+    let Some(mut stage) = Stage::serving(&names).unwrap() else { return };
+    // Each has requests in flight, so that a dead server, which has none, is the one with the fewest.
+    for backend in stage.backends.values() {
+        let headers = [("Content-Type", "application/json")];
+        let mut client = Client::fresh((backend.address, webapp::PORT).into());
+        client.send("POST", "/delay", &headers, br#"{"delay": 50}"#).unwrap().success().unwrap();
+    }
+    let start = Instant::now();
+    let load = Load::start(stage.front(), "/", Rate { visitors: 24, every: Duration::from_millis(60) });
+    poll::until(SOON, "requests", || (load.since(start).requests > 200).then_some(())).unwrap();
+    names[..3].iter().for_each(|name| stage.backend(name).unwrap().app.kill9());
+    let killed = Instant::now();
+    poll::until(SOON, "requests", || (load.since(killed).requests > 500).then_some(())).unwrap();
+    let counts = load.since(start);
+    assert_eq!(counts.failures(), 0, "{} of {}", counts.failures_shown(), counts.requests);
 }
 
 #[test]

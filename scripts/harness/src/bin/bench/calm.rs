@@ -18,13 +18,13 @@ const CHECKS: [&str; 2] = ["inter 2s fastinter 100ms downinter 200ms", "inter 1m
 
 /// What becomes of the one pool where there are shards.
 const SHARDS: [[&str; 2]; 4] = [
-    ["{%- set servers = [node | server(port=port) for node in roles[role] or []] %}\n", ""],
+    ["{%- set servers = (roles[role] or []) | server(port=port) %}\n", ""],
     ["    default_backend nodes\n", "    use_backend nodes-%[src,djb2,mod({{ vars.shards }})]\n"],
     [
         "backend nodes\n",
         "{% for shard, nodes in (roles[role] or []) | group_by(attribute=\"tags.shard\") %}\nbackend nodes-{{ shard }}\n",
     ],
-    ["for server in servers %}", "for server in [node | server(port=port) for node in nodes] %}"],
+    ["for server in servers %}", "for server in nodes | server(port=port) %}"],
 ];
 /// Where the pool ends.
 const AFTER: &str = "\n# To look at, not to change anything.";

@@ -29,7 +29,7 @@ const FIRST: &str = "probe0";
 /// What the shipped template gets after its end.
 const MORE: &str = "
 backend probes
-{%- for probe in [node | server(port=3000) for node in roles.probe or []] %}
+{%- for probe in (roles.probe or []) | server(port=3000) %}
     server {{ probe.name }} {{ probe.endpoint }} weight {{ probe.weight }}
 {%- endfor %}
 ";

@@ -23,7 +23,7 @@ const SETTLED: Duration = Duration::from_secs(20);
 /// The steps as one types them, settings apart.
 const LINE: &str = "member-join --role backend \
     && render-cfg --template \"$TEMPLATE\" --output \"$OUTPUT\" --set user= --set group= \
-        --check 'haproxy -c -f {}' \
+        --check \"$CHECK\" \
     && reload-haproxy --config \"$RUNNING\" --state-dir \"$STATE\"";
 
 /// A balancer whose HAProxy runs.
@@ -62,8 +62,8 @@ impl Live {
         self.net.next_host()
     }
 
-    /// The three steps in one line of sh, which renders to `output`; its stdin is an event.
-    pub fn line(&self, output: &Path) -> Result<Step> {
+    /// The three steps in one line of sh, which renders to `output` with this check; its stdin is an event.
+    pub fn line(&self, output: &Path, check: &str) -> Result<Step> {
         let mut path = programs::bin_dir()?.into_os_string();
         let haproxy = programs::find("haproxy")?;
         for directory in [haproxy.parent().map(Path::as_os_str), std::env::var_os("PATH").as_deref()] {
@@ -71,7 +71,7 @@ impl Live {
             path.push(directory.unwrap_or_default());
         }
         let step = Step::new("sh", ["-c", LINE]).env("PATH", path).env("SERF_EVENT", "member-update");
-        let step = step.env("NODES_DIR", &self.pool.nodes).env("OUTPUT", output);
+        let step = step.env("NODES_DIR", &self.pool.nodes).env("OUTPUT", output).env("CHECK", check);
         let step = step.env("TEMPLATE", programs::shipped("render-cfg/templates/haproxy.cfg.tera"));
         Ok(step.env("RUNNING", self.balancer.config()).env("STATE", self.state()))
     }
