@@ -4,10 +4,11 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::haproxy::{HaProxy, check, check_with, free_address, is_there, request, serve};
+use support::haproxy::{HaProxy, check, check_all, free_address, is_there, request, serve};
 use support::{Bed, SHIPPED, until};
 
 /// A bed with the shipped template and addresses of its own.
@@ -63,7 +64,7 @@ impl Shipped {
 }
 
 #[test]
-fn the_defaults_pass_the_check_without_a_warning_and_leave_no_blank_lines_behind() {
+fn the_defaults_pass_the_check_allout_a_warning_and_leave_no_blank_lines_behind() {
     if !is_there() {
         return;
     }
@@ -347,19 +348,22 @@ fn haproxy_says_the_same_without_the_systems_certificates() {
     }
     let bed = Bed::new("");
     let server = |options: &str| format!("listen l\n    server s 127.0.0.1:1 {options}\n");
-    for text in [
-        server("ssl verify required ca-file @system-ca"),
-        server("ssl verify required"),
-        server("ssl verify none"),
-        format!("global\n    httpclient.ssl.ca-file @system-ca\n{}", server("")),
-        format!("global\n    httpclient.ssl.verify required\n{}", server("")),
-        server("nonsense"),
+    let limits = "    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n";
+    let spared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/check.cfg"));
+    for (text, is_right) in [
+        (server("ssl verify required ca-file @system-ca"), true),
+        (server("ssl verify required"), false),
+        (server("ssl verify none"), true),
+        (format!("global\n    httpclient.ssl.ca-file @system-ca\n{}", server("")), true),
+        (format!("global\n    httpclient.ssl.verify required\n{}", server("")), true),
+        (format!("server s 127.0.0.1:1\n{}", server("")), false),
+        (server("nonsense"), false),
     ] {
-        let limits = "    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n";
         bed.write("cfg", &format!("{text}    bind 127.0.0.1:1\n{limits}"));
         let without_pid = |said: String| said.split(['(', ')']).step_by(2).collect::<String>();
-        let (taken, said) = check(&bed.path("cfg"));
-        let (taken_without, said_without) = check_with(&bed.path("cfg"), &[("SSL_CERT_DIR", "/nonexistent")]);
-        assert_eq!((taken, without_pid(said)), (taken_without, without_pid(said_without)), "{text}");
+        let config = bed.path("cfg");
+        let ((taken, said), (taken_spared, said_spared)) = (check(&config), check_all(&[spared, &config]));
+        assert_eq!((taken, taken_spared), (is_right, is_right), "{text}{said}{said_spared}");
+        assert_eq!(without_pid(said), without_pid(said_spared), "{text}");
     }
 }

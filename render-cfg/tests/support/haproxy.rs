@@ -34,13 +34,13 @@ pub fn free_address() -> SocketAddr {
 
 /// What `haproxy -c` says about a file, and whether it takes it.
 pub fn check(config: &Path) -> (bool, String) {
-    check_with(config, &[])
+    check_all(&[config])
 }
 
-/// The same with something in its environment.
-pub fn check_with(config: &Path, variables: &[(&str, &str)]) -> (bool, String) {
-    let mut command = Command::new(program());
-    let output = command.arg("-c").arg("-f").arg(config).envs(variables.iter().copied()).output().unwrap();
+/// The same of several files, read one after the other.
+pub fn check_all(configs: &[&Path]) -> (bool, String) {
+    let files = configs.iter().flat_map(|config| [Path::new("-f"), config]);
+    let output = Command::new(program()).arg("-c").args(files).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
