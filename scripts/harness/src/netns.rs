@@ -31,6 +31,24 @@ const DEVICE: &str = "eth0";
 /// All addresses of the network.
 const ALL: &str = "10.77.0.0/16";
 
+/// True if a test can have such a network, with all that the whole chain needs. Otherwise it fails where `$CI` is set, and
+/// says on stderr elsewhere that it is skipped.
+pub fn is_possible() -> bool {
+    let missing = || {
+        let root = nix::unistd::geteuid().is_root().then_some(()).ok_or("root".to_owned());
+        let found = |program| programs::find(program).map(drop).map_err(|err| err.to_string());
+        [root, found("ip"), found("nsenter")].into_iter().find_map(std::result::Result::err)
+    };
+    match missing() {
+        None => programs::are_all_here(),
+        Some(what) if std::env::var_os("CI").is_some() => panic!("a network namespace needs {what}"),
+        Some(what) => {
+            eprintln!("SKIPPED: a network namespace needs {what}");
+            false
+        }
+    }
+}
+
 /// Runs `deed` in a thread of its own, with a network and mounts that nobody else sees.
 pub fn apart<T: Send>(deed: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {

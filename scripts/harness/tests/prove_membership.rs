@@ -10,29 +10,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use harness::run::MARK;
-use harness::{poll, process, programs};
-use nix::unistd::Uid;
+use harness::{netns, poll, process};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const SOON: Duration = Duration::from_secs(60);
-
-/// True if they can be run here. Otherwise the test fails where `$CI` is set, and says that it is skipped elsewhere.
-fn can_run() -> bool {
-    let missing = [Uid::effective().is_root().then_some(()).ok_or("root"), found("ip"), found("nsenter")];
-    match missing.into_iter().find_map(Result::err) {
-        None => programs::are_all_here(),
-        Some(what) if std::env::var_os("CI").is_some() => panic!("{what} is missing"),
-        Some(what) => {
-            eprintln!("SKIPPED: {what} is missing");
-            false
-        }
-    }
-}
-
-fn found(program: &'static str) -> Result<(), &'static str> {
-    programs::find(program).map(drop).map_err(|_| program)
-}
 
 fn prove(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prove"));
@@ -41,7 +23,7 @@ fn prove(arguments: &[&str]) -> Command {
 }
 
 fn holds(proof: &str) {
-    if !can_run() {
+    if !netns::is_possible() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +51,7 @@ fn nothing_grows_while_members_come_and_go() {
 
 #[test]
 fn of_a_proof_that_is_killed_no_process_is_left() {
-    if !can_run() {
+    if !netns::is_possible() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

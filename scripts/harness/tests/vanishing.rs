@@ -1,0 +1,80 @@
+//! A machine that vanishes without a word, neither reset nor answer, with a request in its hands.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::node::{Node, Tags};
+use common::nodes_dir::NodesDir;
+use harness::balancer::Balancer;
+use harness::haproxy::Mode;
+use harness::http::Client;
+use harness::netns::{self, Network};
+use harness::poll;
+use harness::run::Run;
+use harness::webapp::{self, WebApp};
+
+const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+const SERVERS: [(&str, Ipv4Addr); 2] =
+    [("s1", Ipv4Addr::new(10, 77, 1, 1)), ("s2", Ipv4Addr::new(10, 77, 2, 1))];
+const SOON: Duration = Duration::from_secs(20);
+/// Eight seconds of silence, and what a busy machine adds; `timeout server` is 30 s.
+const NOTICED: Duration = Duration::from_secs(15);
+
+fn slow_down(address: Ipv4Addr, body: &[u8]) {
+    let headers = [("Content-Type", "application/json")];
+    let mut client = Client::fresh(SocketAddr::from((address, webapp::PORT)));
+    client.send("POST", "/delay", &headers, body).unwrap().success().unwrap();
+}
+
+#[test]
+fn another_one_answers_before_the_server_timeout() {
+    if !netns::is_possible() {
+        return;
+    }
+    let took = netns::apart(|| {
+        let run = Arc::new(Run::new()?);
+        let network = Network::new(Arc::clone(&run), BALANCER)?;
+        let mut balancer = Balancer::new(Arc::clone(&run), BALANCER)?;
+        let mut records = NodesDir::lock(&balancer.nodes_dir(), SOON).unwrap();
+        let mut apps = Vec::new();
+        for (name, address) in SERVERS {
+            network.add(name, address)?;
+            apps.push(WebApp::start_within(&run, name, name, address)?);
+            let tags = Tags::from([("role".to_owned(), "backend".to_owned())]);
+            records.put(&Node::new(name, &address.to_string(), tags).unwrap()).unwrap();
+        }
+        assert!(records.finish().is_empty());
+        balancer.start_haproxy(Mode::MasterSocket)?;
+        let stat = |name: &str, column: &str| {
+            let rows = balancer.haproxy().and_then(|haproxy| haproxy.show_stat()).unwrap_or_default();
+            rows.iter().find(|row| row["svname"] == name).map(|row| row[column].clone()).unwrap_or_default()
+        };
+        for (name, _) in SERVERS {
+            poll::until(SOON, "a server to be up", || (stat(name, "status") == "UP").then_some(()))?;
+        }
+        // Of two requests at once each server has one.
+        slow_down(SERVERS[0].1, br#"{"delay": 30000}"#);
+        slow_down(SERVERS[1].1, br#"{"delay": 2000}"#);
+        let front = balancer.front();
+        let visitors = [(); 2].map(|()| {
+            thread::spawn(move || Client::fresh(front).with_timeout(2 * SOON).get("/").unwrap().status)
+        });
+        poll::until(SOON, "a request in its hands", || (stat("s1", "scur") == "1").then_some(()))?;
+        // HAProxy has seen that it arrived.
+        thread::sleep(Duration::from_millis(500));
+        network.unplug(SERVERS[0].0, SERVERS[0].1)?;
+        let start = Instant::now();
+        poll::until(2 * SOON, "another one to have it", || (stat("s1", "scur") == "0").then_some(()))?;
+        let took = start.elapsed();
+        for visitor in visitors {
+            assert_eq!(visitor.join().unwrap(), 200);
+        }
+        apps.iter_mut().for_each(WebApp::kill9);
+        Ok(took)
+    });
+    let took = took.unwrap();
+    assert!(took < NOTICED, "{took:?}");
+}
