@@ -12,9 +12,9 @@ use harness::balancer::Balancer;
 use harness::haproxy::Mode;
 use harness::http::Client;
 use harness::netns::{self, Network};
-use harness::poll;
 use harness::run::Run;
 use harness::webapp::{self, WebApp};
+use harness::{Result, poll};
 
 const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const SERVERS: [(&str, Ipv4Addr); 2] =
@@ -29,12 +29,15 @@ fn slow_down(address: Ipv4Addr, body: &[u8]) {
     client.send("POST", "/delay", &headers, body).unwrap().success().unwrap();
 }
 
-#[test]
-fn another_one_answers_before_the_server_timeout() {
-    if !netns::is_possible() {
-        return;
-    }
-    let took = netns::apart(|| {
+/// A balancer and two web apps, each on a machine of its own, in the network that the caller is in.
+struct Machines {
+    apps: Vec<WebApp>,
+    balancer: Balancer,
+    network: Network,
+}
+
+impl Machines {
+    fn start() -> Result<Machines> {
         let run = Arc::new(Run::new()?);
         let network = Network::new(Arc::clone(&run), BALANCER)?;
         let mut balancer = Balancer::new(Arc::clone(&run), BALANCER)?;
@@ -48,33 +51,49 @@ fn another_one_answers_before_the_server_timeout() {
         }
         assert!(records.finish().is_empty());
         balancer.start_haproxy(Mode::MasterSocket)?;
-        let stat = |name: &str, column: &str| {
-            let rows = balancer.haproxy().and_then(|haproxy| haproxy.show_stat()).unwrap_or_default();
-            rows.iter().find(|row| row["svname"] == name).map(|row| row[column].clone()).unwrap_or_default()
-        };
-        for (name, _) in SERVERS {
-            poll::until(SOON, "a server to be up", || (stat(name, "status") == "UP").then_some(()))?;
-        }
-        // Of two requests at once each server has one.
-        slow_down(SERVERS[0].1, br#"{"delay": 30000}"#);
-        slow_down(SERVERS[1].1, br#"{"delay": 2000}"#);
-        let front = balancer.front();
-        let visitors = [(); 2].map(|()| {
-            thread::spawn(move || Client::fresh(front).with_timeout(2 * SOON).get("/").unwrap().status)
-        });
-        poll::until(SOON, "a request in its hands", || (stat("s1", "scur") == "1").then_some(()))?;
-        // HAProxy has seen that it arrived.
-        thread::sleep(Duration::from_millis(500));
-        network.unplug(SERVERS[0].0, SERVERS[0].1)?;
-        let start = Instant::now();
-        poll::until(2 * SOON, "another one to have it", || (stat("s1", "scur") == "0").then_some(()))?;
-        let took = start.elapsed();
-        for visitor in visitors {
-            assert_eq!(visitor.join().unwrap(), 200);
-        }
-        apps.iter_mut().for_each(WebApp::kill9);
-        Ok(took)
+        Ok(Machines { apps, balancer, network })
+    }
+
+    /// Waits until HAProxy's statistics say so of a server.
+    fn wait_for(&self, name: &str, column: &str, value: &str) -> Result<()> {
+        poll::until(2 * SOON, &format!("{column} {value} of {name}"), || {
+            let rows = self.balancer.haproxy().and_then(|haproxy| haproxy.show_stat()).ok()?;
+            rows.iter().any(|row| row["svname"] == name && row[column] == value).then_some(())
+        })
+    }
+}
+
+/// How long it takes until another server has the request that one had in its hands.
+fn vanish() -> Result<Duration> {
+    let mut machines = Machines::start()?;
+    for (name, _) in SERVERS {
+        machines.wait_for(name, "status", "UP")?;
+    }
+    // Of two requests at once each server has one.
+    slow_down(SERVERS[0].1, br#"{"delay": 30000}"#);
+    slow_down(SERVERS[1].1, br#"{"delay": 2000}"#);
+    let front = machines.balancer.front();
+    let visitors = [(); 2].map(|()| {
+        thread::spawn(move || Client::fresh(front).with_timeout(2 * SOON).get("/").unwrap().status)
     });
-    let took = took.unwrap();
-    assert!(took < NOTICED, "{took:?}");
+    machines.wait_for(SERVERS[0].0, "scur", "1")?;
+    // It has said that the request arrived.
+    thread::sleep(Duration::from_millis(500));
+    machines.network.unplug(SERVERS[0].0, SERVERS[0].1)?;
+    let start = Instant::now();
+    machines.wait_for(SERVERS[0].0, "scur", "0")?;
+    let took = start.elapsed();
+    for visitor in visitors {
+        assert_eq!(visitor.join().unwrap(), 200);
+    }
+    machines.apps.iter_mut().for_each(WebApp::kill9);
+    Ok(took)
+}
+
+#[test]
+fn another_one_answers_before_the_server_timeout() {
+    if netns::is_possible() {
+        let took = netns::apart(vanish).unwrap();
+        assert!(took < NOTICED, "{took:?}");
+    }
 }
