@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::node::{Node, NodeError, Tags};
@@ -96,9 +97,10 @@ impl Member {
 const LIST: &str = "list of serf members";
 
 #[derive(Deserialize)]
-struct List {
+struct List<'a> {
     // Serf writes `"members": null` for none. One entry at a time: a forged member must not cost the list.
-    members: Option<Vec<Value>>,
+    #[serde(borrow)]
+    members: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -107,35 +109,50 @@ struct Entry {
     addr: String,
     // A forged member without tags has null here.
     tags: Option<Tags>,
+    status: String,
 }
 
 /// Reads the members that are `alive`.
 pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
-    let list: List = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err, json))?;
-    let entries = list.members.unwrap_or_default().into_iter().enumerate();
-    Ok(unique(LIST, entries.filter_map(|(index, value)| member(index + 1, value)).collect()))
+    let entries = entries(json)?.into_iter().enumerate();
+    Ok(unique(LIST, entries.filter_map(|(index, entry)| member(index + 1, entry.get())).collect()))
 }
 
 /// Reads the names, unchecked, of the members that are `failed`: Serf has lost sight of them, and they did not leave.
 pub fn parse_failed(json: &[u8]) -> Result<Vec<String>, MembersError> {
-    let list: List = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err, json))?;
-    let text = |entry: &Value, key| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let failed =
-        list.members.unwrap_or_default().into_iter().filter(|entry| text(entry, "status") == "failed");
-    Ok(failed.map(|entry| text(&entry, "name")).collect())
+    let entries = entries(json)?.into_iter().map(|entry| loose(entry.get()));
+    let failed = entries.filter(|entry| text(entry, "status") == "failed");
+    Ok(failed.map(|entry| text(&entry, "name").to_owned()).collect())
+}
+
+fn entries(json: &[u8]) -> Result<Vec<&RawValue>, MembersError> {
+    let list: List<'_> = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err, json))?;
+    Ok(list.members.unwrap_or_default())
 }
 
 /// The member that an entry is, if it is in service.
-fn member(number: usize, value: Value) -> Option<Member> {
-    let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
-    if status != "alive" {
-        return None;
+fn member(number: usize, json: &str) -> Option<Member> {
+    // As good as always. What a key that comes twice means is what `Value` makes of it, the last.
+    let entry = serde_json::from_str::<Entry>(json).or_else(|_| serde_json::from_value(loose(json)));
+    match entry {
+        Ok(Entry { name, addr, tags, status }) => {
+            (status == "alive").then(|| Member::new(LIST, name, &host(&addr), tags.unwrap_or_default()))
+        }
+        Err(err) => {
+            let entry = loose(json);
+            let is_alive = text(&entry, "status") == "alive";
+            is_alive.then(|| Member::unreadable(LIST, number, text(&entry, "name").to_owned(), &err))
+        }
     }
-    let name = value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Some(match serde_json::from_value::<Entry>(value) {
-        Ok(entry) => Member::new(LIST, entry.name, &host(&entry.addr), entry.tags.unwrap_or_default()),
-        Err(err) => Member::unreadable(LIST, number, name, &err),
-    })
+}
+
+/// An entry of any form.
+fn loose(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+fn text<'e>(entry: &'e Value, key: &str) -> &'e str {
+    entry.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Of two members with one name neither is believed; Serf has no such pair, but names can be made that

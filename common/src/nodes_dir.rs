@@ -5,7 +5,8 @@
 //! files, one sync, all renames and removals, one sync of the directory. Killed at any moment, every
 //! record is the old or the new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +18,7 @@ use nix::fcntl::Flock;
 
 use crate::lock;
 use crate::node::{Node, check_name};
-use crate::records::{NodesError, Records, io_error, read_all};
+use crate::records::{NodesError, Records, io_error, read_with};
 use crate::replace::Staged;
 
 /// Records and their directory: for the owner and the group. Nothing else needs them.
@@ -43,6 +44,8 @@ pub struct NodesDir {
     /// What was put, by the record's path.
     staged: BTreeMap<PathBuf, Staged>,
     removed: bool,
+    /// Room for one record, for all that are compared.
+    buffer: Vec<u8>,
 }
 
 impl NodesDir {
@@ -64,6 +67,7 @@ impl NodesDir {
                     directory,
                     staged: BTreeMap::new(),
                     removed: false,
+                    buffer: Vec::new(),
                 });
             }
         }
@@ -74,9 +78,15 @@ impl NodesDir {
         self.records().get(file_name(name).as_ref())
     }
 
-    /// All records, as [`read_all`] gives them.
-    pub fn read_all(&self) -> Result<(Vec<Node>, Vec<NodesError>), NodesError> {
-        read_all(&self.path)
+    /// The records of all nodes but those called `names`, in the order of the names, and what is wrong with others.
+    pub fn read_but(&self, names: &HashSet<&str>) -> Result<(Vec<Node>, Vec<NodesError>), NodesError> {
+        let is_other = |file: &OsStr| {
+            let name = file.to_str().and_then(|file| file.strip_suffix(".json"));
+            name.is_none_or(|name| !names.contains(name))
+        };
+        let (mut nodes, faults) = read_with(&self.path, is_other, |nodes| nodes)?;
+        nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok((nodes, faults))
     }
 
     /// Writes the node's record beside its place, unless just this stands there already. It gets its
@@ -86,7 +96,8 @@ impl NodesDir {
         // First: both have the same temporary name.
         self.staged.remove(&record);
         let bytes = node.pack();
-        let change = match self.records().bytes(file_name(&node.name).as_ref()) {
+        let records = Records { path: &self.path, directory: &self.directory };
+        let change = match records.bytes(file_name(&node.name).as_ref(), &mut self.buffer) {
             Ok(Some(old)) if old == bytes => return Ok(Change::Unchanged),
             Ok(None) => Change::Added,
             Ok(Some(_)) | Err(_) => Change::Updated,
@@ -178,6 +189,7 @@ fn is_at(directory: &File, path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::node::Tags;
+    use crate::records::read_all;
 
     fn node(name: &str, address: &str) -> Node {
         Node::new(name, address, Tags::new()).unwrap()

@@ -97,21 +97,22 @@ pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error
 /// Files that do not end in `.json` or begin with a dot are passed over. A record that goes away while
 /// it is looked for is gone, which is no error. Fails if the directory itself cannot be read.
 pub fn read_all(path: &Path) -> Result<(Vec<Node>, Vec<NodesError>), NodesError> {
-    let (mut nodes, faults) = read_with(path, |nodes| nodes)?;
+    let (mut nodes, faults) = read_with(path, |_| true, |nodes| nodes)?;
     nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok((nodes, faults))
 }
 
-/// The same, with something made of the nodes by whoever has read them: `make` gets some of them at a time, in the
-/// order of their files' names, and so do the results come.
+/// The same of the records in files that are wanted, with something made of the nodes by whoever has read them: `make`
+/// gets some of them at a time, in the order of their files' names, and so do the results come.
 pub fn read_with<T: Send>(
     path: &Path,
+    is_wanted: impl Fn(&OsStr) -> bool,
     make: impl Fn(Vec<Node>) -> Vec<T> + Sync,
 ) -> Result<(Vec<T>, Vec<NodesError>), NodesError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(io_error("read", path))? {
         let name = entry.map_err(io_error("read", path))?.file_name();
-        if is_record_name(&name) {
+        if is_record_name(&name) && is_wanted(&name) {
             names.push(name);
         }
     }
@@ -183,11 +184,15 @@ impl Records<'_> {
         self.read_one(name, &mut vec![0; BUFFER])
     }
 
-    /// The bytes of the file called `name`; `None` if there is none.
-    pub(crate) fn bytes(self, name: &OsStr) -> Result<Option<Vec<u8>>, NodesError> {
-        let mut buffer = vec![0; BUFFER];
-        let length = self.read_bytes(name, &mut buffer)?;
-        Ok(length.map(|length| buffer[..length].to_vec()))
+    /// The bytes of the file called `name`, in `buffer`; `None` if there is none.
+    pub(crate) fn bytes<'b>(
+        self,
+        name: &OsStr,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<&'b [u8]>, NodesError> {
+        buffer.resize(buffer.len().max(BUFFER), 0);
+        let length = self.read_bytes(name, buffer)?;
+        Ok(length.map(|length| &buffer[..length]))
     }
 
     fn read_one(self, name: &OsStr, buffer: &mut Vec<u8>) -> Result<Option<Node>, NodesError> {

@@ -137,12 +137,12 @@ fn from_list(
 ) -> Result<(), Failure> {
     let mut dir = lock(args)?;
     dir.sweep();
-    let (records, faults) = dir.read_all()?;
+    let (records, faults) = dir.read_but(&there(members, args))?;
     faults.into_iter().for_each(|fault| talk.fault(fault));
     let taken = if kept.is_empty() { HashSet::new() } else { serving::taken(members) };
     let mut done = Vec::new();
-    for (role, records) in by_role(&records, args) {
-        let (kept, gone): (Vec<&Node>, Vec<&Node>) = gone(&records, members, args)
+    for (role, gone) in by_role(&records, args) {
+        let (kept, gone): (Vec<&Node>, Vec<&Node>) = gone
             .into_iter()
             .partition(|node| kept.contains(&node.name) && !taken.contains(&serving::place(node)));
         if !kept.is_empty() {
@@ -170,13 +170,11 @@ fn by_role<'a>(records: &'a [Node], args: &Args) -> BTreeMap<&'a str, Vec<&'a No
     roles
 }
 
-/// Those of `records` whose name no member of a wanted role has. A member that cannot be recorded now keeps
-/// the record that it has.
-fn gone<'a>(records: &[&'a Node], members: &[Member], args: &Args) -> Vec<&'a Node> {
-    let is_gone = |member: &&Member| member.node.as_ref().is_ok_and(|node| !args.input.wants(&node.role));
-    let names: HashSet<&str> =
-        members.iter().filter(|member| !is_gone(member)).map(|member| member.name.as_str()).collect();
-    records.iter().filter(|node| !names.contains(node.name.as_str())).copied().collect()
+/// The names of those who are there: who announces a role that is not wanted is not. A member that cannot be recorded
+/// now keeps the record that it has.
+fn there<'m>(members: &'m [Member], args: &Args) -> HashSet<&'m str> {
+    let is_wanted = |member: &&Member| !member.node.as_ref().is_ok_and(|node| !args.input.wants(&node.role));
+    members.iter().filter(is_wanted).map(|member| member.name.as_str()).collect()
 }
 
 fn too_few(role: &str, count: usize) -> String {

@@ -95,7 +95,7 @@ fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
 
 /// Reads the records, sorted by name; those that cannot be read are said and passed over.
 fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Seen>, Failure> {
-    let (mut nodes, faults) = read_with(path, context::seen).map_err(|err| match err {
+    let (mut nodes, faults) = read_with(path, |_| true, context::seen).map_err(|err| match err {
         // Not an empty pool: a slip in --nodes would take every server out of service.
         NodesError::Io { err, .. } if err.kind() == ErrorKind::NotFound => {
             let path = path.display();
