@@ -18,7 +18,7 @@ use nix::fcntl::Flock;
 
 use crate::lock;
 use crate::node::{Node, check_name};
-use crate::records::{NodesError, Records, io_error, read_with};
+use crate::records::{NodesError, Records, in_halves, io_error, read_with};
 use crate::replace::Staged;
 
 /// Records and their directory: for the owner and the group. Nothing else needs them.
@@ -87,6 +87,19 @@ impl NodesDir {
         let (mut nodes, faults) = read_with(&self.path, is_other, |nodes| nodes)?;
         nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok((nodes, faults))
+    }
+
+    /// Of each of `nodes` whether just this stands in its record.
+    pub fn stand(&self, nodes: &[Node]) -> Vec<bool> {
+        let stand = |nodes: &[Node]| {
+            let mut buffer = Vec::new();
+            let mut stands = |node: &Node| {
+                let record = self.records().bytes(file_name(&node.name).as_ref(), &mut buffer);
+                record.is_ok_and(|bytes| bytes.is_some_and(|bytes| bytes == node.pack()))
+            };
+            nodes.iter().map(&mut stands).collect::<Vec<_>>()
+        };
+        in_halves(nodes, stand).flatten().collect()
     }
 
     /// Writes the node's record beside its place, unless just this stands there already. It gets its
@@ -190,6 +203,7 @@ mod tests {
     use super::*;
     use crate::node::Tags;
     use crate::records::read_all;
+    use crate::replace::replace;
 
     fn node(name: &str, address: &str) -> Node {
         Node::new(name, address, Tags::new()).unwrap()
@@ -204,6 +218,24 @@ mod tests {
         let changes = nodes.iter().map(|node| dir.put(node).unwrap()).collect();
         assert!(dir.finish().is_empty());
         changes
+    }
+
+    #[test]
+    fn what_stands_is_told_from_what_does_not_among_few_and_many() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut nodes: Vec<Node> = (0..600).map(|i| node(&format!("n{i}"), "10.0.0.1")).collect();
+        put(scratch.path(), &nodes);
+        nodes[1] = node("n1", "10.0.0.2");
+        nodes[599] = node("new", "10.0.0.1");
+        replace(&scratch.path().join("n400.json"), b"{", 0o640).unwrap();
+        let dir = locked(scratch.path());
+        let others = |stand: Vec<bool>| (0..stand.len()).filter(|at| !stand[*at]).collect::<Vec<_>>();
+        assert_eq!(others(dir.stand(&nodes)), [1, 400, 599]);
+        assert_eq!(others(dir.stand(&nodes[..3])), [1]);
+        assert!(dir.stand(&[]).is_empty());
+        let known: HashSet<&str> = nodes[..598].iter().map(|node| node.name.as_str()).collect();
+        let (read, faults) = dir.read_but(&known).unwrap();
+        assert_eq!((read, faults.len()), (vec![node("n598", "10.0.0.1"), node("n599", "10.0.0.1")], 0));
     }
 
     #[test]

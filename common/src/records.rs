@@ -24,7 +24,7 @@ use crate::talk::{Code, Fault};
 const RECORD_MAX: usize = 1 << 20;
 /// Every record that Serf can announce fits; its own packets end at 64 KiB.
 const BUFFER: usize = 64 << 10;
-/// From so many records on, two threads read: opening files is work for the kernel, not for the disk.
+/// From so many records on, two threads read.
 const SPLIT_FROM: usize = 256;
 
 /// Why the nodes directory could not be read or written.
@@ -119,21 +119,28 @@ pub fn read_with<T: Send>(
     names.sort_unstable();
     let directory = File::open(path).map_err(io_error("read", path))?;
     let records = Records { path, directory: &directory };
-    let read = |names| {
+    let read = |names: &[OsString]| {
         let (nodes, faults) = records.read(names);
         (make(nodes), faults)
     };
-    let (front, back) = names.split_at(if names.len() < SPLIT_FROM { names.len() } else { names.len() / 2 });
-    Ok(thread::scope(|scope| {
-        let back = (!back.is_empty()).then(|| at_once(scope, || read(back)));
-        let mut all = read(front);
-        if let Some(back) = back {
-            let (made, faults) = back.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.0.extend(made);
-            all.1.extend(faults);
-        }
-        all
-    }))
+    let (made, faults): (Vec<_>, Vec<_>) = in_halves(&names, read).unzip();
+    Ok((made.into_iter().flatten().collect(), faults.into_iter().flatten().collect()))
+}
+
+/// Has two threads do `work` on a half of the `items` each, if there are many: opening files is work for the kernel,
+/// not for the disk. The results come in the items' order.
+pub(crate) fn in_halves<I: Sync, R: Send>(
+    items: &[I],
+    work: impl Fn(&[I]) -> R + Sync,
+) -> impl Iterator<Item = R> {
+    let (front, back) = items.split_at(if items.len() < SPLIT_FROM { items.len() } else { items.len() / 2 });
+    let results = thread::scope(|scope| {
+        let back = (!back.is_empty()).then(|| at_once(scope, || work(back)));
+        let front = work(front);
+        let joined = back.map(|back| back.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        [Some(front), joined]
+    });
+    results.into_iter().flatten()
 }
 
 /// Has another thread do `work` from now on. Linux lets a new thread wait its turn behind its maker, a

@@ -64,7 +64,9 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         dir.sweep();
     }
     let mut done = Vec::new();
-    for node in &nodes {
+    let stand = dir.stand(&nodes);
+    let settled = |(node, stands): &(&Node, bool)| *stands && args.input.wants(&node.role);
+    for (node, _) in nodes.iter().zip(stand).filter(|pair| !settled(pair)) {
         match record(&mut dir, node, args) {
             Ok(Some(verb)) => done.push(format!("{verb} {node}")),
             Ok(None) => {}
