@@ -115,7 +115,7 @@ impl Tour {
         let cause = Instant::now();
         backend.kill9();
         let down = self.wait(CHECKS, |tour| tour.is_down(&name).then(Instant::now))?;
-        self.effect(&format!("HAProxy's checks have marked {name} down"), cause, down, CHECKS)?;
+        self.effect(&format!("HAProxy has marked {name} down"), cause, down, CHECKS)?;
         let off = self.is_off_the_list(&name, GIVEN_UP)?;
         self.effect(&format!("Serf has given it up: {name} is off the list"), cause, off, GIVEN_UP)?;
         self.tally()?;
