@@ -127,11 +127,11 @@ pub fn read_with<T: Send>(
     Ok((made.into_iter().flatten().collect(), faults.into_iter().flatten().collect()))
 }
 
-/// Has two threads do `work` on a half of the `items` each, if there are many; opening files, too, is work for a
-/// processor and not for the disk. The results come in the items' order.
-pub fn in_halves<'i, I: Sync, R: Send>(
-    items: &'i [I],
-    work: impl Fn(&'i [I]) -> R + Sync,
+/// Has two threads do `work` on a half of the `items` each, if there are many: opening files is work for the kernel,
+/// not for the disk. The results come in the items' order.
+pub(crate) fn in_halves<I: Sync, R: Send>(
+    items: &[I],
+    work: impl Fn(&[I]) -> R + Sync,
 ) -> impl Iterator<Item = R> {
     let (front, back) = items.split_at(if items.len() < SPLIT_FROM { items.len() } else { items.len() / 2 });
     let results = thread::scope(|scope| {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::records::in_halves;
 use tera::value::Key;
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
@@ -98,24 +97,14 @@ fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
 fn servers(nodes: &Value, given: &Kwargs, seen: &mut Seen) -> TeraResult<Value> {
     let port = port_of(given.must_get("port")?)?;
     let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
-    let Some(nodes) = nodes.as_array() else {
-        return read_server(nodes, port, port_tag).map(|read| read.settle(port_tag, seen));
-    };
-    let read = |node| read_server(node, port, port_tag);
-    let halves = in_halves(nodes, |nodes| nodes.iter().map(read).collect::<TeraResult<Vec<_>>>());
-    let halves = halves.collect::<TeraResult<Vec<_>>>()?;
-    let servers: Vec<Value> = halves.into_iter().flatten().map(|read| read.settle(port_tag, seen)).collect();
-    Ok(Value::from(servers))
+    let mut one = |node| server(node, port, port_tag, seen);
+    match nodes.as_array() {
+        Some(nodes) => nodes.iter().map(one).collect::<TeraResult<Vec<Value>>>().map(Value::from),
+        None => one(nodes),
+    }
 }
 
-/// A node whose tags have been read: what is served, and where, or its problem.
-struct ReadServer<'n> {
-    name: &'n Value,
-    role: &'n str,
-    server: Result<(SocketAddr, Value), String>,
-}
-
-fn read_server<'n>(node: &'n Value, port: u16, port_tag: &str) -> TeraResult<ReadServer<'n>> {
+fn server(node: &Value, port: u16, port_tag: &str, seen: &mut Seen) -> TeraResult<Value> {
     let field = |name| node.as_map().and_then(|fields| fields.get(&Key::Str(name)));
     let no_node = || Error::message("the filter 'server' takes a node, or a list of nodes");
     let name = field("name").filter(|name| name.as_str().is_some()).ok_or_else(no_node)?;
@@ -124,27 +113,16 @@ fn read_server<'n>(node: &'n Value, port: u16, port_tag: &str) -> TeraResult<Rea
     let own_port = (port_tag, tags.get(&Key::Str(port_tag)).and_then(Value::as_str));
     let tag = |key: &'static str| tags.get(&Key::Str(key)).and_then(Value::as_str);
     let role = field("role").and_then(Value::as_str).unwrap_or_default();
-    let server = Server::read(address.ok_or_else(no_node)?, own_port, port, tag);
-    let server = server.map(|server| (server.endpoint, served(name, &server))).map_err(|err| err.to_string());
-    Ok(ReadServer { name, role, server })
-}
-
-impl ReadServer<'_> {
-    /// What the template gets, given who was seen before.
-    fn settle(self, port_tag: &str, seen: &mut Seen) -> Value {
-        let (endpoint, served) = match self.server {
-            Ok(server) => server,
-            Err(problem) => return unserved(self.name, problem, seen),
-        };
-        // Nearly always the record of a node that came back under another name. HAProxy warns about two.
-        match seen.other_at(endpoint, self.role, port_tag, self.name) {
-            None => served,
-            Some(other) => {
-                let problem = format!("it serves the same address as '{other}'");
-                unserved(self.name, problem, seen)
-            }
-        }
+    let server = match Server::read(address.ok_or_else(no_node)?, own_port, port, tag) {
+        Ok(server) => server,
+        Err(problem) => return Ok(unserved(name, problem.to_string(), seen)),
+    };
+    // Nearly always the record of a node that came back under another name. HAProxy warns about two.
+    if let Some(other) = seen.other_at(server.endpoint, role, port_tag, name) {
+        let problem = format!("it serves the same address as '{other}'");
+        return Ok(unserved(name, problem, seen));
     }
+    Ok(served(name, &server))
 }
 
 fn unserved(name: &Value, problem: String, seen: &mut Seen) -> Value {
