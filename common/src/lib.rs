@@ -16,3 +16,4 @@ pub mod regular;
 pub mod replace;
 pub mod rewrite;
 pub mod talk;
+pub mod time_limit;

@@ -13,6 +13,7 @@ use common::node::{Node, Tags};
 use common::nodes_dir::{Change, NodesDir};
 use common::records::NodesError;
 use common::talk::{Code, Failure, Talk, TalkArgs};
+use common::time_limit::TimeLimit;
 
 /// Record nodes that joined a Serf cluster.
 ///
@@ -33,6 +34,8 @@ struct Args {
     #[arg(long = "tag", value_name = "K=V", value_parser = tag, requires = "name")]
     tags: Vec<(String, String)>,
     #[command(flatten)]
+    time_limit: TimeLimit,
+    #[command(flatten)]
     talk: TalkArgs,
 }
 
@@ -49,6 +52,7 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    args.time_limit.start();
     let mut talk = Talk::open("member-join", &args.talk);
     let result = run(&args, &mut talk);
     talk.end(result)

@@ -290,6 +290,18 @@ fn a_lock_that_another_run_holds_is_waited_for_and_no_longer_than_told() {
 }
 
 #[test]
+fn a_time_limit_ends_it_whatever_it_waits_for() {
+    let bed = Bed::new();
+    fs::create_dir(bed.nodes()).unwrap();
+    let _held = common::lock::exclusive(fs::File::open(bed.nodes()).unwrap(), Duration::ZERO).unwrap();
+    let start = Instant::now();
+    bed.join(&["--time-limit", "1s"]).write_stdin(S1).assert().interrupted();
+    assert!((Duration::from_millis(900)..Duration::from_secs(20)).contains(&start.elapsed()));
+    let wrong = bed.join(&["--time-limit", "500ms"]).write_stdin(S1).assert().code(2);
+    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("whole seconds, one at least"));
+}
+
+#[test]
 fn a_file_where_the_directory_should_be_is_the_file_systems_fault() {
     let bed = Bed::new();
     std::os::unix::fs::symlink("/dev/null", bed.nodes()).unwrap();

@@ -18,6 +18,7 @@ use common::node::{Node, check_name};
 use common::nodes_dir::NodesDir;
 use common::records::NodesError;
 use common::talk::{Code, Failure, Fault, Talk, TalkArgs};
+use common::time_limit::TimeLimit;
 
 /// Remove the records of nodes that left a Serf cluster.
 ///
@@ -39,6 +40,8 @@ struct Args {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
+    time_limit: TimeLimit,
+    #[command(flatten)]
     talk: TalkArgs,
 }
 
@@ -57,6 +60,7 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    args.time_limit.start();
     let mut talk = Talk::open("member-leave", &args.talk);
     let result = run(&args, &mut talk);
     talk.end(result)

@@ -309,3 +309,11 @@ fn an_event_of_another_kind_is_refused() {
     bed.leave(&[]).env("SERF_EVENT", "member-join").write_stdin(s1).assert().code(2).stderr(refused);
     assert_eq!(bed.records().len(), 3);
 }
+
+#[test]
+fn a_time_limit_ends_it_whatever_it_waits_for() {
+    let bed = Bed::with(&[("s1", "backend")]);
+    let _held = common::lock::exclusive(fs::File::open(bed.nodes()).unwrap(), Duration::ZERO).unwrap();
+    bed.leave(&["--time-limit", "1s", "s1"]).assert().interrupted();
+    assert_eq!(bed.records(), ["s1.json"]);
+}

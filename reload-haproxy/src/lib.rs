@@ -46,6 +46,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use common::lock::duration;
 use common::talk::{Code, Failure, Talk, TalkArgs};
+use common::time_limit::TimeLimit;
 
 use config::Config;
 use decision::Decision;
@@ -108,6 +109,8 @@ struct Args {
     #[arg(long, value_name = "DIR", default_value = "/run/rollcall")]
     state_dir: PathBuf,
     #[command(flatten)]
+    time_limit: TimeLimit,
+    #[command(flatten)]
     talk: TalkArgs,
 }
 
@@ -129,6 +132,7 @@ const SETTLING: u32 = 3;
 /// Does what the command line says; gives the exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
+    args.time_limit.start();
     let mut talk = Talk::open("reload-haproxy", &args.talk);
     let result = run(&args, &mut talk);
     talk.end(result)

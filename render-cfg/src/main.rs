@@ -26,6 +26,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::lock::duration;
 use common::talk::{Failure, Talk, TalkArgs};
+use common::time_limit::TimeLimit;
 
 use check::Check;
 use guard::Floor;
@@ -73,6 +74,8 @@ struct Args {
     #[command(flatten)]
     watching: WatchArgs,
     #[command(flatten)]
+    time_limit: TimeLimit,
+    #[command(flatten)]
     talk: TalkArgs,
 }
 
@@ -96,6 +99,7 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    args.time_limit.start();
     let mut talk = Talk::open(PROGRAM, &args.talk);
     let result = run(args, &mut talk);
     talk.end(result)

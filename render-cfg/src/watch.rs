@@ -29,7 +29,7 @@ use watcher::Watcher;
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct WatchArgs {
     /// Go on, and render whenever the nodes directory or the template changes
-    #[arg(long, conflicts_with_all = ["diff", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["diff", "dry_run", "time_limit"])]
     pub(crate) watch: bool,
     /// How long to wait after a change for another one
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, requires = "watch")]

@@ -1,0 +1,53 @@
+//! A limit for a whole run, whatever it waits for: a lock and a check have theirs, a template that is a pipe or a
+//! file system that went away has none.
+//!
+//! Serf runs one handler at a time and waits for it without end. coreutils' `timeout` would do, but costs a
+//! handler two more process starts a step.
+
+use std::time::Duration;
+
+use clap::Args;
+use nix::unistd::alarm;
+
+use crate::lock::duration;
+
+/// The option about it that all four programs take.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TimeLimit {
+    /// End, by SIGALRM, when not done after so long, whatever it waits for; in whole seconds
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
+    time_limit: Option<Duration>,
+}
+
+impl TimeLimit {
+    /// Lets the time run from now on. When it is over the kernel ends the program, in whatever state: what it
+    /// writes is made for that. A program that it has started is left to itself.
+    pub fn start(&self) {
+        if let Some(limit) = self.time_limit {
+            // At most a day, see `duration`.
+            alarm::set(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+/// Reads a length of time in whole seconds, at least one: no alarm is finer.
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() || time.subsec_nanos() != 0 {
+        return Err("it must be a number of whole seconds, one at least".to_owned());
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_whole_seconds() {
+        assert_eq!(whole_seconds("2m"), Ok(Duration::from_secs(120)));
+        for text in ["0s", "500ms", "1s500ms", "2d", "soon"] {
+            assert!(whole_seconds(text).is_err(), "{text}");
+        }
+    }
+}
