@@ -115,13 +115,14 @@ struct Entry {
 /// Reads the members that are `alive`.
 pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
     let entries = entries(json)?.into_iter().enumerate();
-    Ok(unique(LIST, entries.filter_map(|(index, entry)| member(index + 1, entry.get())).collect()))
+    let members = entries.filter_map(|(index, entry)| member(index + 1, entry.get()).transpose());
+    Ok(unique(LIST, members.collect::<Result<_, _>>()?))
 }
 
 /// Reads the names, unchecked, of the members that are `failed`: Serf has lost sight of them, and they did not leave.
 pub fn parse_failed(json: &[u8]) -> Result<Vec<String>, MembersError> {
-    let entries = entries(json)?.into_iter().map(|entry| loose(entry.get()));
-    let failed = entries.filter(|entry| text(entry, "status") == "failed");
+    let entries: Result<Vec<_>, _> = entries(json)?.into_iter().map(|entry| loose(entry.get())).collect();
+    let failed = entries?.into_iter().filter(|entry| text(entry, "status") == "failed");
     Ok(failed.map(|entry| text(&entry, "name").to_owned()).collect())
 }
 
@@ -131,24 +132,29 @@ fn entries(json: &[u8]) -> Result<Vec<&RawValue>, MembersError> {
 }
 
 /// The member that an entry is, if it is in service.
-fn member(number: usize, json: &str) -> Option<Member> {
-    // As good as always. What a key that comes twice means is what `Value` makes of it, the last.
-    let entry = serde_json::from_str::<Entry>(json).or_else(|_| serde_json::from_value(loose(json)));
-    match entry {
-        Ok(Entry { name, addr, tags, status }) => {
-            (status == "alive").then(|| Member::new(LIST, name, &host(&addr), tags.unwrap_or_default()))
-        }
-        Err(err) => {
-            let entry = loose(json);
-            let is_alive = text(&entry, "status") == "alive";
-            is_alive.then(|| Member::unreadable(LIST, number, text(&entry, "name").to_owned(), &err))
-        }
+fn member(number: usize, json: &str) -> Result<Option<Member>, MembersError> {
+    // As good as always.
+    if let Ok(entry) = serde_json::from_str::<Entry>(json) {
+        return Ok(alive(entry));
     }
+    // What a key that comes twice means is what `Value` makes of it, the last.
+    let loose = loose(json)?;
+    Ok(match Entry::deserialize(&loose) {
+        Ok(entry) => alive(entry),
+        Err(err) if text(&loose, "status") == "alive" => {
+            Some(Member::unreadable(LIST, number, text(&loose, "name").to_owned(), &err))
+        }
+        Err(_) => None,
+    })
 }
 
-/// An entry of any form.
-fn loose(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or_default()
+fn alive(Entry { name, addr, tags, status }: Entry) -> Option<Member> {
+    (status == "alive").then(|| Member::new(LIST, name, &host(&addr), tags.unwrap_or_default()))
+}
+
+/// An entry of any form. One that is none makes the list no list: whom it names, nobody knows.
+fn loose(json: &str) -> Result<Value, MembersError> {
+    serde_json::from_str(json).map_err(|err| json_error(LIST, &err, json.as_bytes()))
 }
 
 fn text<'e>(entry: &'e Value, key: &str) -> &'e str {
@@ -262,6 +268,19 @@ mod tests {
         let err = members[2].1.as_ref().unwrap_err();
         assert!(err.starts_with("cannot read entry 3 of the list of serf members: invalid type"), "{err}");
         assert_eq!(members.len(), 3);
+    }
+
+    /// Who is named in what cannot be read must not be taken for gone.
+    #[test]
+    fn an_entry_that_is_no_json_costs_the_list() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for value in [r#""\ud800""#, &deep] {
+            let json = format!(
+                r#"{{"members":[{{"name":"s1","addr":"10.0.0.1:1","tags":{{"x":{value}}},"status":"alive"}}]}}"#
+            );
+            assert!(matches!(parse(json.as_bytes()), Err(MembersError::Json { .. })), "{value}");
+            assert!(parse_failed(json.as_bytes()).is_err());
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start();
+    args.time_limit.start("member-join", &args.talk);
     let mut talk = Talk::open("member-join", &args.talk);
     let result = run(&args, &mut talk);
     talk.end(result)

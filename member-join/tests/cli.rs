@@ -295,7 +295,11 @@ fn a_time_limit_ends_it_whatever_it_waits_for() {
     fs::create_dir(bed.nodes()).unwrap();
     let _held = common::lock::exclusive(fs::File::open(bed.nodes()).unwrap(), Duration::ZERO).unwrap();
     let start = Instant::now();
-    bed.join(&["--time-limit", "1s"]).write_stdin(S1).assert().interrupted();
+    let log = bed.scratch.path().join("log");
+    let late = "member-join: cannot finish: it has taken 1s; see --time-limit\n";
+    let arguments = ["--time-limit", "1s", "--log", log.to_str().unwrap()];
+    bed.join(&arguments).write_stdin(S1).assert().code(1).stderr(late);
+    assert!(fs::read_to_string(log).unwrap().contains("cannot finish"));
     assert!((Duration::from_millis(900)..Duration::from_secs(20)).contains(&start.elapsed()));
     let wrong = bed.join(&["--time-limit", "500ms"]).write_stdin(S1).assert().code(2);
     assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("whole seconds, one at least"));

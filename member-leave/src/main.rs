@@ -60,7 +60,7 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start();
+    args.time_limit.start("member-leave", &args.talk);
     let mut talk = Talk::open("member-leave", &args.talk);
     let result = run(&args, &mut talk);
     talk.end(result)

@@ -132,7 +132,7 @@ const SETTLING: u32 = 3;
 /// Does what the command line says; gives the exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start();
+    args.time_limit.start("reload-haproxy", &args.talk);
     let mut talk = Talk::open("reload-haproxy", &args.talk);
     let result = run(&args, &mut talk);
     talk.end(result)

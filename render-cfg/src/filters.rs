@@ -14,10 +14,10 @@ use render_cfg::escape::comment;
 /// What the filter `server` has seen: the nodes that it could not serve, and why, by name, and who serves
 /// an endpoint.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LeftOut(Arc<Mutex<Seen>>);
+pub(crate) struct LeftOut(Arc<Mutex<Served>>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Served {
     problems: BTreeMap<String, String>,
     pools: Vec<Pool>,
 }
@@ -33,15 +33,15 @@ struct Pool {
 impl LeftOut {
     /// Takes the nodes that have gathered.
     pub(crate) fn take(&self) -> BTreeMap<String, String> {
-        std::mem::take(&mut self.seen().problems)
+        std::mem::take(&mut self.served().problems)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn served(&self) -> MutexGuard<'_, Served> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seen {
+impl Served {
     fn add(&mut self, name: &Value, problem: &str) {
         self.problems.insert(name.to_string(), problem.to_owned());
     }
@@ -64,7 +64,7 @@ pub(crate) fn register(tera: &mut Tera, left_out: &LeftOut) {
     let left_out = left_out.clone();
     tera.register_filter("endpoint", endpoint);
     tera.register_filter("server", move |nodes: Value, given: Kwargs, _: &State| {
-        servers(&nodes, &given, &mut left_out.seen())
+        servers(&nodes, &given, &mut left_out.served())
     });
     tera.register_filter("logformat", |text: &str, _: Kwargs, _: &State| text.replace('%', "%%"));
     tera.register_filter("group_by", group_by);
@@ -94,7 +94,7 @@ fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
 }
 
 /// `node | server(port=3000)`: what the node's tags say about serving it, or a `problem`; of a list, a list.
-fn servers(nodes: &Value, given: &Kwargs, seen: &mut Seen) -> TeraResult<Value> {
+fn servers(nodes: &Value, given: &Kwargs, seen: &mut Served) -> TeraResult<Value> {
     let port = port_of(given.must_get("port")?)?;
     let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
     let mut one = |node| server(node, port, port_tag, seen);
@@ -104,7 +104,7 @@ fn servers(nodes: &Value, given: &Kwargs, seen: &mut Seen) -> TeraResult<Value> 
     }
 }
 
-fn server(node: &Value, port: u16, port_tag: &str, seen: &mut Seen) -> TeraResult<Value> {
+fn server(node: &Value, port: u16, port_tag: &str, seen: &mut Served) -> TeraResult<Value> {
     let field = |name| node.as_map().and_then(|fields| fields.get(&Key::Str(name)));
     let no_node = || Error::message("the filter 'server' takes a node, or a list of nodes");
     let name = field("name").filter(|name| name.as_str().is_some()).ok_or_else(no_node)?;
@@ -125,7 +125,7 @@ fn server(node: &Value, port: u16, port_tag: &str, seen: &mut Seen) -> TeraResul
     Ok(served(name, &server))
 }
 
-fn unserved(name: &Value, problem: String, seen: &mut Seen) -> Value {
+fn unserved(name: &Value, problem: String, seen: &mut Served) -> Value {
     seen.add(name, &problem);
     object([("name", name.clone()), ("problem", Value::from(problem))])
 }
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn of_two_nodes_with_one_endpoint_in_a_pool_the_second_is_left_out() {
-        let mut seen = Seen::default();
+        let mut seen = Served::default();
         let endpoint = SocketAddr::from(([10, 0, 0, 1], 80));
         let mut other_at = |role, name: &str| {
             seen.other_at(endpoint, role, "port", &Value::from(name)).map(ToString::to_string)

@@ -99,7 +99,7 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start();
+    args.time_limit.start(PROGRAM, &args.talk);
     let mut talk = Talk::open(PROGRAM, &args.talk);
     let result = run(args, &mut talk);
     talk.end(result)

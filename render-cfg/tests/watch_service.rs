@@ -67,7 +67,7 @@ fn then_is_tried_again_with_growing_waits_until_it_succeeds() {
         // What is measured is from one start to the next, and a busy machine starts one later than the other.
         assert!((0.6 * due..due + 3.0).contains(wait), "{waits:?}");
     }
-    assert!(waits[2] - waits[0] > 1.5, "they grow: {waits:?}");
+    assert!(waits[2] > waits[0], "they grow: {waits:?}");
     let said = watcher.said();
     let failed = format!("cannot finish '{then}': it ended with exit code 1; it is tried again");
     assert_eq!(watcher.count(&failed), 1, "the same fault is said once: {said}");

@@ -34,13 +34,18 @@ pub fn free_address() -> SocketAddr {
 
 /// What `haproxy -c` says about a file, and whether it takes it.
 pub fn check(config: &Path) -> (bool, String) {
-    check_all(&[config])
+    verdict(Command::new(program()).arg("-c").arg("-f").arg(config))
 }
 
-/// The same of several files, read one after the other.
-pub fn check_all(configs: &[&Path]) -> (bool, String) {
-    let files = configs.iter().flat_map(|config| [Path::new("-f"), config]);
-    let output = Command::new(program()).arg("-c").args(files).output().unwrap();
+/// The same, with scripts/check.cfg before it as scripts/reconcile has it.
+pub fn check_spared(spared: &Path, config: &Path) -> (bool, String) {
+    let mut command = Command::new(program());
+    command.env("ROLLCALL_CHECK_CFG", spared).arg("-c").arg("-f").arg(spared).arg("-f").arg(config);
+    verdict(&mut command)
+}
+
+fn verdict(command: &mut Command) -> (bool, String) {
+    let output = command.output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
@@ -149,15 +150,21 @@ fn a_template_that_breaks_changes_nothing_and_the_next_run_after_its_mending_doe
 #[test]
 fn a_step_that_hangs_ends_by_itself_and_the_others_are_done() {
     let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
-    let hanging = stage.balancer.directory().join("hanging-haproxy");
-    replace(&hanging, b"#!/bin/sh\nexec sleep 600\n", 0o755).unwrap();
-    stage.balancer.set_env("ROLLCALL_HAPROXY", &hanging);
-    stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", "1");
-    stage.balancer.set_env("ROLLCALL_SET", "port=3001 admin_socket=/nonexistent");
+    stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", "2");
+    let record = stage.balancer.nodes_dir().join("s1.json");
+    fs::remove_file(&record).unwrap();
     let start = Instant::now();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 1);
+    let mut handler = Command::new(programs::shipped("scripts/serf-handler"));
+    stage.balancer.with_environment(&mut handler).env("SERF_EVENT", "member-join");
+    let mut handler =
+        handler.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The event never ends.
+    let _event = handler.stdin.take();
+    assert_eq!(handler.wait().unwrap().code(), Some(1));
     assert!(start.elapsed() < SOON);
-    assert!(stage.balancer.log().contains("cannot finish 'render-cfg'"), "{}", stage.balancer.log());
+    let log = stage.balancer.log();
+    assert!(log.contains("]: cannot finish: it has taken 2s; see --time-limit"), "{log}");
+    assert!(record.exists());
     stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
 }
 

@@ -184,17 +184,32 @@ fn is_served(stage: &Stage) -> bool {
 fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     let Some((mut stage, mount)) = on_a_small_disk() else { return };
     let before = fs::read(stage.balancer.config()).unwrap();
+    let answer = stage.balancer.directory().join("state/members");
+    File::create(&answer).unwrap();
     let filler = mount.fill();
     stage.add("s2").unwrap();
     let agent = stage.balancer.agent.as_ref().unwrap();
     agent.wait_for_alive(stage.run(), 3, SOON).unwrap();
     assert_eq!(stage.balancer.reconcile().unwrap(), 4);
+    assert_eq!(fs::metadata(&answer).unwrap().len(), 0);
     assert_eq!(fs::read(stage.balancer.config()).unwrap(), before);
     assert_eq!(records(&stage), ["balancer", "s1"]);
     assert!(is_served(&stage));
     fs::remove_file(filler).unwrap();
     assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
     stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
+    // Nothing else to do, and no room for what Serf says: it is the disk that is at fault, not Serf.
+    stage.stop("s2").unwrap();
+    let log = stage.run().path().join("roomy.log");
+    stage.balancer.set_env("ROLLCALL_LOG", &log);
+    File::create(&answer).unwrap();
+    let filler = mount.fill();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 4);
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("members': it holds but a part of Serf's answer"), "{log}");
+    fs::remove_file(filler).unwrap();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
+    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl Live {
         }
         let step = Step::new("sh", ["-c", LINE]).env("PATH", path).env("SERF_EVENT", "member-update");
         let step = step.env("NODES_DIR", &self.pool.nodes).env("OUTPUT", output).env("CHECK", check);
+        let step = step.env("ROLLCALL_CHECK_CFG", programs::shipped("scripts/check.cfg"));
         let step = step.env("TEMPLATE", programs::shipped("render-cfg/templates/haproxy.cfg.tera"));
         Ok(step.env("RUNNING", self.balancer.config()).env("STATE", self.state()))
     }
