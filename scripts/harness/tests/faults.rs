@@ -180,12 +180,17 @@ fn is_served(stage: &Stage) -> bool {
     Client::fresh(stage.front()).get("/").is_ok_and(|answer| answer.status == 200)
 }
 
+/// Takes from a file what it has of the disk.
+fn empty(file: &Path) {
+    OpenOptions::new().write(true).truncate(true).open(file).unwrap();
+}
+
 #[test]
 fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     let Some((mut stage, mount)) = on_a_small_disk() else { return };
     let before = fs::read(stage.balancer.config()).unwrap();
     let answer = stage.balancer.directory().join("state/members");
-    File::create(&answer).unwrap();
+    empty(&answer);
     let filler = mount.fill();
     stage.add("s2").unwrap();
     let agent = stage.balancer.agent.as_ref().unwrap();
@@ -202,7 +207,7 @@ fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     stage.stop("s2").unwrap();
     let log = stage.run().path().join("roomy.log");
     stage.balancer.set_env("ROLLCALL_LOG", &log);
-    File::create(&answer).unwrap();
+    empty(&answer);
     let filler = mount.fill();
     assert_eq!(stage.balancer.reconcile().unwrap(), 4);
     let log = fs::read_to_string(log).unwrap();
