@@ -51,7 +51,7 @@ struct Check {
 pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
     // Consul hands over `null` for a service that it does not know.
     let list: Option<Vec<Value>> =
-        serde_json::from_slice(json).map_err(|err| json_error(LIST, &err, json))?;
+        serde_json::from_slice(json).map_err(|err| json_error(LIST, &err.to_string(), json))?;
     let entries = list.unwrap_or_default().into_iter().enumerate();
     Ok(unique(LIST, entries.filter_map(|(index, value)| entry(index + 1, value)).collect()))
 }

@@ -121,13 +121,15 @@ pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
 
 /// Reads the names, unchecked, of the members that are `failed`: Serf has lost sight of them, and they did not leave.
 pub fn parse_failed(json: &[u8]) -> Result<Vec<String>, MembersError> {
-    let entries: Result<Vec<_>, _> = entries(json)?.into_iter().map(|entry| loose(entry.get())).collect();
+    let entries = entries(json)?.into_iter().enumerate();
+    let entries: Result<Vec<_>, _> = entries.map(|(index, entry)| loose(index + 1, entry.get())).collect();
     let failed = entries?.into_iter().filter(|entry| text(entry, "status") == "failed");
     Ok(failed.map(|entry| text(&entry, "name").to_owned()).collect())
 }
 
 fn entries(json: &[u8]) -> Result<Vec<&RawValue>, MembersError> {
-    let list: List<'_> = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err, json))?;
+    let list: List<'_> =
+        serde_json::from_slice(json).map_err(|err| json_error(LIST, &err.to_string(), json))?;
     Ok(list.members.unwrap_or_default())
 }
 
@@ -138,7 +140,7 @@ fn member(number: usize, json: &str) -> Result<Option<Member>, MembersError> {
         return Ok(alive(entry));
     }
     // What a key that comes twice means is what `Value` makes of it, the last.
-    let loose = loose(json)?;
+    let loose = loose(number, json)?;
     Ok(match Entry::deserialize(&loose) {
         Ok(entry) => alive(entry),
         Err(err) if text(&loose, "status") == "alive" => {
@@ -152,9 +154,10 @@ fn alive(Entry { name, addr, tags, status }: Entry) -> Option<Member> {
     (status == "alive").then(|| Member::new(LIST, name, &host(&addr), tags.unwrap_or_default()))
 }
 
-/// An entry of any form. One that is none makes the list no list: whom it names, nobody knows.
-fn loose(json: &str) -> Result<Value, MembersError> {
-    serde_json::from_str(json).map_err(|err| json_error(LIST, &err, json.as_bytes()))
+/// An entry of any form. Of one that cannot be read nobody knows whom it names, so that the list is none.
+fn loose(number: usize, json: &str) -> Result<Value, MembersError> {
+    serde_json::from_str(json)
+        .map_err(|err| json_error(LIST, &format!("entry {number}: {err}"), json.as_bytes()))
 }
 
 fn text<'e>(entry: &'e Value, key: &str) -> &'e str {
@@ -181,9 +184,9 @@ fn is_same(one: &Result<Node, MembersError>, other: &Result<Node, MembersError>)
     matches!((one, other), (Ok(one), Ok(other)) if one == other)
 }
 
-pub(crate) fn json_error(list: &'static str, err: &serde_json::Error, json: &[u8]) -> MembersError {
+pub(crate) fn json_error(list: &'static str, err: &str, json: &[u8]) -> MembersError {
     let beginning = json[..json.len().min(160)].trim_ascii().to_vec();
-    MembersError::Json { list, err: shown(err.to_string().as_bytes()).to_string(), beginning }
+    MembersError::Json { list, err: shown(err.as_bytes()).to_string(), beginning }
 }
 
 /// The address of `ADDRESS:GOSSIP-PORT`; the text itself if it is something else, for the error line.
@@ -272,13 +275,14 @@ mod tests {
 
     /// Who is named in what cannot be read must not be taken for gone.
     #[test]
-    fn an_entry_that_is_no_json_costs_the_list() {
+    fn an_entry_that_cannot_be_read_costs_the_list() {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         for value in [r#""\ud800""#, &deep] {
             let json = format!(
                 r#"{{"members":[{{"name":"s1","addr":"10.0.0.1:1","tags":{{"x":{value}}},"status":"alive"}}]}}"#
             );
-            assert!(matches!(parse(json.as_bytes()), Err(MembersError::Json { .. })), "{value}");
+            let err = parse(json.as_bytes()).unwrap_err().to_string();
+            assert!(err.contains("entry 1: "), "{err}");
             assert!(parse_failed(json.as_bytes()).is_err());
         }
     }

@@ -30,6 +30,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub struct Cluster {
     project: String,
     ports: [u16; 4],
+    settings: String,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -45,7 +46,7 @@ impl Cluster {
         let mut number = NUMBER.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         let project = format!("rollcall-test-{}-{number}", std::process::id());
-        let cluster = Cluster { project, ports: free_ports()?, _turn: turn };
+        let cluster = Cluster { project, ports: free_ports()?, settings: String::new(), _turn: turn };
         cluster.build()?;
         Ok(Some(cluster))
     }
@@ -82,7 +83,15 @@ impl Cluster {
         {
             compose.env(name, format!("127.0.0.1:{port}"));
         }
+        if !self.settings.is_empty() {
+            compose.env("ROLLCALL_SET", &self.settings);
+        }
         command(compose)
+    }
+
+    /// Settings of the template that its balancers have from their next start on.
+    pub fn set(&mut self, settings: &str) {
+        settings.clone_into(&mut self.settings);
     }
 
     /// `up` with so many backends.

@@ -110,6 +110,26 @@ fn a_backend_that_serf_gives_up_stays_for_as_long_as_haproxy_finds_it_up() {
 }
 
 #[test]
+fn while_haproxy_tells_nothing_a_backend_that_serf_gives_up_stays() {
+    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    stage.balancer.haproxy.take().unwrap().stop().unwrap();
+    stage.kill9("s2").unwrap();
+    let answer = stage.balancer.directory().join("state/members");
+    let is_given_up = || fs::read_to_string(&answer).unwrap().contains(r#""failed""#).then_some(());
+    poll::until(GIVEN_UP, "Serf to give s2 up", is_given_up).unwrap();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 5);
+    let record = stage.balancer.nodes_dir().join("s2.json");
+    assert!(record.exists());
+    stage.balancer.start_haproxy(Mode::MasterSocket).unwrap();
+    let is_down = |server: &Server| server.name == "s2" && !server.is_up();
+    poll::until(SOON, "s2 to be down", || stage.servers().unwrap().iter().any(is_down).then_some(()))
+        .unwrap();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
+    assert!(!record.exists());
+    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+}
+
+#[test]
 fn the_last_backend_that_leaves_stays_in_the_file_until_another_comes() {
     let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
     stage.stop("s1").unwrap();
@@ -151,6 +171,7 @@ fn a_template_that_breaks_changes_nothing_and_the_next_run_after_its_mending_doe
 fn a_step_that_hangs_ends_by_itself_and_the_others_are_done() {
     let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
     stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", "2");
+    stage.balancer.add_setting("hard_stop_after", "29m");
     let record = stage.balancer.nodes_dir().join("s1.json");
     fs::remove_file(&record).unwrap();
     let start = Instant::now();
@@ -166,6 +187,32 @@ fn a_step_that_hangs_ends_by_itself_and_the_others_are_done() {
     assert!(log.contains("]: cannot finish: it has taken 2s; see --time-limit"), "{log}");
     assert!(record.exists());
     stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+    let config = fs::read_to_string(stage.balancer.config()).unwrap();
+    let running = stage.balancer.haproxy().unwrap().description().unwrap();
+    assert!(config.contains("hard-stop-after 29m") && config.contains(&running), "{running}: {config}");
+}
+
+#[test]
+fn a_check_that_hangs_is_ended_and_the_next_run_does_the_work() {
+    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let hanging = stage.balancer.directory().join("hanging-haproxy");
+    replace(&hanging, b"#!/bin/sh\nexec sleep 600\n", 0o755).unwrap();
+    stage.balancer.set_env("ROLLCALL_HAPROXY", &hanging);
+    stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", "3");
+    stage.balancer.add_setting("hard_stop_after", "29m");
+    let start = Instant::now();
+    assert_eq!(stage.balancer.reconcile().unwrap(), 5);
+    assert!(start.elapsed() < SOON);
+    assert!(
+        stage.balancer.log().contains("took too long: it was killed after 2s"),
+        "{}",
+        stage.balancer.log()
+    );
+    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+    stage.balancer.set_env("ROLLCALL_HAPROXY", "haproxy");
+    stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", "30");
+    assert_eq!(stage.balancer.reconcile().unwrap(), 0);
+    assert!(fs::read_to_string(stage.balancer.config()).unwrap().contains("hard-stop-after 29m"));
 }
 
 #[test]

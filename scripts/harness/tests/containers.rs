@@ -87,6 +87,22 @@ fn the_statistics_are_on_loopback_unless_told_otherwise() {
 
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
+fn a_users_settings_come_on_top_of_the_images() {
+    let Some(mut cluster) = Cluster::new().unwrap() else { return };
+    cluster.set("hard_stop_after=29m rate_limit=100");
+    cluster.scale(1).unwrap();
+    cluster.wait_for_up(1, harness::docker::UP).unwrap();
+    let balancer = cluster.balancer().unwrap();
+    let config = balancer.shell("cat $ROLLCALL_CONFIG").unwrap();
+    let key = balancer.shell("cat /secrets/COOKIE_KEY").unwrap();
+    for line in ["hard-stop-after 29m", "bind :1936", &format!("dynamic-cookie-key {}", key.trim())] {
+        assert!(config.lines().any(|found| found.trim() == line), "{line}: {config}");
+    }
+    assert!(config.contains("429") && !config.contains("\n    user "), "{config}");
+}
+
+#[test]
+#[ignore = "builds images; scripts/test --containers"]
 fn a_backend_that_is_stopped_leaves_first_and_answers_what_it_has() {
     let Some(cluster) = Cluster::serving(2).unwrap() else { return };
     let backends = cluster.backends().unwrap();
