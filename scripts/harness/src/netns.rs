@@ -57,6 +57,15 @@ pub fn apart<T: Send>(deed: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     })
 }
 
+/// Runs `deed` in a thread of its own, on a network on which there is loopback alone. What it starts, processes and
+/// threads, is on it. Needs root.
+pub fn on_loopback_alone<T: Send>(deed: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    apart(|| {
+        process::output(&Run::new()?, Command::new(programs::find("ip")?).args(["link", "set", "lo", "up"]))?;
+        deed()
+    })
+}
+
 fn enter() -> Result<()> {
     let errno = |err: nix::Error| io::Error::from(err);
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)

@@ -56,6 +56,10 @@ struct Seen {
 
 /// A cluster of 10,000 that grows, is replaced, and loses a third.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    bench.off_the_network(|| play(bench, report))
+}
+
+fn play(bench: &Bench, report: &mut Report) -> Result<()> {
     let (members, more, over) = if bench.quick { (160, 40, 8) } else { (8_000, 2_000, 120) };
     let mut figures = Figures::of("simulation", machine::describe(bench.run.path()));
     let mut simulation = Simulation::start(members)?;

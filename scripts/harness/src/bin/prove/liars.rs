@@ -13,7 +13,7 @@ mod watch;
 use std::fs;
 
 use harness::run::Run;
-use harness::{Error, Result, system};
+use harness::{Error, Result, netns, system};
 
 use crate::verdict::Verdict;
 use crate::{Proof, alone};
@@ -24,7 +24,7 @@ pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     if !alone::is_allowed() {
         return Err(Error::Unfit("it needs root: a network of its own is made for it".to_owned()));
     }
-    alone::with_own_network(|| {
+    netns::on_loopback_alone(|| {
         let outer = Run::new()?;
         let inner = outer.join("a/b/c");
         fs::create_dir_all(&inner).map_err(system("make", inner.display()))?;

@@ -25,6 +25,8 @@ const MARK: &str = "ROLLCALL_VICTIM";
 const NAME: &str = "s1";
 /// Its weights, in turn: few, so that each haproxy.cfg has to be checked only once.
 const WEIGHTS: usize = 10;
+/// Gossip that is lost comes with the next exchange of all that two agents know, every 15 s.
+const HEARD: Duration = Duration::from_secs(60);
 
 /// A balancer whose agent calls nothing by itself, and two backends.
 pub struct Handler {
@@ -83,7 +85,7 @@ impl Handler {
     fn announce(&mut self) -> Result<()> {
         let (weight, run) = (self.weight(), self.stage.run().clone());
         self.stage.backend(NAME)?.agent.set_tag(&run, "weight", &weight)?;
-        poll::try_until(SOON, "the agent to hear of a tag", || {
+        poll::try_until(HEARD, "the agent to hear of a tag", || {
             let members = self.agent.members(&run)?;
             let is_it = |member: &&harness::serf::Member| {
                 member.name == NAME && member.tags.get("weight") == Some(&weight)
