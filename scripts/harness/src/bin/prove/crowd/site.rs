@@ -77,18 +77,14 @@ impl Site {
             let at = (number < STEADY).then_some((places[0], 1));
             members.push(Member { name: format!("m{number}"), at, places });
         }
-        let load = Load::start(stage.front(), "/", LIGHT);
-        let checked = Checked::new(stage.run().join("checked.cfg"))?;
-        let changes = [0; 3];
-        let begun = Instant::now();
-        let mut site = Site { members, changes, checked, begun, load, _agent: agent, _apps: apps, stage };
-        for member in &site.members[..STEADY] {
-            let mut handler = site.start_handler("member-join", &nodes::event(&member.nodes()))?;
-            handler.wait().map_err(system("wait for", "serf-handler"))?;
+        for member in &members[..STEADY] {
+            stage.balancer.handle("member-join", &nodes::event(&member.nodes()))?;
         }
-        site.stage.wait_for_up("m0", SOON)?;
-        site.begun = Instant::now();
-        Ok(site)
+        stage.wait_for_up("m0", SOON)?;
+        // Not before: the worker that knew of nobody answers what comes on connections that it has.
+        let (begun, load) = (Instant::now(), Load::start(stage.front(), "/", LIGHT));
+        let checked = Checked::new(stage.run().join("checked.cfg"))?;
+        Ok(Site { members, changes: [0; 3], checked, begun, load, _agent: agent, _apps: apps, stage })
     }
 
     /// What happens to each member that changes: the name of the event, and what Serf would give the handler.
