@@ -66,6 +66,11 @@ pub(crate) struct Worker {
 impl Instance {
     /// Finds the HAProxy that runs `config`. Fails if there is none, or more than one.
     pub(crate) fn find(config: &Config, hints: &Hints) -> Result<Instance, Failure> {
+        Instance::seek(config, hints)?.ok_or_else(|| none_running(&config.path))
+    }
+
+    /// The same, where it is no fault if there is none.
+    pub(crate) fn seek(config: &Config, hints: &Hints) -> Result<Option<Instance>, Failure> {
         let sockets = match &hints.stats_socket {
             Some(path) => vec![path.clone()],
             None => config.facts.stats_sockets.iter().map(|socket| socket.path.clone()).collect(),
@@ -81,7 +86,7 @@ impl Instance {
         let answered = RefCell::new(answered);
         let instance = Instance { main, is_master, master_socket, stats_socket, answered, config, hints };
         let is_reached = has_answered || instance.main.is_some() || instance.processes().is_some();
-        if is_reached { Ok(instance) } else { Err(none_running(&instance.config)) }
+        Ok(is_reached.then_some(instance))
     }
 
     /// The worker that serves, if it can be told.
@@ -134,6 +139,11 @@ impl Instance {
         let answer = socket::ask(self.master_socket.as_ref()?, &command, self.hints.patience).ok()?;
         let info = socket::parse_info(&answer).filter(|info| info.pid == pid && !info.is_stopping)?;
         Some(self.known_worker(info))
+    }
+
+    /// Whether it has a socket at which it can be asked.
+    pub(crate) fn has_socket(&self) -> bool {
+        self.stats_socket.is_some() || self.master_socket.is_some()
     }
 
     /// The answer of the worker that serves to a command, at its own socket or through the master's.

@@ -184,10 +184,10 @@ fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<()
 /// Says on stdout what runs, or what would be done.
 fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
     let config = Config::read(path)?;
-    let instance = Instance::find(&config, &args.hints())?;
     if args.up {
-        return up::tell(&instance);
+        return up::tell(Instance::seek(&config, &args.hints())?.as_ref());
     }
+    let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
     let layout = Layout::read(&text);
     let pass = Pass::new(args, &config, &layout, &instance, state);

@@ -11,8 +11,10 @@ use crate::instance::Instance;
 use crate::live::{Row, parse};
 use crate::report::print;
 
-/// Says their names on stdout, sorted, each once in whatever backends it is. Fails if HAProxy does not tell.
-pub(crate) fn tell(instance: &Instance) -> Result<(), Failure> {
+/// Says their names on stdout, sorted, each once in whatever backends it is; nobody's where no HAProxy runs or none can
+/// be asked, for that lasts. Fails if one that can be asked does not tell.
+pub(crate) fn tell(instance: Option<&Instance>) -> Result<(), Failure> {
+    let Some(instance) = instance.filter(|instance| instance.has_socket()) else { return Ok(()) };
     let silence = || refused("it does not answer");
     let answer = instance.ask_worker("show servers state").ok_or_else(silence)?;
     let rows = parse(&answer).map_err(|line| refused(&format!("its answer says '{line}'")))?;

@@ -2,16 +2,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
 use harness::backend::Backend;
-use harness::haproxy::{Mode, Server};
+use harness::haproxy::{Haproxy, Mode, Server};
 use harness::http::Client;
 use harness::load::{Load, Rate};
 use harness::stage::{GIVEN_UP, SOON, Stage};
 use harness::{poll, programs};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 
 #[test]
 fn started_last_it_finds_the_backends_that_are_there() {
@@ -52,8 +55,8 @@ fn its_haproxy_restarted_by_term_and_by_kill_runs_the_file() {
         let mut haproxy = stage.balancer.haproxy.take().unwrap();
         if kill {
             // Without its worker, a master ends too; the supervisor starts both again.
-            let worker = nix::unistd::Pid::from_raw(i32::try_from(haproxy.worker_pid().unwrap()).unwrap());
-            nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGKILL).unwrap();
+            let worker = Pid::from_raw(haproxy.worker_pid().unwrap().try_into().unwrap());
+            signal::kill(worker, Signal::SIGKILL).unwrap();
         }
         haproxy.stop().unwrap();
         stage.add("s2").unwrap();
@@ -110,23 +113,60 @@ fn a_backend_that_serf_gives_up_stays_for_as_long_as_haproxy_finds_it_up() {
 }
 
 #[test]
-fn while_haproxy_tells_nothing_a_backend_that_serf_gives_up_stays() {
+fn while_haproxy_stands_still_a_backend_that_serf_gives_up_stays() {
     let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
-    stage.balancer.haproxy.take().unwrap().stop().unwrap();
-    stage.kill9("s2").unwrap();
+    let haproxy = stage.balancer.haproxy().unwrap();
+    let pids = [haproxy.pid().unwrap(), haproxy.worker_pid().unwrap()];
+    let send = |to_send| {
+        for pid in pids {
+            signal::kill(Pid::from_raw(pid.try_into().unwrap()), to_send).unwrap();
+        }
+    };
+    send(Signal::SIGSTOP);
+    let record = give_up(&mut stage, "s2");
+    let has_asked = || stage.balancer.log().contains("cannot ask HAProxy for its servers").then_some(());
+    poll::until(SOON, "HAProxy to be asked", has_asked).unwrap();
+    assert!(record.exists());
+    send(Signal::SIGCONT);
+    let is_gone = || (stage.balancer.reconcile().unwrap() == 0 && !record.exists()).then_some(());
+    poll::until(2 * SOON, "s2 to go", is_gone).unwrap();
+    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+}
+
+/// With a template like the lab's, which has no stats socket: then Serf alone decides.
+#[test]
+fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
+    if !programs::are_all_here() {
+        return;
+    }
+    let mut stage = Stage::new().unwrap();
+    let template = stage.run().join("lab.tera");
+    let shipped = fs::read_to_string(programs::shipped("render-cfg/templates/haproxy.cfg.tera")).unwrap();
+    let has_no_socket = |line: &&str| !line.contains("stats socket") && !line.contains("socket_group");
+    let lines: Vec<&str> = shipped.lines().filter(has_no_socket).collect();
+    replace(&template, format!("{}\n", lines.join("\n")).as_bytes(), 0o644).unwrap();
+    stage.balancer.set_env("ROLLCALL_TEMPLATE", &template);
+    let config = stage.balancer.config();
+    stage.balancer.render().unwrap();
+    let _haproxy = Haproxy::start(stage.run(), "haproxy", &config, Mode::MasterWorker, None).unwrap();
+    stage.start_agent().unwrap();
+    for name in ["s1", "s2"] {
+        stage.add(name).unwrap();
+    }
+    let has_s2 = || fs::read_to_string(&config).unwrap().contains("server s2 ");
+    poll::until(SOON, "s2 in the file", || has_s2().then_some(())).unwrap();
+    let record = give_up(&mut stage, "s2");
+    assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
+    assert!(!record.exists() && !has_s2());
+}
+
+/// Kills a backend and waits until Serf calls it failed; gives its record.
+fn give_up(stage: &mut Stage, name: &str) -> PathBuf {
+    stage.kill9(name).unwrap();
     let answer = stage.balancer.directory().join("state/members");
     let is_given_up = || fs::read_to_string(&answer).unwrap().contains(r#""failed""#).then_some(());
-    poll::until(GIVEN_UP, "Serf to give s2 up", is_given_up).unwrap();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 5);
-    let record = stage.balancer.nodes_dir().join("s2.json");
-    assert!(record.exists());
-    stage.balancer.start_haproxy(Mode::MasterSocket).unwrap();
-    let is_down = |server: &Server| server.name == "s2" && !server.is_up();
-    poll::until(SOON, "s2 to be down", || stage.servers().unwrap().iter().any(is_down).then_some(()))
-        .unwrap();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
-    assert!(!record.exists());
-    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+    poll::until(GIVEN_UP, "Serf to give it up", is_given_up).unwrap();
+    stage.balancer.nodes_dir().join(format!("{name}.json"))
 }
 
 #[test]
