@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Display};
 
+use crate::config::server::Settings;
 use crate::few::Place;
 use crate::note::Parked;
-use crate::settings::Settings;
 
 /// What is to be done with one server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use nix::sys::socket::{
 };
 use nix::unistd::gethostname;
 
-use crate::config::{Config, Facts};
+use crate::config::file::{Config, Facts};
 use crate::instance::Instance;
 use crate::obstacle::obstacle;
 use crate::process::Process;
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    use crate::config::facts;
+    use crate::config::file::facts;
 
     #[test]
     fn an_address_that_another_program_holds_is_seen() {

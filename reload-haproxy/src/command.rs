@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use crate::change::{Change, Deed};
-use crate::settings::Settings;
+use crate::config::server::Settings;
 use crate::version::Version;
 
 /// HAProxy from 3.2 on takes a line up to its buffer's size, 16 KiB unless configured.
@@ -148,7 +148,7 @@ fn enter(key: &str, settings: &Settings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Options;
+    use crate::config::server::Options;
 
     fn settings(line: &str) -> Settings<'_> {
         Settings::read(line, &Options::default()).unwrap()

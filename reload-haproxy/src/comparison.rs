@@ -9,12 +9,12 @@ use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::change::{Change, Changes, Deed};
-use crate::layout::{Layout, Section, Server};
+use crate::config::backend::{Proxy, is_name};
+use crate::config::by_name::Lookup;
+use crate::config::sections::{Layout, Section, Server};
+use crate::config::server::Settings;
 use crate::live::Row;
-use crate::lookup::Lookup;
 use crate::note::Parked;
-use crate::proxy::{Proxy, is_name};
-use crate::settings::Settings;
 use crate::version::Version;
 
 /// A server that is disabled counts as marked down.

@@ -3,11 +3,11 @@
 
 use crate::change::Changes;
 use crate::comparison::{Known, changes};
-use crate::config::Config;
-use crate::difference::{Difference, difference};
+use crate::config::diff::{Difference, difference};
+use crate::config::file::Config;
+use crate::config::sections::Layout;
 use crate::few::places;
 use crate::instance::Worker;
-use crate::layout::Layout;
 use crate::note::{Note, State};
 use crate::plan::{Plan, plan};
 use crate::process::wall_clock;

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::change::{Change, Changes, Deed};
+use crate::config::server::{Settings, endpoint};
 use crate::live::Row;
 use crate::note::Parked;
-use crate::settings::{Settings, endpoint};
 
 /// More changes than this are cheaper to read back with everything else.
 const FEW: usize = 8;
@@ -148,8 +148,8 @@ impl Figures<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::server::Options;
     use crate::live;
-    use crate::settings::Options;
 
     const ROWS: &str = "1\n\
         # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_port\n\

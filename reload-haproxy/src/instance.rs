@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::regular;
 use common::talk::{Code, Failure};
 
-use crate::config::Config;
+use crate::config::file::Config;
 use crate::process::{Process, since_boot};
 use crate::socket::{self, Info, Processes};
 use crate::version::Version;

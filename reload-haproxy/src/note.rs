@@ -19,7 +19,7 @@ use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::{CONFIG_MAX, Config, fingerprint, text};
+use crate::config::file::{CONFIG_MAX, Config, fingerprint, text};
 use crate::instance::Worker;
 use crate::rollback::Mark;
 
@@ -207,7 +207,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::config::Facts;
+    use crate::config::file::Facts;
 
     #[test]
     fn files_of_one_name_have_notes_of_their_own() {

@@ -13,9 +13,9 @@ use std::time::Duration;
 use common::bounded;
 use nix::unistd::{Group, User};
 
-use crate::config::Facts;
+use crate::config::file::Facts;
+use crate::config::requirements::Needs;
 use crate::instance::Instance;
-use crate::needs::Needs;
 use crate::process::Process;
 use crate::rights::Rights;
 use crate::version::Version;
@@ -167,7 +167,7 @@ fn inodes(pid: i32) -> Option<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::facts;
+    use crate::config::file::facts;
 
     #[test]
     fn too_many_files_are_seen_as_haproxy_counts_them() {

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::config::{Config, revision};
+use crate::config::file::{Config, revision};
 use crate::instance::Worker;
 use crate::note::Note;
 
@@ -59,7 +59,7 @@ pub(crate) fn plan(config: &Config, worker: &Worker, born: SystemTime, note: Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Facts;
+    use crate::config::file::Facts;
 
     const AT: u64 = 1_000_000;
 

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 
 use crate::attempts::Attempts;
 use crate::check::{command_like, say_words};
-use crate::config::{Config, revision};
+use crate::config::file::{Config, revision};
 use crate::instance::{Instance, Worker};
 use crate::process::{Process, since_boot};
 use crate::socket::{self, Processes, ReloadAnswer};

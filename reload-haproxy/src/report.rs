@@ -6,7 +6,7 @@ use common::talk::{Code, Failure};
 use serde::Serialize;
 
 use crate::change::{Change, Changes, Deed};
-use crate::config::Config;
+use crate::config::file::Config;
 use crate::instance::Worker;
 use crate::note::Parked;
 

@@ -16,7 +16,7 @@ use common::rewrite::{self, Written};
 use common::talk::{Code, Failure, Talk};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CONFIG_MAX, fingerprint};
+use crate::config::file::{CONFIG_MAX, fingerprint};
 use crate::note::State;
 use crate::reload::Unproven;
 

@@ -15,7 +15,7 @@ use common::replace::replace;
 use common::talk::Talk;
 use thiserror::Error;
 
-use crate::config::Config;
+use crate::config::file::Config;
 use crate::instance::Instance;
 use rows::HEAD;
 use servers::Wanted;

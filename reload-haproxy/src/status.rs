@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::config::{Config, revision};
+use crate::config::file::{Config, revision};
 use crate::decision::Decision;
 use crate::instance::{Instance, Worker};
 use crate::live::{Row, State};

@@ -3,10 +3,10 @@
 
 use crate::command::lines;
 use crate::comparison::{Known, changes};
-use crate::config::{flaw, text};
-use crate::difference::{Difference, difference};
-use crate::layout::Layout;
-use crate::line;
+use crate::config::diff::{Difference, difference};
+use crate::config::file::{flaw, text};
+use crate::config::sections::Layout;
+use crate::config::words;
 use crate::live;
 use crate::note::Parked;
 use crate::version::Version;
@@ -52,5 +52,5 @@ fn commands(before: &Layout, wanted: &Layout, answer: &str, version: &str) -> Re
 
 /// The words of a line of haproxy.cfg, and for each whether HAProxy would put a variable's value into it.
 pub fn words(line: &str) -> Vec<(String, bool)> {
-    line::words(line).into_iter().map(|word| (word.text, word.has_variable)).collect()
+    words::words(line).into_iter().map(|word| (word.text, word.has_variable)).collect()
 }

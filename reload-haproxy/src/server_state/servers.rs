@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::rows::Server;
-use crate::config::{is_section, tcp_address};
-use crate::line::{Word, words};
+use crate::config::file::{is_section, tcp_address};
+use crate::config::words::{Word, words};
 
 /// What a configuration says of server states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

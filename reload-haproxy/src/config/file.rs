@@ -15,8 +15,8 @@ use common::regular;
 use common::talk::{Code, Failure};
 use sha2::{Digest, Sha256};
 
-use crate::line::{Word, mark, words};
-use crate::needs::Needs;
+use crate::config::requirements::Needs;
+use crate::config::words::{Word, mark, words};
 
 /// What a rendered file's `description` begins with; render-cfg calls the whole the revision.
 const REVISION_PREFIX: &str = "rollcall-";

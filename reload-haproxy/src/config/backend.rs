@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use crate::layout::{Layout, Line, Section, Server};
-use crate::line::words;
-use crate::settings::{Options, Settings, default_server};
+use crate::config::sections::{Layout, Line, Section, Server};
+use crate::config::server::{Options, Settings, default_server};
+use crate::config::words::words;
 
 /// Such a section, with what its `defaults` section adds.
 pub(crate) struct Proxy<'l, 't> {

@@ -3,8 +3,8 @@
 
 use std::fmt::{self, Display};
 
-use crate::layout::{Layout, Section, Server, says_the_same};
-use crate::lookup::Lookup;
+use crate::config::by_name::Lookup;
+use crate::config::sections::{Layout, Section, Server, says_the_same};
 
 /// A difference between two configurations that HAProxy would see.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::line::words;
+use crate::config::words::words;
 
 /// HAProxy's own default.
 const WEIGHT: u32 = 1;

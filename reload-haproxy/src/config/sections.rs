@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::config::{is_section, revision};
-use crate::line::{Word, words};
+use crate::config::file::{is_section, revision};
+use crate::config::words::{Word, words};
 
 /// The layout of one configuration; lines before the first section are in one without a title.
 #[derive(Clone, Debug, Default)]

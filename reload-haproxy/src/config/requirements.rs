@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::line::Word;
+use crate::config::words::Word;
 
 /// A value and the number of its line.
 pub(crate) type Line<T> = (usize, T);
@@ -91,7 +91,7 @@ impl Needs {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::facts;
+    use crate::config::file::facts;
 
     #[test]
     fn what_a_start_needs_is_read_and_the_first_of_two_lines_counts() {

@@ -1,0 +1,10 @@
+//! What haproxy.cfg says.
+
+pub(crate) mod backend;
+pub(crate) mod by_name;
+pub(crate) mod diff;
+pub(crate) mod file;
+pub(crate) mod requirements;
+pub(crate) mod sections;
+pub(crate) mod server;
+pub(crate) mod words;
