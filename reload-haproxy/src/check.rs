@@ -19,10 +19,10 @@ use nix::sys::socket::{
 use nix::unistd::gethostname;
 
 use crate::config::file::{Config, Facts};
-use crate::instance::Instance;
+use crate::haproxy::instance::Instance;
+use crate::haproxy::privileges::Rights;
+use crate::haproxy::process::Process;
 use crate::obstacle::obstacle;
-use crate::process::Process;
-use crate::rights::Rights;
 
 /// Runs `haproxy -c` on the files of the running process, with its environment. Gives how long it took,
 /// which is about how long HAProxy will take to load them.

@@ -13,9 +13,9 @@ use crate::config::backend::{Proxy, is_name};
 use crate::config::by_name::Lookup;
 use crate::config::sections::{Layout, Section, Server};
 use crate::config::server::Settings;
-use crate::live::Row;
+use crate::haproxy::servers_state::Row;
+use crate::haproxy::version::Version;
 use crate::note::Parked;
-use crate::version::Version;
 
 /// A server that is disabled counts as marked down.
 const CUTS: &str = "its on-marked-down would cut its sessions";

@@ -7,10 +7,10 @@ use crate::config::diff::{Difference, difference};
 use crate::config::file::Config;
 use crate::config::sections::Layout;
 use crate::few::places;
-use crate::instance::Worker;
+use crate::haproxy::instance::Worker;
+use crate::haproxy::process::wall_clock;
 use crate::note::{Note, State};
 use crate::plan::{Plan, plan};
-use crate::process::wall_clock;
 use crate::runtime::{Runtime, parse};
 
 /// More servers in maintenance than this, and than the file has, are a burden: a reload forgets them.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use crate::change::{Change, Changes, Deed};
 use crate::config::server::{Settings, endpoint};
-use crate::live::Row;
+use crate::haproxy::servers_state::Row;
 use crate::note::Parked;
 
 /// More changes than this are cheaper to read back with everything else.
@@ -149,7 +149,7 @@ impl Figures<'_> {
 mod tests {
     use super::*;
     use crate::config::server::Options;
-    use crate::live;
+    use crate::haproxy::servers_state;
 
     const ROWS: &str = "1\n\
         # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_port\n\
@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn proven(changes: Vec<Change>, answer: &str, can_delete: bool) -> Option<Vec<String>> {
-        let places = places(&changes, &live::parse(ROWS).unwrap());
+        let places = places(&changes, &servers_state::parse(ROWS).unwrap());
         let found = Changes { changes, places, ..Changes::default() };
         let left = prove(&found, answer, &Parked::new(), can_delete)?;
         Some(left.into_keys().collect())
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn those_that_are_there_and_those_that_will_be_are_asked_for_by_their_numbers() {
-        let rows = live::parse(ROWS).unwrap();
+        let rows = servers_state::parse(ROWS).unwrap();
         let changes = [added("server s3 10.0.0.3:80"), removed("s2"), added("server s3 10.0.0.3:80")];
         let places = places(&changes, &rows);
         assert_eq!(places, [[3, 3], [3, 2], [3, 5]]);

@@ -12,25 +12,20 @@ mod comparison;
 mod config;
 mod decision;
 mod few;
-mod instance;
-mod live;
+mod haproxy;
 mod note;
 mod obstacle;
 mod pass;
 mod plan;
-mod process;
 mod reload;
 mod report;
-mod rights;
 mod rollback;
 mod runtime;
 mod server_state;
-mod socket;
 mod status;
 mod successor;
 pub mod trial;
 mod up;
-mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,7 +39,7 @@ use common::time_limit::TimeLimit;
 use config::file::Config;
 use config::sections::Layout;
 use decision::Decision;
-use instance::{Hints, Instance};
+use haproxy::instance::{Hints, Instance};
 use note::State;
 use pass::Pass;
 use reload::{Method, Unproven};
@@ -221,7 +216,7 @@ impl Args {
 
     /// The program to check with: the one named, the one that runs, or the one on the PATH.
     fn program(&self, instance: &Instance) -> PathBuf {
-        let running = || instance.main.as_ref().and_then(process::Process::program);
+        let running = || instance.main.as_ref().and_then(haproxy::process::Process::program);
         self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
     }
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::file::{CONFIG_MAX, Config, fingerprint, text};
-use crate::instance::Worker;
+use crate::haproxy::instance::Worker;
 use crate::rollback::Mark;
 
 /// Ages that HAProxy itself tells are in whole seconds.

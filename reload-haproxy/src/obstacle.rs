@@ -15,10 +15,10 @@ use nix::unistd::{Group, User};
 
 use crate::config::file::Facts;
 use crate::config::requirements::Needs;
-use crate::instance::Instance;
-use crate::process::Process;
-use crate::rights::Rights;
-use crate::version::Version;
+use crate::haproxy::instance::Instance;
+use crate::haproxy::privileges::Rights;
+use crate::haproxy::process::Process;
+use crate::haproxy::version::Version;
 
 /// Says what of it is missing.
 pub(crate) fn obstacle(facts: &Facts, instance: &Instance) -> Option<String> {

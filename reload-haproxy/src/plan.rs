@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::config::file::{Config, revision};
-use crate::instance::Worker;
+use crate::haproxy::instance::Worker;
 use crate::note::Note;
 
 /// A worker begins after its file was read. Without a revision, only a file that had been at rest for

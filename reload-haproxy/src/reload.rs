@@ -19,9 +19,9 @@ use nix::unistd::Pid;
 use crate::attempts::Attempts;
 use crate::check::{command_like, say_words};
 use crate::config::file::{Config, revision};
-use crate::instance::{Instance, Worker};
-use crate::process::{Process, since_boot};
-use crate::socket::{self, Processes, ReloadAnswer};
+use crate::haproxy::instance::{Instance, Worker};
+use crate::haproxy::process::{Process, since_boot};
+use crate::haproxy::socket::{self, Processes, ReloadAnswer};
 use crate::successor;
 
 /// How HAProxy is told to reload.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::change::{Change, Changes, Deed};
 use crate::config::file::Config;
-use crate::instance::Worker;
+use crate::haproxy::instance::Worker;
 use crate::note::Parked;
 
 /// What was done.

@@ -10,11 +10,11 @@ use crate::command::{deletion, deletions, lines};
 use crate::comparison::{Known, changes};
 use crate::config::sections::Layout;
 use crate::few;
-use crate::instance::Worker;
-use crate::live::{self, Row};
+use crate::haproxy::instance::Worker;
+use crate::haproxy::servers_state::{self, Row};
+use crate::haproxy::socket::{ask, parse_info};
+use crate::haproxy::version::Version;
 use crate::note::Parked;
-use crate::socket::{ask, parse_info};
-use crate::version::Version;
 
 /// A worker's stats socket.
 pub(crate) struct Runtime<'a> {
@@ -130,7 +130,7 @@ impl Runtime<'_> {
 
 /// Reads the rows of an answer.
 pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, String> {
-    live::parse(answer).map_err(|line| format!("'{line}' is no answer to show servers state"))
+    servers_state::parse(answer).map_err(|line| format!("'{line}' is no answer to show servers state"))
 }
 
 /// What HAProxy says when it has done what it was told; most commands say nothing.

@@ -16,7 +16,7 @@ use common::talk::Talk;
 use thiserror::Error;
 
 use crate::config::file::Config;
-use crate::instance::Instance;
+use crate::haproxy::instance::Instance;
 use rows::HEAD;
 use servers::Wanted;
 

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::config::file::{Config, revision};
 use crate::decision::Decision;
-use crate::instance::{Instance, Worker};
-use crate::live::{Row, State};
+use crate::haproxy::instance::{Instance, Worker};
+use crate::haproxy::process::wall_clock;
+use crate::haproxy::servers_state::{Row, State};
+use crate::haproxy::version::Version;
 use crate::note::Parked;
-use crate::process::wall_clock;
-use crate::version::Version;
 
 /// What runs.
 #[derive(Debug, Serialize)]

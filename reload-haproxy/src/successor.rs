@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::process::Process;
+use crate::haproxy::process::Process;
 
 /// The arguments of a successor that takes over from `predecessors`, through the socket `exporter` if there
 /// is one; `own` are those that say what it runs.

@@ -7,9 +7,9 @@ use crate::config::diff::{Difference, difference};
 use crate::config::file::{flaw, text};
 use crate::config::sections::Layout;
 use crate::config::words;
-use crate::live;
+use crate::haproxy::servers_state;
+use crate::haproxy::version::Version;
 use crate::note::Parked;
-use crate::version::Version;
 
 /// What would be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Verdict {
 
 fn commands(before: &Layout, wanted: &Layout, answer: &str, version: &str) -> Result<Vec<String>, String> {
     let version = Version::parse(version).ok_or("no version")?;
-    let rows = live::parse(answer)?;
+    let rows = servers_state::parse(answer)?;
     let known = Known { layout: before, rows: &rows, parked: &Parked::new(), version };
     lines(&changes(wanted, &known)?.changes, version)
 }

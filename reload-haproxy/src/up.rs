@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use common::talk::{Code, Failure};
 
-use crate::instance::Instance;
-use crate::live::{Row, parse};
+use crate::haproxy::instance::Instance;
+use crate::haproxy::servers_state::{Row, parse};
 use crate::report::print;
 
 /// Says their names on stdout, sorted, each once in whatever backends it is; nobody's where no HAProxy runs or none can

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 
-use crate::version::Version;
+use crate::haproxy::version::Version;
 
 /// The state of half a million servers is shorter.
 const ANSWER_MAX: usize = 64 << 20;

@@ -15,9 +15,9 @@ use common::regular;
 use common::talk::{Code, Failure};
 
 use crate::config::file::Config;
-use crate::process::{Process, since_boot};
-use crate::socket::{self, Info, Processes};
-use crate::version::Version;
+use crate::haproxy::process::{Process, since_boot};
+use crate::haproxy::socket::{self, Info, Processes};
+use crate::haproxy::version::Version;
 
 const PID_FILE_MAX: u64 = 4096;
 

@@ -1,0 +1,8 @@
+//! The running HAProxy.
+
+pub(crate) mod instance;
+pub(crate) mod privileges;
+pub(crate) mod process;
+pub(crate) mod servers_state;
+pub(crate) mod socket;
+pub(crate) mod version;
