@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::config::server::Settings;
 use crate::few::Place;
-use crate::note::Parked;
+use crate::state::note::Parked;
 
 /// What is to be done with one server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::config::sections::{Layout, Section, Server};
 use crate::config::server::Settings;
 use crate::haproxy::servers_state::Row;
 use crate::haproxy::version::Version;
-use crate::note::Parked;
+use crate::state::note::Parked;
 
 /// A server that is disabled counts as marked down.
 const CUTS: &str = "its on-marked-down would cut its sessions";

@@ -9,9 +9,9 @@ use crate::config::sections::Layout;
 use crate::few::places;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::process::wall_clock;
-use crate::note::{Note, State};
 use crate::plan::{Plan, plan};
 use crate::runtime::{Runtime, parse};
+use crate::state::note::{Note, State};
 
 /// More servers in maintenance than this, and than the file has, are a burden: a reload forgets them.
 const PARKED_MAX: usize = 1000;

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use crate::change::{Change, Changes, Deed};
 use crate::config::server::{Settings, endpoint};
 use crate::haproxy::servers_state::Row;
-use crate::note::Parked;
+use crate::state::note::Parked;
 
 /// More changes than this are cheaper to read back with everything else.
 const FEW: usize = 8;

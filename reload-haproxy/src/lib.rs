@@ -13,15 +13,14 @@ mod config;
 mod decision;
 mod few;
 mod haproxy;
-mod note;
 mod obstacle;
 mod pass;
 mod plan;
 mod reload;
 mod report;
-mod rollback;
 mod runtime;
 mod server_state;
+mod state;
 mod status;
 mod successor;
 pub mod trial;
@@ -40,10 +39,10 @@ use config::file::Config;
 use config::sections::Layout;
 use decision::Decision;
 use haproxy::instance::{Hints, Instance};
-use note::State;
 use pass::Pass;
 use reload::{Method, Unproven};
-use rollback::Rollback;
+use state::note::State;
+use state::rollback::Rollback;
 
 /// Bring the running HAProxy to the configuration on disk, and prove it.
 ///

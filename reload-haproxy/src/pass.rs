@@ -11,11 +11,11 @@ use crate::config::sections::Layout;
 use crate::decision::{Decision, Facts};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::Process;
-use crate::note::{Note, Parked, State};
 use crate::reload::{Method, Reload, Taken, Unproven};
 use crate::report::{Report, print};
 use crate::runtime::{Runtime, parse};
 use crate::server_state;
+use crate::state::note::{Note, Parked, State};
 use crate::status::Status;
 
 /// What one pass looks at.

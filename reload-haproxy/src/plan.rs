@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::file::{Config, revision};
 use crate::haproxy::instance::Worker;
-use crate::note::Note;
+use crate::state::note::Note;
 
 /// A worker begins after its file was read. Without a revision, only a file that had been at rest for
 /// this long before is believed to be the one that it read: reading takes HAProxy seconds at most.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::change::{Change, Changes, Deed};
 use crate::config::file::Config;
 use crate::haproxy::instance::Worker;
-use crate::note::Parked;
+use crate::state::note::Parked;
 
 /// What was done.
 #[derive(Debug, Serialize)]

@@ -14,7 +14,7 @@ use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::socket::{ask, parse_info};
 use crate::haproxy::version::Version;
-use crate::note::Parked;
+use crate::state::note::Parked;
 
 /// A worker's stats socket.
 pub(crate) struct Runtime<'a> {

@@ -14,7 +14,7 @@ use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::wall_clock;
 use crate::haproxy::servers_state::{Row, State};
 use crate::haproxy::version::Version;
-use crate::note::Parked;
+use crate::state::note::Parked;
 
 /// What runs.
 #[derive(Debug, Serialize)]

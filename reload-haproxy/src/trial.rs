@@ -9,7 +9,7 @@ use crate::config::sections::Layout;
 use crate::config::words;
 use crate::haproxy::servers_state;
 use crate::haproxy::version::Version;
-use crate::note::Parked;
+use crate::state::note::Parked;
 
 /// What would be done.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use common::talk::{Code, Failure, Talk};
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::{CONFIG_MAX, fingerprint};
-use crate::note::State;
 use crate::reload::Unproven;
+use crate::state::note::State;
 
 /// Which refused bytes belong to which good ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::file::{CONFIG_MAX, Config, fingerprint, text};
 use crate::haproxy::instance::Worker;
-use crate::rollback::Mark;
+use crate::state::rollback::Mark;
 
 /// Ages that HAProxy itself tells are in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,4 @@
+//! What earlier runs left in --state-dir.
+
+pub(crate) mod note;
+pub(crate) mod rollback;
