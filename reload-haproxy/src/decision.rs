@@ -1,16 +1,16 @@
 //! What there is to do, from the file, the note, the worker and the servers that it has: nothing, changes of
 //! servers, or a reload and why.
 
-use crate::change::Changes;
-use crate::comparison::{Known, changes};
 use crate::config::diff::{Difference, difference};
 use crate::config::file::Config;
 use crate::config::sections::Layout;
-use crate::few::places;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::process::wall_clock;
 use crate::plan::{Plan, plan};
-use crate::runtime::{Runtime, parse};
+use crate::servers::apply::{Runtime, parse};
+use crate::servers::change::Changes;
+use crate::servers::compare::{Known, changes};
+use crate::servers::read_back::places;
 use crate::state::note::{Note, State};
 
 /// More servers in maintenance than this, and than the file has, are a burden: a reload forgets them.

@@ -5,21 +5,17 @@
 //! is what runs.
 
 mod attempts;
-mod change;
 mod check;
-mod command;
-mod comparison;
 mod config;
 mod decision;
-mod few;
 mod haproxy;
 mod obstacle;
 mod pass;
 mod plan;
 mod reload;
 mod report;
-mod runtime;
 mod server_state;
+mod servers;
 mod state;
 mod status;
 mod successor;

@@ -4,7 +4,6 @@
 use common::talk::{Code, Failure, Talk};
 
 use crate::Args;
-use crate::change::Changes;
 use crate::check;
 use crate::config::file::Config;
 use crate::config::sections::Layout;
@@ -13,8 +12,9 @@ use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::Process;
 use crate::reload::{Method, Reload, Taken, Unproven};
 use crate::report::{Report, print};
-use crate::runtime::{Runtime, parse};
 use crate::server_state;
+use crate::servers::apply::{Runtime, parse};
+use crate::servers::change::Changes;
 use crate::state::note::{Note, Parked, State};
 use crate::status::Status;
 

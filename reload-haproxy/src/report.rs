@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use common::talk::{Code, Failure};
 use serde::Serialize;
 
-use crate::change::{Change, Changes, Deed};
 use crate::config::file::Config;
 use crate::haproxy::instance::Worker;
+use crate::servers::change::{Change, Changes, Deed};
 use crate::state::note::Parked;
 
 /// What was done.

@@ -1,14 +1,14 @@
 //! What would be done about two configurations, told from texts alone: for trials that know no HAProxy, such as
 //! scripts/fuzzing. The texts go the way of `decision`, where note and worker leave it to them.
 
-use crate::command::lines;
-use crate::comparison::{Known, changes};
 use crate::config::diff::{Difference, difference};
 use crate::config::file::{flaw, text};
 use crate::config::sections::Layout;
 use crate::config::words;
 use crate::haproxy::servers_state;
 use crate::haproxy::version::Version;
+use crate::servers::commands::lines;
+use crate::servers::compare::{Known, changes};
 use crate::state::note::Parked;
 
 /// What would be done.

@@ -7,9 +7,9 @@
 
 use std::net::SocketAddr;
 
-use crate::change::{Change, Deed};
 use crate::config::server::Settings;
 use crate::haproxy::version::Version;
+use crate::servers::change::{Change, Deed};
 
 /// HAProxy from 3.2 on takes a line up to its buffer's size, 16 KiB unless configured.
 const LINE_MAX: usize = 12 << 10;

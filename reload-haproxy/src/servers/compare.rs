@@ -8,13 +8,13 @@
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
-use crate::change::{Change, Changes, Deed};
 use crate::config::backend::{Proxy, is_name};
 use crate::config::by_name::Lookup;
 use crate::config::sections::{Layout, Section, Server};
 use crate::config::server::Settings;
 use crate::haproxy::servers_state::Row;
 use crate::haproxy::version::Version;
+use crate::servers::change::{Change, Changes, Deed};
 use crate::state::note::Parked;
 
 /// A server that is disabled counts as marked down.

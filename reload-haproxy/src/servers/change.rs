@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use crate::config::server::Settings;
-use crate::few::Place;
+use crate::servers::read_back::Place;
 use crate::state::note::Parked;
 
 /// What is to be done with one server.

@@ -8,9 +8,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use crate::change::{Change, Changes, Deed};
 use crate::config::server::{Settings, endpoint};
 use crate::haproxy::servers_state::Row;
+use crate::servers::change::{Change, Changes, Deed};
 use crate::state::note::Parked;
 
 /// More changes than this are cheaper to read back with everything else.

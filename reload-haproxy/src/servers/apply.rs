@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::change::{Change, Changes, Deed};
-use crate::command::{deletion, deletions, lines};
-use crate::comparison::{Known, changes};
 use crate::config::sections::Layout;
-use crate::few;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::socket::{ask, parse_info};
 use crate::haproxy::version::Version;
+use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::commands::{deletion, deletions, lines};
+use crate::servers::compare::{Known, changes};
+use crate::servers::read_back;
 use crate::state::note::Parked;
 
 /// A worker's stats socket.
@@ -69,10 +69,10 @@ impl Runtime<'_> {
     /// moment ago, this run has not touched them, and what somebody else has done to one since is no different
     /// from what he does a moment later. Gives what `apply` does; `None` proves nothing, for or against.
     fn prove_few(&self, found: &Changes, parked: &Parked) -> Option<Parked> {
-        let answer = self.ask(&few::question(&found.places)?).ok()?;
+        let answer = self.ask(&read_back::question(&found.places)?).ok()?;
         let info = parse_info(&answer).filter(|info| !info.is_stopping)?;
         let is_same = info.pid == self.worker.pid;
-        is_same.then(|| few::prove(found, &answer, parked, self.version.can_delete())).flatten()
+        is_same.then(|| read_back::prove(found, &answer, parked, self.version.can_delete())).flatten()
     }
 
     /// Whether the servers are others than the file says. An answer that does not come says nothing.

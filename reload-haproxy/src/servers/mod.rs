@@ -1,0 +1,7 @@
+//! Changes of servers without a reload.
+
+pub(crate) mod apply;
+pub(crate) mod change;
+pub(crate) mod commands;
+pub(crate) mod compare;
+pub(crate) mod read_back;
