@@ -4,21 +4,16 @@
 //! what an earlier run failed to do, this one does. Runs at once wait for each other; the last one's file
 //! is what runs.
 
-mod attempts;
-mod check;
 mod config;
 mod decision;
 mod haproxy;
-mod obstacle;
 mod pass;
 mod plan;
 mod reload;
 mod report;
-mod server_state;
 mod servers;
 mod state;
 mod status;
-mod successor;
 pub mod trial;
 mod up;
 
@@ -36,7 +31,8 @@ use config::sections::Layout;
 use decision::Decision;
 use haproxy::instance::{Hints, Instance};
 use pass::Pass;
-use reload::{Method, Unproven};
+use reload::attempt::{Method, Unproven};
+use reload::{attempt, health};
 use state::note::State;
 use state::rollback::Rollback;
 
@@ -149,7 +145,7 @@ fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<()
     loop {
         // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
         let config = Config::read(path)?;
-        server_state::tidy(&config);
+        health::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
         let layout = Layout::read(&text);
@@ -200,7 +196,7 @@ impl Args {
     /// How to reload: as it was said, or as the running HAProxy supports it. `why` is what it is for.
     fn method(&self, instance: &Instance, why: &str) -> Result<Method, Failure> {
         match self.method {
-            Method::Auto => reload::supported(instance),
+            Method::Auto => attempt::supported(instance),
             Method::Runtime => {
                 let line = format!("cannot change 'haproxy' while it runs: {why}; --method auto reloads it");
                 Err(Failure::new(Code::Haproxy, line))

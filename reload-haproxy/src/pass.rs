@@ -4,15 +4,15 @@
 use common::talk::{Code, Failure, Talk};
 
 use crate::Args;
-use crate::check;
 use crate::config::file::Config;
 use crate::config::sections::Layout;
 use crate::decision::{Decision, Facts};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::Process;
-use crate::reload::{Method, Reload, Taken, Unproven};
+use crate::reload::attempt::{Method, Reload, Taken, Unproven};
+use crate::reload::check;
+use crate::reload::health;
 use crate::report::{Report, print};
-use crate::server_state;
 use crate::servers::apply::{Runtime, parse};
 use crate::servers::change::Changes;
 use crate::state::note::{Note, Parked, State};
@@ -192,7 +192,7 @@ impl<'p, 't> Pass<'p, 't> {
         let load_time = check::check(config, instance, &program, timeout, talk)?;
         check::look_ahead(config, instance)?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
-        server_state::kept_over(config, instance, talk, |talk| reload.run(method, talk))
+        health::kept_over(config, instance, talk, |talk| reload.run(method, talk))
     }
 
     /// With `--json`, says on stdout what was done.

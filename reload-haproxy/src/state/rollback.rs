@@ -17,7 +17,7 @@ use common::talk::{Code, Failure, Talk};
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::{CONFIG_MAX, fingerprint};
-use crate::reload::Unproven;
+use crate::reload::attempt::Unproven;
 use crate::state::note::State;
 
 /// Which refused bytes belong to which good ones.

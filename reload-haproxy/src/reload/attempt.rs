@@ -16,13 +16,13 @@ use common::talk::{Code, Failure, Talk};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::attempts::Attempts;
-use crate::check::{command_like, say_words};
 use crate::config::file::{Config, revision};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::{Process, since_boot};
 use crate::haproxy::socket::{self, Processes, ReloadAnswer};
-use crate::successor;
+use crate::reload::check::{command_like, say_words};
+use crate::reload::retry::Attempts;
+use crate::reload::successor;
 
 /// How HAProxy is told to reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

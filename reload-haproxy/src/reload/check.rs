@@ -22,7 +22,7 @@ use crate::config::file::{Config, Facts};
 use crate::haproxy::instance::Instance;
 use crate::haproxy::privileges::Rights;
 use crate::haproxy::process::Process;
-use crate::obstacle::obstacle;
+use crate::reload::preflight_host::obstacle;
 
 /// Runs `haproxy -c` on the files of the running process, with its environment. Gives how long it took,
 /// which is about how long HAProxy will take to load them.

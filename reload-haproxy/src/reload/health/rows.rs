@@ -170,9 +170,9 @@ mod tests {
 
     /// Captured from real HAProxys.
     const ANSWERS: [&str; 3] = [
-        include_str!("../../tests/fixtures/servers-state-2.6.12.txt"),
-        include_str!("../../tests/fixtures/servers-state-3.0.11.txt"),
-        include_str!("../../tests/fixtures/servers-state-3.2.26.txt"),
+        include_str!("../../../tests/fixtures/servers-state-2.6.12.txt"),
+        include_str!("../../../tests/fixtures/servers-state-3.0.11.txt"),
+        include_str!("../../../tests/fixtures/servers-state-3.2.26.txt"),
     ];
 
     fn server(name: &str, address: &str) -> Server {

@@ -1,0 +1,8 @@
+//! A reload, and the proof that it took.
+
+pub(crate) mod attempt;
+pub(crate) mod check;
+pub(crate) mod health;
+pub(crate) mod preflight_host;
+pub(crate) mod retry;
+pub(crate) mod successor;
