@@ -7,15 +7,13 @@
 mod config;
 mod decision;
 mod haproxy;
+mod output;
 mod pass;
 mod plan;
 mod reload;
-mod report;
 mod servers;
 mod state;
-mod status;
 pub mod trial;
-mod up;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -164,7 +162,7 @@ fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<()
 fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
     let config = Config::read(path)?;
     if args.up {
-        return up::tell(Instance::seek(&config, &args.hints())?.as_ref());
+        return output::up::tell(Instance::seek(&config, &args.hints())?.as_ref());
     }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();

@@ -9,14 +9,14 @@ use crate::config::sections::Layout;
 use crate::decision::{Decision, Facts};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::Process;
+use crate::output::report::{Report, print};
+use crate::output::status::Status;
 use crate::reload::attempt::{Method, Reload, Taken, Unproven};
 use crate::reload::check;
 use crate::reload::health;
-use crate::report::{Report, print};
 use crate::servers::apply::{Runtime, parse};
 use crate::servers::change::Changes;
 use crate::state::note::{Note, Parked, State};
-use crate::status::Status;
 
 /// What one pass looks at.
 pub(crate) struct Pass<'p, 't> {

@@ -9,7 +9,7 @@ use common::talk::{Code, Failure};
 
 use crate::haproxy::instance::Instance;
 use crate::haproxy::servers_state::{Row, parse};
-use crate::report::print;
+use crate::output::report::print;
 
 /// Says their names on stdout, sorted, each once in whatever backends it is; nobody's where no HAProxy runs or none can
 /// be asked, for that lasts. Fails if one that can be asked does not tell.
