@@ -7,13 +7,13 @@
 mod config;
 mod decision;
 mod haproxy;
+pub mod offline;
 mod output;
-mod pass;
 mod plan;
+mod reconcile;
 mod reload;
 mod servers;
 mod state;
-pub mod trial;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ use config::file::Config;
 use config::sections::Layout;
 use decision::Decision;
 use haproxy::instance::{Hints, Instance};
-use pass::Pass;
+use reconcile::Pass;
 use reload::attempt::{Method, Unproven};
 use reload::{attempt, health};
 use state::note::State;

@@ -1,7 +1,7 @@
 //! What reload-haproxy decides about two configurations: never less than a reload where another line than a
 //! server's differs, nothing where nothing does, and commands that make HAProxy's servers the file's.
 
-use reload_haproxy::trial::{self, Verdict, decide};
+use reload_haproxy::offline::{self, Verdict, decide};
 
 use crate::calm::{self, Servers};
 use crate::model::Model;
@@ -65,7 +65,7 @@ fn check_words(config: &[u8]) {
         if !words.iter().all(|(bytes, _)| bytes.is_ascii()) {
             continue;
         }
-        let read = trial::words(line);
+        let read = offline::words(line);
         assert!(
             read.iter().map(|(text, _)| text.as_bytes()).eq(words.iter().map(|(bytes, _)| &bytes[..])),
             "{line:?} has the words {words:?} and is read as {read:?}"
