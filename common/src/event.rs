@@ -7,8 +7,9 @@
 
 use thiserror::Error;
 
+use crate::failure::{Code, Fault};
+use crate::messages::excerpt;
 use crate::node::{Node, NodeError, Tags, check_name};
-use crate::talk::{Code, Fault, shown};
 
 /// No member that passes the whitelists has a longer line: a name, an address and tags of Serf's own 512
 /// bytes. A forged one may have millions.
@@ -26,7 +27,7 @@ pub enum EventError {
         fields: usize,
     },
     /// It is longer than any member's.
-    #[error("cannot record '{}' of line {line}: it is longer than {LINE_MAX} bytes", shown(.name))]
+    #[error("cannot record '{}' of line {line}: it is longer than {LINE_MAX} bytes", excerpt(.name))]
     Long {
         /// Counted from 1.
         line: usize,
@@ -34,7 +35,7 @@ pub enum EventError {
         name: Vec<u8>,
     },
     /// It is not UTF-8.
-    #[error("cannot record '{}' of line {line}: it is not UTF-8", shown(.name))]
+    #[error("cannot record '{}' of line {line}: it is not UTF-8", excerpt(.name))]
     Encoding {
         /// Counted from 1.
         line: usize,
@@ -42,7 +43,7 @@ pub enum EventError {
         name: Vec<u8>,
     },
     /// A field breaks the whitelist.
-    #[error("cannot record '{}' of line {line}: {err}", shown(.name.as_bytes()))]
+    #[error("cannot record '{}' of line {line}: {err}", excerpt(.name.as_bytes()))]
     Member {
         /// Counted from 1.
         line: usize,
@@ -120,7 +121,7 @@ fn parse_tags(role: &str, text: &str) -> Result<Tags, NodeError> {
                 }
                 (None, None) => {
                     return Err(NodeError::TagKey(
-                        shown(piece.as_bytes()).to_string(),
+                        excerpt(piece.as_bytes()).to_string(),
                         "has no '=' after it",
                     ));
                 }

@@ -26,15 +26,6 @@ pub fn exclusive(file: File, timeout: Duration) -> io::Result<Option<Flock<File>
     }
 }
 
-/// Reads a length of time as the command lines take it: `250ms`, `10s`, `2m`; at most a day, beyond which
-/// nobody waits for a program and clocks overflow.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
-    if duration > DAY { Err("it is longer than a day".to_owned()) } else { Ok(duration) }
-}
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
 fn wait(file: File, timeout: Duration) -> io::Result<Option<Flock<File>>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(lock_retrying(file)));
@@ -71,14 +62,5 @@ mod tests {
         });
         drop(held);
         assert!(waiter.join().unwrap());
-    }
-
-    #[test]
-    fn lengths_of_time_are_read_and_end_at_a_day() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["", "soon", "-1s", "25h", "18446744073709551615s", "300000000000y"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -10,14 +10,15 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::failure::{Code, Fault};
+use crate::messages::excerpt;
 use crate::node::{Node, NodeError, Tags};
-use crate::talk::{Code, Fault, shown};
 
 /// Why a list, or one member of it, cannot be used.
 #[derive(Debug, Error)]
 pub enum MembersError {
     /// The whole is no such JSON; its beginning is shown, where Serf writes its complaints.
-    #[error("cannot read the {list}: {err}; it begins with '{}'", shown(.beginning))]
+    #[error("cannot read the {list}: {err}; it begins with '{}'", excerpt(.beginning))]
     Json {
         /// What it should be.
         list: &'static str,
@@ -45,7 +46,7 @@ pub enum MembersError {
         name: String,
     },
     /// One member breaks the whitelist.
-    #[error("cannot record '{}' of the {list}: {err}", shown(.name.as_bytes()))]
+    #[error("cannot record '{}' of the {list}: {err}", excerpt(.name.as_bytes()))]
     Member {
         /// Where it stands.
         list: &'static str,
@@ -89,7 +90,7 @@ impl Member {
         name: String,
         err: &serde_json::Error,
     ) -> Member {
-        let err = shown(err.to_string().as_bytes()).to_string();
+        let err = excerpt(err.to_string().as_bytes()).to_string();
         Member { name, role: String::new(), node: Err(MembersError::Entry { list, entry, err }) }
     }
 }
@@ -186,7 +187,7 @@ fn is_same(one: &Result<Node, MembersError>, other: &Result<Node, MembersError>)
 
 pub(crate) fn json_error(list: &'static str, err: &str, json: &[u8]) -> MembersError {
     let beginning = json[..json.len().min(160)].trim_ascii().to_vec();
-    MembersError::Json { list, err: shown(err.as_bytes()).to_string(), beginning }
+    MembersError::Json { list, err: excerpt(err.as_bytes()).to_string(), beginning }
 }
 
 /// The address of `ADDRESS:GOSSIP-PORT`; the text itself if it is something else, for the error line.

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::talk::shown;
+use crate::messages::excerpt;
 
 /// Longest name, in bytes.
 const NAME_MAX: usize = 128;
@@ -131,7 +131,7 @@ pub fn check_name(name: &str) -> Result<(), NodeError> {
 
 /// Reads an address as an IPv4 or IPv6 one that a server can have; IPv4-mapped IPv6 becomes IPv4.
 fn parse_address(text: &str) -> Result<IpAddr, NodeError> {
-    let refuse = |why| NodeError::Address(shown(text.as_bytes()).to_string(), why);
+    let refuse = |why| NodeError::Address(excerpt(text.as_bytes()).to_string(), why);
     let address: IpAddr = text.parse().map_err(|_| refuse("is no IP address"))?;
     let address = address.to_canonical();
     if address.is_unspecified() {
@@ -149,7 +149,7 @@ fn parse_address(text: &str) -> Result<IpAddr, NodeError> {
 /// Whether a tag is fit for a record: key `[A-Za-z0-9_.-]{1,64}`, value at most 512 bytes without
 /// control characters.
 fn check_tag(key: &str, value: &str) -> Result<(), NodeError> {
-    let refuse_key = |why| Err(NodeError::TagKey(shown(key.as_bytes()).to_string(), why));
+    let refuse_key = |why| Err(NodeError::TagKey(excerpt(key.as_bytes()).to_string(), why));
     let refuse_value = |why| Err(NodeError::TagValue(key.to_owned(), why));
     if key.is_empty() {
         return refuse_key("is empty");

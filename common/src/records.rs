@@ -17,8 +17,8 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use thiserror::Error;
 
+use crate::failure::{Code, Fault};
 use crate::node::{Node, NodeError};
-use crate::talk::{Code, Fault};
 
 /// No record that passes the whitelists is larger; more is not read.
 const RECORD_MAX: usize = 1 << 20;
@@ -246,7 +246,7 @@ fn read_whole(file: &mut File, buffer: &mut Vec<u8>) -> io::Result<usize> {
 mod tests {
     use super::*;
     use crate::node::Tags;
-    use crate::nodes_dir::NodesDir;
+    use crate::nodes_directory::NodesDir;
 
     fn node(name: &str, address: &str) -> Node {
         Node::new(name, address, Tags::new()).unwrap()

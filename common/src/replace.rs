@@ -4,12 +4,11 @@
 //! rename; then the directory is synced. The temporary name is fixed (`.NAME.tmp`): callers hold a lock,
 //! so whatever stands there is left over from a run that was killed, and is replaced.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-use crate::rewrite::beside;
 
 /// A file's bytes, written and synced beside their target, not yet under its name. Dropped without
 /// `commit`, it leaves nothing behind.
@@ -87,6 +86,15 @@ impl Drop for Staged {
 /// Replaces `target` by `bytes` with `mode`, durably.
 pub fn replace(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     Staged::write(target, bytes, mode)?.commit()
+}
+
+/// The hidden name beside `path` that ends in `suffix`.
+pub fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(suffix);
+    Ok(path.with_file_name(hidden))
 }
 
 /// The directory that holds `path`, `.` for a bare name.

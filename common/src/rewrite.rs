@@ -5,17 +5,16 @@
 //! file that is bind-mounted, as containers do with a configuration, cannot be renamed over: it is written
 //! in place, and a reader may see half of it.
 
-use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::fcntl::{Flock, OFlag};
 
 use crate::lock;
-use crate::replace::Staged;
+use crate::replace::{Staged, beside};
 
 /// How a file was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,30 +32,6 @@ pub fn lock(path: &Path, timeout: Duration) -> io::Result<Option<Flock<File>>> {
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(beside(path, ".lock")?)?;
     lock::exclusive(file, timeout)
-}
-
-/// The hidden name beside `path` that ends in `suffix`.
-pub fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
-    let mut hidden = OsString::from(".");
-    hidden.push(name);
-    hidden.push(suffix);
-    Ok(path.with_file_name(hidden))
-}
-
-/// Where reload-haproxy keeps a configuration that HAProxy did not take, while the one before it stands at
-/// `path`.
-pub fn refused(path: &Path) -> PathBuf {
-    let mut refused = OsString::from(path);
-    refused.push(".refused");
-    refused.into()
-}
-
-/// Whether the file at `path` is what reload-haproxy put back when it made `refused(path)`: then both have the
-/// same time. Whoever writes it anew, be it with the same bytes, says that it is wanted.
-pub fn is_put_back(path: &Path) -> bool {
-    let written = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    written(path).is_some_and(|time| written(&refused(path)) == Some(time))
 }
 
 /// Gives `file` the owner and the mode of the file that it will replace.
@@ -99,6 +74,8 @@ fn overwrite(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::fs;
 
     use crate::replace::replace;
 

@@ -12,8 +12,9 @@ use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::alarm;
 
-use crate::lock::duration;
-use crate::talk::{Code, Failure, Talk, TalkArgs};
+use crate::duration::whole_seconds;
+use crate::failure::{Code, Failure};
+use crate::messages::{MessageArgs, Messages};
 
 /// The option about it that all four programs take.
 #[derive(Args, Clone, Debug, Default)]
@@ -27,7 +28,7 @@ impl TimeLimit {
     /// Lets the time run from now on. When it is over the program says so and ends, in whatever state: what it
     /// writes is made for that, but for a file that can only be written in place. A program that it has started
     /// is left to itself.
-    pub fn start(&self, program: &'static str, talk: &TalkArgs) {
+    pub fn start(&self, program: &'static str, messages: &MessageArgs) {
         let Some(limit) = self.time_limit else { return };
         // Where not even that line can be said: a second later the kernel ends it, by SIGALRM.
         let mut alarm = SigSet::empty();
@@ -35,39 +36,17 @@ impl TimeLimit {
         let _ = alarm.thread_unblock();
         // At most a day, see `duration`.
         alarm::set(u32::try_from(limit.as_secs() + 1).unwrap_or(u32::MAX));
-        let talk = talk.clone();
+        let messages = messages.clone();
         let watch = move || {
             thread::sleep(limit);
             let late = format!(
                 "cannot finish: it has taken {}; see --time-limit",
                 humantime::format_duration(limit)
             );
-            Talk::open(program, &talk).fault(Failure::new(Code::Unforeseen, late));
+            Messages::open(program, &messages).fault(Failure::new(Code::Unforeseen, late));
             process::exit(Code::Unforeseen as i32);
         };
         // Without a thread there is the alarm.
         let _ = Builder::new().spawn(watch);
-    }
-}
-
-/// Reads a length of time in whole seconds, at least one: no alarm is finer.
-fn whole_seconds(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time.is_zero() || time.subsec_nanos() != 0 {
-        return Err("it must be a number of whole seconds, one at least".to_owned());
-    }
-    Ok(time)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_is_whole_seconds() {
-        assert_eq!(whole_seconds("2m"), Ok(Duration::from_secs(120)));
-        for text in ["0s", "500ms", "1s500ms", "2d", "soon"] {
-            assert!(whole_seconds(text).is_err(), "{text}");
-        }
     }
 }

@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::event;
-use common::input::{Form, InputArgs, check_event};
+use common::failure::{Code, Failure};
+use common::member_input::{Form, InputArgs, check_event};
+use common::messages::{MessageArgs, Messages};
 use common::node::{Node, Tags};
-use common::nodes_dir::{Change, NodesDir};
+use common::nodes_directory::{Change, NodesDir};
 use common::records::NodesError;
-use common::talk::{Code, Failure, Talk, TalkArgs};
 use common::time_limit::TimeLimit;
 
 /// Record nodes that joined a Serf cluster.
@@ -36,7 +37,7 @@ struct Args {
     #[command(flatten)]
     time_limit: TimeLimit,
     #[command(flatten)]
-    talk: TalkArgs,
+    messages: MessageArgs,
 }
 
 const EXIT_STATUS: &str = "\
@@ -52,16 +53,16 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start("member-join", &args.talk);
-    let mut talk = Talk::open("member-join", &args.talk);
-    let result = run(&args, &mut talk);
-    talk.end(result)
+    args.time_limit.start("member-join", &args.messages);
+    let mut messages = Messages::open("member-join", &args.messages);
+    let result = run(&args, &mut messages);
+    messages.exit_code(result)
 }
 
-fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let nodes = match (&args.name, &args.address) {
         (Some(name), Some(address)) => vec![by_hand(args, name, address)?],
-        _ => from_stdin(args, talk)?,
+        _ => from_stdin(args, messages)?,
     };
     let mut dir = NodesDir::lock(&args.input.nodes, args.input.lock_timeout)?;
     if args.input.from != Form::SerfEvent {
@@ -74,13 +75,13 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
         match record(&mut dir, node, args) {
             Ok(Some(verb)) => done.push(format!("{verb} {node}")),
             Ok(None) => {}
-            Err(fault) => talk.fault(fault),
+            Err(fault) => messages.fault(fault),
         }
     }
     for fault in dir.finish() {
-        talk.fault(fault);
+        messages.fault(fault);
     }
-    done.iter().for_each(|line| talk.say(line));
+    done.iter().for_each(|line| messages.info(line));
     Ok(())
 }
 
@@ -94,20 +95,25 @@ fn by_hand(args: &Args, name: &str, address: &str) -> Result<Node, Failure> {
 }
 
 /// The nodes on stdin, one a name; what is wrong with others is said.
-fn from_stdin(args: &Args, talk: &mut Talk) -> Result<Vec<Node>, Failure> {
+fn from_stdin(args: &Args, messages: &mut Messages) -> Result<Vec<Node>, Failure> {
     let mut nodes = BTreeMap::new();
     if args.input.from == Form::SerfEvent {
         check_event(&["member-join", "member-update"])?;
         for node in event::nodes(&args.input.read()?) {
             // Of two lines for one name the later is the newer.
-            node.map_or_else(|fault| talk.fault(fault), |node| drop(nodes.insert(node.name.clone(), node)));
+            node.map_or_else(
+                |fault| messages.fault(fault),
+                |node| drop(nodes.insert(node.name.clone(), node)),
+            );
         }
     } else {
         for member in args.input.parse_list(&args.input.read()?)? {
             match member.node {
                 Ok(node) => drop(nodes.insert(node.name.clone(), node)),
                 // Others' members are others' business.
-                Err(fault) if args.input.wants(&member.role) || member.role.is_empty() => talk.fault(fault),
+                Err(fault) if args.input.wants(&member.role) || member.role.is_empty() => {
+                    messages.fault(fault)
+                }
                 Err(_) => {}
             }
         }

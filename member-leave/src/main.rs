@@ -12,12 +12,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::event;
-use common::input::{Form, InputArgs, check_event};
+use common::failure::{Code, Failure, Fault};
+use common::member_input::{Form, InputArgs, check_event};
 use common::members::Member;
+use common::messages::{MessageArgs, Messages};
 use common::node::{Node, check_name};
-use common::nodes_dir::NodesDir;
+use common::nodes_directory::NodesDir;
 use common::records::NodesError;
-use common::talk::{Code, Failure, Fault, Talk, TalkArgs};
 use common::time_limit::TimeLimit;
 
 /// Remove the records of nodes that left a Serf cluster.
@@ -42,7 +43,7 @@ struct Args {
     #[command(flatten)]
     time_limit: TimeLimit,
     #[command(flatten)]
-    talk: TalkArgs,
+    messages: MessageArgs,
 }
 
 const EXIT_STATUS: &str = "\
@@ -60,19 +61,19 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start("member-leave", &args.talk);
-    let mut talk = Talk::open("member-leave", &args.talk);
-    let result = run(&args, &mut talk);
-    talk.end(result)
+    args.time_limit.start("member-leave", &args.messages);
+    let mut messages = Messages::open("member-leave", &args.messages);
+    let result = run(&args, &mut messages);
+    messages.exit_code(result)
 }
 
-fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     if args.serving.is_some() && args.input.from != Form::SerfMembers {
         // An event does not tell who failed from who left.
         return Err(Failure::new(Code::Usage, "cannot use --serving without --from serf-members"));
     }
     if !args.names.is_empty() {
-        return by_hand(args, talk);
+        return by_hand(args, messages);
     }
     if !args.input.nodes.exists() {
         // Nobody has been recorded yet; removing makes no directory.
@@ -81,17 +82,17 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     match args.input.from {
         Form::SerfEvent => {
             check_event(&["member-leave", "member-failed", "member-reap"])?;
-            from_event(args, &args.input.read()?, talk)
+            from_event(args, &args.input.read()?, messages)
         }
         Form::SerfMembers | Form::ConsulService => {
             let bytes = args.input.read()?;
             let kept = args.serving.as_deref().map(|file| serving::kept(&bytes, file)).transpose()?;
-            from_list(args, &args.input.parse_list(&bytes)?, &kept.unwrap_or_default(), talk)
+            from_list(args, &args.input.parse_list(&bytes)?, &kept.unwrap_or_default(), messages)
         }
     }
 }
 
-fn by_hand(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+fn by_hand(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let nodes = &args.input.nodes;
     if !nodes.exists() {
         let line = format!("cannot open '{}': there is no such directory; see --nodes", nodes.display());
@@ -101,33 +102,33 @@ fn by_hand(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     let mut done = Vec::new();
     for name in &args.names {
         match check_name(name) {
-            Ok(()) => remove(&mut dir, name, &mut done, talk),
-            Err(err) => talk.fault(Failure::new(Code::Input, format!("cannot remove '{name}': {err}"))),
+            Ok(()) => remove(&mut dir, name, &mut done, messages),
+            Err(err) => messages.fault(Failure::new(Code::Input, format!("cannot remove '{name}': {err}"))),
         }
     }
-    finish(dir, &done, talk)
+    finish(dir, &done, messages)
 }
 
-fn from_event(args: &Args, payload: &[u8], talk: &mut Talk) -> Result<(), Failure> {
+fn from_event(args: &Args, payload: &[u8], messages: &mut Messages) -> Result<(), Failure> {
     let mut dir = lock(args)?;
     let mut done = Vec::new();
     for name in event::names(payload) {
         match name {
-            Ok(name) if is_wanted(&dir, name, args, talk) => remove(&mut dir, name, &mut done, talk),
+            Ok(name) if is_wanted(&dir, name, args, messages) => remove(&mut dir, name, &mut done, messages),
             Ok(_) => {}
-            Err(fault) => talk.fault(fault),
+            Err(fault) => messages.fault(fault),
         }
     }
-    finish(dir, &done, talk)
+    finish(dir, &done, messages)
 }
 
 /// Whether there is a record of that name with a wanted role. One that says nothing readable goes too.
-fn is_wanted(dir: &NodesDir, name: &str, args: &Args, talk: &mut Talk) -> bool {
+fn is_wanted(dir: &NodesDir, name: &str, args: &Args, messages: &mut Messages) -> bool {
     match dir.get(name) {
         Ok(node) => node.is_some_and(|node| args.input.wants(&node.role)),
         Err(fault) if fault.code() == Code::Input => true,
         Err(fault) => {
-            talk.fault(fault);
+            messages.fault(fault);
             false
         }
     }
@@ -137,12 +138,12 @@ fn from_list(
     args: &Args,
     members: &[Member],
     kept: &HashSet<String>,
-    talk: &mut Talk,
+    messages: &mut Messages,
 ) -> Result<(), Failure> {
     let mut dir = lock(args)?;
     dir.sweep();
     let (records, faults) = dir.read_but(&there(members, args))?;
-    faults.into_iter().for_each(|fault| talk.fault(fault));
+    faults.into_iter().for_each(|fault| messages.fault(fault));
     let taken = if kept.is_empty() { HashSet::new() } else { serving::taken(members) };
     let mut done = Vec::new();
     for (role, gone) in by_role(&records, args) {
@@ -155,14 +156,14 @@ fn from_list(
         // One that cannot be recorded is nobody to serve in the others' place.
         let empty = !members.iter().any(|member| member.role == role && member.node.is_ok());
         if empty && !gone.is_empty() && !args.allow_empty {
-            talk.fault(Failure::new(Code::Guard, too_few(role, gone.len())));
+            messages.fault(Failure::new(Code::Guard, too_few(role, gone.len())));
             continue;
         }
         for node in gone {
-            remove(&mut dir, &node.name, &mut done, talk);
+            remove(&mut dir, &node.name, &mut done, messages);
         }
     }
-    finish(dir, &done, talk)
+    finish(dir, &done, messages)
 }
 
 /// The records of wanted roles.
@@ -192,18 +193,18 @@ fn lock(args: &Args) -> Result<NodesDir, NodesError> {
     NodesDir::lock(&args.input.nodes, args.input.lock_timeout)
 }
 
-fn remove(dir: &mut NodesDir, name: &str, done: &mut Vec<String>, talk: &mut Talk) {
+fn remove(dir: &mut NodesDir, name: &str, done: &mut Vec<String>, messages: &mut Messages) {
     match dir.remove(name) {
         Ok(true) => done.push(format!("removed {name}")),
         Ok(false) => {}
-        Err(fault) => talk.fault(fault),
+        Err(fault) => messages.fault(fault),
     }
 }
 
-fn finish(dir: NodesDir, done: &[String], talk: &mut Talk) -> Result<(), Failure> {
+fn finish(dir: NodesDir, done: &[String], messages: &mut Messages) -> Result<(), Failure> {
     for fault in dir.finish() {
-        talk.fault(fault);
+        messages.fault(fault);
     }
-    done.iter().for_each(|line| talk.say(line));
+    done.iter().for_each(|line| messages.info(line));
     Ok(())
 }

@@ -7,10 +7,10 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 
+use common::failure::{Code, Failure};
 use common::members::{Member, parse_failed};
 use common::node::Node;
-use common::regular;
-use common::talk::{Code, Failure};
+use common::regular_file;
 
 /// A million names take less.
 const FILE_MAX: u64 = 256 << 20;
@@ -19,7 +19,7 @@ const SHOWN: usize = 5;
 
 /// The names in the list `json` that failed and stand in `file`, one on a line. Fails if the file cannot be read.
 pub(crate) fn kept(json: &[u8], file: &Path) -> Result<HashSet<String>, Failure> {
-    let read = regular::read(file, FILE_MAX);
+    let read = regular_file::read(file, FILE_MAX);
     let bytes =
         read.map_err(|err| Failure::new(Code::Files, format!("cannot read '{}': {err}", file.display())))?;
     let serving: HashSet<&[u8]> =

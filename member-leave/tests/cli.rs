@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use common::node::{Node, Tags};
-use common::nodes_dir::NodesDir;
+use common::nodes_directory::NodesDir;
 use common::replace::replace;
 use tempfile::TempDir;
 

@@ -20,8 +20,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::lock::duration;
-use common::talk::{Code, Failure, Talk, TalkArgs};
+use common::duration::duration;
+use common::failure::{Code, Failure};
+use common::messages::{MessageArgs, Messages};
 use common::time_limit::TimeLimit;
 
 use config::file::Config;
@@ -88,7 +89,7 @@ struct Args {
     #[command(flatten)]
     time_limit: TimeLimit,
     #[command(flatten)]
-    talk: TalkArgs,
+    messages: MessageArgs,
 }
 
 const EXIT_STATUS: &str = "\
@@ -109,13 +110,13 @@ const SETTLING: u32 = 3;
 /// Does what the command line says; gives the exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start("reload-haproxy", &args.talk);
-    let mut talk = Talk::open("reload-haproxy", &args.talk);
-    let result = run(&args, &mut talk);
-    talk.end(result)
+    args.time_limit.start("reload-haproxy", &args.messages);
+    let mut messages = Messages::open("reload-haproxy", &args.messages);
+    let result = run(&args, &mut messages);
+    messages.exit_code(result)
 }
 
-fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
+fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
     if args.dry_run || args.status || args.up {
         return look(args, &path, &State::look(&args.state_dir, &path));
@@ -125,9 +126,9 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
     if rollback.due().is_some() {
         // Where no HAProxy runs, nobody can try it, and the next start needs the file that works.
         Instance::find(&Config::read(&path)?, &args.hints())?;
-        rollback.try_again(talk)?;
+        rollback.try_again(messages)?;
     }
-    match settle(args, &path, &state, talk) {
+    match settle(args, &path, &state, messages) {
         Ok(()) => rollback.forget(),
         Err(unproven) => {
             let line = rollback.put_back(&unproven);
@@ -137,7 +138,7 @@ fn run(args: &Args, talk: &mut Talk) -> Result<(), Failure> {
 }
 
 /// Brings HAProxy to the file, until it is the one on disk that runs.
-fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<(), Unproven> {
+fn settle(args: &Args, path: &Path, state: &State, messages: &mut Messages) -> Result<(), Unproven> {
     let deadline = Instant::now() + SETTLING * args.timeout;
     let mut force = args.force;
     loop {
@@ -147,7 +148,7 @@ fn settle(args: &Args, path: &Path, state: &State, talk: &mut Talk) -> Result<()
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
         let layout = Layout::read(&text);
-        if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), talk)? {
+        if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), messages)? {
             return Ok(());
         }
         if Instant::now() >= deadline {

@@ -1,7 +1,8 @@
 //! One pass over the file and HAProxy as they are at one moment: what there is to do, and doing it. While a
 //! file goes on changing, a run makes several.
 
-use common::talk::{Code, Failure, Talk};
+use common::failure::{Code, Failure};
+use common::messages::Messages;
 
 use crate::Args;
 use crate::config::file::Config;
@@ -41,21 +42,21 @@ impl<'p, 't> Pass<'p, 't> {
     }
 
     /// Brings HAProxy to the file. Gives whether it still was the file on disk then.
-    pub(crate) fn bring(&self, is_forced: bool, talk: &mut Talk) -> Result<bool, Unproven> {
+    pub(crate) fn bring(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {
-                talk.say_idle(format!("nothing to do: {how}"));
+                messages.verbose(format!("nothing to do: {how}"));
                 self.keep()?;
                 self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
                 return Ok(true);
             }
-            Decision::Servers(found, different) => match self.change(&found, &different, talk)? {
+            Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
                 None => return Ok(!self.config.is_outdated()),
                 Some(why) => format!("{different}, and {why}"),
             },
             Decision::Reload(why) => why,
         };
-        self.load(&why, talk)
+        self.load(&why, messages)
     }
 
     /// Says on stdout what would be done.
@@ -67,7 +68,7 @@ impl<'p, 't> Pass<'p, 't> {
             }
             Decision::Servers(found, why) => {
                 let mut lines = vec![format!("runtime: {why}")];
-                if self.args.talk.verbose {
+                if self.args.messages.verbose {
                     lines.extend(found.lines(&Parked::new()));
                 }
                 (Report::runtime(self.config, &why, self.worker.as_ref(), &found, &Parked::new()), lines)
@@ -133,7 +134,12 @@ impl<'p, 't> Pass<'p, 't> {
     }
 
     /// Changes servers; gives the reason if they could not be changed.
-    fn change(&self, found: &Changes, different: &str, talk: &mut Talk) -> Result<Option<String>, Failure> {
+    fn change(
+        &self,
+        found: &Changes,
+        different: &str,
+        messages: &mut Messages,
+    ) -> Result<Option<String>, Failure> {
         let Some(worker) = &self.worker else { return Ok(Some("no worker answers".to_owned())) };
         let runtime = match self.runtime(worker) {
             Ok(runtime) => runtime,
@@ -147,9 +153,9 @@ impl<'p, 't> Pass<'p, 't> {
         if found.is_untried {
             // Refused in the middle, it could not be loaded either, and what runs would be neither file.
             let program = self.args.program(self.instance);
-            check::check(self.config, self.instance, &program, self.args.timeout, talk)?;
+            check::check(self.config, self.instance, &program, self.args.timeout, messages)?;
         }
-        talk.say(format!("runtime: {different}"));
+        messages.info(format!("runtime: {different}"));
         if self.state.note_about(worker).is_none() {
             // Without a note it runs the file, but for its servers.
             self.keep()?;
@@ -160,7 +166,7 @@ impl<'p, 't> Pass<'p, 't> {
             Err(why) => Ok(Some(why)),
             Ok(_) if self.instance.is_loading(worker) => Ok(Some(LOADS.to_owned())),
             Ok(parked) => {
-                found.lines(&parked).iter().for_each(|line| talk.say(line));
+                found.lines(&parked).iter().for_each(|line| messages.info(line));
                 // First kept, then told: a reader that is gone must not cost a reload.
                 let report = Report::runtime(self.config, different, Some(worker), found, &parked);
                 self.state.remember(self.config, &Note { parked, ..note })?;
@@ -170,14 +176,14 @@ impl<'p, 't> Pass<'p, 't> {
     }
 
     /// Loads the file. Gives whether it still was the file on disk then.
-    fn load(&self, why: &str, talk: &mut Talk) -> Result<bool, Unproven> {
+    fn load(&self, why: &str, messages: &mut Messages) -> Result<bool, Unproven> {
         let method = self.args.method(self.instance, why)?;
-        talk.say(format!("reload ({}): {why}", method.title()));
-        let Taken { worker, is_proven } = self.reload(method, talk)?;
+        messages.info(format!("reload ({}): {why}", method.title()));
+        let Taken { worker, is_proven } = self.reload(method, messages)?;
         if !is_proven || self.config.is_outdated() {
             return Ok(false);
         }
-        talk.say(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
+        messages.info(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
         let is_unlike = self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
         let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
         self.state.remember(self.config, &note)?;
@@ -186,13 +192,13 @@ impl<'p, 't> Pass<'p, 't> {
     }
 
     /// Checks the file and reloads.
-    fn reload(&self, method: Method, talk: &mut Talk) -> Result<Taken, Unproven> {
+    fn reload(&self, method: Method, messages: &mut Messages) -> Result<Taken, Unproven> {
         let (config, instance, timeout) = (self.config, self.instance, self.args.timeout);
         let program = self.args.program(instance);
-        let load_time = check::check(config, instance, &program, timeout, talk)?;
+        let load_time = check::check(config, instance, &program, timeout, messages)?;
         check::look_ahead(config, instance)?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
-        health::kept_over(config, instance, talk, |talk| reload.run(method, talk))
+        health::kept_over(config, instance, messages, |messages| reload.run(method, messages))
     }
 
     /// With `--json`, says on stdout what was done.

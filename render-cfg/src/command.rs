@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use common::bounded::{self, Outcome};
+use common::command::{self, Outcome};
 
 /// What a service manager tells a service about itself. A HAProxy that a command starts is another one.
 const OURS_ALONE: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
@@ -22,7 +22,7 @@ pub(crate) fn run(
     for key in OURS_ALONE {
         command.env_remove(key);
     }
-    match bounded::run_beside(&mut command, timeout, work) {
+    match command::run_beside(&mut command, timeout, work) {
         Ok(Outcome { status: Some(status), words }) if status.success() => (words, None),
         Ok(Outcome { status: Some(status), words }) => {
             (words, Some(format!("ended with {}", shown_status(status))))

@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use common::regular;
+use common::regular_file;
 
 /// No template that a person writes is larger, in bytes; what is, is another file.
 const SOURCE_MAX: usize = 4 << 20;
@@ -14,7 +14,7 @@ const TEXT_MAX: usize = 64 << 20;
 /// Reads a template, which is a regular file, text, and not too large.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut source = Vec::new();
-    regular::open(path)?.take(SOURCE_MAX as u64 + 1).read_to_end(&mut source)?;
+    regular_file::open(path)?.take(SOURCE_MAX as u64 + 1).read_to_end(&mut source)?;
     if source.len() > SOURCE_MAX {
         let reason = format!("it is larger than {} MiB, which no template is", SOURCE_MAX >> 20);
         return Err(io::Error::new(ErrorKind::InvalidData, reason));

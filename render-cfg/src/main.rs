@@ -24,8 +24,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::lock::duration;
-use common::talk::{Failure, Talk, TalkArgs};
+use common::duration::duration;
+use common::failure::Failure;
+use common::messages::{MessageArgs, Messages};
 use common::time_limit::TimeLimit;
 
 use check::Check;
@@ -76,7 +77,7 @@ struct Args {
     #[command(flatten)]
     time_limit: TimeLimit,
     #[command(flatten)]
-    talk: TalkArgs,
+    messages: MessageArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -99,14 +100,14 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    args.time_limit.start(PROGRAM, &args.talk);
-    let mut talk = Talk::open(PROGRAM, &args.talk);
-    let result = run(args, &mut talk);
-    talk.end(result)
+    args.time_limit.start(PROGRAM, &args.messages);
+    let mut messages = Messages::open(PROGRAM, &args.messages);
+    let result = run(args, &mut messages);
+    messages.exit_code(result)
 }
 
-fn run(args: Args, talk: &mut Talk) -> Result<(), Failure> {
-    if args.watching.watch { watch::watch(args, talk) } else { once::once(&args, talk).map(drop) }
+fn run(args: Args, messages: &mut Messages) -> Result<(), Failure> {
+    if args.watching.watch { watch::watch(args, messages) } else { once::once(&args, messages).map(drop) }
 }
 
 /// Reads a length of time that is not zero: in none no check can be done, and without a pause none can look.

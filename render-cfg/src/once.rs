@@ -8,9 +8,10 @@ use std::io::{self, ErrorKind, Write};
 use std::mem;
 use std::path::Path;
 
+use common::failure::{Code, Failure};
+use common::messages::Messages;
 use common::records::{NodesError, read_with};
 use common::rewrite::Written;
-use common::talk::{Code, Failure, Talk};
 use tera::Context;
 
 use crate::Args;
@@ -40,13 +41,13 @@ pub(crate) struct Looked {
 }
 
 /// Looks once.
-pub(crate) fn once(args: &Args, talk: &mut Talk) -> Result<Looked, Failure> {
+pub(crate) fn once(args: &Args, messages: &mut Messages) -> Result<Looked, Failure> {
     let output = open_output(args)?;
-    let mut rendered = render(args, read_nodes(&args.nodes, talk)?)?;
+    let mut rendered = render(args, read_nodes(&args.nodes, messages)?)?;
     for (name, problem) in &rendered.left_out {
-        talk.fault(Failure::new(Code::Input, format!("cannot serve '{name}': {problem}")));
+        messages.fault(Failure::new(Code::Input, format!("cannot serve '{name}': {problem}")));
     }
-    let is_written = deliver(args, output.as_ref(), &rendered, talk)?;
+    let is_written = deliver(args, output.as_ref(), &rendered, messages)?;
     let text = mem::take(&mut rendered.text);
     if !args.watching.watch {
         // Never freed: the program ends now, and ten thousand nodes take a while to free one by one.
@@ -60,11 +61,11 @@ fn deliver(
     args: &Args,
     output: Option<&Output>,
     rendered: &Rendered,
-    talk: &mut Talk,
+    messages: &mut Messages,
 ) -> Result<bool, Failure> {
     let Rendered { text, nodes, left_out, .. } = rendered;
     let Some(output) = output else {
-        check(args, text, "stdout", talk)?;
+        check(args, text, "stdout", messages)?;
         return print(text).map(|()| false);
     };
     if args.diff {
@@ -74,12 +75,12 @@ fn deliver(
     let usable = nodes.iter().filter(|node| !left_out.contains_key(&node.name));
     guard(args, output, usable.map(|node| node.role.as_str()))?;
     if output.is_settled(text) {
-        return leave(args, output, talk).map(|()| false);
+        return leave(args, output, messages).map(|()| false);
     }
     if args.dry_run {
-        return rehearse(args, output, text, talk).map(|()| false);
+        return rehearse(args, output, text, messages).map(|()| false);
     }
-    write(args, output, text, talk).map(|()| true)
+    write(args, output, text, messages).map(|()| true)
 }
 
 /// Opens the output, locked unless nothing will be written; `None` is stdout.
@@ -94,7 +95,7 @@ fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
 }
 
 /// Reads the records, sorted by name; those that cannot be read are said and passed over.
-fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Seen>, Failure> {
+fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<Seen>, Failure> {
     let (mut nodes, faults) = read_with(path, |_| true, context::seen).map_err(|err| match err {
         // Not an empty pool: a slip in --nodes would take every server out of service.
         NodesError::Io { err, .. } if err.kind() == ErrorKind::NotFound => {
@@ -107,7 +108,7 @@ fn read_nodes(path: &Path, talk: &mut Talk) -> Result<Vec<Seen>, Failure> {
         err => err.into(),
     })?;
     for fault in faults {
-        talk.fault(Failure::new(Code::Input, fault));
+        messages.fault(Failure::new(Code::Input, fault));
     }
     nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(nodes)
@@ -147,37 +148,38 @@ fn guard<'n>(
     }
 }
 
-fn leave(args: &Args, output: &Output, talk: &mut Talk) -> Result<(), Failure> {
+fn leave(args: &Args, output: &Output, messages: &mut Messages) -> Result<(), Failure> {
     let name = output.name().display();
-    talk.say_idle(format!("left '{name}' as it is: nothing changed"));
+    messages.verbose(format!("left '{name}' as it is: nothing changed"));
     if args.dry_run { print(&format!("would leave '{name}' as it is\n")) } else { Ok(()) }
 }
 
 /// Has the text checked and says what writing it would change.
-fn rehearse(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result<(), Failure> {
+fn rehearse(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> Result<(), Failure> {
     let name = output.name().display().to_string();
-    check(args, text, &name, talk)?;
+    check(args, text, &name, messages)?;
     print(&format!("would write '{name}': {}\n", diff::summary(output.old().unwrap_or_default(), text)))
 }
 
 /// Stages the text, has it checked, and puts it in the output's place.
-fn write(args: &Args, output: &Output, text: &str, talk: &mut Talk) -> Result<(), Failure> {
+fn write(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> Result<(), Failure> {
     let name = output.name().display();
     let staged = output.stage(text)?;
     let mut synced = Ok(());
     let sync = || synced = output.sync(&staged);
-    check_at(args, staged.path(), text, &name.to_string(), talk, sync)?;
+    check_at(args, staged.path(), text, &name.to_string(), messages, sync)?;
     synced?;
     if output.install(staged, text)? == Written::InPlace {
-        talk.warn(format!("wrote '{name}' in place: it is a mount point, so a reader may see half of it"));
+        messages
+            .warn(format!("wrote '{name}' in place: it is a mount point, so a reader may see half of it"));
     } else {
-        talk.say(format!("wrote '{name}'"));
+        messages.info(format!("wrote '{name}'"));
     }
     Ok(())
 }
 
 /// Checks a text that does not get a place beside an output.
-fn check(args: &Args, text: &str, name: &str, talk: &mut Talk) -> Result<(), Failure> {
+fn check(args: &Args, text: &str, name: &str, messages: &mut Messages) -> Result<(), Failure> {
     if args.check.is_none() {
         return Ok(());
     }
@@ -187,7 +189,7 @@ fn check(args: &Args, text: &str, name: &str, talk: &mut Talk) -> Result<(), Fai
             format!("cannot write a file for the check to '{}': {err}", Scratch::place()),
         )
     })?;
-    check_at(args, scratch.path(), text, name, talk, || {})
+    check_at(args, scratch.path(), text, name, messages, || {})
 }
 
 /// Has the file at `path`, which holds `text` and is known to the operator as `name`, checked, and does `work`
@@ -197,7 +199,7 @@ fn check_at(
     path: &Path,
     text: &str,
     name: &str,
-    talk: &mut Talk,
+    messages: &mut Messages,
     work: impl FnOnce(),
 ) -> Result<(), Failure> {
     let Some(check) = &args.check else {
@@ -207,7 +209,7 @@ fn check_at(
     let verdict = check.run(path, text, args.check_timeout, work);
     let said = check::explain(&verdict.said, path, name, text, &args.template);
     match verdict.refused {
-        None => said.iter().for_each(|line| talk.say(line)),
+        None => said.iter().for_each(|line| messages.info(line)),
         Some(why) => {
             let line = format!("cannot use '{name}': {why}");
             return Err(Failure::new(Code::Haproxy, line).with_more(said));

@@ -9,10 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::regular;
+use common::failure::{Code, Fault};
+use common::regular_file;
 use common::replace::Staged;
 use common::rewrite::{self, Written};
-use common::talk::{Code, Fault};
+use common::rollback_marks;
 use nix::fcntl::Flock;
 use thiserror::Error;
 
@@ -101,7 +102,7 @@ impl Output {
     }
 
     fn open(name: &Path, path: PathBuf, lock: Option<Flock<File>>) -> Result<Output, OutputError> {
-        let old = match regular::open(&path) {
+        let old = match regular_file::open(&path) {
             Err(err) if err.kind() == ErrorKind::NotFound => None,
             opened => Some(opened.and_then(read_with_metadata).map_err(io_error("read", name))?),
         };
@@ -120,7 +121,7 @@ impl Output {
 
     /// Whether `text` stands there, and not because reload-haproxy put it back: written anew, it is wanted.
     pub(crate) fn is_settled(&self, text: &str) -> bool {
-        self.old() == Some(text.as_bytes()) && !rewrite::is_put_back(&self.path)
+        self.old() == Some(text.as_bytes()) && !rollback_marks::is_put_back(&self.path)
     }
 
     /// Puts `text` beside the output, with the old file's mode and owner, for a check to look at.

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use common::rewrite::beside;
+use common::replace::beside;
 
 use crate::output::{OutputError, io_error};
 

@@ -4,7 +4,7 @@
 use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 
-use common::talk::shown;
+use common::messages::excerpt;
 
 /// The highest weight that HAProxy knows.
 const WEIGHT_MAX: u32 = 256;
@@ -37,7 +37,7 @@ pub(crate) struct Problem {
 impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Problem { tag, value, wanted } = self;
-        write!(f, "its tag '{tag}' is '{}', not {wanted}", shown(value.as_bytes()))
+        write!(f, "its tag '{tag}' is '{}', not {wanted}", excerpt(value.as_bytes()))
     }
 }
 

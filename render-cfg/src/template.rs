@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::cut::{cut, cut_around};
 use crate::filters::{self, LeftOut};
 use crate::limits::{Limited, read};
-use common::talk::{Code, Fault};
+use common::failure::{Code, Fault};
 use render_cfg::escape::escape;
 
 /// What stands for the revision while the text is hashed; as long as a real one.

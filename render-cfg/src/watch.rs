@@ -17,8 +17,9 @@ mod watches;
 
 use std::time::Duration;
 
-use common::lock::duration;
-use common::talk::{Code, Failure, Talk};
+use common::duration::duration;
+use common::failure::{Code, Failure};
+use common::messages::Messages;
 
 use crate::{Args, some_time};
 
@@ -52,9 +53,9 @@ pub(crate) struct WatchArgs {
 }
 
 /// Watches until a signal ends it. Fails only if it was called wrongly or cannot begin.
-pub(crate) fn watch(args: Args, talk: &mut Talk) -> Result<(), Failure> {
+pub(crate) fn watch(args: Args, messages: &mut Messages) -> Result<(), Failure> {
     if args.output.as_os_str() == "-" {
         return Err(Failure::new(Code::Usage, "cannot watch for 'stdout': name an --output"));
     }
-    Watcher::start(args, talk)?.run()
+    Watcher::start(args, messages)?.run()
 }

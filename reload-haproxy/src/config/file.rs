@@ -11,8 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use common::regular;
-use common::talk::{Code, Failure};
+use common::failure::{Code, Failure};
+use common::regular_file;
 use sha2::{Digest, Sha256};
 
 use crate::config::requirements::Needs;
@@ -80,7 +80,7 @@ impl Config {
     pub(crate) fn read(path: &Path) -> Result<Config, Failure> {
         let refuse = refusal(path);
         let resolved = Config::resolve(path)?;
-        let file = regular::open(&resolved).map_err(refuse)?;
+        let file = regular_file::open(&resolved).map_err(refuse)?;
         let metadata = file.metadata().map_err(refuse)?;
         let mut bytes = Vec::new();
         file.take(CONFIG_MAX).read_to_end(&mut bytes).map_err(refuse)?;
@@ -105,7 +105,7 @@ impl Config {
 
     /// Whether the file holds other bytes now. One that cannot be read is not known to.
     pub(crate) fn is_outdated(&self) -> bool {
-        regular::read(&self.path, CONFIG_MAX).is_ok_and(|now| now != self.bytes)
+        regular_file::read(&self.path, CONFIG_MAX).is_ok_and(|now| now != self.bytes)
     }
 }
 

@@ -11,8 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::regular;
-use common::talk::{Code, Failure};
+use common::failure::{Code, Failure};
+use common::regular_file;
 
 use crate::config::file::Config;
 use crate::haproxy::process::{Process, since_boot};
@@ -218,7 +218,7 @@ impl Instance {
     pub(crate) fn pid_file(&self, main: &Process) -> Option<PathBuf> {
         let own = || {
             let path = main.directory().join(main.option("-p").into_iter().next_back()?);
-            let is_its = regular::read(&path, PID_FILE_MAX).is_ok_and(|bytes| {
+            let is_its = regular_file::read(&path, PID_FILE_MAX).is_ok_and(|bytes| {
                 String::from_utf8_lossy(&bytes).split_whitespace().any(|word| word == main.pid.to_string())
             });
             let is_trusted =
@@ -303,7 +303,7 @@ fn locate(
 
 /// The process that the pid file names, if it is a HAProxy.
 fn from_pid_file(hints: &Hints) -> Option<Process> {
-    let bytes = regular::read(hints.pid_file.as_ref()?, PID_FILE_MAX).ok()?;
+    let bytes = regular_file::read(hints.pid_file.as_ref()?, PID_FILE_MAX).ok()?;
     String::from_utf8_lossy(&bytes)
         .split_whitespace()
         .find_map(|word| Process::find(word.parse().ok()?, &hints.name))

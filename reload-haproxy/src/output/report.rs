@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use common::talk::{Code, Failure};
+use common::failure::{Code, Failure};
 use serde::Serialize;
 
 use crate::config::file::Config;

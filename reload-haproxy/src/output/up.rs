@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use common::talk::{Code, Failure};
+use common::failure::{Code, Failure};
 
 use crate::haproxy::instance::Instance;
 use crate::haproxy::servers_state::{Row, parse};

@@ -11,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use common::bounded;
-use common::talk::{Code, Failure, Talk};
+use common::command;
+use common::failure::{Code, Failure};
+use common::messages::Messages;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -134,7 +135,7 @@ pub(crate) fn supported(instance: &Instance) -> Result<Method, Failure> {
 
 impl Reload<'_> {
     /// Reloads, and gives the worker that came of it.
-    pub(crate) fn run(&self, method: Method, talk: &mut Talk) -> Result<Taken, Unproven> {
+    pub(crate) fn run(&self, method: Method, messages: &mut Messages) -> Result<Taken, Unproven> {
         let deadline = Instant::now() + self.timeout;
         let mut before = self.before(deadline);
         let mut attempts = Attempts::new(method, self.load_time, Instant::now());
@@ -144,9 +145,9 @@ impl Reload<'_> {
             if attempts.is_due(Instant::now()) {
                 attempts.told(Instant::now(), since_boot());
                 if std::mem::replace(&mut was_told, true) {
-                    talk.say(format!("{} sent again", method.title()));
+                    messages.info(format!("{} sent again", method.title()));
                 }
-                self.tell(method, &mut before, deadline, talk)?;
+                self.tell(method, &mut before, deadline, messages)?;
             }
             match self.look(&before) {
                 Look::Loaded(worker) if self.took(&worker, &attempts) => {
@@ -194,19 +195,24 @@ impl Reload<'_> {
         method: Method,
         before: &mut Before,
         deadline: Instant,
-        talk: &mut Talk,
+        messages: &mut Messages,
     ) -> Result<(), Unproven> {
         match method {
-            Method::Master => self.tell_master(before, deadline, talk),
+            Method::Master => self.tell_master(before, deadline, messages),
             Method::Signal => self.signal(),
-            Method::Classic => self.start_successor(before, deadline, talk),
+            Method::Classic => self.start_successor(before, deadline, messages),
             // Whoever calls has found out which it is.
             Method::Auto | Method::Runtime => Err(cannot("reload", "haproxy", "no method was chosen")),
         }
     }
 
     /// Asks the master to reload, until it listens: one that is loading refuses connections, or says so.
-    fn tell_master(&self, before: &mut Before, deadline: Instant, talk: &mut Talk) -> Result<(), Unproven> {
+    fn tell_master(
+        &self,
+        before: &mut Before,
+        deadline: Instant,
+        messages: &mut Messages,
+    ) -> Result<(), Unproven> {
         let Some(path) = &self.instance.master_socket else {
             return Err(cannot("find the master socket of", "haproxy", "give --master-socket"));
         };
@@ -223,7 +229,7 @@ impl Reload<'_> {
             match socket::ask(path, "reload", left).map(|answer| socket::parse_reload(&answer)) {
                 Ok(ReloadAnswer::Nothing | ReloadAnswer::Success) => return Ok(()),
                 Ok(ReloadAnswer::Failure(words)) => {
-                    say_words(&words.join("\n"), talk);
+                    say_words(&words.join("\n"), messages);
                     return Err(self.refused("its words are above"));
                 }
                 _ if self.is_lost(before) => return Err(self.refused(LOST)),
@@ -252,7 +258,12 @@ impl Reload<'_> {
 
     /// Starts a new process as the old one was started, which takes over its listeners if it can and
     /// tells it to finish.
-    fn start_successor(&self, before: &Before, deadline: Instant, talk: &mut Talk) -> Result<(), Unproven> {
+    fn start_successor(
+        &self,
+        before: &Before,
+        deadline: Instant,
+        messages: &mut Messages,
+    ) -> Result<(), Unproven> {
         let Some(main) = self.instance.main.as_ref().filter(|_| !self.instance.is_master) else {
             return Err(cannot(
                 "start a successor of",
@@ -271,7 +282,7 @@ impl Reload<'_> {
             let mut command = command_like(Some(main), self.program);
             command.args(successor::arguments(own.clone(), &predecessors, exporter));
             let left = deadline.saturating_duration_since(Instant::now());
-            let outcome = bounded::run(&mut command, left);
+            let outcome = command::run(&mut command, left);
             let outcome = outcome
                 .map_err(|err| cannot("run", &self.program.display().to_string(), &err.to_string()))?;
             if outcome.status.is_some_and(|status| status.success()) {
@@ -282,7 +293,7 @@ impl Reload<'_> {
                 break;
             }
         }
-        say_words(&words, talk);
+        say_words(&words, messages);
         Err(self.refused("its words are above"))
     }
 

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::bounded;
-use common::talk::{Code, Failure, Talk};
+use common::command;
+use common::failure::{Code, Failure};
+use common::messages::Messages;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, setsockopt, socket, sockopt,
@@ -31,7 +32,7 @@ pub(crate) fn check(
     instance: &Instance,
     program: &Path,
     timeout: Duration,
-    talk: &mut Talk,
+    messages: &mut Messages,
 ) -> Result<Duration, Failure> {
     let start = Instant::now();
     let mut command = command_like(instance.main.as_ref(), program);
@@ -39,7 +40,7 @@ pub(crate) fn check(
     for file in files(config, instance.main.as_ref()) {
         command.arg("-f").arg(file);
     }
-    let outcome = bounded::run(&mut command, timeout);
+    let outcome = command::run(&mut command, timeout);
     let outcome = outcome.map_err(|err| {
         Failure::new(
             Code::Haproxy,
@@ -51,7 +52,7 @@ pub(crate) fn check(
         Some(_) => "haproxy -c refuses it, see its words above".to_owned(),
         None => format!("haproxy -c did not end within {timeout:?}; see --timeout"),
     };
-    say_words(&outcome.words, talk);
+    say_words(&outcome.words, messages);
     Err(cannot_load(config, &refusal))
 }
 
@@ -61,9 +62,9 @@ fn cannot_load(config: &Config, reason: &str) -> Failure {
 }
 
 /// HAProxy's own words, a line each.
-pub(crate) fn say_words(words: &str, talk: &mut Talk) {
+pub(crate) fn say_words(words: &str, messages: &mut Messages) {
     for line in words.lines().filter(|line| !line.trim().is_empty()) {
-        talk.warn(format!("haproxy: {line}"));
+        messages.warn(format!("haproxy: {line}"));
     }
 }
 

@@ -10,9 +10,9 @@ mod servers;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use common::regular;
+use common::messages::Messages;
+use common::regular_file;
 use common::replace::replace;
-use common::talk::Talk;
 use thiserror::Error;
 
 use crate::config::file::Config;
@@ -45,25 +45,25 @@ enum Loss {
 pub(crate) fn kept_over<T>(
     config: &Config,
     instance: &Instance,
-    talk: &mut Talk,
-    reload: impl FnOnce(&mut Talk) -> T,
+    messages: &mut Messages,
+    reload: impl FnOnce(&mut Messages) -> T,
 ) -> T {
     let wanted = wanted(config);
     let Some(path) = wanted.file.as_ref().map(|file| directory(instance).join(file)) else {
-        return reload(talk);
+        return reload(messages);
     };
     match text(&wanted, instance).and_then(|text| put(&path, &text)) {
         Ok(()) => {
-            let result = reload(talk);
+            let result = reload(messages);
             // What is true now misleads a cold start.
             if let Err(loss) = put(&path, HEAD) {
-                talk.warn(format!("{loss}; remove it before HAProxy is started anew"));
+                messages.warn(format!("{loss}; remove it before HAProxy is started anew"));
             }
             result
         }
         Err(loss) => {
-            talk.warn(format!("{loss}; the new worker takes every server for up"));
-            reload(talk)
+            messages.warn(format!("{loss}; the new worker takes every server for up"));
+            reload(messages)
         }
     }
 }
@@ -72,7 +72,7 @@ pub(crate) fn kept_over<T>(
 /// middle of a reload. Says nothing if it cannot: the next reload does.
 pub(crate) fn tidy(config: &Config) {
     let Some(path) = wanted(config).file.filter(|path| path.is_absolute()) else { return };
-    let is_ours = match regular::read(&path, FILE_MAX) {
+    let is_ours = match regular_file::read(&path, FILE_MAX) {
         Ok(text) => text.starts_with(HEAD.as_bytes()),
         Err(err) => err.kind() == io::ErrorKind::NotFound,
     };
@@ -105,7 +105,7 @@ fn text(wanted: &Wanted, instance: &Instance) -> Result<String, Loss> {
 
 /// Gives the file this text, unless it has it.
 fn put(path: &Path, text: &str) -> Result<(), Loss> {
-    if regular::read(path, FILE_MAX).is_ok_and(|present| present == text.as_bytes()) {
+    if regular_file::read(path, FILE_MAX).is_ok_and(|present| present == text.as_bytes()) {
         return Ok(());
     }
     let path_shown = || path.display().to_string();

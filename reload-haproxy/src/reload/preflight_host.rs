@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::bounded;
+use common::command;
 use nix::unistd::{Group, User};
 
 use crate::config::file::Facts;
@@ -66,7 +66,7 @@ fn files_of_any_process() -> Option<u64> {
 /// Since 2.3 too few files are an error. Asked only where it matters.
 fn is_strict_by_default(main: &Process) -> bool {
     let Some(program) = main.program() else { return false };
-    let outcome = bounded::run(Command::new(program).arg("-v"), Duration::from_secs(2));
+    let outcome = command::run(Command::new(program).arg("-v"), Duration::from_secs(2));
     outcome.is_ok_and(|outcome| version(&outcome.words).is_some_and(Version::is_strict))
 }
 

@@ -11,10 +11,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::failure::{Code, Failure};
 use common::lock;
-use common::regular;
+use common::regular_file;
 use common::replace::{Staged, replace};
-use common::talk::{Code, Failure};
 use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -123,7 +123,7 @@ impl State {
 
     /// The note, if there is one that can be read.
     pub(crate) fn note(&self) -> Option<Note> {
-        serde_json::from_slice(&regular::read(&self.note, NOTE_MAX).ok()?).ok()
+        serde_json::from_slice(&regular_file::read(&self.note, NOTE_MAX).ok()?).ok()
     }
 
     /// The note, if it is about this worker.
@@ -139,14 +139,14 @@ impl State {
 
     /// The bytes that were last proven to run, in whichever worker: it may have died since.
     pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
-        let copy = regular::read(&self.copy, CONFIG_MAX).ok()?;
+        let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
         // Two files are not written at once: the copy may be a newer one's or an older one's.
         self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
     }
 
     /// The mark of a refused file, if there is one that can be read.
     pub(crate) fn mark(&self) -> Option<Mark> {
-        serde_json::from_slice(&regular::read(&self.mark, NOTE_MAX).ok()?).ok()
+        serde_json::from_slice(&regular_file::read(&self.mark, NOTE_MAX).ok()?).ok()
     }
 
     /// Where the mark stands.

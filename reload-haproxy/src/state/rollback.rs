@@ -10,10 +10,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use common::regular;
+use common::failure::{Code, Failure};
+use common::messages::Messages;
+use common::regular_file;
 use common::replace::Staged;
 use common::rewrite::{self, Written};
-use common::talk::{Code, Failure, Talk};
+use common::rollback_marks;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::{CONFIG_MAX, fingerprint};
@@ -44,14 +46,14 @@ pub(crate) struct Rollback<'a> {
 impl<'a> Rollback<'a> {
     /// For the file at `config`, symlinks resolved. Others that write it are waited for as long as `patience`.
     pub(crate) fn new(state: &'a State, config: &'a Path, patience: Duration) -> Rollback<'a> {
-        Rollback { state, config, refused: rewrite::refused(config), patience }
+        Rollback { state, config, refused: rollback_marks::refused_path(config), patience }
     }
 
     /// The refused file that is to be tried again: the last good one stands in its place, as it was put there.
     pub(crate) fn due(&self) -> Option<&Path> {
         let mark = self.state.mark()?;
         let good = self.state.last_good().map(|good| fingerprint(&good));
-        let is_due = rewrite::is_put_back(self.config)
+        let is_due = rollback_marks::is_put_back(self.config)
             && good.as_ref() == Some(&mark.good)
             && holds(self.config, &mark.good)
             && holds(&self.refused, &mark.refused);
@@ -59,13 +61,13 @@ impl<'a> Rollback<'a> {
     }
 
     /// Puts the refused file back to its place, to be tried again. It stays beside it, too.
-    pub(crate) fn try_again(&self, talk: &mut Talk) -> Result<(), Failure> {
+    pub(crate) fn try_again(&self, messages: &mut Messages) -> Result<(), Failure> {
         let path = self.config.display();
         let refuse = |err| Failure::new(Code::Files, format!("cannot put a refused file to '{path}': {err}"));
         let Some(mark) = self.state.mark() else { return Ok(()) };
-        let refused = regular::read(&self.refused, CONFIG_MAX).map_err(refuse)?;
+        let refused = regular_file::read(&self.refused, CONFIG_MAX).map_err(refuse)?;
         if self.exchange(&mark.good, &refused, None).map_err(refuse)?.is_some() {
-            talk.say(format!("'{}' is back in '{path}' and tried again", self.refused.display()));
+            messages.info(format!("'{}' is back in '{path}' and tried again", self.refused.display()));
         }
         Ok(())
     }
@@ -92,7 +94,7 @@ impl<'a> Rollback<'a> {
 
     /// `told` is what HAProxy was told to load. Gives what there is to say.
     fn roll_back(&self, told: Option<&str>) -> io::Result<Option<String>> {
-        let now = regular::read(self.config, CONFIG_MAX)?;
+        let now = regular_file::read(self.config, CONFIG_MAX)?;
         let good = self.state.last_good();
         let mark = Mark {
             config: self.config.to_owned(),
@@ -138,7 +140,7 @@ impl<'a> Rollback<'a> {
         set(staged.file())?;
         staged.file().sync_all()?;
         // The last look: nobody who takes the lock writes from here on.
-        let now = regular::read(self.config, CONFIG_MAX)?;
+        let now = regular_file::read(self.config, CONFIG_MAX)?;
         if fingerprint(&now) != old {
             return Ok(None);
         }
@@ -184,7 +186,7 @@ fn verdict(now: &Mark, told: Option<&str>, before: Option<&Mark>) -> Verdict {
 
 /// Whether the file at `path` has these bytes.
 fn holds(path: &Path, expected: &str) -> bool {
-    regular::read(path, CONFIG_MAX).is_ok_and(|bytes| fingerprint(&bytes) == expected)
+    regular_file::read(path, CONFIG_MAX).is_ok_and(|bytes| fingerprint(&bytes) == expected)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use common::talk::{Failure, Talk};
+use common::failure::Failure;
+use common::messages::Messages;
 
 /// So many new faults are said at a time, the others counted.
 const SAID_MAX: usize = 100;
@@ -16,18 +17,18 @@ pub(crate) struct Known {
 
 impl Known {
     /// Takes the faults of a look, and says those that the last one had not, or that `what` is well again.
-    pub(crate) fn say(&mut self, faults: Vec<Failure>, what: &str, talk: &mut Talk) {
+    pub(crate) fn say(&mut self, faults: Vec<Failure>, what: &str, messages: &mut Messages) {
         let was_wrong = !self.keys.is_empty();
         let news = self.news(faults);
         for fault in news.iter().take(SAID_MAX) {
-            talk.warn(&fault.line);
-            fault.more.iter().for_each(|line| talk.warn(line));
+            messages.warn(&fault.line);
+            fault.more.iter().for_each(|line| messages.warn(line));
         }
         if news.len() > SAID_MAX {
-            talk.warn(format!("{} more faults like these", news.len() - SAID_MAX));
+            messages.warn(format!("{} more faults like these", news.len() - SAID_MAX));
         }
         if was_wrong && self.keys.is_empty() {
-            talk.warn(format!("{what} is well again"));
+            messages.warn(format!("{what} is well again"));
         }
     }
 
@@ -56,7 +57,7 @@ fn key(fault: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::talk::Code;
+    use common::failure::Code;
 
     fn news(known: &mut Known, lines: &[&str]) -> Vec<String> {
         let faults = lines.iter().map(|line| Failure::new(Code::Input, line)).collect();

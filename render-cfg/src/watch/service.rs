@@ -13,7 +13,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-use common::talk::{Code, Failure};
+use common::failure::{Code, Failure};
 
 /// So long a manager that does not read is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);

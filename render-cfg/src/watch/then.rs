@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use common::talk::{Code, Failure};
+use common::failure::{Code, Failure};
 
 use crate::command;
 use crate::cut::cut;

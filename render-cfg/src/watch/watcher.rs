@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use common::talk::{Code, Failure, Talk};
+use common::failure::{Code, Failure};
+use common::messages::Messages;
 
 use super::changes::Changes;
 use super::idle::{MOUNTS, idle};
@@ -23,7 +24,7 @@ const OFTEN: Duration = Duration::from_secs(1);
 /// All that there is while watching.
 pub(crate) struct Watcher<'a> {
     args: Args,
-    talk: &'a mut Talk,
+    messages: &'a mut Messages,
     service: Service,
     signals: Signals,
     watches: Watches,
@@ -41,13 +42,13 @@ pub(crate) struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     /// Begins. Fails if a descriptor or a socket that it was given cannot be used.
-    pub(crate) fn start(args: Args, talk: &'a mut Talk) -> Result<Watcher<'a>, Failure> {
+    pub(crate) fn start(args: Args, messages: &'a mut Messages) -> Result<Watcher<'a>, Failure> {
         let now = Instant::now();
         // First: nothing else may have taken the descriptor.
         let service = Service::find(args.watching.ready_fd, now)?;
         let signals = Signals::take_over()
             .map_err(|err| Failure::new(Code::Unforeseen, format!("cannot take 'signals': {err}")))?;
-        warn_if_impatient(&service, &args, talk);
+        warn_if_impatient(&service, &args, messages);
         Ok(Watcher {
             service,
             signals,
@@ -61,7 +62,7 @@ impl<'a> Watcher<'a> {
             looks: Known::default(),
             thens: Known::default(),
             args,
-            talk,
+            messages,
         })
     }
 
@@ -76,7 +77,7 @@ impl<'a> Watcher<'a> {
         }
         self.service.stopping();
         // Of what was wrong before, nothing is wrong with the end.
-        self.talk.begin_round(&self.args.talk);
+        self.messages.begin_round(&self.args.messages);
         Ok(())
     }
 
@@ -113,9 +114,9 @@ impl<'a> Watcher<'a> {
         }
         self.service.beat(now);
         self.changes.clear();
-        self.talk.begin_round(&self.args.talk);
+        self.messages.begin_round(&self.args.messages);
         let watched = self.watches.set(&self.args.nodes, &self.args.template);
-        let looked = once(&self.args, self.talk);
+        let looked = once(&self.args, self.messages);
         let is_soon = watched.is_err() || is_locked_out(&looked);
         self.next_look = now + self.args.watching.look_every.min(if is_soon { OFTEN } else { Duration::MAX });
         self.judge(watched, looked)
@@ -127,7 +128,7 @@ impl<'a> Watcher<'a> {
         watched: Result<(), &'static str>,
         looked: Result<Looked, Failure>,
     ) -> Result<(), Failure> {
-        let mut faults = self.talk.gathered();
+        let mut faults = self.messages.take_faults();
         // A wait that is over leaves a thread behind, so it is not repeated as long as the lock is held.
         let was_locked_out = self.args.lock_timeout < self.patience;
         self.args.lock_timeout = if is_locked_out(&looked) { Duration::ZERO } else { self.patience };
@@ -143,7 +144,7 @@ impl<'a> Watcher<'a> {
                 good.map(|looked| self.ask_for_then(&looked)).unwrap_or_else(|failure| faults.push(failure));
             }
         }
-        self.looks.say(faults, "rendering", self.talk);
+        self.looks.say(faults, "rendering", self.messages);
         Ok(())
     }
 
@@ -166,21 +167,21 @@ impl<'a> Watcher<'a> {
         let is_due = self.owed_since().is_some_and(|due| due <= now);
         let Some(then) = self.args.watching.then.as_ref().filter(|_| is_due) else { return };
         self.service.beat(now);
-        self.talk.begin_round(&self.args.talk);
+        self.messages.begin_round(&self.args.messages);
         let mut faults = Vec::new();
         match then.run(self.args.watching.then_timeout) {
             Ok(words) => {
                 self.owed.succeeded();
-                words.iter().for_each(|line| self.talk.say(line));
-                self.talk.say(format!("ran '{}'", then.text()));
+                words.iter().for_each(|line| self.messages.info(line));
+                self.messages.info(format!("ran '{}'", then.text()));
             }
             Err(failure) => {
                 self.owed.failed(Instant::now());
                 faults.push(failure);
             }
         }
-        faults.extend(self.talk.gathered());
-        self.thens.say(faults, &format!("'{}'", then.text()), self.talk);
+        faults.extend(self.messages.take_faults());
+        self.thens.say(faults, &format!("'{}'", then.text()), self.messages);
     }
 }
 
@@ -203,10 +204,10 @@ fn untold(err: std::io::Error) -> Failure {
 }
 
 /// systemd ends what gives no sign of life while a check takes its time.
-fn warn_if_impatient(service: &Service, args: &Args, talk: &mut Talk) {
+fn warn_if_impatient(service: &Service, args: &Args, messages: &mut Messages) {
     let step = (args.lock_timeout + args.check_timeout).max(args.watching.then_timeout);
     if let Some(patience) = service.patience().filter(|patience| *patience <= step) {
-        talk.warn(format!(
+        messages.warn(format!(
             "WatchdogSec is {patience:?}, and a step may take {step:?}: make it longer, or lower --lock-timeout, \
              --check-timeout and --then-timeout"
         ));

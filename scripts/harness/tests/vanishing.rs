@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::node::{Node, Tags};
-use common::nodes_dir::NodesDir;
+use common::nodes_directory::NodesDir;
 use harness::balancer::Balancer;
 use harness::haproxy::Mode;
 use harness::http::Client;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::node::{Node, Tags};
-use common::nodes_dir::NodesDir;
+use common::nodes_directory::NodesDir;
 use common::replace::replace;
 use harness::{Error, Result};
 

@@ -13,7 +13,7 @@ use std::process::Child;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::nodes_dir::NodesDir;
+use common::nodes_directory::NodesDir;
 use common::records::read_all;
 use harness::balancer::Balancer;
 use harness::haproxy::Mode;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::node::{Node, Tags};
-use common::nodes_dir::NodesDir;
+use common::nodes_directory::NodesDir;
 use harness::balancer::Balancer;
 use harness::haproxy::Mode;
 use harness::load::{Load, Rate, Sample};

@@ -1,8 +1,8 @@
-//! How a program talks: one error line a fault on stderr, the same in a log, and an exit code that says
-//! whose fault it was.
+//! The messages of a program: one line for each error on stderr, the same line in a log file, and the exit code
+//! of the worst error.
 //!
-//! Serf shows nothing of a handler but the number, so `--log` keeps the words. Every line is stripped of
-//! control characters here, in one place: names from the network must not write to a terminal.
+//! Serf hides what a handler prints, so `--log` keeps it. Control characters are escaped here and nowhere else:
+//! a name from the network must not be able to steer an operator's terminal.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -16,75 +16,11 @@ use std::time::SystemTime;
 use clap::Args;
 use nix::fcntl::OFlag;
 
-/// The exit codes of all four programs; the manuals explain them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Code {
-    /// Something unforeseen.
-    Unforeseen = 1,
-    /// Called wrongly.
-    Usage = 2,
-    /// Bad input: an event line, a member list, a record, a template. The good part has been done.
-    Input = 3,
-    /// The file system said no.
-    Files = 4,
-    /// HAProxy said no, could not be reached, or did not prove that it took the configuration.
-    Haproxy = 5,
-    /// A guard refused: too few nodes.
-    Guard = 6,
-    /// Another run held the lock for too long.
-    Lock = 7,
-}
+use crate::failure::{Code, Failure};
 
-impl Code {
-    /// How bad it is, the worst first: a guard that held is better news than a step that failed, and what
-    /// keeps the good part from being done is worse than a bad part. scripts/reconcile has the same order.
-    fn severity(self) -> usize {
-        use Code::{Files, Guard, Haproxy, Input, Lock, Unforeseen, Usage};
-        let order = [Unforeseen, Usage, Files, Haproxy, Lock, Input, Guard];
-        order.iter().position(|code| *code == self).unwrap_or_default()
-    }
-}
-
-/// An error that knows its exit code.
-pub trait Fault: Display {
-    /// The exit code of a program that ends with this error.
-    fn code(&self) -> Code;
-}
-
-/// A fault put into its final words: what ends a program's `run`.
-#[derive(Debug)]
-pub struct Failure {
-    /// The exit code.
-    pub code: Code,
-    /// The line, without the program's name: `cannot VERB 'OBJECT': reason`.
-    pub line: String,
-    /// What helps to act on it, each on a line of its own after it: another program's words, a place.
-    pub more: Vec<String>,
-}
-
-impl Failure {
-    /// A failure with a line of its own.
-    pub fn new(code: Code, line: impl Display) -> Failure {
-        Failure { code, line: line.to_string(), more: Vec::new() }
-    }
-
-    /// The same failure, with lines that help to act on it.
-    pub fn with_more(mut self, lines: impl IntoIterator<Item = String>) -> Failure {
-        self.more.extend(lines);
-        self
-    }
-}
-
-impl<F: Fault> From<F> for Failure {
-    fn from(fault: F) -> Failure {
-        Failure::new(fault.code(), fault)
-    }
-}
-
-/// The options about talking that all four programs take.
+/// The message options that all four programs take.
 #[derive(Args, Clone, Debug, Default)]
-pub struct TalkArgs {
+pub struct MessageArgs {
     /// Say what was done, on stderr
     #[arg(short, long)]
     pub verbose: bool,
@@ -95,14 +31,14 @@ pub struct TalkArgs {
 
 /// Says lines for one program, and remembers the worst fault's exit code.
 #[derive(Debug)]
-pub struct Talk {
+pub struct Messages {
     program: &'static str,
     verbose: bool,
     log: Option<File>,
     code: Option<Code>,
     faults: usize,
     /// Faults that are not said but kept, in a program that goes round.
-    gathered: Option<Vec<Failure>>,
+    collected: Option<Vec<Failure>>,
 }
 
 /// So many faults are said, the others counted: a forged event must not fill the disk with its log.
@@ -110,26 +46,26 @@ const FAULTS_SAID: usize = 100;
 /// So many characters of a line are said.
 const LINE_MAX: usize = 2000;
 
-impl Talk {
+impl Messages {
     /// Opens the log, if one is wanted (appended to; made with mode 0640). A log that cannot be opened is
     /// a fault like any other: the work goes on without it.
-    pub fn open(program: &'static str, args: &TalkArgs) -> Talk {
+    pub fn open(program: &'static str, args: &MessageArgs) -> Messages {
         let verbose = args.verbose;
-        let mut talk = Talk { program, verbose, log: None, code: None, faults: 0, gathered: None };
-        talk.open_log(args.log.as_deref());
-        talk
+        let mut messages = Messages { program, verbose, log: None, code: None, faults: 0, collected: None };
+        messages.open_log(args.log.as_deref());
+        messages
     }
 
     /// Begins a round of a program that goes round: what was is forgotten, the log is opened anew, for it may have
     /// been moved away, and faults are kept until they are asked for.
-    pub fn begin_round(&mut self, args: &TalkArgs) {
-        *self = Talk { log: None, code: None, faults: 0, gathered: Some(Vec::new()), ..*self };
+    pub fn begin_round(&mut self, args: &MessageArgs) {
+        *self = Messages { log: None, code: None, faults: 0, collected: Some(Vec::new()), ..*self };
         self.open_log(args.log.as_deref());
     }
 
     /// The faults of this round. From now on they are said again.
-    pub fn gathered(&mut self) -> Vec<Failure> {
-        self.gathered.take().unwrap_or_default()
+    pub fn take_faults(&mut self) -> Vec<Failure> {
+        self.collected.take().unwrap_or_default()
     }
 
     fn open_log(&mut self, path: Option<&Path>) {
@@ -146,12 +82,12 @@ impl Talk {
     }
 
     /// Says what was done, if `-v` was given; in the log in any case.
-    pub fn say(&mut self, line: impl Display) {
+    pub fn info(&mut self, line: impl Display) {
         self.write(&line, self.verbose);
     }
 
     /// Says that there was nothing to do, if `-v` was given: a timer's log would hold nothing else.
-    pub fn say_idle(&mut self, line: impl Display) {
+    pub fn verbose(&mut self, line: impl Display) {
         if self.verbose {
             self.write(&line, true);
         }
@@ -165,8 +101,8 @@ impl Talk {
     /// Says a fault and remembers its code if it is the worst, while the work goes on.
     pub fn fault(&mut self, fault: impl Into<Failure>) {
         let failure = fault.into();
-        if let Some(gathered) = &mut self.gathered {
-            gathered.push(failure);
+        if let Some(collected) = &mut self.collected {
+            collected.push(failure);
             return;
         }
         self.faults += 1;
@@ -178,7 +114,7 @@ impl Talk {
     }
 
     /// Says a last fault, if there is one, and gives the exit code of the worst.
-    pub fn end(mut self, result: Result<(), Failure>) -> ExitCode {
+    pub fn exit_code(mut self, result: Result<(), Failure>) -> ExitCode {
         if let Some(unsaid) = self.faults.checked_sub(FAULTS_SAID).filter(|unsaid| *unsaid > 0) {
             self.write(&format!("{unsaid} more faults like these"), true);
         }
@@ -196,7 +132,7 @@ impl Talk {
     }
 
     fn write(&mut self, line: &dyn Display, on_stderr: bool) {
-        let line = printable(&cut(&line.to_string(), LINE_MAX));
+        let line = printable(&truncate(&line.to_string(), LINE_MAX));
         // Nobody is left to tell when stderr is gone; the work itself must not fail for it.
         if on_stderr {
             let _ = std::io::stderr().write_all(format!("{}: {line}\n", self.program).as_bytes());
@@ -226,8 +162,8 @@ fn printable(text: &str) -> String {
 }
 
 /// At most so many characters of `text`, with a mark where something is left out.
-fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(most) {
+pub fn truncate(text: &str, max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max) {
         Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
         None => Cow::Borrowed(text),
     }
@@ -235,10 +171,10 @@ fn cut(text: &str, most: usize) -> Cow<'_, str> {
 
 /// Bytes from the network as an error line shows them: invisible characters and bytes that are not UTF-8
 /// escaped, cut after 64 characters.
-pub fn shown(bytes: &[u8]) -> impl Display + use<> {
+pub fn excerpt(bytes: &[u8]) -> impl Display + use<> {
     // Of a large field only the beginning is looked at.
     let beginning = &bytes[..bytes.len().min(512)];
-    cut(&printable(&String::from_utf8_lossy(beginning)), 64).into_owned()
+    truncate(&printable(&String::from_utf8_lossy(beginning)), 64).into_owned()
 }
 
 #[cfg(test)]
@@ -246,54 +182,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_bytes_are_shown_on_one_line_and_cut() {
-        assert_eq!(shown(b"esc\x1b[31m\n").to_string(), "esc\\u{1b}[31m\\n");
-        assert_eq!(shown(&[b'a', 0xff]).to_string(), "a\u{fffd}");
-        assert_eq!(shown(&[b'x'; 5000]).to_string(), format!("{}…", "x".repeat(64)));
+    fn hostile_bytes_are_shown_on_one_line_and_truncate() {
+        assert_eq!(excerpt(b"esc\x1b[31m\n").to_string(), "esc\\u{1b}[31m\\n");
+        assert_eq!(excerpt(&[b'a', 0xff]).to_string(), "a\u{fffd}");
+        assert_eq!(excerpt(&[b'x'; 5000]).to_string(), format!("{}…", "x".repeat(64)));
     }
 
     #[test]
     fn marks_that_turn_the_direction_of_writing_are_shown() {
-        assert_eq!(shown("a\u{202e}b\u{feff}".as_bytes()).to_string(), "a\\u{202e}b\\u{feff}");
-        assert_eq!(shown("it's \"ü\"".as_bytes()).to_string(), "it's \"ü\"");
+        assert_eq!(excerpt("a\u{202e}b\u{feff}".as_bytes()).to_string(), "a\\u{202e}b\\u{feff}");
+        assert_eq!(excerpt("it's \"ü\"".as_bytes()).to_string(), "it's \"ü\"");
     }
 
     #[test]
     fn the_worst_fault_decides_the_code() {
         let code = |codes: &[Code]| {
-            let mut talk = Talk::open("test", &TalkArgs::default());
-            codes.iter().for_each(|code| talk.fault(Failure::new(*code, "a fault")));
-            talk.end(Ok(()))
+            let mut messages = Messages::open("test", &MessageArgs::default());
+            codes.iter().for_each(|code| messages.fault(Failure::new(*code, "a fault")));
+            messages.exit_code(Ok(()))
         };
         assert_eq!(code(&[Code::Input, Code::Files, Code::Guard]), ExitCode::from(4));
         assert_eq!(code(&[Code::Guard, Code::Input]), ExitCode::from(3));
-        let talk = Talk::open("test", &TalkArgs::default());
-        assert_eq!(talk.end(Err(Failure::new(Code::Guard, "three"))), ExitCode::from(6));
+        let messages = Messages::open("test", &MessageArgs::default());
+        assert_eq!(messages.exit_code(Err(Failure::new(Code::Guard, "three"))), ExitCode::from(6));
     }
 
     #[test]
     fn a_log_that_cannot_be_written_is_a_fault() {
-        let args = TalkArgs { verbose: false, log: Some("/dev/full".into()) };
-        let mut talk = Talk::open("test", &args);
-        talk.say("something");
-        assert_eq!(talk.end(Ok(())), ExitCode::from(4));
+        let args = MessageArgs { verbose: false, log: Some("/dev/full".into()) };
+        let mut messages = Messages::open("test", &args);
+        messages.info("something");
+        assert_eq!(messages.exit_code(Ok(())), ExitCode::from(4));
     }
 
     #[test]
     fn a_round_keeps_its_faults_and_forgets_those_before_it() {
-        let mut talk = Talk::open("test", &TalkArgs::default());
+        let mut messages = Messages::open("test", &MessageArgs::default());
         for line in ["one", "another"] {
-            talk.begin_round(&TalkArgs::default());
-            talk.fault(Failure::new(Code::Files, line));
-            let lines: Vec<String> = talk.gathered().into_iter().map(|fault| fault.line).collect();
+            messages.begin_round(&MessageArgs::default());
+            messages.fault(Failure::new(Code::Files, line));
+            let lines: Vec<String> = messages.take_faults().into_iter().map(|fault| fault.line).collect();
             assert_eq!(lines, [line]);
         }
-        assert_eq!(talk.end(Ok(())), ExitCode::SUCCESS);
+        assert_eq!(messages.exit_code(Ok(())), ExitCode::SUCCESS);
     }
 
     #[test]
     fn a_log_that_cannot_be_opened_does_not_stop_the_work() {
-        let args = TalkArgs { verbose: false, log: Some("/nonexistent/log".into()) };
-        assert_eq!(Talk::open("test", &args).end(Ok(())), ExitCode::from(4));
+        let args = MessageArgs { verbose: false, log: Some("/nonexistent/log".into()) };
+        assert_eq!(Messages::open("test", &args).exit_code(Ok(())), ExitCode::from(4));
     }
 }

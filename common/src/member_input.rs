@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::lock::duration;
+use crate::duration::duration;
+use crate::failure::{Code, Failure};
 use crate::members::{Member, MembersError};
-use crate::talk::{Code, Failure};
 use crate::{consul, members};
 
 /// A million members take about as much.

@@ -1,0 +1,51 @@
+//! Lengths of time on the command line.
+
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Parses `250ms`, `10s` or `2m`. Longer than a day is an error: that is a slip, and clocks overflow.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
+    if duration > DAY { Err("it is longer than a day".to_owned()) } else { Ok(duration) }
+}
+
+/// The same, for a limit: zero is an error.
+pub fn non_zero(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("it must be greater than zero".to_owned()) } else { Ok(duration) }
+}
+
+/// The same, in whole seconds, which is as fine as alarm(2) goes.
+pub fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let duration = non_zero(text)?;
+    if duration.subsec_nanos() == 0 { Ok(duration) } else { Err("it must be in whole seconds".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_read_and_end_at_a_day() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "soon", "-1s", "25h", "18446744073709551615s", "300000000000y"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_greater_than_zero() {
+        assert_eq!(non_zero("1ms"), Ok(Duration::from_millis(1)));
+        assert!(non_zero("0s").is_err());
+    }
+
+    #[test]
+    fn a_run_is_limited_to_whole_seconds() {
+        assert_eq!(whole_seconds("2m"), Ok(Duration::from_secs(120)));
+        for text in ["0s", "500ms", "1s500ms", "2d", "soon"] {
+            assert!(whole_seconds(text).is_err(), "{text}");
+        }
+    }
+}
