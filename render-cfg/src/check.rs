@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::command;
-use crate::cut::cut;
+use crate::truncate::cut;
 
 /// So many lines of what a check says are shown: the first ones say what is wrong.
 const LINES_MAX: usize = 100;
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn long_lines_and_many_are_cut() {
         let explained = |said: &str| explain(said, Path::new("/d/.h.tmp"), "h", "global\n", Path::new("t"));
-        assert_eq!(explained(&"x".repeat(60_000))[0].chars().count(), crate::cut::LINE_MAX + 1);
+        assert_eq!(explained(&"x".repeat(60_000))[0].chars().count(), crate::truncate::LINE_MAX + 1);
         let lines = explained(&"y\n".repeat(30_000));
         assert_eq!(lines.len(), LINES_MAX + 1);
         assert_eq!(lines[LINES_MAX], "and 29900 lines more");

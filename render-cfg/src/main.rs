@@ -4,19 +4,20 @@
 //! sees it change when the configuration changes, and at no other time.
 
 mod check;
+mod check_file;
 mod command;
 mod context;
-mod cut;
 mod diff;
 mod filters;
-mod guard;
 mod limits;
-mod once;
+mod min_nodes;
 mod output;
-mod place;
-mod scratch;
+mod path_walk;
+mod render;
 mod server;
+mod target;
 mod template;
+mod truncate;
 mod watch;
 
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ use common::messages::{MessageArgs, Messages};
 use common::time_limit::TimeLimit;
 
 use check::Check;
-use guard::Floor;
+use min_nodes::Floor;
 use watch::WatchArgs;
 
 const PROGRAM: &str = "render-cfg";
@@ -107,7 +108,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, messages: &mut Messages) -> Result<(), Failure> {
-    if args.watching.watch { watch::watch(args, messages) } else { once::once(&args, messages).map(drop) }
+    if args.watching.watch { watch::watch(args, messages) } else { render::once(&args, messages).map(drop) }
 }
 
 /// Reads a length of time that is not zero: in none no check can be done, and without a pause none can look.

@@ -17,7 +17,7 @@ use common::rollback_marks;
 use nix::fcntl::Flock;
 use thiserror::Error;
 
-use crate::place::find;
+use crate::target::find;
 
 /// The mode of a file that was not there before: HAProxy's own user need not own it.
 const NEW_MODE: u32 = 0o644;

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use tera::{Context, ErrorKind, Tera};
 use thiserror::Error;
 
-use crate::cut::{cut, cut_around};
 use crate::filters::{self, LeftOut};
 use crate::limits::{Limited, read};
+use crate::truncate::{cut, cut_around};
 use common::failure::{Code, Fault};
 use render_cfg::escape::escape;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::failure::{Code, Failure};
 
 use crate::command;
-use crate::cut::cut;
+use crate::truncate::cut;
 
 /// So many of its last lines are shown.
 const LINES_MAX: usize = 10;

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
-use super::changes::Changes;
-use super::idle::{MOUNTS, idle};
-use super::known::Known;
+use super::debounce::Changes;
+use super::events::Watches;
+use super::poll::{MOUNTS, idle};
+use super::reported::Known;
 use super::retry::Retry;
-use super::service::Service;
+use super::service_manager::Service;
 use super::signals::Signals;
-use super::watches::Watches;
 use crate::Args;
-use crate::once::{Looked, once};
+use crate::render::{Looked, once};
 
 /// Where the kernel tells nothing, or another run holds the lock, it looks this often.
 const OFTEN: Duration = Duration::from_secs(1);

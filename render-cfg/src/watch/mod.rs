@@ -4,16 +4,15 @@
 //! So everything is looked at every now and then in any case, and each look is that of a program that has just
 //! been started. One thread does one thing at a time, so a look reads what came before it began.
 
-mod changes;
-mod idle;
-mod known;
-mod lookup;
+mod debounce;
+mod events;
+mod poll;
+mod reported;
 mod retry;
-mod service;
+mod service_manager;
 mod signals;
 mod then;
 mod watcher;
-mod watches;
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use common::records::is_record_name;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
-use super::lookup;
+use crate::path_walk;
 
 /// What changes a directory or a file, and what ends a watch. Not what reads.
 const DEEDS: AddWatchFlags = AddWatchFlags::IN_CREATE
@@ -124,7 +124,7 @@ struct Setting<'a> {
 
 impl Setting<'_> {
     fn go(&mut self, path: &Path) -> Option<PathBuf> {
-        lookup::go(path, |directory, name| {
+        path_walk::go(path, |directory, name| {
             self.add(directory, |interest| interest.names.extend([name.to_owned()]));
         })
     }

@@ -16,10 +16,10 @@ use tera::Context;
 
 use crate::Args;
 use crate::check;
+use crate::check_file::Scratch;
 use crate::context::{self, Seen};
 use crate::diff;
 use crate::output::Output;
-use crate::scratch::Scratch;
 use crate::template::{Template, TemplateError};
 
 /// A rendered text, and what it was made of.
