@@ -14,7 +14,7 @@ use common::records::{NodesError, read_with};
 use common::rewrite::Written;
 use tera::Context;
 
-use crate::Args;
+use crate::args::Args;
 use crate::check;
 use crate::check_file::Scratch;
 use crate::context::{self, Seen};

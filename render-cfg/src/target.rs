@@ -7,13 +7,65 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use common::failure::{Code, Fault};
 use common::replace::beside;
-
-use crate::output::{OutputError, io_error};
+use thiserror::Error;
 
 /// As the kernel counts them (ELOOP).
 const LINKS_MAX: usize = 40;
+
+/// Why the output could not be read, locked or written.
+#[derive(Debug, Error)]
+pub(crate) enum OutputError {
+    /// The file system refused.
+    #[error("cannot {verb} '{}': {err}", .path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        err: io::Error,
+    },
+    /// There is something that cannot be replaced by a file.
+    #[error("cannot replace '{}': it is no regular file", .path.display())]
+    NoFile {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Writing the output would lose the template.
+    #[error("cannot replace '{}': it is the template", .path.display())]
+    Template {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Another run holds the lock.
+    #[error("cannot lock '{}': another run has held it for {waited:?}; see --lock-timeout", .path.display())]
+    Locked {
+        /// The output.
+        path: PathBuf,
+        /// How long this run waited.
+        waited: Duration,
+    },
+}
+
+impl Fault for OutputError {
+    fn code(&self) -> Code {
+        match self {
+            OutputError::Io { .. } | OutputError::NoFile { .. } => Code::Files,
+            OutputError::Template { .. } => Code::Usage,
+            OutputError::Locked { .. } => Code::Lock,
+        }
+    }
+}
+
+/// The file system's refusal, in this module's words.
+pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
+    let path = path.to_owned();
+    move |err| OutputError::Io { verb, path, err }
+}
 
 /// Finds the file that `name` leads to, and refuses what cannot or must not be replaced: what is no file,
 /// and `template`.

@@ -15,7 +15,7 @@ use super::reported::Known;
 use super::retry::Retry;
 use super::service_manager::Service;
 use super::signals::Signals;
-use crate::Args;
+use crate::args::Args;
 use crate::render::{Looked, once};
 
 /// Where the kernel tells nothing, or another run holds the lock, it looks this often.
