@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::command;
-use crate::truncate::cut;
+use crate::truncate::truncate;
 
 /// So many lines of what a check says are shown: the first ones say what is wrong.
 const LINES_MAX: usize = 100;
@@ -82,13 +82,14 @@ pub(crate) fn explain(said: &str, staged: &Path, name: &str, text: &str, templat
     let mut lines = Vec::new();
     let mut said = said.lines().filter(|line| !line.trim().is_empty());
     for line in said.by_ref().take(LINES_MAX) {
-        lines.push(cut(&line.replace(&*staged, name)).into_owned());
+        lines.push(truncate(&line.replace(&*staged, name)).into_owned());
         let numbers =
             line.match_indices(&*staged).filter_map(|(at, path)| line_number(&line[at + path.len()..]));
         for number in numbers.take(PLACES_MAX) {
             if let Some(rendered) = number.checked_sub(1).and_then(|index| text.lines().nth(index)) {
                 let from = template.display();
-                lines.push(format!("line {number} of '{name}', from '{from}': {}", cut(rendered.trim())));
+                lines
+                    .push(format!("line {number} of '{name}', from '{from}': {}", truncate(rendered.trim())));
             }
         }
     }

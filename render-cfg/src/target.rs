@@ -13,8 +13,7 @@ use common::failure::{Code, Fault};
 use common::replace::beside;
 use thiserror::Error;
 
-/// As the kernel counts them (ELOOP).
-const LINKS_MAX: usize = 40;
+use crate::path_walk::walk;
 
 /// Why the output could not be read, locked or written.
 #[derive(Debug, Error)]
@@ -70,7 +69,7 @@ pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error
 /// Finds the file that `name` leads to, and refuses what cannot or must not be replaced: what is no file,
 /// and `template`.
 pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError> {
-    let path = follow(name).map_err(io_error("follow", name))?;
+    let path = walk(name, |_, _| {}).map_err(io_error("follow", name))?;
     match fs::metadata(&path) {
         Err(err) if err.kind() == ErrorKind::NotFound => {}
         Err(err) => return Err(io_error("read", name)(err)),
@@ -89,37 +88,5 @@ fn is_same(one: &Path, other: &Path) -> bool {
     match (fs::metadata(one), fs::metadata(other)) {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
         _ => false,
-    }
-}
-
-/// Follows symlinks to the file that a name means, whether that exists or not.
-fn follow(name: &Path) -> io::Result<PathBuf> {
-    let mut path = name.to_owned();
-    for _ in 0..LINKS_MAX {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.with_file_name("").join(target),
-            Err(err) if matches!(err.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
-                return Ok(path);
-            }
-            Err(err) => return Err(err),
-        }
-    }
-    Err(io::Error::other("too many symlinks"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    #[test]
-    fn links_are_followed_to_the_end_even_if_nothing_is_there() {
-        let dir = tempfile::tempdir().unwrap();
-        symlink("b", dir.path().join("a")).unwrap();
-        symlink("sub/c", dir.path().join("b")).unwrap();
-        assert_eq!(follow(&dir.path().join("a")).unwrap(), dir.path().join("sub/c"));
-        assert_eq!(follow(Path::new("plain.cfg")).unwrap(), Path::new("plain.cfg"));
-        symlink("loop", dir.path().join("loop")).unwrap();
-        assert!(follow(&dir.path().join("loop")).is_err());
     }
 }

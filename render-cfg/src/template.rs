@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::filters::{self, LeftOut};
 use crate::limits::{Limited, read};
-use crate::truncate::{cut, cut_around};
+use crate::truncate::{truncate, truncate_around};
 use common::failure::{Code, Fault};
 use render_cfg::escape::escape;
 
@@ -69,7 +69,7 @@ impl TemplateError {
     pub(crate) fn line(&self) -> Option<String> {
         match self {
             TemplateError::At { line, column, text, .. } => {
-                Some(format!("{line:5} | {}", cut_around(text, *column)))
+                Some(format!("{line:5} | {}", truncate_around(text, *column)))
             }
             _ => None,
         }
@@ -180,7 +180,7 @@ fn revision(text: &str) -> String {
 /// Tera's words as a reason: one line, lower case, no full stop, no list of a whole environment.
 fn reason(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    let mut short = cut(line).into_owned();
+    let mut short = truncate(line).into_owned();
     if line.len() < message.len() && !short.ends_with('…') {
         short.push('…');
     }

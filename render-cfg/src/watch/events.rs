@@ -124,9 +124,10 @@ struct Setting<'a> {
 
 impl Setting<'_> {
     fn go(&mut self, path: &Path) -> Option<PathBuf> {
-        path_walk::go(path, |directory, name| {
+        let visit = |directory: &Path, name: &OsStr| {
             self.add(directory, |interest| interest.names.extend([name.to_owned()]));
-        })
+        };
+        path_walk::walk(path, visit).ok()
     }
 
     fn add(&mut self, path: &Path, note: impl FnOnce(&mut Interest)) {
