@@ -1,141 +1,140 @@
-//! What the kernel tells of the nodes directory and the template, by inotify.
+//! Reports changes of the nodes directory and of the template, by the notify crate.
 //!
-//! The watches are set anew before every look: every directory on the way to each of the two, so that what is
-//! replaced, renamed or made at last is seen. To set one that is there already costs nothing and keeps it, for
-//! the kernel knows it by its inode. Reading causes no event: a look at ten thousand records would be as many, and
-//! could fill the queue, which is a reason to look.
+//! notify watches paths, and keeps watching a directory that was moved away. So the route is walked again before each
+//! render, and if it differs, a new watcher replaces the old one. Reading causes no event: rendering ten thousand records
+//! would cause as many, and each is a reason to render.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::records::is_record_name;
-use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+use notify::{Config, ErrorKind, Event, EventKindMask, INotifyWatcher, RecursiveMode, Watcher};
 
-use crate::path_walk;
+use super::route::{Change, Part, Route, visit_all};
 
-/// What changes a directory or a file, and what ends a watch. Not what reads.
-const DEEDS: AddWatchFlags = AddWatchFlags::IN_CREATE
-    .union(AddWatchFlags::IN_CLOSE_WRITE)
-    .union(AddWatchFlags::IN_ATTRIB)
-    .union(AddWatchFlags::IN_MOVE)
-    .union(AddWatchFlags::IN_DELETE)
-    .union(AddWatchFlags::IN_DELETE_SELF)
-    .union(AddWatchFlags::IN_MOVE_SELF);
+/// What changes a directory or a file. A file that is written in place counts once it is closed.
+const KINDS: EventKindMask = EventKindMask::CREATE
+    .union(EventKindMask::REMOVE)
+    .union(EventKindMask::MODIFY_META)
+    .union(EventKindMask::MODIFY_NAME)
+    .union(EventKindMask::ACCESS_CLOSE);
 
-/// What of a directory matters.
+/// The changes of the current route.
 #[derive(Debug, Default)]
-struct Interest {
-    names: HashSet<OsString>,
-    has_records: bool,
+pub(crate) struct Events {
+    watching: Option<Watching>,
 }
 
-impl Interest {
-    fn is_in(&self, name: &OsStr) -> bool {
-        self.names.contains(name) || (self.has_records && is_record_name(name))
-    }
-}
-
-/// The watches that are set.
-#[derive(Debug, Default)]
-pub(crate) struct Watches {
-    inotify: Option<Inotify>,
-    interests: HashMap<WatchDescriptor, Interest>,
-    /// What stood at the end of each way.
-    ends: Ends,
-}
-
-/// Device and inode of the directory and of the template; none if there is none.
-type Ends = [Option<(u64, u64)>; 2];
-
-impl Watches {
-    /// Sets the watches as the way to `nodes` and to `template` is now. What cannot be watched (it may not be
-    /// read, say) is left to the slow look; a limit of the kernel's is an error: the sysctl that sets it.
+impl Events {
+    /// Watches the route to `nodes` and `template` as it is now. What cannot be watched, because it must not be read for
+    /// example, is left to polling. A limit of the kernel is an error: the sysctl that sets it.
     pub(crate) fn set(&mut self, nodes: &Path, template: &Path) -> Result<(), &'static str> {
-        let inotify = self.inotify.take().map_or_else(open, Ok)?;
-        // First: what is mounted from here on is another end than this.
-        self.ends = ends(nodes, template);
-        let mut setting = Setting { inotify: &inotify, interests: HashMap::new(), limit: None };
-        if let Some(directory) = setting.go(nodes) {
-            setting.add(&directory, |interest| interest.has_records = true);
+        if self.watching.as_ref().is_some_and(|watching| watching.is_current(nodes, template)) {
+            return Ok(());
         }
-        if let Some(file) = setting.go(template) {
-            // Itself too: one that is bind-mounted is changed in a directory that cannot be seen from here.
-            setting.add(&file, |_| {});
-        }
-        let Setting { interests, limit, .. } = setting;
-        for gone in self.interests.keys().filter(|watch| !interests.contains_key(watch)) {
-            // It may have gone with its directory.
-            let _ = inotify.rm_watch(*gone);
-        }
-        self.interests = interests;
-        self.inotify = Some(inotify);
-        limit.map_or(Ok(()), Err)
+        let mut watching = Watching::start().map_err(|_| "fs.inotify.max_user_instances")?;
+        let mut limit = Ok(());
+        visit_all(nodes, template, |path, part| limit = limit.and(watching.watch(path, part)));
+        // The old one ends only now, when the new one is complete.
+        self.watching = Some(watching);
+        limit
     }
 
-    /// Takes the events that there are; says whether one of them matters.
+    /// Whether something that matters has changed since the last call.
     pub(crate) fn take(&mut self) -> bool {
-        let mut matters = false;
-        while let Some(Ok(events)) = self.inotify.as_ref().map(Inotify::read_events) {
-            matters |= events.iter().any(|event| self.matters(event));
-        }
-        matters
+        self.watching.as_mut().is_some_and(Watching::take)
     }
 
-    /// Whether the ways lead elsewhere than when the watches were set. That something is mounted is no event, and
-    /// where containers come and go, ten mounts a second have nothing to do with us.
-    pub(crate) fn lead_elsewhere(&self, nodes: &Path, template: &Path) -> bool {
-        self.ends != ends(nodes, template)
+    /// Whether another directory or file is now at a path of the route. A mount causes no event; and where containers
+    /// come and go, ten mounts a second do not concern this program.
+    pub(crate) fn is_route_replaced(&self) -> bool {
+        self.watching.as_ref().is_some_and(|watching| watching.shared.route().is_replaced())
     }
 
-    /// What becomes readable when there are events.
+    /// Becomes readable when something has changed.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.inotify.as_ref().map(AsFd::as_fd)
+        self.watching.as_ref().map(|watching| watching.woken.as_fd())
+    }
+}
+
+/// One watcher, for one route.
+#[derive(Debug)]
+struct Watching {
+    watcher: INotifyWatcher,
+    shared: Arc<Shared>,
+    woken: UnixStream,
+}
+
+impl Watching {
+    fn start() -> notify::Result<Watching> {
+        let (woken, waker) = UnixStream::pair().map_err(notify::Error::io)?;
+        woken.set_nonblocking(true).map_err(notify::Error::io)?;
+        let shared = Arc::new(Shared {
+            route: Mutex::default(),
+            has_changed: AtomicBool::new(false),
+            is_stale: AtomicBool::new(false),
+            waker,
+        });
+        let heard = Arc::clone(&shared);
+        let config = Config::default().with_follow_symlinks(false).with_event_kinds(KINDS);
+        let watcher = INotifyWatcher::new(move |event| heard.note(event), config)?;
+        Ok(Watching { watcher, shared, woken })
     }
 
-    fn matters(&self, event: &InotifyEvent) -> bool {
-        if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-            return true;
+    /// Whether this still watches the right directories.
+    fn is_current(&self, nodes: &Path, template: &Path) -> bool {
+        !self.shared.is_stale.load(Ordering::SeqCst) && *self.shared.route() == Route::find(nodes, template)
+    }
+
+    /// Adds `part` to the route and watches `path`, if it is new.
+    fn watch(&mut self, path: &Path, part: Part) -> Result<(), &'static str> {
+        // First the route: an event may come at once.
+        if !self.shared.route().add(path, part) {
+            return Ok(());
         }
-        // Of a watch that has been removed, events may still come.
-        let Some(interest) = self.interests.get(&event.wd) else { return false };
-        event.name.as_ref().is_none_or(|name| interest.is_in(name))
+        let Err(err) = self.watcher.watch(path, RecursiveMode::NonRecursive) else { return Ok(()) };
+        // It is tried again before the next render.
+        self.shared.is_stale.store(true, Ordering::SeqCst);
+        if matches!(err.kind, ErrorKind::MaxFilesWatch) { Err("fs.inotify.max_user_watches") } else { Ok(()) }
+    }
+
+    fn take(&mut self) -> bool {
+        while self.woken.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+        self.shared.has_changed.swap(false, Ordering::SeqCst)
     }
 }
 
-fn open() -> Result<Inotify, &'static str> {
-    let opened = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK);
-    opened.map_err(|_| "fs.inotify.max_user_instances")
+/// What the thread of notify shares with this program.
+#[derive(Debug)]
+struct Shared {
+    route: Mutex<Route>,
+    has_changed: AtomicBool,
+    /// Whether the route may have changed.
+    is_stale: AtomicBool,
+    waker: UnixStream,
 }
 
-fn ends(nodes: &Path, template: &Path) -> Ends {
-    [nodes, template].map(|path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino())))
-}
+impl Shared {
+    fn route(&self) -> MutexGuard<'_, Route> {
+        self.route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-struct Setting<'a> {
-    inotify: &'a Inotify,
-    interests: HashMap<WatchDescriptor, Interest>,
-    limit: Option<&'static str>,
-}
-
-impl Setting<'_> {
-    fn go(&mut self, path: &Path) -> Option<PathBuf> {
-        let visit = |directory: &Path, name: &OsStr| {
-            self.add(directory, |interest| interest.names.extend([name.to_owned()]));
+    /// Notes an event. One without a path says that the kernel has dropped some.
+    fn note(&self, event: notify::Result<Event>) {
+        let paths = event.map(|event| event.paths).unwrap_or_default();
+        let change = {
+            let route = self.route();
+            paths.iter().map(|path| route.change(path)).max().unwrap_or(Change::Route)
         };
-        path_walk::walk(path, visit).ok()
-    }
-
-    fn add(&mut self, path: &Path, note: impl FnOnce(&mut Interest)) {
-        match self.inotify.add_watch(path, DEEDS) {
-            Ok(watch) => note(self.interests.entry(watch).or_default()),
-            Err(Errno::ENOSPC) => self.limit = Some("fs.inotify.max_user_watches"),
-            // It is not there, or may not be read.
-            Err(_) => {}
+        if change == Change::Route {
+            self.is_stale.store(true, Ordering::SeqCst);
+        }
+        if change != Change::Unrelated && !self.has_changed.swap(true, Ordering::SeqCst) {
+            // It fails only if this watcher is being replaced.
+            let _: io::Result<usize> = (&self.waker).write(&[0]);
         }
     }
 }
@@ -144,24 +143,37 @@ impl Setting<'_> {
 mod tests {
     use super::*;
     use common::replace::replace;
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    /// Whether `action` is noticed within 300 ms.
+    fn is_noticed(events: &mut Events, nodes: &Path, template: &Path, action: impl FnOnce()) -> bool {
+        events.set(nodes, template).unwrap();
+        events.take();
+        action();
+        let deadline = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < deadline {
+            if events.take() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
 
     #[test]
-    fn only_what_matters_matters() {
+    fn only_changes_of_records_and_of_the_template_are_noticed() {
         let scratch = tempfile::tempdir().unwrap();
         let path = |name: &str| scratch.path().join(name);
         fs::create_dir(path("nodes")).unwrap();
-        let mut watches = Watches::default();
-        watches.set(&path("nodes"), &path("t.tera")).unwrap();
-        let mut matters = |name: &str, deed: &dyn Fn(&Path)| {
-            deed(&path(name));
-            let matters = watches.take();
-            watches.set(&path("nodes"), &path("t.tera")).unwrap();
-            matters
+        let mut events = Events::default();
+        let mut noticed = |name: &str, action: &dyn Fn(&Path)| {
+            is_noticed(&mut events, &path("nodes"), &path("t.tera"), || action(&path(name)))
         };
         let put: &dyn Fn(&Path) = &|path| replace(path, b"x", 0o600).unwrap();
         let remove: &dyn Fn(&Path) = &|path| fs::remove_file(path).unwrap();
         let read: &dyn Fn(&Path) = &|path| drop(fs::read(path).unwrap());
-        for (name, deed, expected) in [
+        for (name, action, expected) in [
             ("nodes/s1.json", put, true),
             ("nodes/s1.json", read, false),
             ("nodes/.s1.json", put, false),
@@ -172,27 +184,23 @@ mod tests {
             ("t.tera", read, false),
             ("t.tera", remove, true),
         ] {
-            assert_eq!(matters(name, deed), expected, "{name}");
+            assert_eq!(noticed(name, action), expected, "{name}");
         }
         let moved = path("moved");
-        assert!(matters("nodes", &|nodes| fs::rename(nodes, &moved).unwrap()));
-        assert!(!matters("moved/s1.json", put), "the old directory is none any more");
-        assert!(matters("nodes", &|nodes| fs::create_dir(nodes).unwrap()));
-        assert!(matters("nodes/s1.json", put));
+        assert!(noticed("nodes", &|nodes| fs::rename(nodes, &moved).unwrap()));
+        assert!(!noticed("moved/s1.json", put), "the directory that was moved away is still watched");
+        assert!(noticed("nodes", &|nodes| fs::create_dir(nodes).unwrap()));
+        assert!(noticed("nodes/s1.json", put));
     }
 
     #[test]
-    fn watches_do_not_gather() {
+    fn a_directory_that_comes_back_with_the_same_inode_is_watched_again() {
         let scratch = tempfile::tempdir().unwrap();
-        let nodes = scratch.path().join("nodes");
-        let mut watches = Watches::default();
-        for _ in 0..50 {
+        let (nodes, template) = (scratch.path().join("nodes"), scratch.path().join("t"));
+        let mut events = Events::default();
+        for _ in 0..20 {
             fs::create_dir(&nodes).unwrap();
-            watches.set(&nodes, &scratch.path().join("t")).unwrap();
-            fs::remove_dir(&nodes).unwrap();
-            assert!(watches.take());
+            assert!(is_noticed(&mut events, &nodes, &template, || fs::remove_dir(&nodes).unwrap()));
         }
-        watches.set(&nodes, &scratch.path().join("t")).unwrap();
-        assert!(watches.interests.len() <= scratch.path().components().count());
     }
 }

@@ -9,6 +9,7 @@ mod events;
 mod poll;
 mod reported;
 mod retry;
+mod route;
 mod service_manager;
 mod signals;
 mod watcher;
