@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use tera::{Context, ErrorKind, Tera};
 use thiserror::Error;
 
-use crate::filters::{self, LeftOut};
+use crate::endpoints::Unservable;
+use crate::filters;
 use crate::limits::{Limited, read};
 use crate::truncate::{truncate, truncate_around};
 use common::failure::{Code, Fault};
@@ -82,7 +83,7 @@ pub(crate) struct Template {
     path: PathBuf,
     source: String,
     tera: Tera,
-    left_out: LeftOut,
+    unservable: Unservable,
 }
 
 impl Template {
@@ -90,13 +91,13 @@ impl Template {
     pub(crate) fn read(path: &Path) -> Result<Template, TemplateError> {
         let source = read(path).map_err(|err| TemplateError::Read { path: path.to_owned(), err })?;
         let mut tera = Tera::new();
-        let left_out = LeftOut::default();
+        let unservable = Unservable::default();
         // The empty suffix: every name ends with it, so everything is escaped.
         tera.autoescape_on([""]);
         tera.set_escape_fn(escape);
-        filters::register(&mut tera, &left_out);
+        filters::register(&mut tera, &unservable);
         let parsed = tera.add_raw_template(NAME, &source);
-        let template = Template { path: path.to_owned(), source, tera, left_out };
+        let template = Template { path: path.to_owned(), source, tera, unservable };
         match parsed {
             Ok(()) => Ok(template),
             Err(err) => Err(template.error(&err)),
@@ -126,8 +127,8 @@ impl Template {
     }
 
     /// The nodes that the last rendering could not serve, with the reason, by name.
-    pub(crate) fn left_out(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
-        self.left_out.take()
+    pub(crate) fn unservable(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
+        self.unservable.take()
     }
 
     fn render_once(&self, context: &Context) -> Result<String, TemplateError> {
