@@ -11,17 +11,18 @@ use std::path::{Component, Path, PathBuf};
 /// The kernel's own limit (ELOOP).
 const LINKS_MAX: usize = 40;
 
-/// Follows `path` from the root, also if it is relative, and returns the path without symlinks. The file need not
-/// exist: names that follow a missing one are appended as they are.
+/// Follows `path` and returns it without symlinks; a relative path remains relative. The file need not exist: names that
+/// follow a missing one are appended as they are.
 ///
 /// Calls `visit` with a directory, which contains no symlink, and a name in it, before that name is looked up. So a
 /// visitor that watches the directory misses nothing.
 pub(crate) fn walk(path: &Path, mut visit: impl FnMut(&Path, &OsStr)) -> io::Result<PathBuf> {
-    let mut names = names(&std::path::absolute(path)?);
-    let (mut here, mut links) = (PathBuf::from("/"), 0);
+    let mut names = names(path);
+    let mut here = PathBuf::from(if path.is_absolute() { "/" } else { "" });
+    let mut links = 0;
     while let Some(name) = names.pop() {
         if name == ".." {
-            here.pop();
+            leave(&mut here);
             continue;
         }
         visit(&here, &name);
@@ -46,6 +47,15 @@ pub(crate) fn walk(path: &Path, mut visit: impl FnMut(&Path, &OsStr)) -> io::Res
         }
     }
     Ok(here)
+}
+
+/// Goes to the parent directory, which may be above the one in which a relative path began.
+fn leave(here: &mut PathBuf) {
+    if here.file_name().is_some() {
+        here.pop();
+    } else if !here.has_root() {
+        here.push("..");
+    }
 }
 
 /// The names in a path, the last one first.
@@ -106,7 +116,14 @@ mod tests {
         symlink("b", dir.join("a")).unwrap();
         symlink("sub/c", dir.join("b")).unwrap();
         assert_eq!(walked(&dir, "a").0, Some("sub/c".into()));
-        let absolute = std::env::current_dir().unwrap().canonicalize().unwrap().join("plain.cfg");
-        assert_eq!(walk(Path::new("plain.cfg"), |_, _| {}).unwrap(), absolute);
+    }
+
+    #[test]
+    fn a_relative_path_remains_relative_and_may_lead_upwards() {
+        for (path, end) in
+            [("plain.cfg", "plain.cfg"), ("./src/../x", "x"), ("../../x", "../../x"), ("/../x", "/x")]
+        {
+            assert_eq!(walk(Path::new(path), |_, _| {}).unwrap(), Path::new(end));
+        }
     }
 }

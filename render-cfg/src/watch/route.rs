@@ -117,11 +117,15 @@ fn id(path: &Path) -> Id {
 /// Calls `visit` with every part of the route, before the part is looked up. So a visitor that watches the path misses
 /// no change.
 pub(crate) fn visit_all(nodes: &Path, template: &Path, mut visit: impl FnMut(&Path, Part)) {
-    if let Ok(directory) = walk(nodes, |directory, name| visit(directory, Part::Name(name))) {
+    // An error means that the working directory is gone, and reading the records reports it.
+    let (Ok(nodes), Ok(template)) = (std::path::absolute(nodes), std::path::absolute(template)) else {
+        return;
+    };
+    if let Ok(directory) = walk(&nodes, |directory, name| visit(directory, Part::Name(name))) {
         visit(&directory, Part::Records);
         visit_records(&directory, &mut visit);
     }
-    if let Ok(file) = walk(template, |directory, name| visit(directory, Part::Name(name))) {
+    if let Ok(file) = walk(&template, |directory, name| visit(directory, Part::Name(name))) {
         // A template that is bind-mounted is changed in a directory that is not visible here.
         visit(&file, Part::Itself);
     }
