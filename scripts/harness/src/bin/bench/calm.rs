@@ -27,7 +27,7 @@ const SHARDS: [[&str; 2]; 4] = [
     ["for server in servers %}", "for server in nodes | server(port=port) %}"],
 ];
 /// Where the pool ends.
-const AFTER: &str = "\n# To look at, not to change anything.";
+const AFTER: &str = "\n# Read-only.";
 
 /// Writes it into the run's directory.
 pub fn template(run: &Run) -> Result<PathBuf> {

@@ -93,7 +93,7 @@ fn is_left_out(line: &str) -> bool {
 }
 
 fn is_empty_pool(line: &str) -> bool {
-    line == "    # No node has announced itself: 503 until one does."
+    line == "    # There are no servers yet: every request gets 503."
 }
 
 fn is_revision(line: &str) -> bool {
