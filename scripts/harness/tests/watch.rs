@@ -1,4 +1,4 @@
-//! The second wiring: Serf's handlers only record, and `scripts/watch` renders and reloads.
+//! The second setup: Serf's handlers only record, and `scripts/watch` renders and reloads.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use harness::load::{Load, Rate};
 use harness::stage::{GIVEN_UP, SOON, Stage};
 use harness::{poll, programs};
 
-/// A balancer in the second wiring that serves these backends; `None` where programs are missing.
+/// A balancer in the second setup that serves these backends; `None` if programs are missing.
 fn serving(names: &[&str]) -> Option<Stage> {
     if !programs::are_all_here() {
         return None;
@@ -37,7 +37,7 @@ fn wait_for_records(stage: &Stage, wanted: &[&str]) {
 }
 
 #[test]
-fn joining_leaving_and_dying_cost_no_request_when_a_watcher_does_the_rest() {
+fn with_a_watcher_no_request_is_lost_when_backends_join_leave_or_die() {
     let Some(mut stage) = serving(&["s1", "s2"]) else { return };
     let start = Instant::now();
     let load = Load::start(stage.front(), "/", Rate::default());
@@ -55,7 +55,7 @@ fn joining_leaving_and_dying_cost_no_request_when_a_watcher_does_the_rest() {
 }
 
 #[test]
-fn what_is_recorded_while_no_watcher_runs_is_served_when_one_runs_again() {
+fn backends_recorded_without_a_watcher_are_served_once_one_runs() {
     let Some(mut stage) = serving(&["s1"]) else { return };
     stage.balancer.watcher.take().unwrap().kill9();
     let before = fs::read(stage.balancer.config()).unwrap();
@@ -68,17 +68,17 @@ fn what_is_recorded_while_no_watcher_runs_is_served_when_one_runs_again() {
 }
 
 #[test]
-fn a_reload_is_owed_until_haproxy_is_back() {
+fn a_reload_is_retried_until_haproxy_is_back() {
     let Some(mut stage) = serving(&["s1"]) else { return };
     stage.balancer.haproxy.take();
     stage.add("s2").unwrap();
-    let wait_for = |stage: &Stage, words: &str| {
-        let seen = poll::until(SOON * 2, words, || stage.balancer.log().contains(words).then_some(()));
+    let wait_for = |stage: &Stage, text: &str| {
+        let seen = poll::until(SOON * 2, text, || stage.balancer.log().contains(text).then_some(()));
         seen.unwrap_or_else(|err| panic!("{err}\n{}", stage.balancer.log()));
     };
     wait_for(&stage, "cannot finish 'reload-haproxy");
     assert!(fs::read_to_string(stage.balancer.config()).unwrap().contains("server s2 "));
     stage.balancer.start_haproxy(Mode::MasterSocket).unwrap();
-    wait_for(&stage, "' is well again");
+    wait_for(&stage, "' works again");
     stage.wait_for_up("s2", SOON).unwrap();
 }
