@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use harness::run::MARK;
-use harness::{poll, process, programs};
+use harness::run::{poll, process, programs};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

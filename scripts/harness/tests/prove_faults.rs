@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use harness::programs;
+use harness::run::programs;
 
 /// Runs a proof; it holds, and says so.
 #[track_caller]

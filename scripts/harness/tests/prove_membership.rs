@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use harness::network::namespace;
 use harness::run::MARK;
-use harness::{netns, poll, process};
+use harness::run::{poll, process};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -23,7 +24,7 @@ fn prove(arguments: &[&str]) -> Command {
 }
 
 fn holds(proof: &str) {
-    if !netns::is_possible() {
+    if !namespace::is_possible() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,7 +52,7 @@ fn nothing_grows_while_members_come_and_go() {
 
 #[test]
 fn of_a_proof_that_is_killed_no_process_is_left() {
-    if !netns::is_possible() {
+    if !namespace::is_possible() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,9 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::bed::{BALANCED, Bed, Outcome, assert_done, finish, many};
-use harness::haproxy::{Mode, ask};
-use harness::poll;
+use harness::cluster::single_haproxy::{BALANCED, Bed, Outcome, assert_done, finish, many};
+use harness::daemons::haproxy::{Mode, ask};
+use harness::run::poll;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

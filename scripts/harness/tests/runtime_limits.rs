@@ -11,9 +11,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::replace::replace;
-use harness::bed::{Bed, Outcome, assert_done, assert_refused, finish, is_since, many, program};
-use harness::haproxy::{Haproxy, Mode};
-use harness::poll;
+use harness::cluster::single_haproxy::{
+    Bed, Outcome, assert_done, assert_refused, finish, is_since, many, program,
+};
+use harness::daemons::haproxy::{Haproxy, Mode};
+use harness::run::poll;
 
 const SOON: Duration = Duration::from_secs(10);
 

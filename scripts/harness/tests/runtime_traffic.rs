@@ -7,12 +7,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::app::App;
-use harness::bed::{BALANCED, Bed, assert_done, is_since};
-use harness::haproxy::Mode;
-use harness::http::Client;
-use harness::load::{Counts, Load, Rate};
-use harness::poll;
+use harness::cluster::single_haproxy::{BALANCED, Bed, assert_done, is_since};
+use harness::daemons::counting_server::App;
+use harness::daemons::haproxy::Mode;
+use harness::run::poll;
+use harness::traffic::http::Client;
+use harness::traffic::load::{Counts, Load, Rate};
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -9,16 +9,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::haproxy::{Haproxy, Mode, is_haproxy};
-use harness::http::{Client, Failure};
-use harness::load::{Load, Rate};
-use harness::net::Subnet;
-use harness::process::is_running;
+use harness::daemons::haproxy::{Haproxy, Mode, is_haproxy};
+use harness::daemons::serf::Settings;
+use harness::daemons::webapp::WebApp;
+use harness::network::subnet::Subnet;
 use harness::run::Run;
-use harness::serf::Settings;
-use harness::visitor::Visitor;
-use harness::webapp::WebApp;
-use harness::{poll, programs};
+use harness::run::process::is_running;
+use harness::run::{poll, programs};
+use harness::traffic::http::Client;
+use harness::traffic::load::{Load, Rate};
+use harness::traffic::response::Failure;
+use harness::traffic::visitor::Visitor;
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use harness::Result;
-use harness::backend::Backend;
-use harness::stage::Stage;
+use harness::cluster::backend::Backend;
+use harness::cluster::local_cluster::Stage;
 
 /// A name of a backend, as the commands take it: one that Rollcall takes too.
 pub fn check_name(name: &str) -> std::result::Result<String, String> {

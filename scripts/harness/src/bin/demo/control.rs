@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use harness::{Error, Result};
 
-use crate::place;
+use crate::running_demos;
 
 const MAX_REQUEST: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,9 +19,9 @@ const END: &str = "end ";
 
 /// Sends a request to a demo that is up, shows what it answers, and gives its exit code.
 pub fn ask(name: Option<&str>, request: &str) -> Result<ExitCode> {
-    let directory = place::find(name)?;
+    let directory = running_demos::find(name)?;
     let failed = |err| Error::System { verb: "talk to", object: directory.display().to_string(), err };
-    let mut stream = UnixStream::connect(place::socket(&directory)).map_err(failed)?;
+    let mut stream = UnixStream::connect(running_demos::socket(&directory)).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     writeln!(stream, "{request}").map_err(failed)?;
     for line in BufReader::new(stream).lines() {

@@ -8,18 +8,19 @@
 
 mod backends;
 mod control;
-mod place;
 mod returning;
+mod running_demos;
 mod status;
 mod table;
 mod tour;
+mod tour_verdict;
 mod up;
-mod verdict;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use harness::{Error, poll};
+use harness::Error;
+use harness::run::poll;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -45,7 +46,7 @@ struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     /// Which demo is meant, of several that are up [default: the only one; for `up`: demo, demo2, ...]
-    #[arg(long, global = true, value_name = "NAME", value_parser = place::check_name)]
+    #[arg(long, global = true, value_name = "NAME", value_parser = running_demos::check_name)]
     name: Option<String>,
 }
 

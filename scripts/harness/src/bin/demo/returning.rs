@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
-use harness::visitor::Visitor;
+use harness::traffic::visitor::Visitor;
 
 const EVERY: Duration = Duration::from_millis(100);
 

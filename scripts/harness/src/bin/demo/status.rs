@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use harness::Result;
-use harness::haproxy::Server;
-use harness::serf::Member;
-use harness::stage::Stage;
+use harness::cluster::local_cluster::Stage;
+use harness::daemons::haproxy::Server;
+use harness::daemons::serf::Member;
 
 /// The lines of a status: where to look, then a row for each backend that one of the two knows.
 pub fn lines(stage: &mut Stage) -> Result<Vec<String>> {

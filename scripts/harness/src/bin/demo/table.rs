@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use harness::load::Counts;
+use harness::traffic::load::Counts;
 use harness::{Error, Result};
 
 /// Writes rows, with the time since the table began.

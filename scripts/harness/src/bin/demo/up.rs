@@ -14,23 +14,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use harness::cluster::local_cluster::Stage;
 use harness::run::Run;
-use harness::stage::Stage;
-use harness::{Error, Result, poll};
+use harness::run::poll;
+use harness::{Error, Result};
 
-use crate::backends::{self, Backends};
+use crate::backends;
+use crate::backends::Backends;
 use crate::control::Request;
-use crate::{place, status};
+use crate::{running_demos, status};
 
 // As a systemd timer would run it in production (see the README).
 const RECONCILE: Duration = Duration::from_secs(10);
 
 /// Starts everything and stays until it is told to end.
 pub fn run(name: Option<&str>, count: u8) -> Result<ExitCode> {
-    let (name, directory) = place::claim(name)?;
-    let run = Run::over(directory.clone(), Some(&place::home()))?;
+    let (name, directory) = running_demos::claim(name)?;
+    let run = Run::over(directory.clone(), Some(&running_demos::home()))?;
     let backends = start(run, count)?;
-    let listener = listen(&place::socket(&directory))?;
+    let listener = listen(&running_demos::socket(&directory))?;
     say(&format!("demo '{name}' is up; Ctrl-C or 'demo down' ends it"))?;
     for line in status::addresses(&backends.stage) {
         say(&line)?;

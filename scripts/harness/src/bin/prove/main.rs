@@ -5,30 +5,20 @@
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
-mod agreement;
-mod alone;
-mod checked;
-mod churn;
-mod crowd;
-mod dice;
-mod kill;
-mod liars;
-mod listing;
-mod nodes;
-mod partition;
-mod site;
-mod slot;
-mod soak;
-mod usage;
-mod verdict;
+mod judging;
+mod proof;
+mod proofs;
+mod setups;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use harness::Result;
 
-use dice::Dice;
-use verdict::Verdict;
+use judging::random::{self, Dice};
+use judging::verdict::Verdict;
+use proof::Proof;
+use proofs::{churn, crowd, forgery, kill, partition, soak};
 
 const AFTER_HELP: &str = "\
 Proofs:
@@ -55,19 +45,6 @@ struct Args {
     seed: Option<u64>,
 }
 
-/// What a proof is given: how long it may take, and what it throws dice with.
-struct Proof {
-    is_short: bool,
-    dice: Dice,
-}
-
-impl Proof {
-    /// How often something is done, of which the short form does `short`.
-    fn rounds(&self, long: usize, short: usize) -> usize {
-        if self.is_short { short } else { long }
-    }
-}
-
 /// Runs it and tells what it found; an error is a proof that could not be run.
 type Run = fn(&mut Proof, &mut Verdict) -> Result<()>;
 
@@ -75,7 +52,7 @@ const PROOFS: [(&str, Run); 6] = [
     ("churn", churn::prove),
     ("kill", kill::run),
     ("crowd", crowd::run),
-    ("liars", liars::run),
+    ("liars", forgery::run),
     ("partition", partition::prove),
     ("soak", soak::prove),
 ];
@@ -88,7 +65,7 @@ fn main() -> ExitCode {
         eprintln!("prove: cannot find the proof '{}': see --help", args.proof.unwrap_or_default());
         return ExitCode::from(2);
     }
-    let seed = args.seed.unwrap_or_else(dice::any_seed);
+    let seed = args.seed.unwrap_or_else(random::any_seed);
     let mut do_hold = true;
     for (name, run) in wanted {
         println!("{name}: --seed {seed}");

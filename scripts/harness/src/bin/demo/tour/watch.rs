@@ -3,17 +3,32 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::backend::Backend;
-use harness::http::Failure;
-use harness::load::Sample;
-use harness::{Error, Result, poll};
+use harness::cluster::backend::Backend;
+use harness::cluster::local_cluster::Stage;
+use harness::run::poll;
+use harness::traffic::load::{Load, Sample};
+use harness::traffic::response::Failure;
+use harness::{Error, Result};
 
-use super::{JOIN, LEAVE, Tour};
+use crate::table::Table;
+use crate::tour_verdict::Verdict;
 
+pub(super) const JOIN: Duration = Duration::from_millis(3500);
+pub(super) const LEAVE: Duration = Duration::from_secs(5);
 // How much longer a late effect is waited for, to say how late it was.
 const GRACE: Duration = Duration::from_secs(10);
 // Load after each step, for failures that follow it.
 const AFTERMATH: Duration = Duration::from_millis(800);
+
+/// The tour while it runs.
+pub(super) struct Tour {
+    pub(super) table: Table,
+    // Before the stage: the load ends before what it is put on.
+    pub(super) load: Load,
+    pub(super) stage: Stage,
+    pub(super) mark: Instant,
+    pub(super) verdict: Verdict,
+}
 
 impl Tour {
     pub(super) fn is_served(&mut self, name: &str) -> Result<Option<Instant>> {

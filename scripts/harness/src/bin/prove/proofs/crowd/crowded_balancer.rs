@@ -1,0 +1,194 @@
+//! A balancer, web servers that always serve, and members that come, move and go.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::cluster::local_cluster::{SOON, Stage};
+use harness::daemons::counting_server::App;
+use harness::daemons::haproxy::{Mode, Servers, servers_of};
+use harness::daemons::serf::{Agent, Settings};
+use harness::run::{poll, process, programs};
+use harness::traffic::load::{Counts, Load, Rate};
+use harness::{Result, system};
+
+use crate::judging::haproxy_check::Checked;
+use crate::judging::listing::{Listing, difference, listing};
+use crate::judging::random::Dice;
+use crate::setups::test_nodes;
+
+/// Members that change, each once in a round.
+const CHANGING: usize = 20;
+/// Members that stay, so that there is somebody to serve.
+const STEADY: usize = 2;
+const PORT: u16 = 3000;
+/// The events that say that a member is there, and that it is not. (One that has failed is left to reconcile, which asks
+/// HAProxy whether it serves.)
+const COMING: [&str; 2] = ["member-join", "member-update"];
+const LEAVING: [&str; 2] = ["member-leave", "member-reap"];
+/// What every process of a crowd has in its environment, with the run's directory.
+const MARK: &str = "ROLLCALL_CROWD";
+/// Seconds that a handler waits for its turn; a step for a lock, a third of it.
+const LIMIT: u32 = 300;
+const LIGHT: Rate = Rate { visitors: 4, every: Duration::from_millis(50) };
+
+/// A member: where it is, if it is there, and its weight.
+#[derive(Clone, Debug)]
+struct Member {
+    name: String,
+    at: Option<(SocketAddr, usize)>,
+    /// Two places, both with a web server: it moves from one to the other.
+    places: [SocketAddr; 2],
+}
+
+/// Where it all happens.
+pub struct Site {
+    members: Vec<Member>,
+    /// Joined, changed, left.
+    changes: [usize; 3],
+    checked: Checked,
+    begun: Instant,
+    load: Load,
+    _agent: Agent,
+    _apps: Vec<App>,
+    // Last: its end is the end of everything.
+    stage: Stage,
+}
+
+impl Site {
+    /// Starts it with the members that stay.
+    pub fn start() -> Result<Site> {
+        let mut stage = Stage::new()?;
+        stage.balancer.set_env("ROLLCALL_ROLES", "backend");
+        // On a machine with much else to do the last of a crowd waits for longer than the default.
+        stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", LIMIT.to_string());
+        stage.balancer.start_haproxy(Mode::MasterSocket)?;
+        // From here on: HAProxy is none of a crowd.
+        let directory = stage.run().path().to_owned();
+        stage.balancer.set_env(MARK, directory);
+        let agent = Settings::new("balancer", stage.balancer.address()).tag("role", "balancer");
+        let agent = agent.set("disable_name_resolution", true).start(stage.run())?;
+        let (mut members, mut apps) = (Vec::new(), Vec::new());
+        for number in 0..STEADY + CHANGING {
+            let places = [0, 1].map(|_| SocketAddr::from((stage.net.next_host(), PORT)));
+            for place in places {
+                apps.push(App::start(place)?);
+            }
+            let at = (number < STEADY).then_some((places[0], 1));
+            members.push(Member { name: format!("m{number}"), at, places });
+        }
+        for member in &members[..STEADY] {
+            stage.balancer.handle("member-join", &test_nodes::event(&member.nodes()))?;
+        }
+        stage.wait_for_up("m0", SOON)?;
+        // Not before: the worker that knew of nobody answers what comes on connections that it has.
+        let (begun, load) = (Instant::now(), Load::start(stage.front(), "/", LIGHT));
+        let checked = Checked::new(stage.run().join("checked.cfg"))?;
+        Ok(Site { members, changes: [0; 3], checked, begun, load, _agent: agent, _apps: apps, stage })
+    }
+
+    /// What happens to each member that changes: the name of the event, and what Serf would give the handler.
+    pub fn next_events(&mut self, dice: &mut Dice) -> Vec<(&'static str, String)> {
+        let changes = &mut self.changes;
+        self.members[STEADY..].iter_mut().map(|member| member.change(dice, changes)).collect()
+    }
+
+    /// The shipped handler, with an event.
+    pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
+        self.stage.balancer.start_handler(event, payload)
+    }
+
+    /// reload-haproxy, by somebody who does not know of the handlers.
+    pub fn start_reload(&self) -> Result<Child> {
+        let mut command = Command::new(programs::bin_dir()?.join("reload-haproxy"));
+        self.stage.balancer.with_environment(self.stage.run().adopt(&mut command));
+        command
+            .arg("--config")
+            .arg(self.stage.balancer.config())
+            .arg("--log")
+            .arg(self.stage.balancer.log_path());
+        command.arg("--state-dir").arg(self.stage.balancer.directory().join("state"));
+        command.args(["--lock-timeout", &format!("{LIMIT}s")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map_err(system("run", "reload-haproxy"))
+    }
+
+    /// What is not as the events have said.
+    pub fn faults(&mut self) -> Result<Vec<String>> {
+        let mut faults = Vec::new();
+        let (mut records, mut pool) = (Listing::new(), Servers::new());
+        for node in self.members.iter().flat_map(Member::nodes) {
+            records.insert(format!("{}.json", node.name), node.pack());
+        }
+        for member in &self.members {
+            pool.extend(member.at.map(|(address, _)| (member.name.clone(), address)));
+        }
+        let seen = listing(&self.stage.balancer.nodes_dir())?;
+        faults.extend(difference(&seen, &records).map(|fault| format!("the records are {fault}")));
+        let config = self.stage.balancer.config();
+        let text = fs::read_to_string(&config).map_err(system("read", config.display()))?;
+        if servers_of(&text) != pool {
+            faults.push("haproxy.cfg does not have the records' servers".to_owned());
+        }
+        if self.stage.balancer.haproxy()?.in_service()? != pool {
+            faults.push("HAProxy does not have the servers of haproxy.cfg".to_owned());
+        }
+        faults.extend(self.checked.fault(&config)?);
+        if self.strays().is_err() {
+            faults.push("processes are left".to_owned());
+        }
+        Ok(faults)
+    }
+
+    /// Waits until none of a crowd runs any more. All have been waited for; what they started ends with them.
+    fn strays(&self) -> Result<()> {
+        let mark = format!("{MARK}={}", self.stage.run().path().display());
+        poll::until(Duration::from_secs(5), "the end of all of a crowd", || {
+            let left = process::marked(|entry| entry == mark.as_bytes());
+            left.is_ok_and(|left| left.is_empty()).then_some(())
+        })
+    }
+
+    /// What was said last.
+    pub fn last_words(&self) -> String {
+        self.stage.balancer.log().lines().rev().take(3).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The changes in words.
+    pub fn changes(&self) -> String {
+        let [joined, changed, left] = self.changes;
+        format!("{joined} joined, {changed} moved or changed, {left} left")
+    }
+
+    /// The requests since it started.
+    pub fn requests(&self) -> Counts {
+        self.load.since(self.begun)
+    }
+}
+
+impl Member {
+    /// The node that it is, if it is there.
+    fn nodes(&self) -> Vec<common::node::Node> {
+        self.at.iter().map(|(address, weight)| test_nodes::node(&self.name, *address, *weight)).collect()
+    }
+
+    fn change(&mut self, dice: &mut Dice, changes: &mut [usize; 3]) -> (&'static str, String) {
+        let weight = 1 + dice.below(256);
+        let Some((address, _)) = self.at else {
+            self.at = Some((*dice.one_of(&self.places), weight));
+            changes[0] += 1;
+            return (COMING[0], test_nodes::event(&self.nodes()));
+        };
+        if dice.below(2) == 0 {
+            let payload = test_nodes::event(&self.nodes());
+            self.at = None;
+            changes[2] += 1;
+            return (*dice.one_of(&LEAVING), payload);
+        }
+        let elsewhere = self.places[usize::from(address == self.places[0])];
+        self.at = Some((*dice.one_of(&[address, elsewhere]), weight));
+        changes[1] += 1;
+        (*dice.one_of(&COMING), test_nodes::event(&self.nodes()))
+    }
+}
