@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::replace::replace;
 use harness::cluster::backend::Backend;
-use harness::cluster::local_cluster::{GIVEN_UP, SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, GIVEN_UP, SOON};
 use harness::daemons::haproxy::{Haproxy, Mode, Server};
 use harness::run::{poll, programs};
 use harness::traffic::http::Client;
@@ -21,7 +21,7 @@ fn started_last_it_finds_the_backends_that_are_there() {
     if !programs::are_all_here() {
         return;
     }
-    let mut stage = Stage::new().unwrap();
+    let mut stage = Cluster::new().unwrap();
     let (first, second) = (stage.net.next_host(), stage.net.next_host());
     stage.backends.insert("s1".into(), Backend::start(stage.run(), "s1", first, &[second]).unwrap());
     stage.backends.insert("s2".into(), Backend::start(stage.run(), "s2", second, &[first]).unwrap());
@@ -33,7 +33,7 @@ fn started_last_it_finds_the_backends_that_are_there() {
 #[test]
 fn its_agent_restarted_by_term_and_by_kill_misses_nothing() {
     for kill in [false, true] {
-        let Some(mut stage) = Stage::serving(&["s1", "s2", "s3"]).unwrap() else { return };
+        let Some(mut stage) = Cluster::serving(&["s1", "s2", "s3"]).unwrap() else { return };
         let mut agent = stage.balancer.agent.take().unwrap();
         if kill {
             agent.kill9();
@@ -51,7 +51,7 @@ fn its_agent_restarted_by_term_and_by_kill_misses_nothing() {
 #[test]
 fn its_haproxy_restarted_by_term_and_by_kill_runs_the_file() {
     for kill in [false, true] {
-        let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+        let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
         let mut haproxy = stage.balancer.haproxy.take().unwrap();
         if kill {
             // Without its worker, a master ends too; the supervisor starts both again.
@@ -73,7 +73,7 @@ fn its_haproxy_restarted_by_term_and_by_kill_runs_the_file() {
 
 #[test]
 fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     stage.balancer.agent.take().unwrap().kill9();
     let start = Instant::now();
     let load = Load::start(stage.front(), "/", Rate::default());
@@ -95,7 +95,7 @@ fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
 /// As when the balancer's gossip is cut off and its HTTP is not.
 #[test]
 fn a_backend_that_serf_gives_up_stays_for_as_long_as_haproxy_finds_it_up() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let start = Instant::now();
     let load = Load::start(stage.front(), "/", Rate::default());
     stage.backend("s1").unwrap().agent.kill9();
@@ -114,7 +114,7 @@ fn a_backend_that_serf_gives_up_stays_for_as_long_as_haproxy_finds_it_up() {
 
 #[test]
 fn while_haproxy_stands_still_a_backend_that_serf_gives_up_stays() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let haproxy = stage.balancer.haproxy().unwrap();
     let pids = [haproxy.pid().unwrap(), haproxy.worker_pid().unwrap()];
     let send = |to_send| {
@@ -139,7 +139,7 @@ fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
     if !programs::are_all_here() {
         return;
     }
-    let mut stage = Stage::new().unwrap();
+    let mut stage = Cluster::new().unwrap();
     let template = stage.run().join("lab.tera");
     let shipped = fs::read_to_string(programs::shipped("render-cfg/templates/haproxy.cfg.tera")).unwrap();
     let has_no_socket = |line: &&str| !line.contains("stats socket") && !line.contains("socket_group");
@@ -161,7 +161,7 @@ fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
 }
 
 /// Kills a backend and waits until Serf calls it failed; gives its record.
-fn give_up(stage: &mut Stage, name: &str) -> PathBuf {
+fn give_up(stage: &mut Cluster, name: &str) -> PathBuf {
     stage.kill9(name).unwrap();
     let answer = stage.balancer.directory().join("state/members");
     let is_given_up = || fs::read_to_string(&answer).unwrap().contains(r#""failed""#).then_some(());
@@ -171,7 +171,7 @@ fn give_up(stage: &mut Stage, name: &str) -> PathBuf {
 
 #[test]
 fn the_last_backend_that_leaves_stays_in_the_file_until_another_comes() {
-    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     stage.stop("s1").unwrap();
     let held = || stage.balancer.log().contains("render-cfg[") && nobody(&stage);
     poll::until(SOON, "the record to go", || held().then_some(())).unwrap();
@@ -185,14 +185,14 @@ fn the_last_backend_that_leaves_stays_in_the_file_until_another_comes() {
     stage.wait_for_servers(&["s2"], SOON).unwrap();
 }
 
-fn nobody(stage: &Stage) -> bool {
+fn nobody(stage: &Cluster) -> bool {
     let mut records = fs::read_dir(stage.balancer.nodes_dir()).unwrap();
     !records.any(|record| record.unwrap().file_name() == "s1.json")
 }
 
 #[test]
 fn a_template_that_breaks_changes_nothing_and_the_next_run_after_its_mending_does() {
-    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     let template = stage.balancer.directory().join("broken.tera");
     let shipped = fs::read_to_string(programs::shipped("render-cfg/templates/haproxy.cfg.tera")).unwrap();
     stage.balancer.set_env("ROLLCALL_TEMPLATE", &template);
@@ -209,7 +209,7 @@ fn a_template_that_breaks_changes_nothing_and_the_next_run_after_its_mending_doe
 
 #[test]
 fn a_step_that_hangs_ends_by_itself_and_the_others_are_done() {
-    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", "2");
     stage.balancer.add_setting("hard_stop_after", "29m");
     let record = stage.balancer.nodes_dir().join("s1.json");
@@ -234,7 +234,7 @@ fn a_step_that_hangs_ends_by_itself_and_the_others_are_done() {
 
 #[test]
 fn a_check_that_hangs_is_ended_and_the_next_run_does_the_work() {
-    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     let hanging = stage.balancer.directory().join("hanging-haproxy");
     replace(&hanging, b"#!/bin/sh\nexec sleep 600\n", 0o755).unwrap();
     stage.balancer.set_env("ROLLCALL_HAPROXY", &hanging);
@@ -257,7 +257,7 @@ fn a_check_that_hangs_is_ended_and_the_next_run_does_the_work() {
 
 #[test]
 fn serf_that_does_not_answer_removes_nobody() {
-    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     stage.balancer.agent.take().unwrap().kill9();
     assert_eq!(stage.balancer.reconcile().unwrap(), 3);
     assert!(stage.balancer.log().contains("it begins with 'Error connecting to Serf agent"));

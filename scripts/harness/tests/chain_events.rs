@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::records::read_all;
 use harness::cluster::backend;
 use harness::cluster::backend::Backend;
-use harness::cluster::local_cluster::{SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::daemons::webapp::WebApp;
 use harness::run::Run;
 use harness::run::poll;
@@ -35,19 +35,19 @@ fn sorted(pairs: impl Iterator<Item = (String, String)>) -> Vec<String> {
     sorted
 }
 
-fn served(stage: &Stage) -> Vec<String> {
+fn served(stage: &Cluster) -> Vec<String> {
     let servers = stage.servers().unwrap_or_default().into_iter();
     sorted(servers.map(|server| (server.name, server.address)))
 }
 
 /// The backends that Serf believes alive.
-fn alive(stage: &Stage) -> Vec<String> {
+fn alive(stage: &Cluster) -> Vec<String> {
     let members = stage.balancer.agent.as_ref().unwrap().members(stage.run()).unwrap().into_iter();
     let backends = members.filter(|member| member.status == "alive" && member.name != "balancer");
     sorted(backends.map(|member| (member.name, member.addr)))
 }
 
-fn wait_until(within: Duration, what: &str, stage: &Stage, is_true: impl Fn() -> bool) {
+fn wait_until(within: Duration, what: &str, stage: &Cluster, is_true: impl Fn() -> bool) {
     let seen = poll::until(within, what, || is_true().then_some(()));
     seen.unwrap_or_else(|err| panic!("{err}; served: {:?}\n{}", served(stage), stage.balancer.log()));
 }
@@ -64,7 +64,7 @@ fn succeed(run: &Run, mut old: Backend, app: WebApp, seeds: &[Ipv4Addr]) -> (Bac
 
 /// Recreates backends, one a little after the other as a rolling restart does: each leaves the cluster, and as
 /// soon as its agent has ended one of the same name joins at another address. Web apps are up on both already.
-fn recreate(stage: &mut Stage, names: &[&str]) -> Vec<String> {
+fn recreate(stage: &mut Cluster, names: &[&str]) -> Vec<String> {
     let (run, seeds) = (stage.run().clone(), stage.seeds());
     let olds: Vec<Backend> = names.iter().map(|name| stage.take(name).unwrap()).collect();
     let app = |_| WebApp::start(&run, "recreated", stage.net.next_host()).unwrap();
@@ -98,7 +98,7 @@ fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
     for count in 2..=5 {
         let names: Vec<String> = (1..=count).map(|number| format!("w{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let Some(mut stage) = Stage::serving(&names).unwrap() else { return };
+        let Some(mut stage) = Cluster::serving(&names).unwrap() else { return };
         // Without a timer: only Serf's events come, or do not.
         has_occurred |= (0..TRIES).any(|_| {
             let wanted = recreate(&mut stage, &names);
@@ -114,12 +114,12 @@ fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
 }
 
 /// True if the records and the servers are at other addresses than Serf's members, and stay so.
-fn is_stale_for_long(stage: &Stage, wanted: &[String]) -> bool {
+fn is_stale_for_long(stage: &Cluster, wanted: &[String]) -> bool {
     let is_repaired = || served(stage) == wanted || recorded(stage) == wanted;
     poll::until(STALE, "an event", || is_repaired().then_some(())).is_err()
 }
 
-fn recorded(stage: &Stage) -> Vec<String> {
+fn recorded(stage: &Cluster) -> Vec<String> {
     let (nodes, faults) = read_all(&stage.balancer.nodes_dir()).unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     let backends = nodes.into_iter().filter(|node| node.name != "balancer");
@@ -127,8 +127,8 @@ fn recorded(stage: &Stage) -> Vec<String> {
 }
 
 /// A balancer with these backends, whose agent has been killed: `serf members` fails from now on.
-fn serving_without_serf(names: &[&str]) -> Option<Stage> {
-    let mut stage = Stage::serving(names).unwrap()?;
+fn serving_without_serf(names: &[&str]) -> Option<Cluster> {
+    let mut stage = Cluster::serving(names).unwrap()?;
     stage.balancer.agent.take()?.kill9();
     Some(stage)
 }
@@ -165,7 +165,7 @@ fn a_leave_is_obeyed_from_the_event_alone() {
 
 #[test]
 fn a_node_that_is_twice_in_one_event_is_served_at_the_address_of_the_last_line() {
-    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     let (address, elsewhere) = (stage.backends["s1"].address, stage.net.next_host());
     let twice = |first, last| line("s1", first) + &line("s1", last);
     // With Serf's list, which knows better than either line.

@@ -10,16 +10,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::records::read_all;
-use harness::cluster::local_cluster::{SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::run::{poll, process, programs};
 use harness::traffic::http::Client;
 
-fn line(name: &str, stage: &Stage) -> String {
+fn line(name: &str, stage: &Cluster) -> String {
     let address = stage.backends[name].address;
     format!("{name}\t{address}\tbackend\trole=backend,port=3000\n")
 }
 
-fn records(stage: &Stage) -> Vec<String> {
+fn records(stage: &Cluster) -> Vec<String> {
     let (nodes, faults) = read_all(&stage.balancer.nodes_dir()).unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     nodes.into_iter().map(|node| node.name).collect()
@@ -27,7 +27,7 @@ fn records(stage: &Stage) -> Vec<String> {
 
 #[test]
 fn twenty_handlers_at_once_fifty_times_lose_nothing_and_reload_nothing() {
-    let Some(stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     assert_eq!(stage.balancer.reconcile().unwrap(), 0);
     let worker = stage.balancer.haproxy().unwrap().worker_pid().unwrap();
     for _ in 0..50 {
@@ -50,7 +50,7 @@ fn twenty_handlers_at_once_fifty_times_lose_nothing_and_reload_nothing() {
 
 #[test]
 fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     announce(&mut stage, "s1", "9");
     assert_eq!(stage.balancer.reconcile().unwrap(), 0);
     announce(&mut stage, "s1", "10");
@@ -87,7 +87,7 @@ fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
 const VICTIM: &str = "ROLLCALL_VICTIM";
 
 /// Sets a backend's tag `weight`, and waits until the balancer's agent knows it.
-fn announce(stage: &mut Stage, name: &str, weight: &str) {
+fn announce(stage: &mut Cluster, name: &str, weight: &str) {
     let run = stage.run().clone();
     stage.backend(name).unwrap().agent.set_tag(&run, "weight", weight).unwrap();
     let agent = stage.balancer.agent().unwrap();
@@ -160,11 +160,11 @@ impl Drop for Mount {
 }
 
 /// A balancer whose records, configuration, state and log are on a file system of their own.
-fn on_a_small_disk() -> Option<(Stage, Mount)> {
+fn on_a_small_disk() -> Option<(Cluster, Mount)> {
     if !programs::are_all_here() {
         return None;
     }
-    let mut stage = Stage::new().unwrap();
+    let mut stage = Cluster::new().unwrap();
     let mount = Mount::over(stage.balancer.directory())?;
     fs::create_dir(stage.balancer.nodes_dir()).unwrap();
     stage.start_balancer().unwrap();
@@ -176,7 +176,7 @@ fn on_a_small_disk() -> Option<(Stage, Mount)> {
     Some((stage, mount))
 }
 
-fn is_served(stage: &Stage) -> bool {
+fn is_served(stage: &Cluster) -> bool {
     Client::fresh(stage.front()).get("/").is_ok_and(|answer| answer.status == 200)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use harness::cluster::backend;
 use harness::cluster::backend::Backend;
-use harness::cluster::local_cluster::{GIVEN_UP, SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, GIVEN_UP, SOON};
 use harness::daemons::haproxy::Server;
 use harness::daemons::serf;
 use harness::daemons::webapp;
@@ -28,7 +28,7 @@ fn served(servers: &[Server]) -> Vec<String> {
     served
 }
 
-fn wait_for_addresses(stage: &Stage, wanted: &[(&str, Ipv4Addr)], within: Duration) {
+fn wait_for_addresses(stage: &Cluster, wanted: &[(&str, Ipv4Addr)], within: Duration) {
     let mut wanted: Vec<String> =
         wanted.iter().map(|(name, address)| format!("{name} {address}:3000")).collect();
     wanted.sort();
@@ -43,7 +43,7 @@ fn wait_for_addresses(stage: &Stage, wanted: &[(&str, Ipv4Addr)], within: Durati
 
 #[test]
 fn nobody_there_is_a_503_and_whoever_joins_is_served() {
-    let Some(mut stage) = Stage::serving(&[]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&[]).unwrap() else { return };
     assert_eq!(Client::fresh(stage.front()).get("/").unwrap().status, 503);
     let address = stage.add("s1").unwrap();
     stage.wait_for_up("s1", SOON).unwrap();
@@ -53,7 +53,7 @@ fn nobody_there_is_a_503_and_whoever_joins_is_served() {
 
 #[test]
 fn joining_leaving_and_dying_cost_no_request() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let start = Instant::now();
     let load = Load::start(stage.front(), "/", Rate::default());
     stage.add("s3").unwrap();
@@ -70,7 +70,7 @@ fn joining_leaving_and_dying_cost_no_request() {
 #[test]
 fn half_of_the_servers_may_die_at_once_and_cost_no_request() {
     let names = ["s1", "s2", "s3", "s4", "s5", "s6"];
-    let Some(mut stage) = Stage::serving(&names).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&names).unwrap() else { return };
     // Each has requests in flight, so that a dead server, which has none, is the one with the fewest.
     for backend in stage.backends.values() {
         let headers = [("Content-Type", "application/json")];
@@ -89,7 +89,7 @@ fn half_of_the_servers_may_die_at_once_and_cost_no_request() {
 
 #[test]
 fn a_visitors_counter_goes_on_when_his_server_is_killed() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let mut visitor = Visitor::new(stage.front());
     let home = visitor.visit().unwrap().host;
     // Two servers in turn would do it by chance once, but not ten times.
@@ -105,7 +105,7 @@ fn a_visitors_counter_goes_on_when_his_server_is_killed() {
 
 #[test]
 fn a_draining_backend_keeps_its_visitors_and_gets_no_new_ones() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let mut visitor = Visitor::new(stage.front());
     let home = visitor.visit().unwrap().host;
     let run = stage.run().clone();
@@ -124,7 +124,7 @@ fn a_draining_backend_keeps_its_visitors_and_gets_no_new_ones() {
 
 #[test]
 fn a_killed_backend_comes_back_under_its_name_at_another_address() {
-    let Some(mut stage) = Stage::serving(&["s1", "s2"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let kept = stage.backend("s1").unwrap().address;
     stage.kill9("s2").unwrap();
     stage.wait_for_servers(&["s1"], GIVEN_UP).unwrap();
@@ -140,7 +140,7 @@ fn an_ipv6_backend_is_served_from_join_to_request() {
         eprintln!("SKIPPED: no IPv6 on this machine");
         return;
     }
-    let Some(mut stage) = Stage::serving(&[]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&[]).unwrap() else { return };
     let free = || UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap();
     let (seed, gossip) = (free(), free());
     // One machine has one IPv6 loopback address: the ports tell the agents apart.
@@ -160,7 +160,7 @@ fn an_ipv6_backend_is_served_from_join_to_request() {
 
 #[test]
 fn a_backend_with_a_bad_port_is_left_out_alone_and_put_right_by_a_tag() {
-    let Some(stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     let address = stage.net.next_host();
     let settings = backend::settings("bad", address, &stage.seeds()).tag("port", "70000");
     let backend = Backend::start_with(stage.run(), "bad", address, settings).unwrap();
@@ -177,7 +177,7 @@ fn a_backend_with_a_bad_port_is_left_out_alone_and_put_right_by_a_tag() {
 fn hostile_members_harm_nobody() {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
-    let Some(mut stage) = Stage::serving(&["s1"]).unwrap() else { return };
+    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     let names = [
         "../x",
         "-rf",
@@ -214,7 +214,7 @@ fn hostile_members_harm_nobody() {
 }
 
 /// The names in the balancer's directory.
-fn entries(stage: &Stage) -> Vec<std::ffi::OsString> {
+fn entries(stage: &Cluster) -> Vec<std::ffi::OsString> {
     let mut names: Vec<_> =
         fs::read_dir(stage.balancer.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

@@ -5,17 +5,17 @@ use std::fs;
 use std::time::Instant;
 
 use common::records::read_all;
-use harness::cluster::local_cluster::{GIVEN_UP, SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, GIVEN_UP, SOON};
 use harness::daemons::haproxy::Mode;
 use harness::run::{poll, programs};
 use harness::traffic::load::{Load, Rate};
 
 /// A balancer in the second wiring that serves these backends; `None` where programs are missing.
-fn serving(names: &[&str]) -> Option<Stage> {
+fn serving(names: &[&str]) -> Option<Cluster> {
     if !programs::are_all_here() {
         return None;
     }
-    let mut stage = Stage::new().unwrap();
+    let mut stage = Cluster::new().unwrap();
     stage.balancer.set_env("ROLLCALL_ONLY_RECORD", "1");
     stage.start_balancer().unwrap();
     stage.balancer.start_watcher().unwrap();
@@ -27,7 +27,7 @@ fn serving(names: &[&str]) -> Option<Stage> {
     Some(stage)
 }
 
-fn wait_for_records(stage: &Stage, wanted: &[&str]) {
+fn wait_for_records(stage: &Cluster, wanted: &[&str]) {
     let seen = poll::until(SOON, &format!("the records {wanted:?}"), || {
         let (nodes, _) = read_all(&stage.balancer.nodes_dir()).ok()?;
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
@@ -72,7 +72,7 @@ fn a_reload_is_owed_until_haproxy_is_back() {
     let Some(mut stage) = serving(&["s1"]) else { return };
     stage.balancer.haproxy.take();
     stage.add("s2").unwrap();
-    let wait_for = |stage: &Stage, words: &str| {
+    let wait_for = |stage: &Cluster, words: &str| {
         let seen = poll::until(SOON * 2, words, || stage.balancer.log().contains(words).then_some(()));
         seen.unwrap_or_else(|err| panic!("{err}\n{}", stage.balancer.log()));
     };

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::daemons::docker::{Cluster, Container, UP, docker};
+use harness::daemons::docker::{ComposeCluster, Container, UP, docker};
 use harness::run::poll;
 use harness::traffic::http::Client;
 
@@ -23,7 +23,7 @@ fn slow_down(backend: &Container, ms: u32) {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn up_is_all_it_takes_and_healthy_means_that_requests_are_served() {
-    let Some(cluster) = Cluster::new().unwrap() else { return };
+    let Some(cluster) = ComposeCluster::new().unwrap() else { return };
     let start = Instant::now();
     cluster.compose(&["up", "-d", "--no-build"]).unwrap();
     let mut client = Client::fresh(cluster.front());
@@ -48,7 +48,7 @@ fn up_is_all_it_takes_and_healthy_means_that_requests_are_served() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn nobody_in_a_container_may_more_than_it_needs() {
-    let Some(cluster) = Cluster::serving(1).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(1).unwrap() else { return };
     let (balancer, backend) = (cluster.balancer().unwrap(), cluster.backends().unwrap().remove(0));
     for container in [&balancer, &backend] {
         let users = container.shell("cat /proc/[0-9]*/status | awk '/^Uid/ { print $2 }' | sort -u").unwrap();
@@ -78,7 +78,7 @@ fn nobody_in_a_container_may_more_than_it_needs() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn the_statistics_are_on_loopback_unless_told_otherwise() {
-    let Some(cluster) = Cluster::new().unwrap() else { return };
+    let Some(cluster) = ComposeCluster::new().unwrap() else { return };
     let config = cluster.compose(&["config"]).unwrap();
     assert!(!config.contains("0.0.0.0"), "{config}");
     let file = std::fs::read_to_string(harness::run::programs::shipped("docker/docker-compose.yml")).unwrap();
@@ -88,7 +88,7 @@ fn the_statistics_are_on_loopback_unless_told_otherwise() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn a_users_settings_come_on_top_of_the_images() {
-    let Some(mut cluster) = Cluster::new().unwrap() else { return };
+    let Some(mut cluster) = ComposeCluster::new().unwrap() else { return };
     cluster.set("hard_stop_after=29m rate_limit=100");
     cluster.scale(1).unwrap();
     cluster.wait_for_up(1, harness::daemons::docker::UP).unwrap();
@@ -104,7 +104,7 @@ fn a_users_settings_come_on_top_of_the_images() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn a_backend_that_is_stopped_leaves_first_and_answers_what_it_has() {
-    let Some(cluster) = Cluster::serving(2).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(2).unwrap() else { return };
     let backends = cluster.backends().unwrap();
     let took = backends[0].stop().unwrap();
     println!("MEASURE docker stop of a backend: {:.1} s (aim 5)", took.as_secs_f64());
@@ -127,7 +127,7 @@ fn a_backend_that_is_stopped_leaves_first_and_answers_what_it_has() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn a_balancer_that_is_stopped_answers_what_it_has_and_leaves() {
-    let Some(cluster) = Cluster::serving(1).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(1).unwrap() else { return };
     let (balancer, backend) = (cluster.balancer().unwrap(), cluster.backends().unwrap().remove(0));
     slow_down(&backend, 2000);
     let front = cluster.front();
@@ -152,7 +152,7 @@ fn a_balancer_that_is_stopped_answers_what_it_has_and_leaves() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn a_service_that_dies_starts_again_and_one_that_keeps_dying_is_slowed_and_seen() {
-    let Some(cluster) = Cluster::serving(1).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(1).unwrap() else { return };
     let (balancer, backend) = (cluster.balancer().unwrap(), cluster.backends().unwrap().remove(0));
     for time in 1..=3 {
         let pid =
@@ -184,7 +184,7 @@ fn a_service_that_dies_starts_again_and_one_that_keeps_dying_is_slowed_and_seen(
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn the_images_are_built_from_a_clean_clone() {
-    let Some(cluster) = Cluster::new().unwrap() else { return };
+    let Some(cluster) = ComposeCluster::new().unwrap() else { return };
     let clone = tempfile::tempdir().unwrap();
     let root = harness::run::programs::root();
     let git = |arguments: &[&str]| {

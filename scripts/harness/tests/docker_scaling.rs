@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::daemons::docker::{Cluster, Container, UP, docker};
+use harness::daemons::docker::{ComposeCluster, Container, UP, docker};
 use harness::run::poll;
 use harness::traffic::http::Client;
 use harness::traffic::load::{Load, Rate};
@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// A dead member is given up by then.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
-fn load(cluster: &Cluster) -> Load {
+fn load(cluster: &ComposeCluster) -> Load {
     Load::start(cluster.front(), "/", Rate::default())
 }
 
@@ -45,7 +45,7 @@ fn now() -> (Instant, i64) {
 }
 
 /// Lets others have the addresses that are free, whichever the engine hands out first.
-fn take_addresses(cluster: &Cluster) {
+fn take_addresses(cluster: &ComposeCluster) {
     let label = format!("com.docker.compose.project={}", cluster.project());
     let network = cluster.network();
     let others = ["--network", &network, "--entrypoint", "sleep", "rollcall-webapp", "300"];
@@ -57,7 +57,7 @@ fn take_addresses(cluster: &Cluster) {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn scaling_up_and_down_under_load_fails_no_request_and_reloads_nothing() {
-    let Some(cluster) = Cluster::serving(2).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(2).unwrap() else { return };
     let load = load(&cluster);
     let start = now();
     // Serf waits a second for more of them before it tells anybody: of several at once the first waits for the last.
@@ -79,7 +79,7 @@ fn scaling_up_and_down_under_load_fails_no_request_and_reloads_nothing() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn twenty_backends_come_at_once() {
-    let Some(cluster) = Cluster::serving(1).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(1).unwrap() else { return };
     let load = load(&cluster);
     let start = Instant::now();
     cluster.scale(20).unwrap();
@@ -94,7 +94,7 @@ fn twenty_backends_come_at_once() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn a_container_that_is_killed_and_comes_again_costs_no_request() {
-    let Some(cluster) = Cluster::serving(3).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(3).unwrap() else { return };
     let load = load(&cluster);
     let start = Instant::now();
     // Compose gives the next number after the highest one that is there.
@@ -117,7 +117,7 @@ fn a_container_that_is_killed_and_comes_again_costs_no_request() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn a_container_that_hangs_is_left_out_and_comes_back() {
-    let Some(cluster) = Cluster::serving(3).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(3).unwrap() else { return };
     let load = load(&cluster);
     let start = Instant::now();
     let sleeper = cluster.backends().unwrap().remove(0);
@@ -136,7 +136,7 @@ fn a_container_that_hangs_is_left_out_and_comes_back() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn one_that_is_cut_off_comes_back_by_itself_at_another_address_too() {
-    let Some(cluster) = Cluster::serving(2).unwrap() else { return };
+    let Some(cluster) = ComposeCluster::serving(2).unwrap() else { return };
     let lost = cluster.backends().unwrap().remove(0);
     let before = lost.address().unwrap().unwrap();
     docker(&["network", "disconnect", &cluster.network(), &lost.id]).unwrap();
@@ -154,7 +154,7 @@ fn one_that_is_cut_off_comes_back_by_itself_at_another_address_too() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn the_order_of_starting_does_not_matter_nor_where_the_balancer_comes_back() {
-    let Some(cluster) = Cluster::new().unwrap() else { return };
+    let Some(cluster) = ComposeCluster::new().unwrap() else { return };
     cluster.compose(&["up", "-d", "--no-build", "--scale", "ha=0", "--scale", "webapp=2"]).unwrap();
     let alone = cluster.backends().unwrap().remove(0);
     let running = || alone.exec(&["serf", "info"]).ok().map(drop);
@@ -181,7 +181,7 @@ fn the_order_of_starting_does_not_matter_nor_where_the_balancer_comes_back() {
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn a_visitor_keeps_his_server_through_either_of_two_balancers() {
-    let Some(cluster) = Cluster::new().unwrap() else { return };
+    let Some(cluster) = ComposeCluster::new().unwrap() else { return };
     cluster.compose(&["--profile", "two", "up", "-d", "--no-build", "--scale", "webapp=3"]).unwrap();
     cluster.wait_for_up(3, UP).unwrap();
     let serves = || Client::fresh(cluster.second_front()).get("/").ok().filter(|answer| answer.status == 200);

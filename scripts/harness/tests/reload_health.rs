@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::replace::replace;
 use harness::cluster::single_haproxy;
 use harness::cluster::single_haproxy::Outcome;
-use harness::daemons::counting_server::App;
+use harness::daemons::counting_server::CountingServer;
 use harness::daemons::haproxy::{Mode, Server};
 use harness::run::poll;
 use harness::traffic::load::{Counts, Load, Rate};
@@ -24,31 +24,31 @@ const SOON: Duration = Duration::from_secs(20);
 const CHECKED: Duration = Duration::from_secs(3);
 
 /// A bed whose configuration may name a state file.
-struct Bed {
-    bed: single_haproxy::Bed,
+struct HaproxyFixture {
+    bed: single_haproxy::HaproxyFixture,
     revision: u32,
     /// More lines for `global`.
     global: String,
 }
 
-impl Deref for Bed {
-    type Target = single_haproxy::Bed;
+impl Deref for HaproxyFixture {
+    type Target = single_haproxy::HaproxyFixture;
 
-    fn deref(&self) -> &single_haproxy::Bed {
+    fn deref(&self) -> &single_haproxy::HaproxyFixture {
         &self.bed
     }
 }
 
-impl Bed {
+impl HaproxyFixture {
     /// One whose configuration names a state file; nothing runs yet.
-    fn new() -> Bed {
-        let mut bed = Bed::without_state_file();
+    fn new() -> HaproxyFixture {
+        let mut bed = HaproxyFixture::without_state_file();
         bed.global = format!("server-state-file {}", bed.state_file().display());
         bed
     }
 
-    fn without_state_file() -> Bed {
-        Bed { bed: single_haproxy::Bed::empty(), revision: 0, global: String::new() }
+    fn without_state_file() -> HaproxyFixture {
+        HaproxyFixture { bed: single_haproxy::HaproxyFixture::empty(), revision: 0, global: String::new() }
     }
 
     fn state_file(&self) -> PathBuf {
@@ -111,7 +111,7 @@ impl Bed {
         rows.into_iter().find(|row| row["svname"] == name).unwrap().remove("lbtot").unwrap()
     }
 
-    fn until(&self, what: &str, look: impl Fn(&Bed) -> bool) {
+    fn until(&self, what: &str, look: impl Fn(&HaproxyFixture) -> bool) {
         poll::until(SOON, what, || look(self).then_some(())).unwrap();
     }
 
@@ -121,7 +121,7 @@ impl Bed {
 }
 
 /// What becomes of the requests during a reload and until all servers have been checked again.
-fn reload_under_load(bed: &Bed) -> Counts {
+fn reload_under_load(bed: &HaproxyFixture) -> Counts {
     let (start, load) = (Instant::now(), bed.load());
     let outcome = bed.reload(&[]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -137,7 +137,7 @@ fn assert_none_failed(counts: &Counts) {
 }
 
 /// The last in the list is checked last: it is DOWN, and a new worker would find that out after a second.
-fn with_a_dead_server(mut bed: Bed, mode: Mode) -> (Bed, Vec<App>) {
+fn with_a_dead_server(mut bed: HaproxyFixture, mode: Mode) -> (HaproxyFixture, Vec<CountingServer>) {
     let apps = vec![bed.app(11), bed.app(12)];
     let servers = [11, 12, 13].map(|host| bed.address(host));
     bed.write(&[("s1", servers[0]), ("s2", servers[1]), ("dead", servers[2])]);
@@ -150,7 +150,7 @@ fn with_a_dead_server(mut bed: Bed, mode: Mode) -> (Bed, Vec<App>) {
 #[test]
 fn a_dead_server_gets_no_request_because_of_a_reload_in_every_mode() {
     for mode in [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic] {
-        let (bed, _apps) = with_a_dead_server(Bed::new(), mode);
+        let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), mode);
         assert_none_failed(&reload_under_load(&bed));
         assert_eq!(
             (bed.chosen("dead").as_str(), bed.server("dead").status.as_str()),
@@ -163,7 +163,7 @@ fn a_dead_server_gets_no_request_because_of_a_reload_in_every_mode() {
 
 #[test]
 fn without_a_state_file_a_dead_server_gets_requests_until_it_is_checked() {
-    let (bed, _apps) = with_a_dead_server(Bed::without_state_file(), Mode::MasterSocket);
+    let (bed, _apps) = with_a_dead_server(HaproxyFixture::without_state_file(), Mode::MasterSocket);
     let counts = reload_under_load(&bed);
     assert!(counts.failures() > 0 && bed.chosen("dead") != "0", "{}", counts.requests);
     assert!(!bed.state_file().exists());
@@ -177,7 +177,7 @@ fn a_haproxy_that_gives_up_root_and_changes_its_root_keeps_it_too() {
         return;
     }
     for mode in [Mode::MasterSocket, Mode::Classic] {
-        let mut bed = Bed::new();
+        let mut bed = HaproxyFixture::new();
         let jail = bed.run.join("jail");
         fs::create_dir(&jail).unwrap();
         bed.global.push_str(&format!("\n  chroot {}\n  user nobody\n  group nogroup", jail.display()));
@@ -193,8 +193,8 @@ fn a_haproxy_that_gives_up_root_and_changes_its_root_keeps_it_too() {
 
 #[test]
 fn up_names_the_servers_that_haproxys_checks_find_up_and_no_other() {
-    let (mut bed, mut apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
-    let up = |bed: &Bed| bed.told(&["--up"]);
+    let (mut bed, mut apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
+    let up = |bed: &HaproxyFixture| bed.told(&["--up"]);
     assert_eq!(up(&bed), (0, "s1\ns2\n".to_owned()));
     // It serves while it is drained; in maintenance nobody looks.
     bed.order("set server nodes/s1 state drain");
@@ -219,7 +219,7 @@ fn up_names_the_servers_that_haproxys_checks_find_up_and_no_other() {
 
 #[test]
 fn a_file_in_a_base_directory_is_found() {
-    let mut bed = Bed::without_state_file();
+    let mut bed = HaproxyFixture::without_state_file();
     bed.global = format!("server-state-base {}\n  server-state-file servers.state", bed.run.path().display());
     let (bed, _apps) = with_a_dead_server(bed, Mode::MasterSocket);
     bed.reload_well();
@@ -228,7 +228,7 @@ fn a_file_in_a_base_directory_is_found() {
 
 #[test]
 fn the_masters_socket_is_asked_where_no_other_answers() {
-    let (bed, _apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+    let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     let outcome = bed.reload(&["--stats-socket", "/nonexistent/admin.sock"]);
     assert!(outcome.code == 0 && !outcome.stderr.contains("cannot"), "{}", outcome.stderr);
     assert_eq!(bed.server("dead").status, "DOWN");
@@ -236,7 +236,7 @@ fn the_masters_socket_is_asked_where_no_other_answers() {
 
 #[test]
 fn a_new_server_gets_no_request_before_it_listens() {
-    let mut bed = Bed::new();
+    let mut bed = HaproxyFixture::new();
     let _apps = [bed.app(11), bed.app(12)];
     let [one, two, new] = [11, 12, 13].map(|host| bed.address(host));
     bed.write(&[("s1", one), ("s2", two)]);
@@ -253,7 +253,7 @@ fn a_new_server_gets_no_request_before_it_listens() {
 
 #[test]
 fn a_server_that_is_alone_is_tried_before_it_is_checked() {
-    let mut bed = Bed::new();
+    let mut bed = HaproxyFixture::new();
     let _apps = [bed.app(11), bed.app(12)];
     let [one, two, dead] = [11, 12, 13].map(|host| bed.address(host));
     bed.write(&[("dead", dead), ("s1", one)]);
@@ -266,7 +266,7 @@ fn a_server_that_is_alone_is_tried_before_it_is_checked() {
 
 #[test]
 fn a_changed_address_or_port_is_the_files_and_begins_down() {
-    let mut bed = Bed::new();
+    let mut bed = HaproxyFixture::new();
     let [one, two, three] = [11, 12, 13].map(|host| bed.address(host));
     let _apps = [bed.app(11), bed.app(12)];
     bed.write(&[("s1", one), ("s2", two), ("s3", two)]);
@@ -278,13 +278,13 @@ fn a_changed_address_or_port_is_the_files_and_begins_down() {
         let server = bed.server(name);
         assert_eq!((server.address, server.status.as_str()), (address.to_string(), "DOWN"));
     }
-    let _moved = [App::start(moved).unwrap(), bed.app(13)];
+    let _moved = [CountingServer::start(moved).unwrap(), bed.app(13)];
     bed.until("both are up", |bed| ["s2", "s3"].iter().all(|name| bed.server(name).is_up()));
 }
 
 #[test]
 fn what_was_set_by_hand_does_not_come_back_after_a_reload() {
-    let mut bed = Bed::new();
+    let mut bed = HaproxyFixture::new();
     let _apps = [bed.app(11), bed.app(12), bed.app(13)];
     let servers = [("s1", bed.address(11)), ("s2", bed.address(12)), ("s3", bed.address(13))];
     bed.write(&servers);
@@ -309,7 +309,7 @@ fn what_was_set_by_hand_does_not_come_back_after_a_reload() {
 
 #[test]
 fn a_cold_start_is_not_misled_by_what_was_true_before() {
-    let (mut bed, mut apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+    let (mut bed, mut apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     bed.reload_well();
     bed.bed.haproxy.take().unwrap().stop().unwrap();
     apps.push(bed.app(13));
@@ -321,7 +321,7 @@ fn a_cold_start_is_not_misled_by_what_was_true_before() {
 
 #[test]
 fn a_file_that_a_killed_run_has_left_is_emptied_by_the_next_and_a_missing_one_is_made() {
-    let (bed, _apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+    let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     bed.reload_well();
     let head = fs::read_to_string(bed.state_file()).unwrap();
     let row = format!(
@@ -339,7 +339,7 @@ fn a_file_that_a_killed_run_has_left_is_emptied_by_the_next_and_a_missing_one_is
 
 #[test]
 fn a_file_of_somebody_else_stays_until_a_reload() {
-    let (bed, _apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+    let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     let theirs = bed.haproxy().command("show servers state").unwrap();
     bed.reload_well();
     replace(&bed.state_file(), theirs.as_bytes(), 0o644).unwrap();
@@ -350,7 +350,7 @@ fn a_file_of_somebody_else_stays_until_a_reload() {
 #[test]
 fn a_corrupt_file_does_no_harm() {
     for text in ["", "garbage", "1\n0 nodes 0 dead", "1\nx\n", "2\n"] {
-        let (bed, _apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+        let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
         replace(&bed.state_file(), text.as_bytes(), 0o644).unwrap();
         bed.reload_well();
         assert_eq!(bed.server("dead").status, "DOWN", "{text}");
@@ -359,7 +359,7 @@ fn a_corrupt_file_does_no_harm() {
 
 #[test]
 fn a_file_that_cannot_be_written_costs_the_memory_and_not_the_reload() {
-    let mut bed = Bed::new();
+    let mut bed = HaproxyFixture::new();
     bed.global = format!("server-state-file {}", bed.run.join("missing/servers.state").display());
     let (bed, _apps) = with_a_dead_server(bed, Mode::MasterSocket);
     let worker = bed.haproxy().worker_pid().unwrap();
@@ -372,7 +372,7 @@ fn a_file_that_cannot_be_written_costs_the_memory_and_not_the_reload() {
 
 #[test]
 fn where_warnings_are_forbidden_a_reload_is_not_made_to_fail_by_a_dead_server() {
-    let mut bed = Bed::new();
+    let mut bed = HaproxyFixture::new();
     bed.global.push_str("\n  zero-warning");
     // It would be a warning that the file is missing.
     replace(&bed.state_file(), b"1\n", 0o644).unwrap();
@@ -383,7 +383,7 @@ fn where_warnings_are_forbidden_a_reload_is_not_made_to_fail_by_a_dead_server() 
 
 #[test]
 fn a_reload_that_fails_leaves_no_server_in_the_file() {
-    let (mut bed, _apps) = with_a_dead_server(Bed::new(), Mode::MasterSocket);
+    let (mut bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     // More files than any process may open on Linux; within .if nothing looks ahead.
     bed.global.push_str("\n.if 1\n  maxconn 1000000\n.endif");
     let servers = [("s1", bed.address(11)), ("dead", bed.address(13))];

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use common::replace::replace;
 use harness::cluster::single_haproxy::{
-    Bed, MODES, Outcome, assert_done, assert_refused, every_mode, finish, is_since, program, revision,
+    HaproxyFixture, MODES, Outcome, assert_done, assert_refused, every_mode, finish, is_since, program,
+    revision,
 };
 use harness::daemons::haproxy::Mode;
 use harness::run::{poll, programs};
@@ -26,7 +27,7 @@ const SOON: Duration = Duration::from_secs(10);
 #[test]
 fn a_file_that_runs_already_is_left_alone() {
     for mode in [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic, Mode::Foreground] {
-        let bed = Bed::running(mode);
+        let bed = HaproxyFixture::running(mode);
         let worker = bed.worker();
         assert_done(&bed.reload(&[]), "nothing to do");
         assert_done(&bed.reload(&[]), "runs this file");
@@ -48,7 +49,7 @@ fn a_new_revision_is_loaded_and_proven_in_every_mode() {
 #[test]
 fn a_file_without_a_revision_is_loaded_and_proven_in_every_mode() {
     for mode in MODES {
-        let mut bed = Bed::empty();
+        let mut bed = HaproxyFixture::empty();
         bed.write("", "");
         bed.start(mode);
         let worker = bed.worker();
@@ -63,7 +64,7 @@ fn a_file_without_a_revision_is_loaded_and_proven_in_every_mode() {
 
 #[test]
 fn an_edit_by_hand_is_loaded_though_the_revision_stayed() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let worker = bed.worker();
     // No hand is as quick as the clock tick that a process's birth is known to.
     poll::pass(Duration::from_millis(50)).unwrap();
@@ -114,7 +115,7 @@ fn an_address_that_another_program_holds_costs_no_request_and_is_tried_again_by_
 
 #[test]
 fn a_missing_chroot_and_a_missing_socket_directory_do_not_take_the_service_down() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let worker = bed.worker();
     bed.write(&format!("{}\n  chroot {}", revision(2), bed.run.join("missing").display()), "");
     assert_refused(&bed.reload(&[]), "is no directory; what runs goes on");
@@ -129,7 +130,7 @@ fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
     for (mode, says) in
         [(Mode::MasterSocket, "HAProxy did not take it"), (Mode::MasterWorker, "no new worker within")]
     {
-        let bed = Bed::running(mode);
+        let bed = HaproxyFixture::running(mode);
         let worker = bed.worker();
         // More files than any process may open on Linux, which neither the check nor the look ahead sees.
         bed.write(&format!("{}\n.if 1\n  maxconn 1000000\n.endif", revision(2)), "");
@@ -168,7 +169,7 @@ fn a_burst_of_changes_ends_on_the_last_file() {
 
 #[test]
 fn a_signal_that_haproxy_loses_is_sent_again() {
-    let bed = Bed::running(Mode::MasterWorker);
+    let bed = HaproxyFixture::running(Mode::MasterWorker);
     // A file that takes a while to load: a signal in that time is lost up to 3.0.
     let servers: String = (0..3000).map(|n| format!("  server s{n} 127.0.0.1:9\n")).collect();
     let many = |number| bed.write(&revision(number), &format!("\nbackend many\n{servers}"));
@@ -200,7 +201,7 @@ fn a_signal_that_haproxy_loses_is_sent_again() {
 
 #[test]
 fn twenty_runs_at_once_reload_once() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     bed.write(&revision(2), "");
     let runs: Vec<Child> = (0..20).map(|_| bed.start_reload(&[])).collect();
     let outcomes: Vec<Outcome> = runs.into_iter().map(finish).collect();
@@ -212,7 +213,7 @@ fn twenty_runs_at_once_reload_once() {
 
 #[test]
 fn a_run_killed_at_any_moment_is_made_good_by_the_next() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     for moment in 0..30 {
         bed.write(&revision(10 + moment), "");
         let mut child = bed.start_reload(&[]);
@@ -227,7 +228,7 @@ fn a_run_killed_at_any_moment_is_made_good_by_the_next() {
 
 #[test]
 fn reloads_under_load_fail_no_request() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let start = Instant::now();
     let load = Load::start(bed.front(), "/", Rate::default());
     for number in 2..12 {
@@ -241,7 +242,7 @@ fn reloads_under_load_fail_no_request() {
 
 #[test]
 fn a_pid_file_that_names_another_program_is_not_believed() {
-    let bed = Bed::empty();
+    let bed = HaproxyFixture::empty();
     bed.write(&revision(1), "");
     let mut other = Command::new("sleep").arg("60").spawn().unwrap();
     let pid_file = bed.run.join("pid");
@@ -258,7 +259,7 @@ fn a_pid_file_that_names_another_program_is_not_believed() {
 
 #[test]
 fn a_haproxy_in_the_foreground_without_a_master_is_not_replaced_behind_its_supervisors_back() {
-    let bed = Bed::running(Mode::Foreground);
+    let bed = HaproxyFixture::running(Mode::Foreground);
     let worker = bed.worker();
     bed.write(&revision(2), "");
     assert_refused(&bed.reload(&[]), "runs in the foreground without a master");
@@ -268,7 +269,7 @@ fn a_haproxy_in_the_foreground_without_a_master_is_not_replaced_behind_its_super
 #[test]
 fn a_haproxy_without_any_socket_is_found_by_its_file_and_reloaded() {
     for mode in [Mode::MasterWorker, Mode::Classic] {
-        let mut bed = Bed::empty();
+        let mut bed = HaproxyFixture::empty();
         bed.write_without_socket(1, "");
         bed.haproxy = Some(bed.start_program(&program(), "haproxy", mode, None));
         bed.write_without_socket(1, "capture request header Host len 32");
@@ -296,7 +297,7 @@ fn a_haproxy_that_was_started_on_another_file_is_not_reloaded_for_this_one() {
 
 #[test]
 fn two_masters_on_one_file_are_not_chosen_between() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     bed.write_without_socket(1, "");
     let first = bed.start_program(&program(), "first", Mode::MasterWorker, None);
     bed.write_without_socket(2, "");
@@ -309,7 +310,7 @@ fn two_masters_on_one_file_are_not_chosen_between() {
 
 #[test]
 fn a_dry_run_says_what_and_why_and_does_nothing() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let worker = bed.worker();
     bed.write(&revision(2), "");
     let output = bed.command(&["--dry-run"]).stdout(Stdio::piped()).output().unwrap();
@@ -324,7 +325,7 @@ fn a_dry_run_says_what_and_why_and_does_nothing() {
 
 #[test]
 fn the_reason_for_a_reload_is_what_changed() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     assert_done(&bed.reload(&[]), "nothing to do");
     bed.write(&revision(1), "capture request header Host len 32");
     assert_done(&bed.reload(&[]), "reload (master): line 15 of frontend web changed\n");
@@ -337,14 +338,14 @@ fn the_reason_for_a_reload_is_what_changed() {
 
 #[test]
 fn force_reloads_a_file_that_runs_already() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let worker = bed.worker();
     assert_done(&bed.reload(&["--force"]), "reload (master): --force");
     assert_ne!(bed.worker(), worker);
 }
 
 /// A program that runs HAProxy after `script`, in a mount namespace of its own; root only.
-fn in_its_own_namespace(bed: &Bed, script: &str) -> Option<PathBuf> {
+fn in_its_own_namespace(bed: &HaproxyFixture, script: &str) -> Option<PathBuf> {
     if !nix::unistd::geteuid().is_root() {
         assert!(env::var_os("CI").is_none(), "a mount namespace needs root");
         eprintln!("SKIPPED: a mount namespace needs root");
@@ -360,7 +361,7 @@ fn in_its_own_namespace(bed: &Bed, script: &str) -> Option<PathBuf> {
 /// Debian's unit starts HAProxy so (BindReadOnlyPaths).
 #[test]
 fn a_haproxy_with_its_own_view_of_the_file_system_is_found_and_reloaded() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let Some(wrapper) = in_its_own_namespace(&bed, ":") else { return };
     bed.write_without_socket(1, "");
     bed.haproxy = Some(bed.start_program(&wrapper, "haproxy", Mode::MasterWorker, None));
@@ -370,7 +371,7 @@ fn a_haproxy_with_its_own_view_of_the_file_system_is_found_and_reloaded() {
 
 #[test]
 fn a_haproxy_whose_file_only_has_the_same_path_is_another_one() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let elsewhere = tempfile::tempdir().unwrap();
     let mount = format!("mount --bind {} {}", elsewhere.path().display(), bed.run.path().display());
     let Some(wrapper) = in_its_own_namespace(&bed, &mount) else { return };
@@ -384,7 +385,7 @@ fn a_haproxy_whose_file_only_has_the_same_path_is_another_one() {
 
 #[test]
 fn sockets_alone_are_enough() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     bed.write(&revision(2), "");
     let (admin, master) = (bed.run.join("admin.sock"), bed.haproxy().master_socket().unwrap().to_owned());
     let arguments = ["--stats-socket", admin.to_str().unwrap(), "--master-socket", master.to_str().unwrap()];
@@ -394,7 +395,7 @@ fn sockets_alone_are_enough() {
 
 #[test]
 fn a_restarted_haproxy_is_looked_at_anew() {
-    let mut bed = Bed::running(Mode::MasterSocket);
+    let mut bed = HaproxyFixture::running(Mode::MasterSocket);
     bed.write(&revision(2), "");
     assert_done(&bed.reload(&[]), "runs '");
     drop(bed.haproxy.take());

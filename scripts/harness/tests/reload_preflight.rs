@@ -12,7 +12,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Command, Stdio};
 
 use harness::cluster::single_haproxy::{
-    Bed, Outcome, assert_done, assert_refused, finish, program, revision,
+    HaproxyFixture, Outcome, assert_done, assert_refused, finish, program, revision,
 };
 use harness::daemons::haproxy::Mode;
 use nix::unistd::geteuid;
@@ -26,7 +26,7 @@ enum Place {
 use Place::{Frontend, Global};
 
 impl Place {
-    fn write(self, bed: &Bed, line: &str) {
+    fn write(self, bed: &HaproxyFixture, line: &str) {
         let line = line.replace("RUN", bed.run.path().to_str().unwrap());
         match self {
             Global => bed.write(&format!("{}\n{line}", revision(2)), ""),
@@ -36,7 +36,11 @@ impl Place {
 }
 
 /// A line is refused before the reload with these words, and by HAProxy if it gets there.
-fn assert_seen_rightly(bed: &Bed, run: impl Fn() -> Outcome, (place, line, says): (Place, &str, &str)) {
+fn assert_seen_rightly(
+    bed: &HaproxyFixture,
+    run: impl Fn() -> Outcome,
+    (place, line, says): (Place, &str, &str),
+) {
     let worker = bed.worker();
     place.write(bed, line);
     let outcome = run();
@@ -63,7 +67,7 @@ fn what_the_look_ahead_refuses_haproxy_would_not_take() {
         (Frontend, "bind RUN/state", "is a directory and no place for a socket"),
         (Frontend, &format!("bind abns@{}", name()), "another program holds it"),
     ] {
-        let bed = Bed::running(Mode::MasterSocket);
+        let bed = HaproxyFixture::running(Mode::MasterSocket);
         assert_done(&bed.reload(&[]), "nothing to do");
         assert_seen_rightly(&bed, || bed.reload(&["--timeout", "5s"]), case);
     }
@@ -93,7 +97,7 @@ fn what_is_within_the_limits_is_loaded() {
         (Frontend, "bind unix@RUN/x.sock"),
         (Frontend, "bind abns@rollcall-test-own"),
     ] {
-        let bed = Bed::running(Mode::MasterSocket);
+        let bed = HaproxyFixture::running(Mode::MasterSocket);
         place.write(&bed, line);
         assert_done(&bed.reload(&[]), "runs '");
         // Its own names and sockets are in nobody's way.
@@ -103,7 +107,7 @@ fn what_is_within_the_limits_is_loaded() {
 
 #[test]
 fn a_socket_is_looked_for_behind_its_prefix() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let prefix = format!("unix-bind prefix {}", bed.run.join("missing").display());
     bed.write(&format!("{}\n  {prefix}", revision(2)), "bind unix@/x.sock");
     assert_refused(&bed.reload(&[]), "missing//x.sock' is missing; what runs goes on");
@@ -111,7 +115,7 @@ fn a_socket_is_looked_for_behind_its_prefix() {
 
 #[test]
 fn a_log_forwarders_address_is_looked_at_too() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let other = TcpListener::bind((bed.subnet.host(2), 0)).unwrap();
     let forward = format!("\nlog-forward logs\n  bind {}\n  log global", other.local_addr().unwrap());
     bed.write(&revision(2), &forward);
@@ -121,7 +125,7 @@ fn a_log_forwarders_address_is_looked_at_too() {
 /// On 3.2 it ends the master.
 #[test]
 fn a_pid_file_that_has_no_place_is_refused_unless_the_command_line_has_another() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     bed.write(&revision(1), "");
     // As it is started, without its last two words: -p FILE.
     let text = format!("exec {} \"$1\" \"$2\" \"$3\" \"$4\" \"$5\"", program().display());
@@ -147,7 +151,7 @@ fn what_only_root_may_do_is_refused_where_haproxy_is_not_root() {
         (Global, "chroot /", "its master may not chroot to '/'"),
         (Frontend, "bind 127.0.0.1:1", "may not have that port"),
     ] {
-        let mut bed = Bed::empty();
+        let mut bed = HaproxyFixture::empty();
         fs::set_permissions(bed.run.path(), fs::Permissions::from_mode(0o777)).unwrap();
         bed.write(&revision(1), "");
         let text = format!("exec {} {} \"$@\"", AS_NOBODY.join(" "), program().display());
@@ -161,7 +165,7 @@ fn what_only_root_may_do_is_refused_where_haproxy_is_not_root() {
 
 const AS_NOBODY: [&str; 7] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
 
-fn as_nobody(bed: &Bed) -> Outcome {
+fn as_nobody(bed: &HaproxyFixture) -> Outcome {
     let command = bed.command(&["--timeout", "5s"]);
     let mut other = Command::new(AS_NOBODY[0]);
     other.args(&AS_NOBODY[1..]).arg(command.get_program()).args(command.get_args());

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::replace::replace;
 use harness::cluster::single_haproxy::{
-    Bed, MODES, Outcome, assert_done, assert_refused, finish, is_since, program, revision,
+    HaproxyFixture, MODES, Outcome, assert_done, assert_refused, finish, is_since, program, revision,
 };
 use harness::daemons::haproxy::{Haproxy, Mode, is_haproxy};
 use harness::run::poll;
@@ -28,8 +28,8 @@ const PUT_BACK: &str = "the last good file is back in '";
 const BRIEFLY: [&str; 2] = ["--timeout", "3s"];
 
 /// A bed whose file is proven to run, with a mode and an owner of its own.
-fn proven(mode: Mode) -> Bed {
-    let bed = Bed::running(mode);
+fn proven(mode: Mode) -> HaproxyFixture {
+    let bed = HaproxyFixture::running(mode);
     assert_done(&bed.reload(&[]), "nothing to do");
     own(&bed.config());
     bed
@@ -53,7 +53,7 @@ fn assert_owned(path: &Path) {
 }
 
 /// Writes a file of that revision with lines for `global` that the look ahead does not see; gives its bytes.
-fn write_unseen(bed: &Bed, number: u32, global: &str, frontend: &str) -> Vec<u8> {
+fn write_unseen(bed: &HaproxyFixture, number: u32, global: &str, frontend: &str) -> Vec<u8> {
     let unseen = |lines: &str| format!(".if 1\n  {lines}\n.endif");
     bed.write(&format!("{}\n{}", revision(number), unseen(global)), &unseen(frontend));
     own(&bed.config());
@@ -61,13 +61,13 @@ fn write_unseen(bed: &Bed, number: u32, global: &str, frontend: &str) -> Vec<u8>
 }
 
 /// The same with a socket in a directory that is missing: every version refuses it at once and goes on.
-fn write_with_missing_directory(bed: &Bed, number: u32) -> Vec<u8> {
+fn write_with_missing_directory(bed: &HaproxyFixture, number: u32) -> Vec<u8> {
     let socket = missing(bed, number).join("x.sock");
     write_unseen(bed, number, &format!("stats socket {}", socket.display()), "")
 }
 
 /// The directory that is missing for that revision.
-fn missing(bed: &Bed, number: u32) -> PathBuf {
+fn missing(bed: &HaproxyFixture, number: u32) -> PathBuf {
     bed.run.join(&format!("missing-{number}"))
 }
 
@@ -75,13 +75,13 @@ fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn refused(bed: &Bed) -> PathBuf {
+fn refused(bed: &HaproxyFixture) -> PathBuf {
     bed.run.join("haproxy.cfg.refused")
 }
 
 /// `good` stands in its place, `bad` beside it, both as the configuration was.
 #[track_caller]
-fn assert_rolled_back(bed: &Bed, good: &[u8], bad: &[u8]) {
+fn assert_rolled_back(bed: &HaproxyFixture, good: &[u8], bad: &[u8]) {
     assert!(read(&bed.config()) == good, "it is not the last good file");
     assert!(read(&refused(bed)) == bad, "it is not the refused file");
     assert_owned(&bed.config());
@@ -90,7 +90,7 @@ fn assert_rolled_back(bed: &Bed, good: &[u8], bad: &[u8]) {
 
 /// `now` stands in its place and runs, and nothing is left of a refusal.
 #[track_caller]
-fn assert_settled(bed: &Bed, now: &[u8], number: u32) {
+fn assert_settled(bed: &HaproxyFixture, now: &[u8], number: u32) {
     assert!(read(&bed.config()) == now, "it is another file");
     assert_owned(&bed.config());
     assert!(!refused(bed).exists());
@@ -173,7 +173,7 @@ fn a_master_that_dies_is_not_waited_for_and_none_is_left_behind_that_serves_nobo
 
 #[test]
 fn without_a_file_that_was_proven_to_work_nothing_is_put_back() {
-    let bed = Bed::running(Mode::MasterSocket);
+    let bed = HaproxyFixture::running(Mode::MasterSocket);
     let bad = write_with_missing_directory(&bed, 2);
     for _ in 0..2 {
         assert_refused(&bed.reload(&BRIEFLY), "stays as it is: no other file was ever proven to work");
@@ -286,7 +286,7 @@ fn a_dry_run_says_that_a_refused_file_is_tried_again_and_leaves_all_as_it_is() {
 }
 
 /// A run on the file under another name.
-fn command_on(bed: &Bed, config: &Path) -> Command {
+fn command_on(bed: &HaproxyFixture, config: &Path) -> Command {
     let command = bed.command(&[]);
     let mut other = Command::new(command.get_program());
     other.arg("--config").arg(config).args(command.get_args().skip(2));
@@ -314,7 +314,7 @@ fn a_file_that_is_a_mount_point_is_put_back_in_place() {
         eprintln!("SKIPPED: a mount namespace needs root");
         return;
     }
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     bed.write(&revision(1), "");
     let (mounted, config) = (bed.run.join("mounted.cfg"), bed.run.join("in/haproxy.cfg"));
     fs::create_dir(bed.run.join("in")).unwrap();
@@ -344,7 +344,7 @@ fn a_file_that_is_a_mount_point_is_put_back_in_place() {
 }
 
 /// Runs a command where the bed's HAProxy is, with its view of the file system.
-fn inside(bed: &Bed, command: &Command) -> Outcome {
+fn inside(bed: &HaproxyFixture, command: &Command) -> Outcome {
     let mut within = Command::new("nsenter");
     within.args(["--mount", "--target", &bed.haproxy().pid().unwrap().to_string(), "--"]);
     within.arg(command.get_program()).args(command.get_args());
@@ -354,7 +354,7 @@ fn inside(bed: &Bed, command: &Command) -> Outcome {
 const MOMENTS: u32 = 30;
 
 /// Kills a run after that part of the time that one takes.
-fn kill_at(bed: &Bed, moment: u32, whole: Duration) {
+fn kill_at(bed: &HaproxyFixture, moment: u32, whole: Duration) {
     let mut child = bed.start_reload(&[]);
     thread::sleep(whole * moment / MOMENTS);
     child.kill().unwrap();

@@ -23,20 +23,20 @@ use nix::unistd::Pid;
 
 const NOBODY: u32 = 65534;
 
-struct Bed {
+struct HaproxyFixture {
     subnet: Subnet,
     run: Run,
 }
 
-impl Bed {
+impl HaproxyFixture {
     /// A bed whose directory everybody may enter, with a configuration; `None` without root.
-    fn new(global: &str) -> Option<Bed> {
+    fn new(global: &str) -> Option<HaproxyFixture> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "another user's processes need root");
             eprintln!("SKIPPED: another user's processes need root");
             return None;
         }
-        let bed = Bed { subnet: Subnet::claim().unwrap(), run: Run::new().unwrap() };
+        let bed = HaproxyFixture { subnet: Subnet::claim().unwrap(), run: Run::new().unwrap() };
         fs::set_permissions(bed.run.path(), Permissions::from_mode(0o755)).unwrap();
         bed.write(global);
         Some(bed)
@@ -93,7 +93,7 @@ impl Bed {
 /// The kernel's name of a process is that of the file, for a script too.
 #[test]
 fn a_process_of_another_user_that_calls_itself_haproxy_is_not_believed() {
-    let Some(bed) = Bed::new("") else { return };
+    let Some(bed) = HaproxyFixture::new("") else { return };
     let note = bed.run.join("note");
     replace(&note, b"", 0o666).unwrap();
     let program = bed.impostor(&note);
@@ -115,7 +115,7 @@ fn a_process_of_another_user_that_calls_itself_haproxy_is_not_believed() {
 
 #[test]
 fn a_socket_that_names_any_process_has_no_signal_sent_to_it() {
-    let Some(bed) = Bed::new("") else { return };
+    let Some(bed) = HaproxyFixture::new("") else { return };
     let mut victim = Command::new("sleep").arg("60").spawn().unwrap();
     let socket = bed.run.join("liar.sock");
     bed.write(&format!("stats socket {}", socket.display()));
@@ -139,7 +139,7 @@ fn a_socket_that_names_any_process_has_no_signal_sent_to_it() {
 
 #[test]
 fn a_daemon_that_gave_up_root_is_reloaded_with_its_pid_file() {
-    let Some(bed) = Bed::new("") else { return };
+    let Some(bed) = HaproxyFixture::new("") else { return };
     let global = |more: &str| {
         let socket = bed.run.join("admin.sock");
         format!("user nobody\n  stats socket {} mode 660 expose-fd listeners\n  {more}", socket.display())
@@ -158,7 +158,7 @@ fn a_daemon_that_gave_up_root_is_reloaded_with_its_pid_file() {
 
 #[test]
 fn a_haproxy_that_stands_still_is_given_up_in_time_again_and_again() {
-    let Some(bed) = Bed::new("") else { return };
+    let Some(bed) = HaproxyFixture::new("") else { return };
     let socket = bed.run.join("admin.sock");
     bed.write(&format!("stats socket {} mode 660", socket.display()));
     let haproxy =
@@ -182,7 +182,7 @@ fn a_haproxy_that_stands_still_is_given_up_in_time_again_and_again() {
 
 #[test]
 fn a_peers_address_that_another_program_holds_is_seen_before_the_reload() {
-    let Some(bed) = Bed::new("") else { return };
+    let Some(bed) = HaproxyFixture::new("") else { return };
     let socket = bed.run.join("admin.sock");
     let global = format!("stats socket {} mode 660\n  localpeer me", socket.display());
     bed.write(&global);
@@ -202,7 +202,7 @@ fn a_peers_address_that_another_program_holds_is_seen_before_the_reload() {
 
 #[test]
 fn a_haproxy_that_shares_no_port_is_reloaded() {
-    let Some(bed) = Bed::new("") else { return };
+    let Some(bed) = HaproxyFixture::new("") else { return };
     let socket = bed.run.join("admin.sock");
     let global = format!("stats socket {} mode 660 expose-fd listeners\n  noreuseport", socket.display());
     bed.write(&global);

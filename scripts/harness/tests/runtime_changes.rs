@@ -4,12 +4,12 @@
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
-use harness::cluster::single_haproxy::{BALANCED, Bed, MODES, assert_done, assert_refused, many};
+use harness::cluster::single_haproxy::{BALANCED, HaproxyFixture, MODES, assert_done, assert_refused, many};
 use harness::daemons::haproxy::Mode;
 
 #[test]
 fn each_kind_of_change_keeps_the_worker_and_is_named() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let one = |file: &str, says: &str| {
         bed.write_nodes(file);
         let dry_run = bed.told(&["--dry-run"]).1;
@@ -41,7 +41,7 @@ fn each_kind_of_change_keeps_the_worker_and_is_named() {
 
 #[test]
 fn what_runs_after_a_change_is_what_runs_after_a_reload() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let line = |name: &str, rest: &str| format!("  server {name} 127.9.1.1:9 {rest}\n");
     let added = line("plain", "check")
         + &line("tuned", "check weight 9 maxconn 77 maxqueue 5 fall 7 rise 4")
@@ -68,7 +68,7 @@ fn what_runs_after_a_change_is_what_runs_after_a_reload() {
 
 #[test]
 fn several_backends_listens_and_inherited_default_server_lines_are_each_done() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let front = bed.front();
     let sections = |a: &str, b: &str, c: &str| {
         format!(
@@ -100,7 +100,7 @@ fn several_backends_listens_and_inherited_default_server_lines_are_each_done() {
 
 #[test]
 fn comments_spacing_and_a_revision_alone_are_nothing_to_do() {
-    let bed = Bed::with_nodes(&many(2));
+    let bed = HaproxyFixture::with_nodes(&many(2));
     let worker = bed.worker();
     for file in
         [format!("# why\n\n{}", many(2)), many(2).replace(' ', "\t \t"), many(2).replace('\n', " # x\n")]
@@ -113,7 +113,7 @@ fn comments_spacing_and_a_revision_alone_are_nothing_to_do() {
 
 #[test]
 fn a_thousand_servers_come_and_go_in_one_change() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     bed.write_nodes(&many(1003));
     assert_eq!(bed.change().stderr.matches(" added at ").count(), 1000);
     assert_done(&bed.reload(&[]), "nothing to do");
@@ -128,7 +128,7 @@ fn a_thousand_servers_come_and_go_in_one_change() {
 
 #[test]
 fn what_was_done_by_hand_at_the_socket_is_put_right() {
-    let bed = Bed::with_nodes(&many(4));
+    let bed = HaproxyFixture::with_nodes(&many(4));
     for command in
         ["set server nodes/s1 weight 77", "set server nodes/s2 state maint", "disable server nodes/s3"]
     {
@@ -162,7 +162,7 @@ fn what_was_done_by_hand_at_the_socket_is_put_right() {
 
 #[test]
 fn a_server_that_is_disabled_in_the_file_is_disabled_whoever_enabled_it() {
-    let bed = Bed::with_nodes(&many(2));
+    let bed = HaproxyFixture::with_nodes(&many(2));
     for more in ["", "   # out for now"] {
         let file = format!("{}  server off 127.9.1.1:9 check weight 5 disabled{more}\n", many(2));
         bed.write_nodes(&file);
@@ -181,7 +181,7 @@ fn a_server_that_is_disabled_in_the_file_is_disabled_whoever_enabled_it() {
 
 #[test]
 fn what_was_done_is_told_to_programs_too() {
-    let bed = Bed::with_nodes(&many(2));
+    let bed = HaproxyFixture::with_nodes(&many(2));
     let json = |arguments: &[&str]| -> serde_json::Value {
         let (_, told) = bed.told(&[arguments, &["--json"]].concat());
         assert_eq!(told.lines().count(), 1, "{told}");
@@ -211,7 +211,7 @@ fn what_was_done_is_told_to_programs_too() {
 
 #[test]
 fn runtime_alone_does_what_it_can_and_reloads_nothing() {
-    let bed = Bed::with_nodes(&many(2));
+    let bed = HaproxyFixture::with_nodes(&many(2));
     let worker = bed.worker();
     bed.write_nodes(&many(3));
     assert_done(&bed.reload(&["--method", "runtime"]), "runtime: +1 -0 ~0");
@@ -224,7 +224,7 @@ fn runtime_alone_does_what_it_can_and_reloads_nothing() {
 #[test]
 fn however_haproxy_is_run_its_servers_are_changed_through_its_socket() {
     for mode in MODES.into_iter().chain([Mode::Foreground]) {
-        let mut bed = Bed::empty();
+        let mut bed = HaproxyFixture::empty();
         bed.write_nodes(&many(2));
         bed.start_proven(mode);
         bed.write_nodes(&many(3));
@@ -235,8 +235,8 @@ fn however_haproxy_is_run_its_servers_are_changed_through_its_socket() {
 
 #[test]
 fn the_status_is_whether_the_file_runs_and_in_what_they_differ() {
-    let mut bed = Bed::with_nodes(&many(2));
-    let status = |bed: &Bed, code: i32, says: &str| {
+    let mut bed = HaproxyFixture::with_nodes(&many(2));
+    let status = |bed: &HaproxyFixture, code: i32, says: &str| {
         let told = bed.told(&["--status"]);
         assert!(told.0 == code && told.1.contains(says), "{says}: {} {}", told.0, told.1);
     };

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::cluster::single_haproxy::{BALANCED, Bed, Outcome, assert_done, finish, many};
+use harness::cluster::single_haproxy::{BALANCED, HaproxyFixture, Outcome, assert_done, finish, many};
 use harness::daemons::haproxy::{Mode, ask};
 use harness::run::poll;
 use nix::sys::signal::{Signal, kill};
@@ -30,7 +30,7 @@ fn pid(id: u32) -> Pid {
 
 /// The worker has the servers of the file and no others, each where the file says, and a run says so.
 #[track_caller]
-fn assert_settled(bed: &Bed) {
+fn assert_settled(bed: &HaproxyFixture) {
     let file = fs::read_to_string(bed.config()).unwrap();
     let servers = file.lines().filter(|line| line.starts_with("  server "));
     let wanted: BTreeSet<String> = servers
@@ -70,7 +70,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 #[test]
 fn a_run_killed_at_any_moment_of_a_change_is_made_good_by_the_next() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     bed.write_nodes(&varied(0));
     let start = Instant::now();
     bed.change();
@@ -93,7 +93,7 @@ fn a_run_killed_at_any_moment_of_a_change_is_made_good_by_the_next() {
 
 #[test]
 fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for wave in 0..4 {
         let mut runs: Vec<Child> = Vec::new();
         for round in 0..20 {
@@ -118,7 +118,7 @@ fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one()
 
 #[test]
 fn after_a_reload_by_somebody_else_there_is_nothing_to_do() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..5 {
         bed.write_nodes(&varied(round));
         bed.change();
@@ -134,7 +134,7 @@ fn after_a_reload_by_somebody_else_there_is_nothing_to_do() {
 
 #[test]
 fn a_reload_by_somebody_else_during_runs_does_no_harm() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let master = pid(bed.haproxy().pid().unwrap());
     for round in 0..20 {
         bed.write_nodes(&varied(round));
@@ -161,7 +161,7 @@ fn a_reload_by_somebody_else_during_runs_does_no_harm() {
 
 #[test]
 fn a_reload_that_a_killed_run_has_begun_does_not_overtake_the_next_run() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..20 {
         let mut child = bed.start_reload(&["--force"]);
         thread::sleep(Duration::from_millis(u64::from(round * 8)));
@@ -177,7 +177,7 @@ fn a_reload_that_a_killed_run_has_begun_does_not_overtake_the_next_run() {
 
 #[test]
 fn a_haproxy_that_is_started_anew_between_or_during_runs_ends_on_the_file() {
-    let mut bed = Bed::with_nodes(&many(3));
+    let mut bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..8 {
         bed.write_nodes(&varied(round));
         let child = bed.start_reload(&[]);
@@ -202,7 +202,7 @@ fn a_haproxy_that_is_started_anew_between_or_during_runs_ends_on_the_file() {
 
 #[test]
 fn notes_that_are_lost_or_wrong_cost_a_reload_at_most() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let state = bed.run.join("state");
     let notes = |end: &str| -> Vec<PathBuf> {
         let entries = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
@@ -233,7 +233,7 @@ fn notes_that_are_lost_or_wrong_cost_a_reload_at_most() {
 
 #[test]
 fn a_worker_that_stands_still_is_replaced_by_one_that_runs_the_file() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let worker = bed.worker();
     bed.write_nodes(&varied(1));
     kill(pid(worker), Signal::SIGSTOP).unwrap();
@@ -261,7 +261,7 @@ struct Lie {
 }
 
 impl Liar {
-    fn start(bed: &Bed, lie: Lie) -> Liar {
+    fn start(bed: &HaproxyFixture, lie: Lie) -> Liar {
         let (path, real) = (bed.run.join("liar.sock"), bed.run.join("admin.sock"));
         // One before it may have left its.
         let _ = fs::remove_file(&path);
@@ -334,7 +334,7 @@ fn lies() -> [(&'static str, Lie); 10] {
 
 #[test]
 fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_that_says_so() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for (round, (says, lie)) in (0..).zip(lies()) {
         let liar = Liar::start(&bed, lie);
         bed.write_nodes(&varied(round));
@@ -348,7 +348,7 @@ fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_tha
 
 #[test]
 fn an_order_that_is_refused_halfway_becomes_a_reload() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let refusal = |_| "Already exists a server with the same name in backend.\n".to_owned();
     let lie = Lie { about: "add server nodes/s200 ", obeys: false, makes: refusal };
     let liar = Liar::start(&bed, lie);

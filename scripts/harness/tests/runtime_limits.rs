@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::replace::replace;
 use harness::cluster::single_haproxy::{
-    Bed, Outcome, assert_done, assert_refused, finish, is_since, many, program,
+    HaproxyFixture, Outcome, assert_done, assert_refused, finish, is_since, many, program,
 };
 use harness::daemons::haproxy::{Haproxy, Mode};
 use harness::run::poll;
@@ -20,8 +20,8 @@ use harness::run::poll;
 const SOON: Duration = Duration::from_secs(10);
 
 /// A HAProxy that is proven to run the backend `nodes` with these lines.
-fn running(lines: &str) -> Bed {
-    let mut bed = Bed::empty();
+fn running(lines: &str) -> HaproxyFixture {
+    let mut bed = HaproxyFixture::empty();
     bed.write_backend(lines);
     bed.start_proven(Mode::MasterSocket);
     bed
@@ -176,7 +176,7 @@ fn names_and_lines_that_look_strange_are_changed_like_all_others() {
 
 #[test]
 fn only_servers_of_backends_and_listens_are_touched() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let others = |port: u16| {
         format!(
             "ring events\n  format rfc3164\n  size 32764\n  server log 127.9.9.1:{port}\n\
@@ -237,7 +237,7 @@ fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
 
 #[test]
 fn a_backend_within_conditions_keeps_no_other_from_being_changed() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let front = bed.front();
     let file = |count: u32, more: &str| {
         let some =
@@ -255,7 +255,7 @@ fn a_backend_within_conditions_keeps_no_other_from_being_changed() {
 
 #[test]
 fn an_agents_percentage_is_of_the_weight_in_the_file() {
-    let bed = Bed::with_nodes(&many(1));
+    let bed = HaproxyFixture::with_nodes(&many(1));
     let agent = std::net::TcpListener::bind((bed.subnet.host(9), 0)).unwrap();
     let port = agent.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -281,7 +281,7 @@ fn an_agents_percentage_is_of_the_weight_in_the_file() {
 }
 
 /// A HAProxy that is started with these arguments in place of `-f CONFIG`, and the file at `config`.
-fn start_with(bed: &mut Bed, arguments: &str, config: &Path) {
+fn start_with(bed: &mut HaproxyFixture, arguments: &str, config: &Path) {
     let wrapper = bed.run.join("wrapper");
     let text = format!("#!/bin/sh\nshift 2\nexec {} {arguments} \"$@\"\n", program().display());
     replace(&wrapper, text.as_bytes(), 0o755).unwrap();
@@ -292,7 +292,7 @@ fn start_with(bed: &mut Bed, arguments: &str, config: &Path) {
 }
 
 /// A run on another file than the bed's, which gets the same content.
-fn reload_at(bed: &Bed, config: &Path) -> Outcome {
+fn reload_at(bed: &HaproxyFixture, config: &Path) -> Outcome {
     replace(config, &fs::read(bed.config()).unwrap(), 0o644).unwrap();
     let command = bed.command(&[]);
     let mut other = Command::new(command.get_program());
@@ -304,7 +304,7 @@ fn reload_at(bed: &Bed, config: &Path) -> Outcome {
 #[test]
 fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
     for is_directory in [false, true] {
-        let mut bed = Bed::empty();
+        let mut bed = HaproxyFixture::empty();
         bed.write_nodes(&many(2));
         fs::create_dir(bed.run.join("conf.d")).unwrap();
         let (directory, config) = (bed.run.join("conf.d"), bed.run.join("conf.d/2.cfg"));
@@ -324,8 +324,8 @@ fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
 
 #[test]
 fn a_socket_that_takes_no_orders_or_none_at_all_means_a_reload() {
-    let mut bed = Bed::empty();
-    let rewrite = |bed: &Bed, servers: &str, edit: &dyn Fn(&str) -> String| {
+    let mut bed = HaproxyFixture::empty();
+    let rewrite = |bed: &HaproxyFixture, servers: &str, edit: &dyn Fn(&str) -> String| {
         bed.write_nodes(servers);
         let text = fs::read_to_string(bed.config()).unwrap();
         bed.write_text(&text.lines().map(|line| edit(line) + "\n").collect::<String>());

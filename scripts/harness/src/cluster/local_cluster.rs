@@ -26,7 +26,7 @@ pub const GIVEN_UP: Duration = Duration::from_secs(45);
 
 /// A balancer and its backends. Dropped, everything is stopped and the run's directory removed.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Cluster {
     /// The backends that run, by name.
     pub backends: BTreeMap<String, Backend>,
     /// The balancer.
@@ -37,36 +37,36 @@ pub struct Stage {
     run: Arc<Run>,
 }
 
-impl Stage {
-    /// A stage in a directory of its own, nothing running yet.
-    pub fn new() -> Result<Stage> {
-        Stage::on(Run::new()?)
+impl Cluster {
+    /// A cluster in a directory of its own, nothing running yet.
+    pub fn new() -> Result<Cluster> {
+        Cluster::on(Run::new()?)
     }
 
-    /// A stage for a test: a balancer that serves these backends, all of them up. `None` where programs are
+    /// A cluster for a test: a balancer that serves these backends, all of them up. `None` where programs are
     /// missing, as `programs::are_all_here` has it.
-    pub fn serving(names: &[&str]) -> Result<Option<Stage>> {
+    pub fn serving(names: &[&str]) -> Result<Option<Cluster>> {
         if !programs::are_all_here() {
             return Ok(None);
         }
-        let mut stage = Stage::new()?;
-        stage.start_balancer()?;
+        let mut cluster = Cluster::new()?;
+        cluster.start_balancer()?;
         for name in names {
-            stage.add(name)?;
+            cluster.add(name)?;
         }
-        stage.wait_for_servers(names, SOON)?;
+        cluster.wait_for_servers(names, SOON)?;
         for name in names {
-            stage.wait_for_up(name, SOON)?;
+            cluster.wait_for_up(name, SOON)?;
         }
-        Ok(Some(stage))
+        Ok(Some(cluster))
     }
 
-    /// A stage on a run that is there.
-    pub fn on(run: Run) -> Result<Stage> {
+    /// A cluster on a run that is there.
+    pub fn on(run: Run) -> Result<Cluster> {
         let run = Arc::new(run);
         let net = Subnet::claim()?;
         let balancer = Balancer::new(Arc::clone(&run), net.host(BALANCER_HOST))?;
-        Ok(Stage { backends: BTreeMap::new(), balancer, net, run })
+        Ok(Cluster { backends: BTreeMap::new(), balancer, net, run })
     }
 
     /// Starts the balancer: HAProxy with its master's socket, then its agent.
@@ -118,7 +118,7 @@ impl Stage {
         self.backends.get_mut(name).ok_or_else(|| unknown(name))
     }
 
-    /// Takes a backend off the stage, running as it is.
+    /// Takes a backend off the cluster, running as it is.
     pub fn take(&mut self, name: &str) -> Result<Backend> {
         self.backends.remove(name).ok_or_else(|| unknown(name))
     }
@@ -161,7 +161,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Cluster {
     fn drop(&mut self) {
         // Nobody is left to take leave of: an orderly one would cost seconds for each of them.
         if let Some(mut agent) = self.balancer.agent.take() {

@@ -20,7 +20,7 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// A web server that can be stopped; its answers name its address. `GET /slow/MS` takes that many milliseconds.
 #[derive(Debug)]
-pub struct App {
+pub struct CountingServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -33,9 +33,9 @@ struct Shared {
     connections: AtomicU64,
 }
 
-impl App {
+impl CountingServer {
     /// Starts it.
-    pub fn start(address: SocketAddr) -> Result<App> {
+    pub fn start(address: SocketAddr) -> Result<CountingServer> {
         let listener = TcpListener::bind(address).map_err(system("listen at", address))?;
         let shared = Arc::<Shared>::default();
         let its = Arc::clone(&shared);
@@ -49,7 +49,7 @@ impl App {
                 thread::spawn(move || its.serve(stream, address));
             }
         });
-        Ok(App { address, shared, thread: Some(thread) })
+        Ok(CountingServer { address, shared, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -74,7 +74,7 @@ impl App {
     }
 }
 
-impl Drop for App {
+impl Drop for CountingServer {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
         // Only to wake it up; it may have ended by itself.

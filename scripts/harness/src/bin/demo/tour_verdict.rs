@@ -8,14 +8,14 @@ use crate::returning::Seen;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct TourVerdict {
     effects: usize,
     faults: Vec<String>,
     counts: Counts,
     returning: Seen,
 }
 
-impl Verdict {
+impl TourVerdict {
     /// Takes note of an effect: how long after its cause it came, if it did.
     pub fn effect(&mut self, text: &str, after: Option<Duration>, limit: Duration) {
         self.effects += 1;
@@ -75,9 +75,9 @@ mod tests {
 
     #[test]
     fn what_is_late_or_missing_or_failed_is_bad() {
-        assert!(Verdict::default().is_good());
-        let judged = |judge: &dyn Fn(&mut Verdict)| {
-            let mut verdict = Verdict::default();
+        assert!(TourVerdict::default().is_good());
+        let judged = |judge: &dyn Fn(&mut TourVerdict)| {
+            let mut verdict = TourVerdict::default();
             judge(&mut verdict);
             verdict.is_good()
         };

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use harness::cluster::local_cluster::Stage;
+use harness::cluster::local_cluster::Cluster;
 use harness::run::Run;
 use harness::run::poll;
 use harness::{Error, Result};
@@ -34,7 +34,7 @@ pub fn run(name: Option<&str>, count: u8) -> Result<ExitCode> {
     let backends = start(run, count)?;
     let listener = listen(&running_demos::socket(&directory))?;
     say(&format!("demo '{name}' is up; Ctrl-C or 'demo down' ends it"))?;
-    for line in status::addresses(&backends.stage) {
+    for line in status::addresses(&backends.cluster) {
         say(&line)?;
     }
     say("from another shell: demo add [NAME] | stop NAME | kill NAME | drain NAME | status | down")?;
@@ -50,9 +50,9 @@ pub fn run(name: Option<&str>, count: u8) -> Result<ExitCode> {
 }
 
 fn start(run: Run, count: u8) -> Result<Backends> {
-    let mut backends = Backends::new(Stage::on(run)?);
-    backends.stage.start_balancer()?;
-    backends.stage.balancer.reconcile_every(RECONCILE);
+    let mut backends = Backends::new(Cluster::on(run)?);
+    backends.cluster.start_balancer()?;
+    backends.cluster.balancer.reconcile_every(RECONCILE);
     for _ in 0..count {
         backends.add(None)?;
     }
@@ -136,7 +136,7 @@ fn obey(words: &[&str], request: &mut Request, backends: &Mutex<Backends>) -> Re
             Ok(())
         }
         ["status"] => {
-            let lines = status::lines(&mut lock(backends).stage)?;
+            let lines = status::lines(&mut lock(backends).cluster)?;
             lines.iter().for_each(|line| request.say(line));
             Ok(())
         }
@@ -153,7 +153,7 @@ fn add(name: Option<String>, request: &mut Request, backends: &Mutex<Backends>) 
 fn stop(name: &str, request: &mut Request, backends: &Mutex<Backends>) -> Result<()> {
     let (mut backend, run) = {
         let mut backends = lock(backends);
-        (backends.take(name)?, backends.stage.run().clone())
+        (backends.take(name)?, backends.cluster.run().clone())
     };
     request.say(format!("{name} leaves the cluster, then drains for 3 s"));
     backend.stop(&run)?;

@@ -1,4 +1,4 @@
-//! A bed whose frontend passes requests on to the servers of a backend, for changes of these.
+//! A fixture whose frontend passes requests on to the servers of a backend, for changes of these.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use common::replace::replace;
 
-use crate::cluster::single_haproxy::fixture::Bed;
+use crate::cluster::single_haproxy::fixture::HaproxyFixture;
 use crate::cluster::single_haproxy::outcome::{Outcome, assert_done};
-use crate::daemons::counting_server::App;
+use crate::daemons::counting_server::CountingServer;
 use crate::daemons::haproxy::{Mode, Server};
 use crate::run::poll;
 
@@ -31,23 +31,23 @@ const SOON: Duration = Duration::from_secs(10);
 /// What is known of a server, by the names of HAProxy's columns.
 pub type Facts = BTreeMap<String, String>;
 
-impl Bed {
-    /// A bed with these lines in its backend, which a HAProxy with a master's socket is proven to run.
-    pub fn with_nodes(servers: &str) -> Bed {
-        let mut bed = Bed::empty();
-        bed.write_nodes(servers);
-        bed.start_proven(Mode::MasterSocket);
-        bed
+impl HaproxyFixture {
+    /// A fixture with these lines in its backend, which a HAProxy with a master's socket is proven to run.
+    pub fn with_nodes(servers: &str) -> HaproxyFixture {
+        let mut fixture = HaproxyFixture::empty();
+        fixture.write_nodes(servers);
+        fixture.start_proven(Mode::MasterSocket);
+        fixture
     }
 
-    /// A bed with the servers s1 and s2, which serve, and these.
-    pub fn serving() -> (Bed, Vec<App>) {
-        let mut bed = Bed::empty();
-        let apps = vec![bed.app(11), bed.app(12)];
-        bed.write_nodes(&bed.two());
-        bed.start_proven(Mode::MasterSocket);
-        bed.wait_for_up(&["s1", "s2"]);
-        (bed, apps)
+    /// A fixture with the servers s1 and s2, which serve, and these.
+    pub fn serving() -> (HaproxyFixture, Vec<CountingServer>) {
+        let mut fixture = HaproxyFixture::empty();
+        let apps = vec![fixture.app(11), fixture.app(12)];
+        fixture.write_nodes(&fixture.two());
+        fixture.start_proven(Mode::MasterSocket);
+        fixture.wait_for_up(&["s1", "s2"]);
+        (fixture, apps)
     }
 
     /// The lines of s1 and s2.
@@ -103,8 +103,8 @@ impl Bed {
     }
 
     /// A web server there.
-    pub fn app(&self, host: u8) -> App {
-        App::start(self.address(host)).unwrap()
+    pub fn app(&self, host: u8) -> CountingServer {
+        CountingServer::start(self.address(host)).unwrap()
     }
 
     /// The line of a server with checks.

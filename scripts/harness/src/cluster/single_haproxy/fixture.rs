@@ -1,4 +1,4 @@
-//! The bed of a test of reload-haproxy: a configuration file, a HAProxy that runs it in any of its modes, and
+//! The fixture of a test of reload-haproxy: a configuration file, a HAProxy that runs it in any of its modes, and
 //! the program's runs on them.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one.
@@ -22,7 +22,7 @@ pub const MODES: [Mode; 3] = [Mode::MasterSocket, Mode::MasterWorker, Mode::Clas
 
 /// A configuration file of its own, and perhaps a HAProxy that runs it.
 #[derive(Debug)]
-pub struct Bed {
+pub struct HaproxyFixture {
     /// What runs the file.
     pub haproxy: Option<Haproxy>,
     /// The addresses.
@@ -36,18 +36,18 @@ pub fn revision(number: u32) -> String {
     format!("description rollcall-{number:016x}")
 }
 
-impl Bed {
-    /// A bed whose file has the first revision, and a HAProxy that runs it.
-    pub fn running(mode: Mode) -> Bed {
-        let mut bed = Bed::empty();
-        bed.write(&revision(1), "");
-        bed.start(mode);
-        bed
+impl HaproxyFixture {
+    /// A fixture whose file has the first revision, and a HAProxy that runs it.
+    pub fn running(mode: Mode) -> HaproxyFixture {
+        let mut fixture = HaproxyFixture::empty();
+        fixture.write(&revision(1), "");
+        fixture.start(mode);
+        fixture
     }
 
-    /// A bed without a file.
-    pub fn empty() -> Bed {
-        Bed { haproxy: None, subnet: Subnet::claim().unwrap(), run: Run::new().unwrap() }
+    /// A fixture without a file.
+    pub fn empty() -> HaproxyFixture {
+        HaproxyFixture { haproxy: None, subnet: Subnet::claim().unwrap(), run: Run::new().unwrap() }
     }
 
     /// Starts a HAProxy on the file, and waits until its socket answers.
@@ -148,11 +148,11 @@ impl Bed {
     }
 }
 
-/// A bed for each way to run it that can be reloaded, and the worker in it.
-pub fn every_mode() -> impl Iterator<Item = (Mode, Bed, u32)> {
+/// A fixture for each way to run it that can be reloaded, and the worker in it.
+pub fn every_mode() -> impl Iterator<Item = (Mode, HaproxyFixture, u32)> {
     MODES.into_iter().map(|mode| {
-        let bed = Bed::running(mode);
-        let worker = bed.worker();
-        (mode, bed, worker)
+        let fixture = HaproxyFixture::running(mode);
+        let worker = fixture.worker();
+        (mode, fixture, worker)
     })
 }

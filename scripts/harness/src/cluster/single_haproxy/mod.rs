@@ -6,6 +6,6 @@ mod outcome;
 mod tested_haproxy;
 
 pub use backend_servers::{BALANCED, Facts, many};
-pub use fixture::{Bed, MODES, every_mode, revision};
+pub use fixture::{HaproxyFixture, MODES, every_mode, revision};
 pub use outcome::{Outcome, assert_done, assert_refused, finish};
 pub use tested_haproxy::{is_since, program};

@@ -26,17 +26,17 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A compose project that is up. Dropped, it is gone with its network and volume.
 #[derive(Debug)]
-pub struct Cluster {
+pub struct ComposeCluster {
     project: String,
     ports: [u16; 4],
     settings: String,
     _turn: MutexGuard<'static, ()>,
 }
 
-impl Cluster {
+impl ComposeCluster {
     /// A cluster of which nothing runs yet; its images are built. `None` where there is no engine, as
     /// `programs::are_all_here` has it.
-    pub fn new() -> Result<Option<Cluster>> {
+    pub fn new() -> Result<Option<ComposeCluster>> {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_here() {
             return Ok(None);
@@ -45,14 +45,14 @@ impl Cluster {
         let mut number = NUMBER.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         let project = format!("rollcall-test-{}-{number}", std::process::id());
-        let cluster = Cluster { project, ports: free_ports()?, settings: String::new(), _turn: turn };
+        let cluster = ComposeCluster { project, ports: free_ports()?, settings: String::new(), _turn: turn };
         cluster.build()?;
         Ok(Some(cluster))
     }
 
     /// A cluster with so many backends, all of them in the pool.
-    pub fn serving(backends: usize) -> Result<Option<Cluster>> {
-        let Some(cluster) = Cluster::new()? else { return Ok(None) };
+    pub fn serving(backends: usize) -> Result<Option<ComposeCluster>> {
+        let Some(cluster) = ComposeCluster::new()? else { return Ok(None) };
         cluster.scale(backends)?;
         cluster.wait_for_up(backends, UP)?;
         Ok(Some(cluster))
@@ -183,7 +183,7 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for ComposeCluster {
     fn drop(&mut self) {
         // Nobody has to be taken leave of; what does not go away is said by the engine.
         let ids =

@@ -4,6 +4,6 @@ mod compose_cluster;
 mod container;
 mod engine;
 
-pub use compose_cluster::{Cluster, UP};
+pub use compose_cluster::{ComposeCluster, UP};
 pub use container::Container;
 pub use engine::{docker, is_here};

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use harness::Result;
-use harness::cluster::local_cluster::Stage;
+use harness::cluster::local_cluster::Cluster;
 use harness::run::poll;
 use harness::traffic::load::{Load, Rate};
 
@@ -23,13 +23,13 @@ const RATE: Rate = Rate { visitors: 10, every: Duration::from_millis(10) };
 
 /// From the start of a backend's agent to the first request that it answers.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
-    let mut stage = Stage::new()?;
-    stage.start_balancer()?;
-    let load = Load::start(stage.front(), "/", RATE);
+    let mut cluster = Cluster::new()?;
+    cluster.start_balancer()?;
+    let load = Load::start(cluster.front(), "/", RATE);
     let n = bench.rounds(9, 2);
     let mut times = Vec::new();
     for number in 0..=n {
-        let waited = join(&mut stage, &load, &format!("s{number}"))?;
+        let waited = join(&mut cluster, &load, &format!("s{number}"))?;
         poll::pass(REST)?;
         // The first one meets a cluster of one and an empty pool.
         if number > 0 {
@@ -42,9 +42,9 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn join(stage: &mut Stage, load: &Load, name: &str) -> Result<Duration> {
-    let address = stage.add(name)?;
-    let announced = stage.backend(name)?.announced;
+fn join(cluster: &mut Cluster, load: &Load, name: &str) -> Result<Duration> {
+    let address = cluster.add(name)?;
+    let announced = cluster.backend(name)?.announced;
     let what = format!("{name} to answer a request");
     let answered = poll::until(GIVE_UP, &what, || load.first_answer_by(address, announced))?;
     Ok(answered - announced)

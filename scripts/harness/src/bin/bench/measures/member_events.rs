@@ -9,8 +9,8 @@ use harness::run::programs;
 use crate::bench::Bench;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::{in_turn, median, ratio};
-use crate::results::timed_run::Step;
-use crate::setups::node_records::Pool;
+use crate::results::timed_run::TimedRun;
+use crate::setups::node_records::NodeRecords;
 
 const FEW: usize = 1_000;
 const MANY: usize = 10_000;
@@ -39,7 +39,7 @@ pub fn leave(bench: &Bench, report: &mut Report) -> Result<()> {
     let [few, many] = pools(bench, "leave")?;
     let [mut join_few, mut join_many] = [joining(&few)?, joining(&many)?];
     let [mut leave_few, mut leave_many] = [leaving(&few)?, leaving(&many)?];
-    let once = |join: &mut Step, leave: &mut Step, pool: &Pool| {
+    let once = |join: &mut TimedRun, leave: &mut TimedRun, pool: &NodeRecords| {
         join.time(Some(pool.event()))?;
         leave.time(Some(pool.event()))
     };
@@ -78,21 +78,21 @@ pub fn peak(mut once: impl FnMut() -> Result<u64>) -> Result<u64> {
     Ok(median(peaks?))
 }
 
-fn pools(bench: &Bench, name: &str) -> Result<[Pool; 2]> {
-    let pool = |count: usize| Pool::fill(&bench.run.join(&format!("{name}-{count}")), count);
+fn pools(bench: &Bench, name: &str) -> Result<[NodeRecords; 2]> {
+    let pool = |count: usize| NodeRecords::fill(&bench.run.join(&format!("{name}-{count}")), count);
     Ok([pool(FEW)?, pool(MANY)?])
 }
 
 /// member-join on a pool's directory.
-pub fn joining(pool: &Pool) -> Result<Step> {
+pub fn joining(pool: &NodeRecords) -> Result<TimedRun> {
     program("member-join", "member-update", pool)
 }
 
-fn leaving(pool: &Pool) -> Result<Step> {
+fn leaving(pool: &NodeRecords) -> Result<TimedRun> {
     program("member-leave", "member-leave", pool)
 }
 
-fn program(name: &str, event: &str, pool: &Pool) -> Result<Step> {
+fn program(name: &str, event: &str, pool: &NodeRecords) -> Result<TimedRun> {
     let program = programs::bin_dir()?.join(name);
-    Ok(Step::new(program, ["--role", "backend"]).env("NODES_DIR", &pool.nodes).env("SERF_EVENT", event))
+    Ok(TimedRun::new(program, ["--role", "backend"]).env("NODES_DIR", &pool.nodes).env("SERF_EVENT", event))
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::node::{Node, Tags};
-use harness::cluster::local_cluster::{SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::daemons::haproxy::{Mode, Servers, servers_in_service, servers_of};
 use harness::daemons::serf::{Agent, Settings};
 use harness::daemons::webapp::{PORT, WebApp};
@@ -42,9 +42,9 @@ const GUARDED: i32 = 6;
 
 /// A thousand changes: reloads, failed requests, differences between HAProxy and the file.
 pub fn changes(bench: &Bench, report: &mut Report) -> Result<()> {
-    let mut site = Site::start()?;
+    let mut site = BalancerWithHandler::start()?;
     let before = site.state()?;
-    let load = Load::start(site.stage.front(), "/", Rate::default());
+    let load = Load::start(site.cluster.front(), "/", Rate::default());
     let n = bench.rounds(CHANGES, 20);
     let (mut times, mut different) = (Vec::new(), 0_u64);
     let mut kinds = [0; 3];
@@ -70,9 +70,9 @@ pub fn changes(bench: &Bench, report: &mut Report) -> Result<()> {
 
 /// Servers that join before they listen: the requests that they are given.
 pub fn leak(bench: &Bench, report: &mut Report) -> Result<()> {
-    let mut site = Site::start()?;
-    let load = Load::start(site.stage.front(), "/", LEAK_RATE);
-    let address = SocketAddr::from((site.stage.net.next_host(), PORT));
+    let mut site = BalancerWithHandler::start()?;
+    let load = Load::start(site.cluster.front(), "/", LEAK_RATE);
+    let address = SocketAddr::from((site.cluster.net.next_host(), PORT));
     let n = bench.rounds(JOINS, 10);
     let mut leaked = 0;
     for number in 0..n {
@@ -91,14 +91,14 @@ pub fn leak(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// A balancer, web servers, and who announces them.
-struct Site {
+struct BalancerWithHandler {
     agent: Agent,
     apps: Vec<WebApp>,
     members: [Member; CHANGING],
     /// Who is announced.
     servers: Servers,
     // Last: its end is the end of everything.
-    stage: Stage,
+    cluster: Cluster,
 }
 
 /// One of those that change: what it does next, and how often it has joined.
@@ -121,21 +121,22 @@ struct State {
     worker: u32,
 }
 
-impl Site {
+impl BalancerWithHandler {
     /// Starts it, some of those that change being there.
-    fn start() -> Result<Site> {
-        let mut stage = Stage::new()?;
-        stage.balancer.set_env("ROLLCALL_ROLES", ROLE);
-        stage.balancer.start_haproxy(Mode::MasterSocket)?;
-        let agent = Settings::new("balancer", stage.balancer.address()).tag("role", "balancer");
-        let agent = agent.set("disable_name_resolution", true).start(stage.run())?;
-        let app = |number: usize| WebApp::start(stage.run(), &format!("app{number}"), stage.net.next_host());
+    fn start() -> Result<BalancerWithHandler> {
+        let mut cluster = Cluster::new()?;
+        cluster.balancer.set_env("ROLLCALL_ROLES", ROLE);
+        cluster.balancer.start_haproxy(Mode::MasterSocket)?;
+        let agent = Settings::new("balancer", cluster.balancer.address()).tag("role", "balancer");
+        let agent = agent.set("disable_name_resolution", true).start(cluster.run())?;
+        let app =
+            |number: usize| WebApp::start(cluster.run(), &format!("app{number}"), cluster.net.next_host());
         let apps = (0..APPS).map(app).collect::<Result<_>>()?;
         let members = std::array::from_fn(|number| Member {
             next: [Kind::Join, Kind::Move, Kind::Leave][number % 3],
             joins: number % 3,
         });
-        let mut site = Site { agent, apps, members, servers: Servers::new(), stage };
+        let mut site = BalancerWithHandler { agent, apps, members, servers: Servers::new(), cluster };
         for number in 0..STEADY {
             site.announce(&format!("steady{number}"), site.free(number))?;
         }
@@ -143,7 +144,7 @@ impl Site {
             site.announce(&site.name(number), site.free(number))?;
         }
         for name in site.servers.keys() {
-            site.stage.wait_for_up(name, SOON)?;
+            site.cluster.wait_for_up(name, SOON)?;
         }
         Ok(site)
     }
@@ -196,9 +197,9 @@ impl Site {
         let node = Node::new(name, &address.ip().to_string(), tags);
         let node = node.expect("name, address and tags pass the whitelists");
         let start = Instant::now();
-        let code = self.stage.balancer.handle(event, &payload(&node))?;
+        let code = self.cluster.balancer.handle(event, &payload(&node))?;
         let took = start.elapsed();
-        let log = || self.stage.balancer.log().lines().rev().take(5).collect::<Vec<_>>().join("; ");
+        let log = || self.cluster.balancer.log().lines().rev().take(5).collect::<Vec<_>>().join("; ");
         if code == GUARDED {
             Ok(took)
         } else {
@@ -208,15 +209,15 @@ impl Site {
 
     /// Whether HAProxy and the file have just those servers that are announced.
     fn is_as_it_should_be(&self) -> Result<bool> {
-        let config = self.stage.balancer.config();
+        let config = self.cluster.balancer.config();
         let text = fs::read_to_string(&config).map_err(system("read", &config))?;
-        let answer = self.stage.balancer.haproxy()?.command("show servers state")?;
+        let answer = self.cluster.balancer.haproxy()?.command("show servers state")?;
         Ok(servers_of(&text) == self.servers && servers_in_service(&answer).as_ref() == Some(&self.servers))
     }
 
     /// How many requests a server was given.
     fn given(&self, name: &str) -> Result<u64> {
-        let rows = self.stage.balancer.haproxy()?.show_stat()?;
+        let rows = self.cluster.balancer.haproxy()?.show_stat()?;
         let row = rows.iter().find(|row| row.get("svname").is_some_and(|known| known == name));
         let count = |column: &str| -> Option<u64> { row?.get(column)?.parse().ok() };
         let count = count("lbtot").zip(count("econ")).map(|(given, refused)| given.max(refused));
@@ -224,7 +225,7 @@ impl Site {
     }
 
     fn state(&self) -> Result<State> {
-        let haproxy = self.stage.balancer.haproxy()?;
+        let haproxy = self.cluster.balancer.haproxy()?;
         let answer = haproxy.master_command("show proc")?;
         let master = answer.lines().find(|line| line.split_whitespace().nth(1) == Some("master"));
         let reloads = master.and_then(|line| line.split_whitespace().nth(2)?.parse().ok());
@@ -243,7 +244,7 @@ impl Kind {
     }
 }
 
-impl Drop for Site {
+impl Drop for BalancerWithHandler {
     fn drop(&mut self) {
         // Nobody is left to take leave of, or to serve.
         self.agent.kill9();

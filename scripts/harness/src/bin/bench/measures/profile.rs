@@ -14,8 +14,8 @@ use crate::results::chart::grouped;
 use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};
-use crate::results::timed_run::Step;
-use crate::setups::balancer_with_handler::{Layout, Site};
+use crate::results::timed_run::TimedRun;
+use crate::setups::balancer_with_handler::{BalancerWithHandler, Layout};
 
 const SIZES: [usize; 2] = [1_000, 10_000];
 const QUICK: [usize; 2] = [100, 1_000];
@@ -27,7 +27,7 @@ const NAMED: usize = 6;
 type Calls = BTreeMap<String, u64>;
 
 /// Something that looks at a step with that input, by way of a file of its own.
-type Tool<T> = fn(&Step, Option<&Path>, &Path) -> Result<T>;
+type Tool<T> = fn(&TimedRun, Option<&Path>, &Path) -> Result<T>;
 
 /// What one program did.
 struct Counted {
@@ -74,7 +74,7 @@ fn most(calls: &Calls) -> String {
 
 /// What each of the four does for one member that joins or leaves.
 fn profile(count: usize) -> Result<[Counted; 4]> {
-    let mut site = Site::ours(count, Layout::OneBackend)?;
+    let mut site = BalancerWithHandler::ours(count, Layout::OneBackend)?;
     let [join, _, apply] = change(&mut site, instructions)?;
     let [leave, render, _] = change(&mut site, instructions)?;
     let [join_calls, ..] = change(&mut site, system_calls)?;
@@ -84,7 +84,7 @@ fn profile(count: usize) -> Result<[Counted; 4]> {
 }
 
 /// Makes a change, each step of it under a tool: record, render, apply.
-fn change<T>(site: &mut Site, tool: Tool<T>) -> Result<[T; 3]> {
+fn change<T>(site: &mut BalancerWithHandler, tool: Tool<T>) -> Result<[T; 3]> {
     let output = site.balancer.directory().join("counted");
     site.turn()?;
     let record = tool(&site.recording()?, Some(site.event()), &output)?;
@@ -95,7 +95,7 @@ fn change<T>(site: &mut Site, tool: Tool<T>) -> Result<[T; 3]> {
 }
 
 /// The instructions of all threads, of the program alone.
-fn instructions(step: &Step, input: Option<&Path>, output: &Path) -> Result<u64> {
+fn instructions(step: &TimedRun, input: Option<&Path>, output: &Path) -> Result<u64> {
     let valgrind = programs::find("valgrind")?;
     let text = step.under(
         &valgrind,
@@ -109,7 +109,7 @@ fn instructions(step: &Step, input: Option<&Path>, output: &Path) -> Result<u64>
 }
 
 /// The system calls, those of programs that it starts among them.
-fn system_calls(step: &Step, input: Option<&Path>, output: &Path) -> Result<Calls> {
+fn system_calls(step: &TimedRun, input: Option<&Path>, output: &Path) -> Result<Calls> {
     let text = step.under(&programs::find("strace")?, &["-f", "-c", "-o"], output, input)?;
     let calls = calls(&text);
     if calls.is_empty() { Err(unreadable("strace")) } else { Ok(calls) }

@@ -8,7 +8,7 @@ use harness::Result;
 use crate::bench::Bench;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::{in_turn, ratio};
-use crate::setups::changing_config::Swap;
+use crate::setups::changing_config::ChangingConfig;
 
 /// Number of servers, as a row shows it, what a change may take, repetitions.
 const SIZES: [(usize, &str, Duration, usize); 2] =
@@ -22,7 +22,7 @@ const CROWDS: [(usize, &str, Option<Duration>); 2] =
 /// One server that joins, moves, leaves, and nothing to do.
 pub fn one(bench: &Bench, report: &mut Report) -> Result<()> {
     for (count, shown, time, full) in SIZES {
-        let swap = RefCell::new(Swap::start(count, 1)?);
+        let swap = RefCell::new(ChangingConfig::start(count, 1)?);
         let n = bench.rounds(full, 5);
         let mut reload = || {
             swap.borrow_mut().join()?;
@@ -30,7 +30,7 @@ pub fn one(bench: &Bench, report: &mut Report) -> Result<()> {
             swap.borrow_mut().leave()?;
             swap.borrow().change().map(|_| took)
         };
-        let after = |exchange: fn(&mut Swap) -> Result<()>| {
+        let after = |exchange: fn(&mut ChangingConfig) -> Result<()>| {
             exchange(&mut swap.borrow_mut())?;
             swap.borrow().change()
         };
@@ -38,9 +38,9 @@ pub fn one(bench: &Bench, report: &mut Report) -> Result<()> {
             n,
             [
                 &mut reload,
-                &mut || after(Swap::join),
-                &mut || after(Swap::relocate),
-                &mut || after(Swap::leave),
+                &mut || after(ChangingConfig::join),
+                &mut || after(ChangingConfig::relocate),
+                &mut || after(ChangingConfig::leave),
                 &mut || swap.borrow().change(),
             ],
         )?;
@@ -65,7 +65,7 @@ pub fn one(bench: &Bench, report: &mut Report) -> Result<()> {
 /// A thousand servers that join at once.
 pub fn many(bench: &Bench, report: &mut Report) -> Result<()> {
     for (count, shown, time) in CROWDS {
-        let swap = RefCell::new(Swap::start(count, JOINS)?);
+        let swap = RefCell::new(ChangingConfig::start(count, JOINS)?);
         let n = bench.rounds(15, 3);
         let mut join = || {
             swap.borrow_mut().join()?;

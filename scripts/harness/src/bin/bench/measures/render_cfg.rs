@@ -12,8 +12,8 @@ use crate::bench::Bench;
 use crate::measures::member_events::{PEAKS, joining, peak};
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::in_turn;
-use crate::results::timed_run::Step;
-use crate::setups::node_records::Pool;
+use crate::results::timed_run::TimedRun;
+use crate::setups::node_records::NodeRecords;
 
 /// Number of records, as a row shows it, the time and the memory (KiB) that it may take, repetitions.
 const SIZES: [(usize, &str, Duration, u64, usize); 2] = [
@@ -24,7 +24,7 @@ const SIZES: [(usize, &str, Duration, u64, usize); 2] = [
 /// The cost of render-cfg for many records.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for (count, shown, time, memory, full) in SIZES {
-        let mut pool = Pool::fill(&bench.run.join(&format!("render-{count}")), count)?;
+        let mut pool = NodeRecords::fill(&bench.run.join(&format!("render-{count}")), count)?;
         let output = bench.run.join(&format!("render-{count}.cfg"));
         let (mut join, mut render) = (joining(&pool)?, rendering(&pool, &output)?);
         let n = bench.rounds(full, 10);
@@ -45,9 +45,9 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn rendering(pool: &Pool, output: &Path) -> Result<Step> {
+fn rendering(pool: &NodeRecords, output: &Path) -> Result<TimedRun> {
     let template = programs::shipped("render-cfg/templates/haproxy.cfg.tera").into_os_string();
     let arguments: [OsString; 4] = ["--template".into(), template, "--output".into(), output.into()];
-    let step = Step::new(programs::bin_dir()?.join("render-cfg"), arguments);
+    let step = TimedRun::new(programs::bin_dir()?.join("render-cfg"), arguments);
     Ok(step.env("NODES_DIR", &pool.nodes))
 }

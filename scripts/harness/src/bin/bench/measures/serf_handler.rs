@@ -20,8 +20,8 @@ use harness::{Error, Result};
 use crate::bench::Bench;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::in_turn;
-use crate::results::timed_run::{Step, system};
-use crate::setups::balancer_of_1000::Live;
+use crate::results::timed_run::{TimedRun, system};
+use crate::setups::balancer_of_1000::BalancerOf1000;
 use crate::setups::node_records::payload;
 
 const MEMBERS: usize = 3;
@@ -76,12 +76,12 @@ struct Cluster {
     agent: Agent,
     event: PathBuf,
     weight: u32,
-    live: Live,
+    live: BalancerOf1000,
 }
 
 impl Cluster {
     fn start() -> Result<Cluster> {
-        let mut live = Live::start()?;
+        let mut live = BalancerOf1000::start()?;
         live.balancer.set_env("ROLLCALL_ROLES", ROLE);
         live.balancer.set_env("ROLLCALL_TEMPLATE", template(live.run())?);
         let (run, seed) = (live.run(), live.balancer.address());
@@ -98,8 +98,8 @@ impl Cluster {
         Ok(Cluster { members, agent, event, weight: 1, live })
     }
 
-    fn handler(&self) -> Step {
-        let step = Step::new(programs::shipped("scripts/serf-handler"), [] as [&str; 0]);
+    fn handler(&self) -> TimedRun {
+        let step = TimedRun::new(programs::shipped("scripts/serf-handler"), [] as [&str; 0]);
         let marked = step.with(|command: &mut Command| self.live.run().adopt(command));
         marked.with(|command| self.live.balancer.with_environment(command)).env("SERF_EVENT", "member-update")
     }

@@ -13,8 +13,8 @@ use harness::run::programs;
 use crate::bench::Bench;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::{in_turn, ratio};
-use crate::results::timed_run::Step;
-use crate::setups::balancer_of_1000::Live;
+use crate::results::timed_run::TimedRun;
+use crate::setups::balancer_of_1000::BalancerOf1000;
 
 const AT_MOST: f64 = 1.3;
 /// The check as one types it.
@@ -22,13 +22,13 @@ const TYPED: &str = "haproxy -c -f {}";
 
 /// The three steps, with either check, against `haproxy -c` alone.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
-    let live = Live::start()?;
+    let live = BalancerOf1000::start()?;
     let output = live.balancer.directory().join("line.cfg");
     // As scripts/reconcile has it, without the system's certificates.
     let check = format!("haproxy -c -f '{}' -f {{}}", programs::shipped("scripts/check.cfg").display());
     let (mut shipped, mut typed) = (live.line(&output, &check)?, live.line(&output, TYPED)?);
     let arguments: [OsString; 3] = ["-c".into(), "-f".into(), output.into()];
-    let mut alone = Step::new(programs::find("haproxy")?, arguments);
+    let mut alone = TimedRun::new(programs::find("haproxy")?, arguments);
     let n = bench.rounds(80, 8);
     let pool = RefCell::new(live.pool);
     let change = || pool.borrow_mut().change();

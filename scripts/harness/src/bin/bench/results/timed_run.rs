@@ -19,26 +19,29 @@ const PEAK_OF: &str = "--peak-of";
 
 /// A command that is run again and again.
 #[derive(Debug)]
-pub struct Step {
+pub struct TimedRun {
     command: Command,
 }
 
-impl Step {
+impl TimedRun {
     /// A program with arguments.
-    pub fn new<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = A>) -> Step {
+    pub fn new<A: AsRef<OsStr>>(
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> TimedRun {
         let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::null());
-        Step { command }
+        TimedRun { command }
     }
 
     /// A command that is there.
-    pub fn of(mut command: Command) -> Step {
+    pub fn of(mut command: Command) -> TimedRun {
         command.stdout(Stdio::null());
-        Step { command }
+        TimedRun { command }
     }
 
     /// Sets a variable.
-    pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Step {
+    pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> TimedRun {
         self.command.env(key, value);
         self
     }
@@ -49,7 +52,7 @@ impl Step {
     }
 
     /// Changes the command in some other way.
-    pub fn with(mut self, change: impl FnOnce(&mut Command) -> &mut Command) -> Step {
+    pub fn with(mut self, change: impl FnOnce(&mut Command) -> &mut Command) -> TimedRun {
         change(&mut self.command);
         self
     }

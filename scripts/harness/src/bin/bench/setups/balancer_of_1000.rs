@@ -15,8 +15,8 @@ use harness::network::subnet::Subnet;
 use harness::run::Run;
 use harness::run::{poll, programs};
 
-use crate::results::timed_run::Step;
-use crate::setups::node_records::Pool;
+use crate::results::timed_run::TimedRun;
+use crate::setups::node_records::NodeRecords;
 
 const RECORDS: usize = 1_000;
 const SETTLED: Duration = Duration::from_secs(20);
@@ -29,28 +29,28 @@ const LINE: &str = "member-join --role backend \
 
 /// A balancer whose HAProxy runs.
 #[derive(Debug)]
-pub struct Live {
+pub struct BalancerOf1000 {
     /// The balancer; its agent is not started.
     pub balancer: Balancer,
     /// Its records.
-    pub pool: Pool,
+    pub pool: NodeRecords,
     net: Subnet,
     // Last: its end is the end of everything.
     run: Arc<Run>,
 }
 
-impl Live {
+impl BalancerOf1000 {
     /// Starts it.
-    pub fn start() -> Result<Live> {
+    pub fn start() -> Result<BalancerOf1000> {
         let (run, net) = (Arc::new(Run::new()?), Subnet::claim()?);
         let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;
-        let pool = Pool::fill(&balancer.nodes_dir(), RECORDS)?;
+        let pool = NodeRecords::fill(&balancer.nodes_dir(), RECORDS)?;
         balancer.start_haproxy(Mode::MasterSocket)?;
         let haproxy = balancer.haproxy()?;
         // Until it has given all of them up it checks four times as often, and logs each.
         let is_settled = || Ok(haproxy.servers()?.iter().all(|server| !server.is_up()).then_some(()));
         poll::try_until(SETTLED, "HAProxy to be done with its servers", is_settled)?;
-        Ok(Live { balancer, pool, net, run })
+        Ok(BalancerOf1000 { balancer, pool, net, run })
     }
 
     /// The run that everything belongs to.
@@ -64,14 +64,14 @@ impl Live {
     }
 
     /// The three steps in one line of sh, which renders to `output` with this check; its stdin is an event.
-    pub fn line(&self, output: &Path, check: &str) -> Result<Step> {
+    pub fn line(&self, output: &Path, check: &str) -> Result<TimedRun> {
         let mut path = programs::bin_dir()?.into_os_string();
         let haproxy = programs::find("haproxy")?;
         for directory in [haproxy.parent().map(Path::as_os_str), std::env::var_os("PATH").as_deref()] {
             path.push(":");
             path.push(directory.unwrap_or_default());
         }
-        let step = Step::new("sh", ["-c", LINE]).env("PATH", path).env("SERF_EVENT", "member-update");
+        let step = TimedRun::new("sh", ["-c", LINE]).env("PATH", path).env("SERF_EVENT", "member-update");
         let step = step.env("NODES_DIR", &self.pool.nodes).env("OUTPUT", output).env("CHECK", check);
         let step = step.env("ROLLCALL_CHECK_CFG", programs::shipped("scripts/check.cfg"));
         let step = step.env("TEMPLATE", programs::shipped("render-cfg/templates/haproxy.cfg.tera"));

@@ -19,9 +19,9 @@ use harness::run::Run;
 use harness::run::{poll, programs};
 use harness::{Error, Result};
 
-use crate::results::timed_run::{Step, system};
-use crate::setups::fake_serf::Standin;
-use crate::setups::node_records::{Pool, payload};
+use crate::results::timed_run::{TimedRun, system};
+use crate::setups::fake_serf::FakeSerf;
+use crate::setups::node_records::{NodeRecords, payload};
 use crate::setups::rare_checks_template;
 
 const SERVER: &str = "    server ";
@@ -41,15 +41,15 @@ pub enum Layout {
 }
 
 /// A balancer with so many servers, and one of the two handlers.
-pub struct Site {
+pub struct BalancerWithHandler {
     /// HAProxy.
     pub haproxy: Haproxy,
     /// How long it took to start.
     pub started_in: Duration,
     /// The balancer, whose HAProxy stands apart.
     pub balancer: Balancer,
-    handler: Step,
-    standin: Option<Standin>,
+    handler: TimedRun,
+    standin: Option<FakeSerf>,
     nodes: Vec<Node>,
     is_there: bool,
     event: PathBuf,
@@ -58,16 +58,16 @@ pub struct Site {
     run: Arc<Run>,
 }
 
-impl Site {
+impl BalancerWithHandler {
     /// With `scripts/serf-handler`, in the mode of HAProxy in which Debian runs it.
-    pub fn ours(count: usize, layout: Layout) -> Result<Site> {
+    pub fn ours(count: usize, layout: Layout) -> Result<BalancerWithHandler> {
         let (run, net, mut balancer) = rendered(count, layout)?;
-        let standin = Standin::new(run.join("bin"))?;
+        let standin = FakeSerf::new(run.join("bin"))?;
         balancer.set_env("PATH", standin.path());
-        let handler = Step::new(programs::shipped("scripts/serf-handler"), [] as [&str; 0]);
+        let handler = TimedRun::new(programs::shipped("scripts/serf-handler"), [] as [&str; 0]);
         let handler = handler.with(|command| balancer.with_environment(run.adopt(command)));
         let config = balancer.config();
-        let mut site = Site::new(run, net, balancer, handler, (&config, Mode::MasterSocket))?;
+        let mut site = BalancerWithHandler::new(run, net, balancer, handler, (&config, Mode::MasterSocket))?;
         site.standin = Some(standin);
         // From here on reload-haproxy knows what HAProxy has loaded.
         site.reloading("master")?.time(None)?;
@@ -75,7 +75,7 @@ impl Site {
     }
 
     /// With the handler in shell; `arguments` are the options of `shell-handler`.
-    pub fn shell(count: usize, arguments: &[&str]) -> Result<Site> {
+    pub fn shell(count: usize, arguments: &[&str]) -> Result<BalancerWithHandler> {
         let (run, net, balancer) = rendered(count, Layout::OneBackend)?;
         let path = balancer.config();
         let text = fs::read_to_string(&path).map_err(system("read", &path))?;
@@ -90,18 +90,18 @@ impl Site {
             let line = format!("{} {}\n", node.name, node.address);
             replace(&path, line.as_bytes(), 0o600).map_err(system("write", &path))?;
         }
-        let handler = Step::new(programs::shipped("scripts/bench.d/shell-handler"), arguments);
+        let handler = TimedRun::new(programs::shipped("scripts/bench.d/shell-handler"), arguments);
         let handler = handler.with(|command| run.adopt(command).arg(run.path()));
-        Site::new(run, net, balancer, handler, (&config, Mode::Classic))
+        BalancerWithHandler::new(run, net, balancer, handler, (&config, Mode::Classic))
     }
 
     fn new(
         run: Arc<Run>,
         net: Subnet,
         balancer: Balancer,
-        handler: Step,
+        handler: TimedRun,
         (config, mode): (&Path, Mode),
-    ) -> Result<Site> {
+    ) -> Result<BalancerWithHandler> {
         let begun = Instant::now();
         let haproxy = Haproxy::start(&run, "haproxy", config, mode, Some(&balancer.admin_socket()))?;
         let started_in = begun.elapsed();
@@ -114,7 +114,18 @@ impl Site {
         replace(&event, payload(&nodes[nodes.len() - 1]).as_bytes(), 0o600)
             .map_err(system("write", &event))?;
         let (standin, is_there, _net) = (None, false, net);
-        Ok(Site { haproxy, started_in, balancer, handler, standin, nodes, is_there, event, _net, run })
+        Ok(BalancerWithHandler {
+            haproxy,
+            started_in,
+            balancer,
+            handler,
+            standin,
+            nodes,
+            is_there,
+            event,
+            _net,
+            run,
+        })
     }
 
     /// The next change by the handler, and how long that took.
@@ -156,26 +167,28 @@ impl Site {
     }
 
     /// member-join or member-leave for the change; its stdin is the event.
-    pub fn recording(&self) -> Result<Step> {
-        let step = Step::new(programs::bin_dir()?.join(self.event_name()), ["--role", "backend"]);
+    pub fn recording(&self) -> Result<TimedRun> {
+        let step = TimedRun::new(programs::bin_dir()?.join(self.event_name()), ["--role", "backend"]);
         Ok(step.env("NODES_DIR", self.balancer.nodes_dir()).env("SERF_EVENT", self.event_name()))
     }
 
     /// render-cfg, without a check.
-    pub fn rendering(&self) -> Result<Step> {
-        Ok(Step::of(self.balancer.render_command()?))
+    pub fn rendering(&self) -> Result<TimedRun> {
+        Ok(TimedRun::of(self.balancer.render_command()?))
     }
 
     /// haproxy -c on the file.
-    pub fn checking(&self) -> Result<Step> {
-        Ok(Step::new(programs::find("haproxy")?, ["-c", "-q", "-f"])
+    pub fn checking(&self) -> Result<TimedRun> {
+        Ok(TimedRun::new(programs::find("haproxy")?, ["-c", "-q", "-f"])
             .with(|command| command.arg(self.balancer.config())))
     }
 
     /// reload-haproxy by that method.
-    pub fn reloading(&self, method: &str) -> Result<Step> {
-        let step =
-            Step::new(programs::bin_dir()?.join("reload-haproxy"), ["--timeout", "120s", "--method", method]);
+    pub fn reloading(&self, method: &str) -> Result<TimedRun> {
+        let step = TimedRun::new(
+            programs::bin_dir()?.join("reload-haproxy"),
+            ["--timeout", "120s", "--method", method],
+        );
         let (config, state) = (self.balancer.config(), self.balancer.directory().join("state"));
         Ok(step.with(|command| {
             self.run.adopt(command).arg("--config").arg(config).arg("--state-dir").arg(state)
@@ -189,13 +202,13 @@ pub fn rendered(count: usize, layout: Layout) -> Result<(Arc<Run>, Subnet, Balan
     let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;
     if layout == Layout::OneBackend {
         balancer.set_env("ROLLCALL_TEMPLATE", rare_checks_template::template(&run)?);
-        Pool::fill(&balancer.nodes_dir(), count)?;
+        NodeRecords::fill(&balancer.nodes_dir(), count)?;
     } else {
         balancer.set_env("ROLLCALL_TEMPLATE", rare_checks_template::in_shards(&run)?);
         let shards = count.div_ceil(SHARD);
         balancer.add_setting("shards", shards.to_string());
         let shard = |number: usize| vec![("shard", (number % shards).to_string())];
-        Pool::fill_with(&balancer.nodes_dir(), count, &shard)?;
+        NodeRecords::fill_with(&balancer.nodes_dir(), count, &shard)?;
     }
     let mut command = balancer.render_command()?;
     harness::run::process::output(&run, &mut command)?;

@@ -16,8 +16,8 @@ use harness::run::Run;
 use harness::run::programs;
 use harness::{Error, Result};
 
-use crate::results::timed_run::{Step, system};
-use crate::setups::node_records::Pool;
+use crate::results::timed_run::{TimedRun, system};
+use crate::setups::node_records::NodeRecords;
 use crate::setups::rare_checks_template;
 
 const REVISION: &str = "description rollcall-";
@@ -26,7 +26,7 @@ const SERVER: &str = "\n    server ";
 
 /// A running HAProxy and the varieties of its file.
 #[derive(Debug)]
-pub struct Swap {
+pub struct ChangingConfig {
     balancer: Balancer,
     /// The file up to the end of its servers, and what comes after them.
     halves: [String; 2],
@@ -38,19 +38,19 @@ pub struct Swap {
     run: Arc<Run>,
 }
 
-impl Swap {
+impl ChangingConfig {
     /// Starts HAProxy with `count` servers; `spare` more may join.
-    pub fn start(count: usize, spare: usize) -> Result<Swap> {
+    pub fn start(count: usize, spare: usize) -> Result<ChangingConfig> {
         let (run, net) = (Arc::new(Run::new()?), Subnet::claim()?);
         let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;
         balancer.set_env("ROLLCALL_TEMPLATE", rare_checks_template::template(&run)?);
-        Pool::fill(&balancer.nodes_dir(), count + spare)?;
+        NodeRecords::fill(&balancer.nodes_dir(), count + spare)?;
         balancer.start_haproxy(Mode::MasterSocket)?;
         let path = balancer.config();
         let text = fs::read_to_string(&path).map_err(system("read", &path))?;
         let (halves, spare) =
             parts(&text, spare).ok_or_else(|| Error::Unfit("no servers in it".to_owned()))?;
-        let mut swap = Swap { balancer, halves, spare, names: 0, revisions: 0, run };
+        let mut swap = ChangingConfig { balancer, halves, spare, names: 0, revisions: 0, run };
         // It runs the spare ones too.
         swap.leave()?;
         swap.reloading("master")?.time(None)?;
@@ -95,7 +95,7 @@ impl Swap {
     }
 
     /// reload-haproxy by that method.
-    pub fn reloading(&self, method: &str) -> Result<Step> {
+    pub fn reloading(&self, method: &str) -> Result<TimedRun> {
         let (config, state) = (self.balancer.config(), self.balancer.directory().join("state"));
         let arguments: [OsString; 6] = [
             "--config".into(),
@@ -105,7 +105,7 @@ impl Swap {
             "--method".into(),
             method.into(),
         ];
-        let step = Step::new(programs::bin_dir()?.join("reload-haproxy"), arguments);
+        let step = TimedRun::new(programs::bin_dir()?.join("reload-haproxy"), arguments);
         Ok(step.with(|command| self.run.adopt(command)))
     }
 

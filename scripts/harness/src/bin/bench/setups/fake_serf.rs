@@ -48,13 +48,13 @@ struct Protocol {
 
 /// The program, in a directory that has to stand first in the `PATH` of whoever asks.
 #[derive(Debug)]
-pub struct Standin {
+pub struct FakeSerf {
     directory: PathBuf,
 }
 
-impl Standin {
+impl FakeSerf {
     /// Puts it into a directory, which is made.
-    pub fn new(directory: PathBuf) -> Result<Standin> {
+    pub fn new(directory: PathBuf) -> Result<FakeSerf> {
         fs::create_dir_all(&directory).map_err(system("make", &directory))?;
         let program = directory.join("serf");
         // A process of its own writes it: the kernel runs nothing that another one forked from here may hold open.
@@ -62,7 +62,7 @@ impl Standin {
         let status = Command::new("sh").args(["-c", write, "sh"]).arg(&directory).status();
         status.map_err(system("write", &program))?;
         fs::set_permissions(&program, Permissions::from_mode(0o755)).map_err(system("write", &program))?;
-        let standin = Standin { directory };
+        let standin = FakeSerf { directory };
         standin.answer([])?;
         Ok(standin)
     }

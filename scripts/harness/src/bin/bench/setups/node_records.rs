@@ -24,17 +24,17 @@ const CHANGED: usize = 5;
 
 /// A nodes directory, and the events of one of its nodes.
 #[derive(Debug)]
-pub struct Pool {
+pub struct NodeRecords {
     /// The nodes directory.
     pub nodes: PathBuf,
     events: [PathBuf; 2],
     turn: usize,
 }
 
-impl Pool {
+impl NodeRecords {
     /// Fills `nodes`, made if it is absent, with `count` records; the events are put beside it.
-    pub fn fill(nodes: &Path, count: usize) -> Result<Pool> {
-        Pool::fill_with(nodes, count, &|_| Vec::new())
+    pub fn fill(nodes: &Path, count: usize) -> Result<NodeRecords> {
+        NodeRecords::fill_with(nodes, count, &|_| Vec::new())
     }
 
     /// The same with more tags, or others, for each of them by its number.
@@ -42,7 +42,7 @@ impl Pool {
         nodes: &Path,
         count: usize,
         tags: &dyn Fn(usize) -> Vec<(&'static str, String)>,
-    ) -> Result<Pool> {
+    ) -> Result<NodeRecords> {
         let node = |number: usize, weight: &str| node(number, weight, tags(number));
         let numbers: Vec<usize> = (0..count).collect();
         for batch in numbers.chunks(BATCH) {
@@ -58,7 +58,7 @@ impl Pool {
             replace(path, payload(&node(CHANGED, weight)).as_bytes(), 0o600)
                 .map_err(system("write", path))?;
         }
-        Ok(Pool { nodes: nodes.to_owned(), events, turn: 0 })
+        Ok(NodeRecords { nodes: nodes.to_owned(), events, turn: 0 })
     }
 
     /// The event with which the node announces what it did not announce last.

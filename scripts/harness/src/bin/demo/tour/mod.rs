@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use harness::Result;
-use harness::cluster::local_cluster::Stage;
+use harness::cluster::local_cluster::Cluster;
 use harness::traffic::load::{Load, Rate};
 use harness::traffic::response::Failure;
 use harness::traffic::visitor::Visitor;
@@ -18,7 +18,7 @@ use harness::traffic::visitor::Visitor;
 use crate::returning::ReturningVisitor;
 use crate::table::Table;
 use crate::tour::watch::{JOIN, LEAVE, Tour};
-use crate::tour_verdict::Verdict;
+use crate::tour_verdict::TourVerdict;
 
 // What is in time. Serf itself waits 1 s for more events, 3 s at most; a killed agent is given up after 6 to
 // 8 s, or up to 25 s where so few members are left to confirm it as here; HAProxy's checks need up to 2.5 s.
@@ -31,20 +31,20 @@ const RECONCILE: Duration = Duration::from_secs(10);
 
 /// Runs the tour. The exit code is the verdict.
 pub fn run(same_name: bool) -> Result<ExitCode> {
-    let mut stage = Stage::new()?;
+    let mut cluster = Cluster::new()?;
     let table = Table::begin(&format!(
         "http://{}/ under {} visitors, {} requests a second; stats page http://{}/",
-        stage.front(),
+        cluster.front(),
         Rate::default().visitors,
         rate_per_second(),
-        stage.balancer.stats()
+        cluster.balancer.stats()
     ))?;
     table.action("the balancer starts: HAProxy and a Serf agent; nobody is behind it")?;
     let cause = Instant::now();
-    stage.start_balancer()?;
-    stage.balancer.reconcile_every(RECONCILE);
-    let load = Load::start(stage.front(), "/", Rate::default());
-    let mut tour = Tour { table, stage, load, mark: cause, verdict: Verdict::default() };
+    cluster.start_balancer()?;
+    cluster.balancer.reconcile_every(RECONCILE);
+    let load = Load::start(cluster.front(), "/", Rate::default());
+    let mut tour = Tour { table, cluster, load, mark: cause, verdict: TourVerdict::default() };
     tour.nobody(cause)?;
     let visitor = tour.two_start()?;
     tour.third_joins()?;
@@ -69,18 +69,18 @@ impl Tour {
 
     fn two_start(&mut self) -> Result<ReturningVisitor> {
         self.table.action("two backends start: s1, s2")?;
-        self.stage.add("s1")?;
-        self.stage.add("s2")?;
+        self.cluster.add("s1")?;
+        self.cluster.add("s2")?;
         let first = self.is_served("s1")?;
         let second = self.is_served("s2")?;
-        let visitor = ReturningVisitor::start(Visitor::new(self.stage.front()));
+        let visitor = ReturningVisitor::start(Visitor::new(self.cluster.front()));
         self.tally_until_served(first.min(second).or(first).or(second))?;
         Ok(visitor)
     }
 
     fn third_joins(&mut self) -> Result<()> {
         self.table.action("a third joins: s3")?;
-        self.stage.add("s3")?;
+        self.cluster.add("s3")?;
         self.is_served("s3")?;
         self.tally()
     }
@@ -88,7 +88,7 @@ impl Tour {
     fn one_leaves(&mut self, name: &str) -> Result<()> {
         self.table
             .action(&format!("{name} leaves in order (serf leave; then its web app drains and ends)"))?;
-        let mut backend = self.stage.take(name)?;
+        let mut backend = self.cluster.take(name)?;
         let cause = Instant::now();
         let off = self.while_it_stops(&mut backend, |tour| tour.is_off_the_list(name, LEAVE))?;
         self.last_request(&backend, cause)?;
@@ -98,10 +98,10 @@ impl Tour {
 
     fn one_is_killed(&mut self, visitor: &ReturningVisitor) -> Result<String> {
         let host = visitor.seen().host;
-        let name = if self.stage.backends.contains_key(&host) { host } else { "s1".to_owned() };
+        let name = if self.cluster.backends.contains_key(&host) { host } else { "s1".to_owned() };
         self.table
             .action(&format!("{name} is killed -9, web app and agent; our returning visitor was there"))?;
-        let mut backend = self.stage.take(&name)?;
+        let mut backend = self.cluster.take(&name)?;
         let cause = Instant::now();
         backend.kill9();
         let down = self.wait(CHECKS, |tour| tour.is_down(&name).then(Instant::now))?;
@@ -115,7 +115,7 @@ impl Tour {
     fn it_comes_back(&mut self, victim: &str, same_name: bool) -> Result<()> {
         let (name, limit) =
             if same_name { (victim.to_owned(), NAME_BELIEVED) } else { (format!("{victim}-2"), JOIN) };
-        let address = self.stage.net.next_host();
+        let address = self.cluster.net.next_host();
         self.table.action(&format!("{victim} comes back at another address, {address}, as {name}"))?;
         if same_name {
             self.table.note("Serf holds a killed name to its old address for up to a minute")?;
@@ -125,23 +125,23 @@ impl Tour {
                  the new address for up to a minute: see demo tour --same-name",
             )?;
         }
-        self.stage.add_at(&name, address)?;
+        self.cluster.add_at(&name, address)?;
         self.is_served_within(&name, limit)?;
         self.tally()
     }
 
     fn agent_is_away(&mut self) -> Result<()> {
-        let leaver = if self.stage.backends.contains_key("s3") { "s3" } else { "s1" };
+        let leaver = if self.cluster.backends.contains_key("s3") { "s3" } else { "s1" };
         self.table
             .action(&format!("the balancer's Serf agent is killed -9, and {leaver} leaves meanwhile"))?;
-        self.stage.balancer.agent()?.kill9();
-        let mut backend = self.stage.take(leaver)?;
+        self.cluster.balancer.agent()?.kill9();
+        let mut backend = self.cluster.take(leaver)?;
         let cause = Instant::now();
         self.while_it_stops(&mut backend, |_| Ok(()))?;
         self.last_request(&backend, cause)?;
         self.table.action("the balancer's Serf agent starts again; no event will tell it of that")?;
         let cause = Instant::now();
-        self.stage.start_agent()?;
+        self.cluster.start_agent()?;
         let known = self.wait(GIVEN_UP, |tour| tour.serf_knows_without(leaver).then(Instant::now))?;
         self.effect(&format!("Serf knows that {leaver} is gone"), cause, known, GIVEN_UP)?;
         let off = self.is_off_the_list(leaver, JOIN)?;
@@ -152,8 +152,8 @@ impl Tour {
     /// True once the balancer's agent has found the others again, and does not believe this one alive. (The
     /// word of a leave may not reach a cluster with more dead than living members: then Serf has to give it up.)
     fn serf_knows_without(&self, name: &str) -> bool {
-        let agent = self.stage.balancer.agent.as_ref();
-        let alive = agent.and_then(|agent| agent.alive(self.stage.run()).ok()).unwrap_or_default();
+        let agent = self.cluster.balancer.agent.as_ref();
+        let alive = agent.and_then(|agent| agent.alive(self.cluster.run()).ok()).unwrap_or_default();
         alive.len() > 1 && alive.iter().all(|alive| alive != name)
     }
 
@@ -175,7 +175,7 @@ impl Tour {
         if self.verdict.is_good() {
             return Ok(ExitCode::SUCCESS);
         }
-        let log = self.stage.balancer.log();
+        let log = self.cluster.balancer.log();
         self.table.line("the end of the handler's log:")?;
         let lines: Vec<&str> = log.lines().collect();
         for line in &lines[lines.len().saturating_sub(20)..] {

@@ -4,14 +4,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::cluster::backend::Backend;
-use harness::cluster::local_cluster::Stage;
+use harness::cluster::local_cluster::Cluster;
 use harness::run::poll;
 use harness::traffic::load::{Load, Sample};
 use harness::traffic::response::Failure;
 use harness::{Error, Result};
 
 use crate::table::Table;
-use crate::tour_verdict::Verdict;
+use crate::tour_verdict::TourVerdict;
 
 pub(super) const JOIN: Duration = Duration::from_millis(3500);
 pub(super) const LEAVE: Duration = Duration::from_secs(5);
@@ -23,11 +23,11 @@ const AFTERMATH: Duration = Duration::from_millis(800);
 /// The tour while it runs.
 pub(super) struct Tour {
     pub(super) table: Table,
-    // Before the stage: the load ends before what it is put on.
+    // Before the cluster: the load ends before what it is put on.
     pub(super) load: Load,
-    pub(super) stage: Stage,
+    pub(super) cluster: Cluster,
     pub(super) mark: Instant,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: TourVerdict,
 }
 
 impl Tour {
@@ -36,7 +36,7 @@ impl Tour {
     }
 
     pub(super) fn is_served_within(&mut self, name: &str, limit: Duration) -> Result<Option<Instant>> {
-        let backend = self.stage.backend(name)?;
+        let backend = self.cluster.backend(name)?;
         let (address, cause) = (backend.address, backend.announced);
         let seen = self.wait(limit, |tour| tour.load.first_answer_by(address, cause))?;
         self.effect(&format!("{name} ({address}) answers its first request"), cause, seen, limit)?;
@@ -53,13 +53,13 @@ impl Tour {
     pub(super) fn is_off_the_list(&mut self, name: &str, limit: Duration) -> Result<Option<Instant>> {
         self.wait(limit, |tour| {
             // While HAProxy reloads, its socket may not answer.
-            let servers = tour.stage.servers().ok()?;
+            let servers = tour.cluster.servers().ok()?;
             servers.iter().all(|server| server.name != name).then(Instant::now)
         })
     }
 
     pub(super) fn is_down(&self, name: &str) -> bool {
-        let servers = self.stage.servers().unwrap_or_default();
+        let servers = self.cluster.servers().unwrap_or_default();
         servers.iter().any(|server| server.name == name && server.status.starts_with("DOWN"))
     }
 
@@ -69,7 +69,7 @@ impl Tour {
         backend: &mut Backend,
         watch: impl FnOnce(&mut Tour) -> Result<T>,
     ) -> Result<T> {
-        let run = self.stage.run().clone();
+        let run = self.cluster.run().clone();
         thread::scope(|scope| {
             let stopping = scope.spawn(|| backend.stop(&run));
             let seen = watch(self);

@@ -13,10 +13,10 @@ use harness::run::poll;
 use harness::{Error, Result};
 
 use crate::judging::verdict::Verdict;
-use crate::setups::networked_balancer::Site;
+use crate::setups::networked_balancer::NetworkedBalancer;
 
 /// Waits until all say the same; counts what they still differ in otherwise. Tells how long it took.
-pub fn wait(site: &mut Site, verdict: &mut Verdict, within: Duration) -> Result<()> {
+pub fn wait(site: &mut NetworkedBalancer, verdict: &mut Verdict, within: Duration) -> Result<()> {
     let start = Instant::now();
     // While HAProxy reloads its sockets may not answer.
     let seen = poll::until(within, "all to say the same", || {
@@ -39,7 +39,7 @@ pub fn wait(site: &mut Site, verdict: &mut Verdict, within: Duration) -> Result<
 }
 
 /// Where somebody says something else than what is so, in words.
-fn differences(site: &mut Site) -> Result<Vec<String>> {
+fn differences(site: &mut NetworkedBalancer) -> Result<Vec<String>> {
     let real = real(site);
     let members: Vec<Member> =
         site.members()?.into_iter().filter(|member| member.status == "alive").collect();
@@ -73,12 +73,12 @@ fn difference(who: &str, real: &Servers, said: &Servers) -> Vec<String> {
 }
 
 /// Who is there.
-fn real(site: &Site) -> Servers {
+fn real(site: &NetworkedBalancer) -> Servers {
     let backends = site.slots.iter().filter_map(|slot| slot.backend.as_ref());
     backends.map(|backend| (backend.name.clone(), SocketAddr::from((backend.address, PORT)))).collect()
 }
 
-fn records(site: &Site) -> Servers {
+fn records(site: &NetworkedBalancer) -> Servers {
     let (nodes, _) = read_all(&site.balancer.nodes_dir()).unwrap_or_default();
     let backends = nodes.into_iter().filter(|node| node.role == "backend");
     backends

@@ -10,16 +10,16 @@ use harness::run::programs;
 use harness::{Result, system};
 
 /// The judge, with what it has said so far.
-pub struct Checked {
+pub struct HaproxyCheck {
     haproxy: PathBuf,
     known: BTreeMap<Vec<u8>, bool>,
     scratch: PathBuf,
 }
 
-impl Checked {
+impl HaproxyCheck {
     /// A judge who keeps his copies in `scratch`.
-    pub fn new(scratch: PathBuf) -> Result<Checked> {
-        Ok(Checked { haproxy: programs::find("haproxy")?, known: BTreeMap::new(), scratch })
+    pub fn new(scratch: PathBuf) -> Result<HaproxyCheck> {
+        Ok(HaproxyCheck { haproxy: programs::find("haproxy")?, known: BTreeMap::new(), scratch })
     }
 
     /// What is wrong with the file, if anything.

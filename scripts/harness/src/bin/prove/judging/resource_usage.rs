@@ -10,14 +10,14 @@ use harness::Result;
 use harness::run::MARK;
 use harness::run::process;
 
-use crate::setups::networked_balancer::Site;
+use crate::setups::networked_balancer::NetworkedBalancer;
 
 /// What is measured at one moment, by name: memory in KiB, the rest in numbers.
-pub type Usage = BTreeMap<String, u64>;
+pub type ResourceUsage = BTreeMap<String, u64>;
 
 /// Measures it now.
-pub fn measure(site: &mut Site) -> Result<Usage> {
-    let mut usage = Usage::new();
+pub fn measure(site: &mut NetworkedBalancer) -> Result<ResourceUsage> {
+    let mut usage = ResourceUsage::new();
     for (name, pid) in balancers(site)? {
         usage.insert(format!("{name}, memory (KiB)"), memory(pid));
         usage
@@ -33,7 +33,7 @@ pub fn measure(site: &mut Site) -> Result<Usage> {
 }
 
 /// The balancer's own processes that stay, by what they are called here.
-fn balancers(site: &mut Site) -> Result<Vec<(&'static str, u32)>> {
+fn balancers(site: &mut NetworkedBalancer) -> Result<Vec<(&'static str, u32)>> {
     let haproxy = site.balancer.haproxy()?;
     let mut all = vec![("HAProxy's worker", haproxy.worker_pid()?)];
     all.extend(haproxy.pid().map(|pid| ("HAProxy's master", pid)));
@@ -43,14 +43,14 @@ fn balancers(site: &mut Site) -> Result<Vec<(&'static str, u32)>> {
 }
 
 /// The run's processes but the backends' and the balancer's agent.
-fn others(site: &Site) -> Result<Vec<u32>> {
+fn others(site: &NetworkedBalancer) -> Result<Vec<u32>> {
     let mut pids = marked(site)?;
     pids.retain(|pid| !["node", "serf", ""].contains(&command_name(*pid).as_str()));
     Ok(pids)
 }
 
 /// All of the run's processes.
-pub fn marked(site: &Site) -> Result<Vec<u32>> {
+pub fn marked(site: &NetworkedBalancer) -> Result<Vec<u32>> {
     let mark = format!("{MARK}={}", site.run().path().display());
     process::marked(|entry| entry == mark.as_bytes())
 }

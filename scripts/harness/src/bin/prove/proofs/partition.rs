@@ -17,7 +17,7 @@ use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
 use crate::proofs::churn::{end, judge_load};
 use crate::setups::backend_slot::BALANCER;
-use crate::setups::networked_balancer::{RECONCILE, Site};
+use crate::setups::networked_balancer::{NetworkedBalancer, RECONCILE};
 
 const BACKENDS: usize = 8;
 /// Of two that are cut off nobody else has to confirm it: Serf gives them up after some seven seconds.
@@ -59,7 +59,7 @@ const ALL: [(Cut, &str); 5] = [
 /// The proof.
 pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     namespace::apart(|| {
-        let mut site = Site::new(proof.rounds(BACKENDS, FEW), None)?;
+        let mut site = NetworkedBalancer::new(proof.rounds(BACKENDS, FEW), None)?;
         site.start_balancer()?;
         site.fill()?;
         for (cut, what) in &ALL[..proof.rounds(ALL.len(), 1)] {
@@ -72,7 +72,7 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 
 /// Cuts, looks at whom HAProxy serves, and mends, under load. While the balancer is started anew nobody listens, so
 /// that the load begins after that.
-fn try_out(site: &mut Site, cut: Cut, verdict: &mut Verdict) -> Result<()> {
+fn try_out(site: &mut NetworkedBalancer, cut: Cut, verdict: &mut Verdict) -> Result<()> {
     if cut == Cut::AndRestart {
         cut.set(site, true)?;
         restart(site)?;
@@ -100,7 +100,7 @@ fn try_out(site: &mut Site, cut: Cut, verdict: &mut Verdict) -> Result<()> {
 }
 
 /// All whom the balancer reaches are served, whomever Serf has given up.
-fn judge_all_served(site: &mut Site, verdict: &mut Verdict) -> Result<()> {
+fn judge_all_served(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     let count = site.slots.len();
     let served = site.wait_for_up(count, RECONCILE + SERVED);
     let up = up(site)?.len();
@@ -110,7 +110,7 @@ fn judge_all_served(site: &mut Site, verdict: &mut Verdict) -> Result<()> {
 }
 
 /// All come back by themselves.
-fn heal(site: &mut Site, verdict: &mut Verdict) -> Result<()> {
+fn heal(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     let count = site.slots.len();
     let start = Instant::now();
     let back = site.wait_for_alive(count, HEALED);
@@ -125,7 +125,7 @@ fn heal(site: &mut Site, verdict: &mut Verdict) -> Result<()> {
 }
 
 /// The balancer's agent, killed, and its HAProxy, stopped; and both started.
-fn restart(site: &mut Site) -> Result<()> {
+fn restart(site: &mut NetworkedBalancer) -> Result<()> {
     if let Some(mut agent) = site.balancer.agent.take() {
         agent.kill9();
     }
@@ -136,7 +136,11 @@ fn restart(site: &mut Site) -> Result<()> {
 }
 
 /// Looks at whom HAProxy serves until it is over, or the time is; gives the fewest at once.
-fn watch(site: &mut Site, within: Duration, is_over: impl Fn(&mut Site) -> Result<bool>) -> Result<usize> {
+fn watch(
+    site: &mut NetworkedBalancer,
+    within: Duration,
+    is_over: impl Fn(&mut NetworkedBalancer) -> Result<bool>,
+) -> Result<usize> {
     let mut fewest = usize::MAX;
     let seen = poll::try_until(within, "the end of a cut", || {
         fewest = fewest.min(up(site)?.len());
@@ -150,14 +154,14 @@ fn watch(site: &mut Site, within: Duration, is_over: impl Fn(&mut Site) -> Resul
 }
 
 /// Whom HAProxy sends requests to.
-fn up(site: &Site) -> Result<BTreeSet<String>> {
+fn up(site: &NetworkedBalancer) -> Result<BTreeSet<String>> {
     let servers = site.servers()?.into_iter().filter(|server| server.is_up());
     Ok(servers.map(|server| server.name).collect())
 }
 
 impl Cut {
     /// Cuts, or mends.
-    fn set(self, site: &Site, is_cut: bool) -> Result<()> {
+    fn set(self, site: &NetworkedBalancer, is_cut: bool) -> Result<()> {
         let network = &site.network;
         let set = |namespace: Option<&str>, from: From| {
             if is_cut { network.deafen(namespace, from) } else { network.undeafen(namespace, from) }

@@ -10,12 +10,12 @@ use harness::Result;
 use harness::network::namespace;
 
 use crate::judging::resource_usage;
-use crate::judging::resource_usage::Usage;
+use crate::judging::resource_usage::ResourceUsage;
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
 use crate::proofs::churn;
 use crate::proofs::churn::driver::Pace;
-use crate::setups::networked_balancer::{FORGOTTEN, Site};
+use crate::setups::networked_balancer::{FORGOTTEN, NetworkedBalancer};
 
 const PLACES: usize = 16;
 const FEW_PLACES: usize = 12;
@@ -31,7 +31,7 @@ const BOUNDS: [(&str, u64); 4] = [("memory (KiB)", 8 << 10), ("descriptors", 10)
 /// The proof.
 pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     namespace::apart(|| {
-        let mut site = Site::new(proof.rounds(PLACES, FEW_PLACES), Some(FORGOTTEN))?;
+        let mut site = NetworkedBalancer::new(proof.rounds(PLACES, FEW_PLACES), Some(FORGOTTEN))?;
         site.balancer.set_env("ROLLCALL_ONLY_RECORD", "1");
         site.start_balancer()?;
         site.balancer.start_watcher()?;
@@ -53,7 +53,7 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 }
 
 /// The table, and whether anything grew.
-fn judge(looks: &[Usage], verdict: &mut Verdict) {
+fn judge(looks: &[ResourceUsage], verdict: &mut Verdict) {
     let third = looks.len() / 3;
     verdict.check(third > 0, "there were too few looks to compare");
     let Some(first) = looks.first().filter(|_| third > 0) else { return };
@@ -66,7 +66,9 @@ fn judge(looks: &[Usage], verdict: &mut Verdict) {
         looks.len()
     ));
     for name in first.keys() {
-        let of = |looks: &[Usage]| median(looks.iter().filter_map(|look| look.get(name).copied()).collect());
+        let of = |looks: &[ResourceUsage]| {
+            median(looks.iter().filter_map(|look| look.get(name).copied()).collect())
+        };
         let (early, middle, late) =
             (of(&looks[..third]), of(&looks[third..looks.len() - third]), of(&looks[looks.len() - third..]));
         verdict.note(&format!("{name:<40} {early:>8} {middle:>8} {late:>8}"));
@@ -84,13 +86,13 @@ fn median(mut numbers: Vec<u64>) -> u64 {
 mod tests {
     use super::*;
 
-    fn looks(numbers: impl Iterator<Item = u64>) -> Vec<Usage> {
-        numbers.map(|number| Usage::from([("x, descriptors".to_owned(), number)])).collect()
+    fn looks(numbers: impl Iterator<Item = u64>) -> Vec<ResourceUsage> {
+        numbers.map(|number| ResourceUsage::from([("x, descriptors".to_owned(), number)])).collect()
     }
 
     #[test]
     fn what_grows_is_told_from_what_swings() {
-        let holds = |looks: &[Usage]| {
+        let holds = |looks: &[ResourceUsage]| {
             let mut verdict = Verdict::default();
             judge(looks, &mut verdict);
             verdict.end("soak")

@@ -22,7 +22,7 @@ const ADDRESSES: usize = 20;
 
 /// A place, and the backend that is there.
 #[derive(Debug)]
-pub struct Slot {
+pub struct BackendSlot {
     run: Arc<Run>,
     network: Arc<Network>,
     number: usize,
@@ -38,16 +38,16 @@ pub struct Slot {
     pub is_drained: bool,
 }
 
-impl Slot {
+impl BackendSlot {
     /// A place with nobody there.
     pub fn new(
         run: Arc<Run>,
         network: Arc<Network>,
         number: usize,
         forgotten: Option<&'static str>,
-    ) -> Result<Slot> {
+    ) -> Result<BackendSlot> {
         let namespace = format!("b{number}");
-        let mut slot = Slot {
+        let mut slot = BackendSlot {
             run,
             network,
             number,

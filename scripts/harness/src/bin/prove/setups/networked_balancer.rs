@@ -14,7 +14,7 @@ use harness::run::Run;
 use harness::run::poll;
 use harness::{Error, Result};
 
-use crate::setups::backend_slot::{BALANCER, Slot};
+use crate::setups::backend_slot::{BALANCER, BackendSlot};
 
 /// As the README has it.
 pub const RECONCILE: Duration = Duration::from_secs(15);
@@ -27,9 +27,9 @@ const STARTED: Duration = Duration::from_secs(60);
 
 /// A balancer and places for backends. Dropped, everything ends.
 #[derive(Debug)]
-pub struct Site {
+pub struct NetworkedBalancer {
     /// The places, and who is there.
-    pub slots: Vec<Slot>,
+    pub slots: Vec<BackendSlot>,
     /// The balancer.
     pub balancer: Balancer,
     /// The network.
@@ -38,19 +38,19 @@ pub struct Site {
     run: Arc<Run>,
 }
 
-impl Site {
+impl NetworkedBalancer {
     /// So many places for backends, all empty, and a balancer of which nothing runs. To be called within
     /// `netns::apart`.
-    pub fn new(places: usize, forgotten: Option<&'static str>) -> Result<Site> {
+    pub fn new(places: usize, forgotten: Option<&'static str>) -> Result<NetworkedBalancer> {
         let run = Arc::new(Run::new()?);
         let network = Arc::new(Network::new(Arc::clone(&run), BALANCER)?);
         let mut balancer = Balancer::new(Arc::clone(&run), BALANCER)?;
         for key in ["reconnect_timeout", "tombstone_timeout"] {
             forgotten.into_iter().for_each(|time| balancer.set_agent(key, time));
         }
-        let slot = |number| Slot::new(Arc::clone(&run), Arc::clone(&network), number, forgotten);
+        let slot = |number| BackendSlot::new(Arc::clone(&run), Arc::clone(&network), number, forgotten);
         let slots = (1..=places).map(slot).collect::<Result<_>>()?;
-        Ok(Site { slots, balancer, network, run })
+        Ok(NetworkedBalancer { slots, balancer, network, run })
     }
 
     /// Starts HAProxy, the agent and the timer.
@@ -65,7 +65,7 @@ impl Site {
     pub fn fill(&mut self) -> Result<()> {
         let mut slots = self.slots.iter_mut();
         loop {
-            let some: Vec<&mut Slot> = slots.by_ref().take(AT_ONCE).collect();
+            let some: Vec<&mut BackendSlot> = slots.by_ref().take(AT_ONCE).collect();
             if some.is_empty() {
                 break;
             }
@@ -120,7 +120,7 @@ impl Site {
         }
         self.balancer.watcher.take();
         self.balancer.haproxy.take();
-        self.slots.iter_mut().for_each(Slot::kill9);
+        self.slots.iter_mut().for_each(BackendSlot::kill9);
         Ok(())
     }
 
@@ -130,13 +130,13 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for NetworkedBalancer {
     fn drop(&mut self) {
         // Nobody is left to take leave of.
         if let Some(mut agent) = self.balancer.agent.take() {
             agent.kill9();
         }
-        self.slots.iter_mut().for_each(Slot::kill9);
+        self.slots.iter_mut().for_each(BackendSlot::kill9);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::{Subject, all_in_turn, ratio};
-use crate::setups::balancer_with_handler::{Layout, Site};
+use crate::setups::balancer_with_handler::{BalancerWithHandler, Layout};
 
 use crate::measures::others::reloads::Way;
 
@@ -42,9 +42,9 @@ fn handling(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Result
     for (count, full, at_least) in HANDLED {
         let n = bench.rounds(full, 2);
         let (mut ours, mut shell, mut awk) = (
-            Site::ours(count, Layout::OneBackend)?,
-            Site::shell(count, &[])?,
-            Site::shell(count, &["--one-awk"])?,
+            BalancerWithHandler::ours(count, Layout::OneBackend)?,
+            BalancerWithHandler::shell(count, &[])?,
+            BalancerWithHandler::shell(count, &["--one-awk"])?,
         );
         let mut subjects: [Subject<'_>; 3] =
             [&mut || ours.change(), &mut || shell.change(), &mut || awk.change()];

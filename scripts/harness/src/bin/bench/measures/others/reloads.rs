@@ -20,7 +20,7 @@ use harness::traffic::load::{Load, Rate, Sample};
 use harness::{Error, Result};
 
 use crate::results::sampling::median;
-use crate::results::timed_run::Step;
+use crate::results::timed_run::TimedRun;
 
 const APPS: usize = 3;
 const RATE: Rate = Rate { visitors: 20, every: Duration::from_millis(20) };
@@ -106,12 +106,12 @@ fn bring(way: Way, run: &Run, balancer: &Balancer) -> Result<Duration> {
         Way::Finish => {
             let pid_file = balancer.haproxy()?.pid_file();
             let script = "PATH=$PATH:/usr/sbin:/sbin; haproxy -c -q -f \"$1\" && haproxy -D -f \"$1\" -p \"$2\" -sf $(cat \"$2\")";
-            let step = Step::new("sh", ["-c", script, "sh"]);
+            let step = TimedRun::new("sh", ["-c", script, "sh"]);
             step.with(|command| run.adopt(command).arg(&config).arg(pid_file))
         }
         way => {
             let method = if way == Way::Commands { "runtime" } else { "master" };
-            let step = Step::new(programs::bin_dir()?.join("reload-haproxy"), ["--method", method]);
+            let step = TimedRun::new(programs::bin_dir()?.join("reload-haproxy"), ["--method", method]);
             let state = balancer.directory().join("state");
             step.with(|command| run.adopt(command).arg("--config").arg(&config).arg("--state-dir").arg(state))
         }

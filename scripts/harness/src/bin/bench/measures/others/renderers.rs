@@ -11,7 +11,7 @@ use harness::run::programs;
 use harness::{Error, Result};
 
 use crate::measures::others::dialect::{Dialect, Subject};
-use crate::results::timed_run::Step;
+use crate::results::timed_run::TimedRun;
 
 /// How many of those who render are render-cfg.
 pub const OURS: usize = 3;
@@ -25,7 +25,7 @@ pub struct Renderer {
     /// Whether it writes a file rather than to stdout.
     pub writes: bool,
     /// How it is run; `None` if it is not installed.
-    pub step: Option<Step>,
+    pub step: Option<TimedRun>,
 }
 
 /// A program of somebody else.
@@ -86,7 +86,7 @@ pub fn others(subject: &Subject) -> Result<Vec<Renderer>> {
 /// the shipped template to a file.
 pub fn ours(subject: &Subject, nodes: &Path, directory: &Path) -> Result<[Renderer; OURS]> {
     let plain = subject.template(Dialect::Jinja)?;
-    let renderer = |name: &str, writes, step: Step| Renderer {
+    let renderer = |name: &str, writes, step: TimedRun| Renderer {
         name: name.to_owned(),
         is_ours: true,
         writes,
@@ -101,13 +101,13 @@ pub fn ours(subject: &Subject, nodes: &Path, directory: &Path) -> Result<[Render
 }
 
 /// render-cfg with the shipped template, to a file.
-pub fn shipped(nodes: &Path, output: &Path) -> Result<Step> {
+pub fn shipped(nodes: &Path, output: &Path) -> Result<TimedRun> {
     rendering(&programs::shipped("render-cfg/templates/haproxy.cfg.tera"), nodes, output)
 }
 
-fn rendering(template: &Path, nodes: &Path, output: &Path) -> Result<Step> {
+fn rendering(template: &Path, nodes: &Path, output: &Path) -> Result<TimedRun> {
     let arguments: [OsString; 4] = ["--template".into(), template.into(), "--output".into(), output.into()];
-    Ok(Step::new(programs::bin_dir()?.join("render-cfg"), arguments).env("NODES_DIR", nodes))
+    Ok(TimedRun::new(programs::bin_dir()?.join("render-cfg"), arguments).env("NODES_DIR", nodes))
 }
 
 impl Renderer {
@@ -142,7 +142,7 @@ impl Other {
         };
         let arguments: Vec<OsString> = self.arguments.iter().map(argument).collect();
         let name = format!("{} {}", self.name, Other::version(&program)).trim_end().to_owned();
-        Ok(Renderer { name, is_ours: false, writes: false, step: Some(Step::new(program, arguments)) })
+        Ok(Renderer { name, is_ours: false, writes: false, step: Some(TimedRun::new(program, arguments)) })
     }
 
     fn path(&self) -> Option<PathBuf> {

@@ -15,7 +15,7 @@ use crate::results::figures::{Figures, Table};
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::{median, ratio};
 use crate::results::timed_run::system;
-use crate::setups::node_records::Pool;
+use crate::setups::node_records::NodeRecords;
 
 /// Number of nodes, repetitions, and how many times minijinja-cli's time rendering them may take.
 const SIZES: [(usize, usize, Option<f64>); 2] = [(1_000, 30, Some(2.0)), (10_000, 10, None)];
@@ -58,7 +58,7 @@ pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Res
 /// Measures all who render: in each round everybody once.
 fn render(bench: &Bench, count: usize, n: usize) -> Result<Vec<Timed>> {
     let directory = bench.run.join(&format!("others-{count}"));
-    let mut pool = Pool::fill(&directory.join("nodes"), count)?;
+    let mut pool = NodeRecords::fill(&directory.join("nodes"), count)?;
     let reference = directory.join("reference.cfg");
     renderers::shipped(&pool.nodes, &reference)?.time(None)?;
     let text = fs::read_to_string(&reference).map_err(system("read", &reference))?;

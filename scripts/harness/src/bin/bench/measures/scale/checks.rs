@@ -17,7 +17,7 @@ use crate::bench::Bench;
 use crate::results::chart::grouped;
 use crate::results::figures::{Figures, Table};
 use crate::results::report::{Figure, Report};
-use crate::setups::node_records::Pool;
+use crate::setups::node_records::NodeRecords;
 use crate::setups::rare_checks_template;
 use crate::setups::responder::Responder;
 
@@ -53,7 +53,7 @@ fn load(count: usize) -> Result<(f64, f64)> {
     balancer.add_setting("shards", shards.to_string());
     let tags =
         |number: usize| vec![("port", responder.port.to_string()), ("shard", (number % shards).to_string())];
-    Pool::fill_with(&balancer.nodes_dir(), count, &tags)?;
+    NodeRecords::fill_with(&balancer.nodes_dir(), count, &tags)?;
     process::output(&run, &mut balancer.render_command()?)?;
     let (config, admin) = (balancer.config(), balancer.admin_socket());
     let haproxy = Haproxy::start(&run, "haproxy", &config, Mode::MasterSocket, Some(&admin))?;

@@ -12,9 +12,9 @@ use crate::results::chart::{Chart, Line, Lines, Unit, grouped};
 use crate::results::figures::{Figures, Table};
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::all_in_turn;
-use crate::results::timed_run::Step;
+use crate::results::timed_run::TimedRun;
 use crate::setups::balancer_with_handler::{Layout, SHARD, rendered};
-use crate::setups::node_records::Pool;
+use crate::setups::node_records::NodeRecords;
 
 const SIZES: [(usize, usize); 3] = [(1_000, 9), (10_000, 5), (100_000, 3)];
 const QUICK: [(usize, usize); 2] = [(100, 2), (1_000, 2)];
@@ -28,10 +28,10 @@ pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Res
         let (_run, _net, balancer) = rendered(*count, Layout::Shards)?;
         let shard = |number: usize| vec![("shard", (number % count.div_ceil(SHARD)).to_string())];
         // The records are there; this is for the event of the one that changes.
-        let mut pool = Pool::fill_with(&balancer.nodes_dir(), 0, &shard)?;
+        let mut pool = NodeRecords::fill_with(&balancer.nodes_dir(), 0, &shard)?;
         let mut join = joining(&pool)?;
-        let mut render = Step::of(balancer.render_command()?);
-        let check = Step::new(programs::find("haproxy")?, ["-c", "-q", "-f"]);
+        let mut render = TimedRun::of(balancer.render_command()?);
+        let check = TimedRun::new(programs::find("haproxy")?, ["-c", "-q", "-f"]);
         let mut check = check.with(|command| command.arg(balancer.config()));
         let times = all_in_turn(
             *n,

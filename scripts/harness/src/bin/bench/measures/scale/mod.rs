@@ -18,7 +18,7 @@ use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::median;
-use crate::setups::balancer_with_handler::{Layout, Site};
+use crate::setups::balancer_with_handler::{BalancerWithHandler, Layout};
 
 /// Number of records, and how often each is measured.
 const SIZES: [(usize, usize); 4] = [(10, 11), (100, 11), (1_000, 9), (10_000, 5)];
@@ -147,7 +147,7 @@ fn points(report: &mut Report, layout: Layout, sizes: &[(usize, usize)]) -> Resu
 
 /// Measures one size. Each step is measured in a change that is made by hand, then the handler makes one.
 fn point(count: usize, n: usize, layout: Layout) -> Result<Point> {
-    let mut site = Site::ours(count, layout)?;
+    let mut site = BalancerWithHandler::ours(count, layout)?;
     let worker = resident(site.haproxy.worker_pid()?)?;
     let state = site.haproxy.command("show servers state")?.len();
     let mut times: [Vec<Duration>; 6] = Default::default();
@@ -169,7 +169,7 @@ fn point(count: usize, n: usize, layout: Layout) -> Result<Point> {
 }
 
 /// A change made step by step: the times of record, render, check and apply.
-fn by_hand(site: &mut Site, method: &str) -> Result<[Duration; 4]> {
+fn by_hand(site: &mut BalancerWithHandler, method: &str) -> Result<[Duration; 4]> {
     site.turn()?;
     let before = site.haproxy.worker_pid()?;
     let record = site.recording()?.time(Some(site.event()))?;
@@ -184,7 +184,7 @@ fn by_hand(site: &mut Site, method: &str) -> Result<[Duration; 4]> {
 }
 
 /// The most memory that record, render, apply and check have.
-fn peaks(site: &mut Site) -> Result<[u64; 4]> {
+fn peaks(site: &mut BalancerWithHandler) -> Result<[u64; 4]> {
     site.turn()?;
     let record = site.recording()?.peak(Some(site.event()))?;
     let render = site.rendering()?.peak(None)?;

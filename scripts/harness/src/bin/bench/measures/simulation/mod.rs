@@ -29,12 +29,12 @@ use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::median;
-use crate::setups::fake_serf::Standin;
+use crate::setups::fake_serf::FakeSerf;
 use crate::setups::node_records::payload;
 use crate::setups::responder::Responder;
 
 use crate::measures::simulation::coalescer::{Coalescer, Kind};
-use crate::measures::simulation::simulated_cluster::{Cluster, Happening};
+use crate::measures::simulation::simulated_cluster::{Happening, SimulatedCluster};
 
 /// A batch of records that is open at once: below every limit of open files.
 const BATCH: usize = 500;
@@ -137,9 +137,9 @@ fn middle(times: &[Duration]) -> Duration {
 
 /// A balancer, those who answer, and the cluster.
 struct Simulation {
-    cluster: Cluster,
+    cluster: SimulatedCluster,
     coalescer: Coalescer,
-    standin: Standin,
+    standin: FakeSerf,
     zone: Option<Responder>,
     _others: Responder,
     load: Load,
@@ -153,9 +153,9 @@ impl Simulation {
     fn start(members: usize) -> Result<Simulation> {
         let (run, net) = (Arc::new(Run::new()?), Subnet::claim()?);
         let (zone, others) = (Responder::start(&run, "zone")?, Responder::start(&run, "others")?);
-        let cluster = Cluster::new(members, [zone.port, others.port]);
+        let cluster = SimulatedCluster::new(members, [zone.port, others.port]);
         let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;
-        let standin = Standin::new(run.join("bin"))?;
+        let standin = FakeSerf::new(run.join("bin"))?;
         balancer.set_env("PATH", standin.path());
         record(&balancer, &cluster)?;
         process::output(&run, &mut balancer.render_command()?)?;
@@ -281,7 +281,7 @@ impl Seen {
 }
 
 /// Records everybody who is there.
-fn record(balancer: &Balancer, cluster: &Cluster) -> Result<()> {
+fn record(balancer: &Balancer, cluster: &SimulatedCluster) -> Result<()> {
     let unfit = |err: &dyn std::fmt::Display| Error::Unfit(err.to_string());
     let nodes: Vec<_> = cluster.alive().collect();
     for batch in nodes.chunks(BATCH) {

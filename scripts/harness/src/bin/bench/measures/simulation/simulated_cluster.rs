@@ -28,17 +28,17 @@ pub struct Happening {
 
 /// Everybody who is or was a member.
 #[derive(Debug)]
-pub struct Cluster {
+pub struct SimulatedCluster {
     /// With the status that Serf gives them.
     pub members: BTreeMap<String, (Node, &'static str)>,
     ports: [u16; 2],
     next: usize,
 }
 
-impl Cluster {
+impl SimulatedCluster {
     /// One of so many members. The ports are those of the zone and of all others.
-    pub fn new(count: usize, ports: [u16; 2]) -> Cluster {
-        let mut cluster = Cluster { members: BTreeMap::new(), ports, next: 0 };
+    pub fn new(count: usize, ports: [u16; 2]) -> SimulatedCluster {
+        let mut cluster = SimulatedCluster { members: BTreeMap::new(), ports, next: 0 };
         for _ in 0..count {
             let node = cluster.container(None);
             cluster.members.insert(node.name.clone(), (node, "alive"));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_rolling_deployment_replaces_everybody_and_keeps_the_number() {
-        let mut cluster = Cluster::new(60, [1, 2]);
+        let mut cluster = SimulatedCluster::new(60, [1, 2]);
         let before: Vec<Node> = cluster.alive().cloned().collect();
         for happening in cluster.roll(Duration::from_secs(10)) {
             cluster.happen(&happening);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_zone_is_a_third_of_them() {
-        let mut cluster = Cluster::new(300, [1, 2]);
+        let mut cluster = SimulatedCluster::new(300, [1, 2]);
         for happening in cluster.lose_zone() {
             cluster.happen(&happening);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::Result;
 
 use crate::judging::random::Dice;
-use crate::setups::backend_slot::Slot;
+use crate::setups::backend_slot::BackendSlot;
 
 /// A change of membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ impl Change {
     }
 
     /// Makes it; a link is cut for so long at most. True unless Serf gave up a goodbye that nobody confirmed in time.
-    pub fn make(self, slot: &mut Slot, cut: Duration) -> Result<bool> {
+    pub fn make(self, slot: &mut BackendSlot, cut: Duration) -> Result<bool> {
         let luck = self.luck;
         match self.kind {
             Kind::Join => {

@@ -9,8 +9,8 @@ use harness::run::poll;
 
 use crate::judging::random::Dice;
 use crate::proofs::churn::change::{Change, Kind, Tally};
-use crate::setups::backend_slot::Slot;
-use crate::setups::networked_balancer::Site;
+use crate::setups::backend_slot::BackendSlot;
+use crate::setups::networked_balancer::NetworkedBalancer;
 
 /// Of so many places, one at least has a backend that serves and that nothing happens to...
 const SERVING: usize = 3;
@@ -42,7 +42,7 @@ pub struct Pace {
 
 /// One that was cut off, until it is believed alive.
 struct Healing {
-    slot: Slot,
+    slot: BackendSlot,
     /// When its cut ended.
     since: Instant,
     /// When it has to join again.
@@ -53,8 +53,8 @@ struct Healing {
 pub struct Engine {
     pace: Pace,
     places: usize,
-    done: Sender<(Slot, Change, Result<bool>)>,
-    ended: Receiver<(Slot, Change, Result<bool>)>,
+    done: Sender<(BackendSlot, Change, Result<bool>)>,
+    ended: Receiver<(BackendSlot, Change, Result<bool>)>,
     under_way: Tally,
     /// Those that were cut off: they change again when they are back.
     healing: Vec<Healing>,
@@ -73,10 +73,10 @@ pub struct Engine {
 impl Engine {
     /// Makes the changes; `each` is called between them. All places are at rest afterwards.
     pub fn run(
-        site: &mut Site,
+        site: &mut NetworkedBalancer,
         dice: &mut Dice,
         pace: Pace,
-        mut each: impl FnMut(&mut Site) -> Result<()>,
+        mut each: impl FnMut(&mut NetworkedBalancer) -> Result<()>,
     ) -> Result<Engine> {
         let (done, ended) = mpsc::channel();
         let mut engine = Engine {
@@ -107,7 +107,7 @@ impl Engine {
     }
 
     /// Begins the change that the dice want, as soon as it is possible; another one if it is not for a while.
-    fn begin_next(&mut self, site: &mut Site, dice: &mut Dice) -> Result<()> {
+    fn begin_next(&mut self, site: &mut NetworkedBalancer, dice: &mut Dice) -> Result<()> {
         let mut wanted = Change::next(dice, |_| true);
         let start = Instant::now();
         poll::try_until(LONGEST, "a place at rest", || {
@@ -126,7 +126,7 @@ impl Engine {
         })
     }
 
-    fn begin(&mut self, mut slot: Slot, change: Change) {
+    fn begin(&mut self, mut slot: BackendSlot, change: Change) {
         *self.under_way.entry(change.kind).or_default() += 1;
         *self.tally.entry(change.kind).or_default() += 1;
         self.most = self.most.max(self.under_way.values().sum());
@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Whether somebody is there to whom it may happen, and enough others serve.
-    fn is_possible(&self, site: &Site, kind: Kind) -> bool {
+    fn is_possible(&self, site: &NetworkedBalancer, kind: Kind) -> bool {
         let slots = &site.slots;
         let cut = self.under_way.get(&Kind::Cut).copied().unwrap_or(0) + self.healing.len();
         let drained = slots.iter().filter(|slot| slot.is_drained).count();
@@ -153,7 +153,7 @@ impl Engine {
     }
 
     /// Takes back the places whose change is over.
-    fn collect(&mut self, site: &mut Site) -> Result<()> {
+    fn collect(&mut self, site: &mut NetworkedBalancer) -> Result<()> {
         while let Ok((slot, change, result)) = self.ended.try_recv() {
             *self.under_way.entry(change.kind).or_default() -= 1;
             self.unheard += usize::from(!result?);
@@ -167,12 +167,12 @@ impl Engine {
         self.take_healed(site)
     }
 
-    fn take_healed(&mut self, site: &mut Site) -> Result<()> {
+    fn take_healed(&mut self, site: &mut NetworkedBalancer) -> Result<()> {
         if self.healing.is_empty() {
             return Ok(());
         }
         let members = site.members()?;
-        let is_alive = |slot: &Slot| {
+        let is_alive = |slot: &BackendSlot| {
             let whose = slot.whose().unwrap_or_default();
             members.iter().any(|member| member.name == whose && member.status == "alive")
         };
@@ -192,7 +192,7 @@ impl Engine {
     }
 
     /// Waits until nothing is under way.
-    fn finish(&mut self, site: &mut Site) -> Result<()> {
+    fn finish(&mut self, site: &mut NetworkedBalancer) -> Result<()> {
         poll::try_until(LONGEST + HEALED * 3, "the last change", || {
             self.collect(site)?;
             Ok((site.slots.len() == self.places).then_some(()))
@@ -208,13 +208,13 @@ impl Engine {
 
 /// How many backends to which nothing happens get requests: one that has just joined is not known yet, and to take away
 /// the last ones that are would prove nothing.
-fn serving(site: &Site) -> usize {
+fn serving(site: &NetworkedBalancer) -> usize {
     let servers = site.servers().unwrap_or_default();
     let is_served =
         |name: &str| servers.iter().any(|server| server.name == name && server.is_up() && server.weight > 0);
     site.slots.iter().filter(|slot| slot.whose().is_ok_and(is_served)).count()
 }
 
-fn fits(slot: &Slot, kind: Kind) -> bool {
+fn fits(slot: &BackendSlot, kind: Kind) -> bool {
     slot.backend.is_some() != (kind == Kind::Join)
 }

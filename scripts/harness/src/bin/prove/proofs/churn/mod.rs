@@ -15,11 +15,11 @@ use harness::traffic::load::{Load, Rate, Sample};
 
 use crate::judging::agreement;
 use crate::judging::resource_usage;
-use crate::judging::resource_usage::Usage;
+use crate::judging::resource_usage::ResourceUsage;
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
 use crate::proofs::churn::driver::{Engine, Pace};
-use crate::setups::networked_balancer::{FORGOTTEN, Site};
+use crate::setups::networked_balancer::{FORGOTTEN, NetworkedBalancer};
 
 const PLACES: usize = 30;
 const FEW_PLACES: usize = 16;
@@ -45,7 +45,7 @@ const ENDED: Duration = Duration::from_secs(10);
 /// The proof.
 pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     namespace::apart(|| {
-        let mut site = Site::new(proof.rounds(PLACES, FEW_PLACES), Some(FORGOTTEN))?;
+        let mut site = NetworkedBalancer::new(proof.rounds(PLACES, FEW_PLACES), Some(FORGOTTEN))?;
         site.start_balancer()?;
         let pace = Pace {
             changes: proof.rounds(CHANGES, FEW_CHANGES),
@@ -60,11 +60,11 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 
 /// Fills the site, makes the changes under load, and judges all but the end; `each` is called between changes.
 pub fn run(
-    site: &mut Site,
+    site: &mut NetworkedBalancer,
     proof: &mut Proof,
     verdict: &mut Verdict,
     pace: Pace,
-    each: impl FnMut(&mut Site) -> Result<()>,
+    each: impl FnMut(&mut NetworkedBalancer) -> Result<()>,
 ) -> Result<()> {
     site.fill()?;
     agreement::wait(site, verdict, SETTLED)?;
@@ -108,7 +108,12 @@ pub fn judge_load(samples: Vec<Sample>, start: Instant, verdict: &mut Verdict) {
 }
 
 /// The worker is the same, or there were reloads, which are told with their reasons.
-fn judge_workers(site: &Site, old: &[u32], reloaded: usize, verdict: &mut Verdict) -> Result<()> {
+fn judge_workers(
+    site: &NetworkedBalancer,
+    old: &[u32],
+    reloaded: usize,
+    verdict: &mut Verdict,
+) -> Result<()> {
     let new = processes(site)?;
     let reloads = reloads(site).split_off(reloaded);
     reloads.iter().take(5).for_each(|line| verdict.note(line));
@@ -120,13 +125,13 @@ fn judge_workers(site: &Site, old: &[u32], reloaded: usize, verdict: &mut Verdic
 }
 
 /// The reasons of reloads so far.
-fn reloads(site: &Site) -> Vec<String> {
+fn reloads(site: &NetworkedBalancer) -> Vec<String> {
     let log = site.balancer.log();
     log.lines().filter(|line| line.contains("]: reload (")).map(str::to_owned).collect()
 }
 
 /// HAProxy's workers, those that end included.
-fn processes(site: &Site) -> Result<Vec<u32>> {
+fn processes(site: &NetworkedBalancer) -> Result<Vec<u32>> {
     let processes = poll::until(ANSWERED, "the master's answer", || {
         site.balancer.haproxy().ok()?.master_command("show proc").ok()
     })?;
@@ -134,7 +139,7 @@ fn processes(site: &Site) -> Result<Vec<u32>> {
     Ok(lines.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect())
 }
 
-fn judge_memory(before: &Usage, after: &Usage, verdict: &mut Verdict) {
+fn judge_memory(before: &ResourceUsage, after: &ResourceUsage, verdict: &mut Verdict) {
     for (name, then) in before.iter().filter(|(name, _)| name.ends_with("memory (KiB)")) {
         let now = after.get(name).copied().unwrap_or(0);
         verdict.note(&format!("{name}: {then} before, {now} after"));
@@ -143,7 +148,7 @@ fn judge_memory(before: &Usage, after: &Usage, verdict: &mut Verdict) {
 }
 
 /// Stops everything in order; nothing may be left then.
-pub fn end(mut site: Site, verdict: &mut Verdict) -> Result<()> {
+pub fn end(mut site: NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     site.stop()?;
     let left = || -> Result<Vec<u32>> {
         Ok(resource_usage::marked(&site)?.into_iter().filter(|pid| process::is_running(*pid)).collect())

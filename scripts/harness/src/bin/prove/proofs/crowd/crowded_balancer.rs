@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::cluster::local_cluster::{SOON, Stage};
-use harness::daemons::counting_server::App;
+use harness::cluster::local_cluster::{Cluster, SOON};
+use harness::daemons::counting_server::CountingServer;
 use harness::daemons::haproxy::{Mode, Servers, servers_of};
 use harness::daemons::serf::{Agent, Settings};
 use harness::run::{poll, process, programs};
 use harness::traffic::load::{Counts, Load, Rate};
 use harness::{Result, system};
 
-use crate::judging::haproxy_check::Checked;
+use crate::judging::haproxy_check::HaproxyCheck;
 use crate::judging::listing::{Listing, difference, listing};
 use crate::judging::random::Dice;
 use crate::setups::test_nodes;
@@ -43,49 +43,58 @@ struct Member {
 }
 
 /// Where it all happens.
-pub struct Site {
+pub struct CrowdedBalancer {
     members: Vec<Member>,
     /// Joined, changed, left.
     changes: [usize; 3],
-    checked: Checked,
+    checked: HaproxyCheck,
     begun: Instant,
     load: Load,
     _agent: Agent,
-    _apps: Vec<App>,
+    _apps: Vec<CountingServer>,
     // Last: its end is the end of everything.
-    stage: Stage,
+    cluster: Cluster,
 }
 
-impl Site {
+impl CrowdedBalancer {
     /// Starts it with the members that stay.
-    pub fn start() -> Result<Site> {
-        let mut stage = Stage::new()?;
-        stage.balancer.set_env("ROLLCALL_ROLES", "backend");
+    pub fn start() -> Result<CrowdedBalancer> {
+        let mut cluster = Cluster::new()?;
+        cluster.balancer.set_env("ROLLCALL_ROLES", "backend");
         // On a machine with much else to do the last of a crowd waits for longer than the default.
-        stage.balancer.set_env("ROLLCALL_STEP_TIMEOUT", LIMIT.to_string());
-        stage.balancer.start_haproxy(Mode::MasterSocket)?;
+        cluster.balancer.set_env("ROLLCALL_STEP_TIMEOUT", LIMIT.to_string());
+        cluster.balancer.start_haproxy(Mode::MasterSocket)?;
         // From here on: HAProxy is none of a crowd.
-        let directory = stage.run().path().to_owned();
-        stage.balancer.set_env(MARK, directory);
-        let agent = Settings::new("balancer", stage.balancer.address()).tag("role", "balancer");
-        let agent = agent.set("disable_name_resolution", true).start(stage.run())?;
+        let directory = cluster.run().path().to_owned();
+        cluster.balancer.set_env(MARK, directory);
+        let agent = Settings::new("balancer", cluster.balancer.address()).tag("role", "balancer");
+        let agent = agent.set("disable_name_resolution", true).start(cluster.run())?;
         let (mut members, mut apps) = (Vec::new(), Vec::new());
         for number in 0..STEADY + CHANGING {
-            let places = [0, 1].map(|_| SocketAddr::from((stage.net.next_host(), PORT)));
+            let places = [0, 1].map(|_| SocketAddr::from((cluster.net.next_host(), PORT)));
             for place in places {
-                apps.push(App::start(place)?);
+                apps.push(CountingServer::start(place)?);
             }
             let at = (number < STEADY).then_some((places[0], 1));
             members.push(Member { name: format!("m{number}"), at, places });
         }
         for member in &members[..STEADY] {
-            stage.balancer.handle("member-join", &test_nodes::event(&member.nodes()))?;
+            cluster.balancer.handle("member-join", &test_nodes::event(&member.nodes()))?;
         }
-        stage.wait_for_up("m0", SOON)?;
+        cluster.wait_for_up("m0", SOON)?;
         // Not before: the worker that knew of nobody answers what comes on connections that it has.
-        let (begun, load) = (Instant::now(), Load::start(stage.front(), "/", LIGHT));
-        let checked = Checked::new(stage.run().join("checked.cfg"))?;
-        Ok(Site { members, changes: [0; 3], checked, begun, load, _agent: agent, _apps: apps, stage })
+        let (begun, load) = (Instant::now(), Load::start(cluster.front(), "/", LIGHT));
+        let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
+        Ok(CrowdedBalancer {
+            members,
+            changes: [0; 3],
+            checked,
+            begun,
+            load,
+            _agent: agent,
+            _apps: apps,
+            cluster,
+        })
     }
 
     /// What happens to each member that changes: the name of the event, and what Serf would give the handler.
@@ -96,19 +105,19 @@ impl Site {
 
     /// The shipped handler, with an event.
     pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
-        self.stage.balancer.start_handler(event, payload)
+        self.cluster.balancer.start_handler(event, payload)
     }
 
     /// reload-haproxy, by somebody who does not know of the handlers.
     pub fn start_reload(&self) -> Result<Child> {
         let mut command = Command::new(programs::bin_dir()?.join("reload-haproxy"));
-        self.stage.balancer.with_environment(self.stage.run().adopt(&mut command));
+        self.cluster.balancer.with_environment(self.cluster.run().adopt(&mut command));
         command
             .arg("--config")
-            .arg(self.stage.balancer.config())
+            .arg(self.cluster.balancer.config())
             .arg("--log")
-            .arg(self.stage.balancer.log_path());
-        command.arg("--state-dir").arg(self.stage.balancer.directory().join("state"));
+            .arg(self.cluster.balancer.log_path());
+        command.arg("--state-dir").arg(self.cluster.balancer.directory().join("state"));
         command.args(["--lock-timeout", &format!("{LIMIT}s")]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map_err(system("run", "reload-haproxy"))
@@ -124,14 +133,14 @@ impl Site {
         for member in &self.members {
             pool.extend(member.at.map(|(address, _)| (member.name.clone(), address)));
         }
-        let seen = listing(&self.stage.balancer.nodes_dir())?;
+        let seen = listing(&self.cluster.balancer.nodes_dir())?;
         faults.extend(difference(&seen, &records).map(|fault| format!("the records are {fault}")));
-        let config = self.stage.balancer.config();
+        let config = self.cluster.balancer.config();
         let text = fs::read_to_string(&config).map_err(system("read", config.display()))?;
         if servers_of(&text) != pool {
             faults.push("haproxy.cfg does not have the records' servers".to_owned());
         }
-        if self.stage.balancer.haproxy()?.in_service()? != pool {
+        if self.cluster.balancer.haproxy()?.in_service()? != pool {
             faults.push("HAProxy does not have the servers of haproxy.cfg".to_owned());
         }
         faults.extend(self.checked.fault(&config)?);
@@ -143,7 +152,7 @@ impl Site {
 
     /// Waits until none of a crowd runs any more. All have been waited for; what they started ends with them.
     fn strays(&self) -> Result<()> {
-        let mark = format!("{MARK}={}", self.stage.run().path().display());
+        let mark = format!("{MARK}={}", self.cluster.run().path().display());
         poll::until(Duration::from_secs(5), "the end of all of a crowd", || {
             let left = process::marked(|entry| entry == mark.as_bytes());
             left.is_ok_and(|left| left.is_empty()).then_some(())
@@ -152,7 +161,7 @@ impl Site {
 
     /// What was said last.
     pub fn last_words(&self) -> String {
-        self.stage.balancer.log().lines().rev().take(3).collect::<Vec<_>>().join("; ")
+        self.cluster.balancer.log().lines().rev().take(3).collect::<Vec<_>>().join("; ")
     }
 
     /// The changes in words.

@@ -14,7 +14,7 @@ use harness::run::poll;
 
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
-use crate::proofs::crowd::crowded_balancer::Site;
+use crate::proofs::crowd::crowded_balancer::CrowdedBalancer;
 
 const ROUNDS: usize = 200;
 /// Whoever waits hears of it after so many.
@@ -31,7 +31,7 @@ type Codes = std::collections::BTreeMap<i32, usize>;
 
 /// All rounds.
 pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
-    let mut site = Site::start()?;
+    let mut site = CrowdedBalancer::start()?;
     let begun = Instant::now();
     let rounds = proof.rounds(ROUNDS, 2);
     let (mut handlers, mut reloads, mut longest) = (Codes::new(), Codes::new(), Duration::ZERO);
@@ -63,7 +63,7 @@ pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 }
 
 /// One round: all at once, and all awaited. The exit codes of the handlers, and of the reloads.
-fn crowd(site: &mut Site, proof: &mut Proof) -> Result<(Vec<i32>, Vec<i32>)> {
+fn crowd(site: &mut CrowdedBalancer, proof: &mut Proof) -> Result<(Vec<i32>, Vec<i32>)> {
     let events = site.next_events(&mut proof.dice);
     let (mut handlers, mut reloads) = (Vec::new(), Vec::new());
     for number in 0..events.len().max(RELOADS) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::replace::replace;
 use harness::cluster::balancer::FRONT_PORT;
-use harness::cluster::local_cluster::{SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::run::Run;
 use harness::run::poll;
 use harness::traffic::load::{Load, Rate};
@@ -16,10 +16,10 @@ use harness::{Result, system};
 
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
-use crate::proofs::forgery::cases::Lies;
-use crate::proofs::forgery::config_grammar::Shape;
+use crate::proofs::forgery::cases::Cases;
+use crate::proofs::forgery::config_grammar::ConfigGrammar;
 use crate::proofs::forgery::gossip::{Forger, Lie};
-use crate::proofs::forgery::observer::Watch;
+use crate::proofs::forgery::observer::Observer;
 use crate::setups::test_nodes;
 
 const RANDOM: usize = 10_000;
@@ -38,15 +38,15 @@ const FORGOTTEN: &str = "10s";
 const RIGHT: [i32; 3] = [0, 3, 6];
 
 /// Honest members, and the liar.
-pub struct Site {
+pub struct AttackedBalancer {
     forger: Forger,
-    lies: Lies,
-    watch: Watch,
+    lies: Cases,
+    watch: Observer,
     told: Told,
     load: Load,
     begun: Instant,
     // Last: its end is the end of everything.
-    stage: Stage,
+    cluster: Cluster,
 }
 
 /// How much was said, believed, recorded and served.
@@ -59,41 +59,49 @@ struct Told {
     batches: usize,
 }
 
-impl Site {
+impl AttackedBalancer {
     /// Starts the balancer and the honest ones; `place` is watched.
-    pub fn start(run: Run, place: &Path) -> Result<Site> {
-        let mut stage = Stage::on(run)?;
+    pub fn start(run: Run, place: &Path) -> Result<AttackedBalancer> {
+        let mut cluster = Cluster::on(run)?;
         for key in ["reconnect_timeout", "tombstone_timeout"] {
-            stage.balancer.set_agent(key, FORGOTTEN);
+            cluster.balancer.set_agent(key, FORGOTTEN);
         }
         // A liar who says he is a balancer makes HAProxy reload: the dead servers are to be known as dead after that.
-        let health = stage.run().join("servers.state");
+        let health = cluster.run().join("servers.state");
         replace(&health, b"1\n", 0o600).map_err(system("write", health.display()))?;
-        stage.balancer.add_setting("state_file", health);
-        let shape = shape(&stage)?;
-        stage.start_balancer()?;
+        cluster.balancer.add_setting("state_file", health);
+        let shape = shape(&cluster)?;
+        cluster.start_balancer()?;
         for name in HONEST {
-            stage.add(name)?;
+            cluster.add(name)?;
         }
-        stage.wait_for_servers(&HONEST, SOON)?;
+        cluster.wait_for_servers(&HONEST, SOON)?;
         for name in HONEST {
-            stage.wait_for_up(name, SOON)?;
+            cluster.wait_for_up(name, SOON)?;
         }
         // All files are there after this, also those of a run with nothing to do.
-        stage.balancer.reconcile()?;
-        let forger = Forger::new(stage.net.host(251), stage.balancer.address())?;
-        let watch = Watch::new(place, &stage, shape)?;
-        let load = Load::start(stage.front(), "/", LIGHT);
-        let lies = Lies::new(&place.display().to_string());
-        Ok(Site { forger, lies, watch, told: Told::default(), load, begun: Instant::now(), stage })
+        cluster.balancer.reconcile()?;
+        let forger = Forger::new(cluster.net.host(251), cluster.balancer.address())?;
+        let watch = Observer::new(place, &cluster, shape)?;
+        let load = Load::start(cluster.front(), "/", LIGHT);
+        let lies = Cases::new(&place.display().to_string());
+        Ok(AttackedBalancer {
+            forger,
+            lies,
+            watch,
+            told: Told::default(),
+            load,
+            begun: Instant::now(),
+            cluster,
+        })
     }
 
     /// All known lies and the random ones, one batch after the other.
     pub fn lie(&mut self, proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
-        let balancer = SocketAddr::from((self.stage.balancer.address(), FRONT_PORT));
+        let balancer = SocketAddr::from((self.cluster.balancer.address(), FRONT_PORT));
         // Of one honest one: whoever takes the places of all of them, under names that come before theirs, has them out
         // for as long as their checks take (docs/proofs.md).
-        let one = self.stage.backend(HONEST[0])?.app.address();
+        let one = self.cluster.backend(HONEST[0])?.app.address();
         let known = self.lies.known(&[one, balancer])?;
         verdict.note(&format!("{} known lies", known.len()));
         for batch in known.chunks(BATCH) {
@@ -119,9 +127,9 @@ impl Site {
         self.forger.announce(&last)?;
         let name = String::from_utf8_lossy(&last.name).into_owned();
         poll::until(TAKEN, &format!("HAProxy to have {name}"), || {
-            self.stage.balancer.haproxy().ok()?.in_service().ok()?.contains_key(&name).then_some(())
+            self.cluster.balancer.haproxy().ok()?.in_service().ok()?.contains_key(&name).then_some(())
         })?;
-        for fault in self.watch.faults(&self.stage)? {
+        for fault in self.watch.faults(&self.cluster)? {
             verdict.wrong(&format!("batch {}: {fault}", self.told.batches));
         }
         self.count(batch.len())?;
@@ -138,16 +146,16 @@ impl Site {
     }
 
     fn count(&mut self, said: usize) -> Result<()> {
-        let run = self.stage.run().clone();
+        let run = self.cluster.run().clone();
         let known = 1 + HONEST.len();
         self.told.batches += 1;
         self.told.said += said + 1;
-        let members = self.stage.balancer.agent()?.members(&run)?;
+        let members = self.cluster.balancer.agent()?.members(&run)?;
         let alive = members.iter().filter(|member| member.status == "alive").count();
         self.told.believed += alive.saturating_sub(known);
-        let records = fs::read_dir(self.stage.balancer.nodes_dir());
+        let records = fs::read_dir(self.cluster.balancer.nodes_dir());
         self.told.recorded += records.map_or(0, Iterator::count).saturating_sub(known);
-        self.told.served += self.stage.servers()?.len().saturating_sub(HONEST.len());
+        self.told.served += self.cluster.servers()?.len().saturating_sub(HONEST.len());
         Ok(())
     }
 
@@ -159,18 +167,18 @@ impl Site {
             .note(&format!("{said} liars in {batches} batches in {took:.0} s: {believed} believed by Serf,"));
         verdict
             .note(&format!("    {recorded} recorded, {served} in HAProxy, each as its batch was looked at"));
-        poll::until(GONE, "all liars to be gone", || self.watch.are_all_gone(&self.stage).then_some(()))?;
-        let code = self.stage.balancer.reconcile()?;
+        poll::until(GONE, "all liars to be gone", || self.watch.are_all_gone(&self.cluster).then_some(()))?;
+        let code = self.cluster.balancer.reconcile()?;
         verdict.check(code == 0, &format!("reconcile ends with {code} after all are gone"));
-        self.stage.wait_for_servers(&HONEST, SOON)?;
-        for fault in self.watch.faults(&self.stage)? {
+        self.cluster.wait_for_servers(&HONEST, SOON)?;
+        for fault in self.watch.faults(&self.cluster)? {
             verdict.wrong(&format!("in the end: {fault}"));
         }
         self.load.end();
         let counts = self.load.since(self.begun);
         verdict.note(&format!("{} requests meanwhile, {} failed", counts.requests, counts.failures()));
         verdict.check(counts.failures() == 0, &format!("requests failed: {}", counts.failures_shown()));
-        let codes = exit_codes(&self.stage.balancer.agent()?.daemon.log());
+        let codes = exit_codes(&self.cluster.balancer.agent()?.daemon.log());
         verdict.note(&format!("exit codes of handlers other than 0: {codes:?}"));
         for code in codes.keys().filter(|code| !RIGHT.contains(code)) {
             verdict.wrong(&format!("a handler ended with {code}"));
@@ -180,12 +188,12 @@ impl Site {
 }
 
 /// What the template makes of no nodes, and of balancers alone.
-fn shape(stage: &Stage) -> Result<Shape> {
-    let [none, several] = ["none", "several"].map(|name| stage.run().join(name));
+fn shape(cluster: &Cluster) -> Result<ConfigGrammar> {
+    let [none, several] = ["none", "several"].map(|name| cluster.run().join(name));
     fs::create_dir(&none).map_err(system("make", none.display()))?;
     test_nodes::record(&several, &test_nodes::balancers(&["balancer", "another"]))?;
-    let balancer = &stage.balancer;
-    Ok(Shape::new(&balancer.rendered_from(&none)?, &balancer.rendered_from(&several)?))
+    let balancer = &cluster.balancer;
+    Ok(ConfigGrammar::new(&balancer.rendered_from(&none)?, &balancer.rendered_from(&several)?))
 }
 
 /// How often handlers ended with which code, by Serf's own log.

@@ -19,15 +19,15 @@ const ROLE: &str = "backend";
 const SELDOM: usize = 50;
 
 /// Makes lies, all with another name unless the name is the lie.
-pub struct Lies {
+pub struct Cases {
     place: String,
     count: u32,
 }
 
-impl Lies {
+impl Cases {
     /// A liar who wants to leave traces in `place`.
-    pub fn new(place: &str) -> Lies {
-        Lies { place: place.to_owned(), count: 0 }
+    pub fn new(place: &str) -> Cases {
+        Cases { place: place.to_owned(), count: 0 }
     }
 
     /// All known lies; `squatted` is where others listen.
@@ -228,10 +228,10 @@ mod tests {
     #[test]
     fn the_same_dice_make_the_same_lies() {
         let lies = || -> Vec<Lie> {
-            let (mut lies, mut dice) = (Lies::new("/tmp"), Dice::new(7));
+            let (mut lies, mut dice) = (Cases::new("/tmp"), Dice::new(7));
             (0..100).map(|_| lies.random(&mut dice)).collect()
         };
         assert_eq!(lies(), lies());
-        assert!(Lies::new("/tmp").known(&[]).unwrap().len() > 500);
+        assert!(Cases::new("/tmp").known(&[]).unwrap().len() > 500);
     }
 }

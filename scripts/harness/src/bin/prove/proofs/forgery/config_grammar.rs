@@ -10,14 +10,16 @@ const WEIGHTS: RangeInclusive<u32> = 0..=256;
 const LIMITS: RangeInclusive<u32> = 1..=1_000_000;
 
 /// What stands in haproxy.cfg whatever the nodes are, with one balancer and with several.
-pub struct Shape {
+pub struct ConfigGrammar {
     frames: [Vec<String>; 2],
 }
 
-impl Shape {
+impl ConfigGrammar {
     /// From what is rendered without any node, and with several balancers but no other node.
-    pub fn new(alone: &str, shared: &str) -> Shape {
-        Shape { frames: [alone, shared].map(|text| frame(text).into_iter().map(str::to_owned).collect()) }
+    pub fn new(alone: &str, shared: &str) -> ConfigGrammar {
+        ConfigGrammar {
+            frames: [alone, shared].map(|text| frame(text).into_iter().map(str::to_owned).collect()),
+        }
     }
 
     /// The first line that the template did not mean, if there is one.
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn lines_of_nodes_pass_and_nothing_else_does() {
-        let shape = Shape::new(FRAME, FRAME);
+        let shape = ConfigGrammar::new(FRAME, FRAME);
         let good = "    server s1 127.0.0.1:80 check weight 0 maxconn 9 backup\n    server s2 [::1]:80 check\n    \
                     # s3 is left out: its tag 'port' is 'x'\n";
         assert_eq!(shape.strange(&with(good)), None);

@@ -19,7 +19,7 @@ use harness::{Error, Result, system};
 
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
-use crate::proofs::forgery::attacked_balancer::Site;
+use crate::proofs::forgery::attacked_balancer::AttackedBalancer;
 use crate::setups::private_mounts;
 
 /// All known lies and the random ones.
@@ -31,7 +31,7 @@ pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
         let outer = Run::new()?;
         let inner = outer.join("a/b/c");
         fs::create_dir_all(&inner).map_err(system("make", inner.display()))?;
-        let mut site = Site::start(Run::over(inner, None)?, outer.path())?;
+        let mut site = AttackedBalancer::start(Run::over(inner, None)?, outer.path())?;
         site.lie(proof, verdict)?;
         site.end(verdict)
     })

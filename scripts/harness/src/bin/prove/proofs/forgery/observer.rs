@@ -7,52 +7,52 @@ use std::path::{Path, PathBuf};
 
 use common::node::{Node, check_name};
 use common::records::read_all;
-use harness::cluster::local_cluster::Stage;
+use harness::cluster::local_cluster::Cluster;
 use harness::{Result, system};
 
-use crate::judging::haproxy_check::Checked;
+use crate::judging::haproxy_check::HaproxyCheck;
 use crate::judging::listing::{Listing, listing};
-use crate::proofs::forgery::config_grammar::Shape;
+use crate::proofs::forgery::config_grammar::ConfigGrammar;
 
 /// What was there before the liars came.
-pub struct Watch {
+pub struct Observer {
     /// The tree that is watched; the nodes directory is deep in it.
     place: PathBuf,
     paths: BTreeSet<PathBuf>,
     honest: Listing,
     places: Vec<SocketAddr>,
-    shape: Shape,
-    checked: Checked,
+    shape: ConfigGrammar,
+    checked: HaproxyCheck,
 }
 
-impl Watch {
+impl Observer {
     /// Remembers what is there: all paths in `place`, and the records, all of them of honest members.
-    pub fn new(place: &Path, stage: &Stage, shape: Shape) -> Result<Watch> {
-        let honest = listing(&stage.balancer.nodes_dir())?;
-        let places = stage.servers()?.iter().filter_map(|server| server.address.parse().ok()).collect();
-        let checked = Checked::new(stage.run().join("checked.cfg"))?;
+    pub fn new(place: &Path, cluster: &Cluster, shape: ConfigGrammar) -> Result<Observer> {
+        let honest = listing(&cluster.balancer.nodes_dir())?;
+        let places = cluster.servers()?.iter().filter_map(|server| server.address.parse().ok()).collect();
+        let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
         let mut watch =
-            Watch { place: place.to_owned(), paths: BTreeSet::new(), honest, places, shape, checked };
+            Observer { place: place.to_owned(), paths: BTreeSet::new(), honest, places, shape, checked };
         // Its own file is one of them.
-        watch.checked.fault(&stage.balancer.config())?;
-        watch.paths = tree(place, &stage.balancer.nodes_dir())?;
+        watch.checked.fault(&cluster.balancer.config())?;
+        watch.paths = tree(place, &cluster.balancer.nodes_dir())?;
         Ok(watch)
     }
 
     /// What is wrong now.
-    pub fn faults(&mut self, stage: &Stage) -> Result<Vec<String>> {
+    pub fn faults(&mut self, cluster: &Cluster) -> Result<Vec<String>> {
         let mut faults = Vec::new();
-        let nodes = stage.balancer.nodes_dir();
+        let nodes = cluster.balancer.nodes_dir();
         let is_new = |path: &&PathBuf| !self.paths.contains(*path) && !is_passing(path);
         for path in tree(&self.place, &nodes)?.iter().filter(is_new) {
             faults.push(format!("there is '{}' outside the nodes directory", path.display()));
         }
         faults.extend(self.records(&nodes)?);
-        let config = stage.balancer.config();
+        let config = cluster.balancer.config();
         let text = fs::read_to_string(&config).map_err(system("read", config.display()))?;
         faults.extend(self.shape.strange(&text).map(|line| format!("in haproxy.cfg there is '{line}'")));
         faults.extend(self.checked.fault(&config)?);
-        let served = stage.balancer.haproxy()?.in_service()?;
+        let served = cluster.balancer.haproxy()?.in_service()?;
         for place in &self.places {
             if !served.values().any(|address| address == place) {
                 faults.push(format!("{place}, an honest one, is not served"));
@@ -62,8 +62,8 @@ impl Watch {
     }
 
     /// Whether there are no records but the honest ones.
-    pub fn are_all_gone(&self, stage: &Stage) -> bool {
-        listing(&stage.balancer.nodes_dir()).is_ok_and(|seen| seen == self.honest)
+    pub fn are_all_gone(&self, cluster: &Cluster) -> bool {
+        listing(&cluster.balancer.nodes_dir()).is_ok_and(|seen| seen == self.honest)
     }
 
     /// What is wrong in the nodes directory.

@@ -17,7 +17,7 @@ use crate::proofs::kill::handler::Handler;
 use crate::proofs::kill::records::Records;
 use crate::proofs::kill::reload::Reload;
 use crate::proofs::kill::render::Render;
-use crate::proofs::kill::small_disk::{Room, Scarce};
+use crate::proofs::kill::small_disk::{Scarce, SmallDisk};
 use crate::proofs::kill::victim::{Victim, finish, start, strike};
 use crate::setups::private_mounts;
 
@@ -55,15 +55,15 @@ pub fn bad_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 /// The four programs.
 fn small_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Arc::new(Run::new()?);
-    let mut room = Room::mount(&run.join("records"))?;
+    let mut room = SmallDisk::mount(&run.join("records"))?;
     let mut join = Records::joining(&room.join("join"), 1)?;
     fill("member-join", Full::Line, &mut join, &mut room, proof, verdict)?;
     let mut leave = Records::leaving(&room.join("leave"), 1)?;
     fill("member-leave", Full::Works, &mut leave, &mut room, proof, verdict)?;
-    let mut room = Room::mount(&run.join("config"))?;
+    let mut room = SmallDisk::mount(&run.join("config"))?;
     let mut render = Render::new(run.path(), &room.join("out"), false)?;
     fill("render-cfg", Full::Line, &mut render, &mut room, proof, verdict)?;
-    let mut room = Room::mount(&run.join("state"))?;
+    let mut room = SmallDisk::mount(&run.join("state"))?;
     let mut reload = Reload::start(Arc::clone(&run), room.join("state"), false)?;
     fill("reload-haproxy", Full::Line, &mut reload, &mut room, proof, verdict)
 }
@@ -72,7 +72,7 @@ fn small_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 fn small_disk_of_all(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let mut room = None;
     let mut handler = Handler::start(|directory| {
-        room = Some(Room::mount(directory)?);
+        room = Some(SmallDisk::mount(directory)?);
         Ok(())
     })?;
     let mut room = room.ok_or_else(|| Error::Unfit("nothing was mounted".to_owned()))?;
@@ -84,7 +84,7 @@ fn fill(
     name: &str,
     full: Full,
     victim: &mut dyn Victim,
-    room: &mut Room,
+    room: &mut SmallDisk,
     proof: &Proof,
     verdict: &mut Verdict,
 ) -> Result<()> {

@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use harness::cluster::backend::Backend;
-use harness::cluster::local_cluster::{SOON, Stage};
+use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::daemons::haproxy::{Mode, servers_of};
 use harness::daemons::serf::{Agent, Settings};
 use harness::run::{poll, process, programs};
 use harness::traffic::http::Client;
 use harness::{Result, system};
 
-use crate::judging::haproxy_check::Checked;
+use crate::judging::haproxy_check::HaproxyCheck;
 use crate::judging::listing::{Listing, listing, neither};
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
@@ -35,16 +35,16 @@ pub struct Handler {
     turn: usize,
     before: (Listing, Vec<u8>),
     seen: (Listing, Vec<u8>),
-    checked: Checked,
+    checked: HaproxyCheck,
     // Last: its end is the end of everything.
-    stage: Stage,
+    cluster: Cluster,
 }
 
 /// The whole script.
 pub fn handles(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let mut handler = Handler::start(|_| Ok(()))?;
     strike("scripts/serf-handler", proof.rounds(KILLS, 8), &mut handler, proof, verdict)?;
-    let all = format!("{MARK}={}-", handler.stage.run().path().display());
+    let all = format!("{MARK}={}-", handler.cluster.run().path().display());
     poll::until(SOON, "the end of all that killed handlers have started", || {
         let left = process::marked(|entry| entry.starts_with(all.as_bytes()));
         left.is_ok_and(|left| left.is_empty()).then_some(())
@@ -54,26 +54,27 @@ pub fn handles(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 impl Handler {
     /// Starts it all, once `prepare` has seen the balancer's directory.
     pub fn start(prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Handler> {
-        let mut stage = Stage::new()?;
-        prepare(stage.balancer.directory())?;
-        let nodes = stage.balancer.nodes_dir();
+        let mut cluster = Cluster::new()?;
+        prepare(cluster.balancer.directory())?;
+        let nodes = cluster.balancer.nodes_dir();
         fs::create_dir_all(&nodes).map_err(system("make", nodes.display()))?;
-        stage.balancer.start_haproxy(Mode::MasterSocket)?;
-        let agent = Settings::new("balancer", stage.balancer.address()).tag("role", "balancer");
-        let agent = agent.set("disable_name_resolution", true).set("profile", "local").start(stage.run())?;
+        cluster.balancer.start_haproxy(Mode::MasterSocket)?;
+        let agent = Settings::new("balancer", cluster.balancer.address()).tag("role", "balancer");
+        let agent =
+            agent.set("disable_name_resolution", true).set("profile", "local").start(cluster.run())?;
         for name in [NAME, "s2"] {
-            let (address, seeds) = (stage.net.next_host(), stage.seeds());
+            let (address, seeds) = (cluster.net.next_host(), cluster.seeds());
             let settings = harness::cluster::backend::settings(name, address, &seeds).set("profile", "local");
-            let backend = Backend::start_with(stage.run(), name, address, settings)?;
-            stage.backends.insert(name.to_owned(), backend);
+            let backend = Backend::start_with(cluster.run(), name, address, settings)?;
+            cluster.backends.insert(name.to_owned(), backend);
         }
-        agent.wait_for_alive(stage.run(), 3, SOON)?;
-        let checked = Checked::new(stage.run().join("checked.cfg"))?;
+        agent.wait_for_alive(cluster.run(), 3, SOON)?;
+        let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
         let nothing = || (Listing::new(), Vec::new());
-        let mut handler = Handler { agent, turn: 0, before: nothing(), seen: nothing(), checked, stage };
+        let mut handler = Handler { agent, turn: 0, before: nothing(), seen: nothing(), checked, cluster };
         finish(&mut handler.again()?)?;
         for name in [NAME, "s2"] {
-            handler.stage.wait_for_up(name, SOON)?;
+            handler.cluster.wait_for_up(name, SOON)?;
         }
         Ok(handler)
     }
@@ -84,8 +85,8 @@ impl Handler {
 
     /// Has the backend announce its weight of this turn, and waits until the agent has heard it.
     fn announce(&mut self) -> Result<()> {
-        let (weight, run) = (self.weight(), self.stage.run().clone());
-        self.stage.backend(NAME)?.agent.set_tag(&run, "weight", &weight)?;
+        let (weight, run) = (self.weight(), self.cluster.run().clone());
+        self.cluster.backend(NAME)?.agent.set_tag(&run, "weight", &weight)?;
         poll::try_until(HEARD, "the agent to hear of a tag", || {
             let members = self.agent.members(&run)?;
             let is_it = |member: &&harness::daemons::serf::Member| {
@@ -97,12 +98,12 @@ impl Handler {
 
     /// The records and haproxy.cfg as they are.
     fn files(&self) -> Result<(Listing, Vec<u8>)> {
-        let config = fs::read(self.stage.balancer.config()).unwrap_or_default();
-        Ok((listing(&self.stage.balancer.nodes_dir())?, config))
+        let config = fs::read(self.cluster.balancer.config()).unwrap_or_default();
+        Ok((listing(&self.cluster.balancer.nodes_dir())?, config))
     }
 
     fn event(&self) -> String {
-        let address = self.stage.backends.get(NAME).map(|backend| backend.address.to_string());
+        let address = self.cluster.backends.get(NAME).map(|backend| backend.address.to_string());
         let (address, weight) = (address.unwrap_or_default(), self.weight());
         format!("{NAME}\t{address}\tbackend\trole=backend,port=3000,weight={weight}\n")
     }
@@ -113,7 +114,7 @@ impl Handler {
 
     /// A number for this turn that no other run has.
     fn number(&self) -> String {
-        format!("{}-{}", self.stage.run().path().display(), self.turn)
+        format!("{}-{}", self.cluster.run().path().display(), self.turn)
     }
 }
 
@@ -122,11 +123,11 @@ impl Victim for Handler {
         self.before = self.files()?;
         self.turn += 1;
         self.announce()?;
-        let input = self.stage.run().join("event");
+        let input = self.cluster.run().join("event");
         common::replace::replace(&input, self.event().as_bytes(), 0o600)
             .map_err(system("write", input.display()))?;
         let mut command = Command::new(programs::shipped("scripts/serf-handler"));
-        self.stage.balancer.with_environment(self.stage.run().adopt(&mut command));
+        self.cluster.balancer.with_environment(self.cluster.run().adopt(&mut command));
         command.env("SERF_EVENT", "member-update").env(MARK, self.number());
         let input = fs::File::open(&input).map_err(system("open", input.display()))?;
         command.stdin(input).stderr(Stdio::null());
@@ -144,16 +145,16 @@ impl Victim for Handler {
 
     fn look(&mut self) -> Result<Option<String>> {
         self.seen = self.files()?;
-        let answer = Client::fresh(self.stage.front()).get("/");
+        let answer = Client::fresh(self.cluster.front()).get("/");
         if !answer.is_ok_and(|answer| answer.status == 200) {
             return Ok(Some("HAProxy does not serve".to_owned()));
         }
-        self.checked.fault(&self.stage.balancer.config())
+        self.checked.fault(&self.cluster.balancer.config())
     }
 
     fn again(&mut self) -> Result<Command> {
         let mut command = Command::new(programs::shipped("scripts/reconcile"));
-        self.stage.balancer.with_environment(self.stage.run().adopt(&mut command));
+        self.cluster.balancer.with_environment(self.cluster.run().adopt(&mut command));
         command.stdin(Stdio::null()).stderr(Stdio::null());
         Ok(command)
     }
@@ -175,9 +176,9 @@ impl Victim for Handler {
         if !text.contains(&format!(" weight {}\n", self.weight())) {
             return Ok(Some("haproxy.cfg does not have the new weight".to_owned()));
         }
-        let servers = self.stage.servers()?;
+        let servers = self.cluster.servers()?;
         let has = servers.iter().find(|server| server.name == NAME).map(|server| server.weight.to_string());
-        if has != Some(self.weight()) || self.stage.balancer.haproxy()?.in_service()? != servers_of(&text) {
+        if has != Some(self.weight()) || self.cluster.balancer.haproxy()?.in_service()? != servers_of(&text) {
             return Ok(Some("HAProxy does not run haproxy.cfg".to_owned()));
         }
         let temporary = records.keys().find(|name| name.ends_with(".tmp")).cloned();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::replace::replace;
 use harness::cluster::balancer::Balancer;
-use harness::daemons::counting_server::App;
+use harness::daemons::counting_server::CountingServer;
 use harness::daemons::haproxy::{Mode, servers_of};
 use harness::network::subnet::Subnet;
 use harness::run::Run;
@@ -17,7 +17,7 @@ use harness::traffic::http::Client;
 use harness::traffic::load::{Load, Rate};
 use harness::{Result, system};
 
-use crate::judging::haproxy_check::Checked;
+use crate::judging::haproxy_check::HaproxyCheck;
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
 use crate::proofs::kill::slow_disk;
@@ -37,11 +37,11 @@ pub struct Reload {
     turn: usize,
     state: PathBuf,
     is_slow: bool,
-    checked: Checked,
+    checked: HaproxyCheck,
     balancer: Balancer,
     load: Load,
     begun: Instant,
-    _apps: Vec<App>,
+    _apps: Vec<CountingServer>,
     _net: Subnet,
     // Last: its end is the end of everything.
     run: Arc<Run>,
@@ -65,11 +65,13 @@ impl Reload {
     pub fn start(run: Arc<Run>, state: PathBuf, is_slow: bool) -> Result<Reload> {
         let net = Subnet::claim()?;
         let mut balancer = Balancer::new(Arc::clone(&run), net.host(1))?;
-        let apps = (11..17).map(|host| App::start((net.host(host), PORT).into())).collect::<Result<_>>()?;
+        let apps = (11..17)
+            .map(|host| CountingServer::start((net.host(host), PORT).into()))
+            .collect::<Result<_>>()?;
         let texts = texts(&mut balancer, &net)?;
         balancer.start_haproxy(Mode::MasterSocket)?;
         let load = Load::start(balancer.front(), "/", LIGHT);
-        let checked = Checked::new(run.join("checked.cfg"))?;
+        let checked = HaproxyCheck::new(run.join("checked.cfg"))?;
         let begun = Instant::now();
         let mut reload = Reload {
             texts,

@@ -8,7 +8,7 @@ use harness::run::Run;
 use harness::run::programs;
 use harness::{Error, Result, system};
 
-use crate::judging::haproxy_check::Checked;
+use crate::judging::haproxy_check::HaproxyCheck;
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
 use crate::proofs::kill::slow_disk;
@@ -27,7 +27,7 @@ pub struct Render {
     texts: [Vec<u8>; 2],
     turn: usize,
     is_slow: bool,
-    checked: Checked,
+    checked: HaproxyCheck,
 }
 
 /// render-cfg, with all weights changed each time.
@@ -46,7 +46,7 @@ impl Render {
         }
         fs::create_dir_all(directory).map_err(system("make", directory.display()))?;
         let output = directory.join("haproxy.cfg");
-        let checked = Checked::new(scratch.join("checked.cfg"))?;
+        let checked = HaproxyCheck::new(scratch.join("checked.cfg"))?;
         let mut render = Render { nodes, output, texts: [Vec::new(), Vec::new()], turn: 0, is_slow, checked };
         for at in [1, 0] {
             render.turn = at;

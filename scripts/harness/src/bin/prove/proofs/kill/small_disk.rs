@@ -31,17 +31,17 @@ impl fmt::Display for Scarce {
 }
 
 /// The file system; unmounted when dropped, and in any case gone with its mount namespace.
-pub struct Room {
+pub struct SmallDisk {
     path: PathBuf,
 }
 
-impl Room {
+impl SmallDisk {
     /// Mounts an empty one over a directory, which is made if it is absent.
-    pub fn mount(path: &Path) -> Result<Room> {
+    pub fn mount(path: &Path) -> Result<SmallDisk> {
         fs::create_dir_all(path).map_err(system("make", path.display()))?;
         let flags = MsFlags::empty();
         mount(Some("rollcall"), path, Some("tmpfs"), flags, Some(OPTIONS)).map_err(refused("mount", path))?;
-        Ok(Room { path: path.to_owned() })
+        Ok(SmallDisk { path: path.to_owned() })
     }
 
     /// A path in it.
@@ -74,7 +74,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
         // What cannot be unmounted goes with its namespace.
         let _ = umount2(&self.path, MntFlags::MNT_DETACH);
