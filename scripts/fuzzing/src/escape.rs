@@ -2,7 +2,7 @@
 
 use render_cfg::escape::{comment, escape};
 
-use crate::words::words;
+use crate::word_splitting::words;
 
 /// What must hold for a value. Values are text, so what is no UTF-8 becomes such first, as in a record.
 pub(crate) fn holds(bytes: &[u8]) {

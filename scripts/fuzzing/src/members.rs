@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use common::members;
 use serde_json::json;
 
-use crate::lists::Form;
+use crate::membership_lists::Form;
 
 const FORM: Form = Form {
     parse: members::parse,

@@ -11,10 +11,10 @@ use std::os::unix::net::UnixStream;
 use std::str::FromStr;
 
 use common::replace::replace;
-use fuzzing::words::words;
-use harness::bed::{Bed, program};
-use harness::haproxy::Mode;
-use harness::programs;
+use fuzzing::word_splitting::words;
+use harness::cluster::single_haproxy::{HaproxyFixture, program};
+use harness::daemons::haproxy::Mode;
+use harness::run::programs;
 use render_cfg::escape::escape;
 
 /// HAProxy takes a file of so many without a pause.
@@ -78,7 +78,7 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
 
 /// Has HAProxy read `arguments` and gives everything that it then has in its environment.
 fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let mut config = format!("global\n stats socket {} level admin\n", bed.run.join("admin.sock").display());
     config += &format!("frontend f\n mode http\n timeout client 1s\n bind {}\nglobal\n", bed.front());
     let mut config = config.into_bytes();

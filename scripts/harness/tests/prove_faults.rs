@@ -1,4 +1,4 @@
-//! The proofs of kills, crowds and liars, in their short forms.
+//! The proofs of kills, crowds and forged members, in their short forms.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::process::{Command, Stdio};
@@ -39,8 +39,8 @@ fn a_crowd_of_handlers_and_reloads_loses_nothing() {
 }
 
 #[test]
-fn a_liar_in_the_gossip_costs_nobody_else_anything() {
-    assert_holds("liars");
+fn forged_members_in_the_gossip_harm_no_other_member() {
+    assert_holds("forgery");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A backend: the web app and the Serf agent that announces it, on one address.
 //!
-//! It starts the app first and stops the agent first, so that it is announced only while it serves. That
-//! order is all that a backend has to do; it knows nothing of the balancer but an address to join.
+//! It starts the app first and stops the agent first, so that it is announced only while it serves. A backend has
+//! nothing else to do, and needs only an address to join.
 
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::daemons::webapp::WebApp;
 use crate::run::Run;
 use crate::run::error::Result;
 
-/// A running backend. Dropped, it leaves and stops.
+/// A running backend. When dropped, it leaves and stops.
 #[derive(Debug)]
 pub struct Backend {
     /// Its name.
@@ -32,7 +32,7 @@ pub struct Backend {
 pub fn settings(name: &str, address: Ipv4Addr, seeds: &[Ipv4Addr]) -> serf::Settings {
     let settings =
         serf::Settings::new(name, address).tag("role", "backend").tag("port", &webapp::PORT.to_string());
-    // A newcomer whose name a dead member still has would otherwise lose the vote on it, and end itself.
+    // Otherwise a new member with the name of a dead one would lose Serf's vote on the name, and end itself.
     settings.retry_join(seeds).set("disable_name_resolution", true)
 }
 

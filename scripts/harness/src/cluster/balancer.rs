@@ -1,6 +1,6 @@
 //! The balancer: HAProxy, the Serf agent that calls the shipped handler, and the shipped reconcile on a timer.
 //!
-//! It is set up as the README tells an operator to: the first configuration is rendered from an empty nodes
+//! It is set up as the README describes: the first configuration is rendered from an empty nodes
 //! directory, HAProxy starts on it, and from there on only `scripts/serf-handler` and `scripts/reconcile`
 //! change anything.
 
@@ -142,7 +142,7 @@ impl Balancer {
         self.directory.join("rollcall.log")
     }
 
-    /// What the handler and its steps have said so far.
+    /// The log of the handler and its steps so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
@@ -218,12 +218,12 @@ impl Balancer {
 
     /// The agent, which has to be running.
     pub fn agent(&mut self) -> Result<&mut Agent> {
-        self.agent.as_mut().ok_or_else(|| Error::Unfit("the balancer's agent does not run".to_owned()))
+        self.agent.as_mut().ok_or_else(|| Error::Unfit("the balancer's agent is not running".to_owned()))
     }
 
     /// HAProxy, which has to be running.
     pub fn haproxy(&self) -> Result<&Haproxy> {
-        self.haproxy.as_ref().ok_or_else(|| Error::Unfit("the balancer's HAProxy does not run".to_owned()))
+        self.haproxy.as_ref().ok_or_else(|| Error::Unfit("the balancer's HAProxy is not running".to_owned()))
     }
 
     /// Runs `scripts/reconcile` once; gives its exit code.
@@ -232,12 +232,12 @@ impl Balancer {
         Ok(status.code().unwrap_or(-1))
     }
 
-    /// Runs `scripts/reconcile` now and then, as cron or a systemd timer would.
+    /// Runs `scripts/reconcile` periodically, as cron or a systemd timer would.
     pub fn reconcile_every(&mut self, period: Duration) {
         self.timer = Some(Timer::start(period, self.reconcile_command()));
     }
 
-    /// Runs it no more by itself; a run that is under way is awaited.
+    /// Stops the timer, and waits for the current run.
     pub fn end_reconciling(&mut self) {
         self.timer = None;
     }
@@ -258,14 +258,14 @@ impl Balancer {
         Ok(())
     }
 
-    /// Starts `scripts/serf-handler` as Serf does for one event; its talk is in the log.
+    /// Starts `scripts/serf-handler` as Serf does for one event; its messages are in the log.
     pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
         let mut command = Command::new(programs::shipped("scripts/serf-handler"));
         self.with_environment(self.run.adopt(&mut command)).env("SERF_EVENT", event);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let mut handler = command.spawn().map_err(system("run", "scripts/serf-handler"))?;
         if let Some(mut stdin) = handler.stdin.take() {
-            // One that ends early reads nothing of it, and that is its exit code's to say.
+            // A handler that ends early does not read it; its exit code shows that.
             let _ = stdin.write_all(payload.as_bytes());
         }
         Ok(handler)

@@ -1,8 +1,7 @@
-//! The whole set-up of one run: a balancer and any number of backends, on their own loopback addresses.
+//! A whole cluster: a balancer and any number of backends, each at its own loopback address.
 //!
-//! The tour, the demo that stays up and the tests of the whole chain all stand on this one, so that what is
-//! shown is what is tested. A name that comes again gets a new address unless one is asked for, as a container
-//! would.
+//! The tour, the demo that stays up and the tests of the whole chain all use it, so that what is shown is what is
+//! tested. A name that is used again gets a new address unless one is given, as a container would.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +18,7 @@ use crate::run::{poll, programs};
 
 const BALANCER_HOST: u8 = 1;
 
-/// What Serf says at once is seen by then: it waits up to 3 s with an event, the rest is a slow machine's.
+/// An event that Serf sends at once is seen by then: Serf holds an event for up to 3 s; the rest is for a slow machine.
 pub const SOON: Duration = Duration::from_secs(15);
 /// A killed member is given up by then: Serf takes 6 to 8 s, and up to 25 s where few are left to confirm it.
 pub const GIVEN_UP: Duration = Duration::from_secs(45);
@@ -38,7 +37,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster in a directory of its own, nothing running yet.
+    /// A cluster in a new directory, nothing running yet.
     pub fn new() -> Result<Cluster> {
         Cluster::on(Run::new()?)
     }
@@ -61,7 +60,7 @@ impl Cluster {
         Ok(Some(cluster))
     }
 
-    /// A cluster on a run that is there.
+    /// A cluster on an existing run.
     pub fn on(run: Run) -> Result<Cluster> {
         let run = Arc::new(run);
         let net = Subnet::claim()?;
@@ -106,7 +105,7 @@ impl Cluster {
     /// Starts a backend at an address.
     pub fn add_at(&mut self, name: &str, address: Ipv4Addr) -> Result<()> {
         if self.backends.contains_key(name) {
-            return Err(Error::Unfit(format!("cannot add '{name}': it runs already")));
+            return Err(Error::Unfit(format!("cannot add '{name}': it is already running")));
         }
         let backend = Backend::start(&self.run, name, address, &self.seeds())?;
         self.backends.insert(name.to_owned(), backend);
@@ -118,7 +117,7 @@ impl Cluster {
         self.backends.get_mut(name).ok_or_else(|| unknown(name))
     }
 
-    /// Takes a backend off the cluster, running as it is.
+    /// Takes a backend out of the cluster without stopping it.
     pub fn take(&mut self, name: &str) -> Result<Backend> {
         self.backends.remove(name).ok_or_else(|| unknown(name))
     }
@@ -163,7 +162,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Nobody is left to take leave of: an orderly one would cost seconds for each of them.
+        // No other member is left, and an orderly leave would cost seconds for each agent.
         if let Some(mut agent) = self.balancer.agent.take() {
             agent.kill9();
         }
@@ -172,5 +171,5 @@ impl Drop for Cluster {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::Unfit(format!("no backend '{name}' runs"))
+    Error::Unfit(format!("no backend '{name}' is running"))
 }

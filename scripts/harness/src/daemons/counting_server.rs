@@ -1,8 +1,7 @@
-//! A web server in a thread of the test: it says who it is, counts whom it serves, and takes its time if it is
-//! asked to.
+//! A web server in a thread of the test. It reports its address, counts requests, and delays an answer if it is asked to.
 //!
-//! The sample web app needs half a second to start and a process each; here a test wants several at once, and
-//! wants to know what reached them.
+//! The sample web app needs half a second to start and one process each. Some tests need several servers at once, and
+//! the number of requests that reached them.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -45,7 +44,7 @@ impl CountingServer {
                     return;
                 }
                 let its = Arc::clone(&its);
-                // Whoever went away in the middle needs no answer; a health check only connects.
+                // A client that has gone needs no answer; a health check only connects.
                 thread::spawn(move || its.serve(stream, address));
             }
         });
@@ -67,7 +66,7 @@ impl CountingServer {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many requests have reached it.
+    /// Waits until this number of requests has reached it.
     pub fn wait_for(&self, begun: u64) -> Result<()> {
         let what = format!("request {begun} at {}", self.address);
         poll::until(BUSY, &what, || (self.begun() >= begun).then_some(()))
@@ -84,7 +83,7 @@ impl Drop for CountingServer {
 }
 
 impl Shared {
-    /// Serves one connection for as long as both want it.
+    /// Serves one connection until either side closes it.
     fn serve(&self, mut stream: TcpStream, address: SocketAddr) -> io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PAUSE))?;
@@ -102,7 +101,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The head of the next request; `None` if there comes none.
+    /// The head of the next request; `None` if none comes.
     fn next_head(&self, stream: &mut TcpStream) -> io::Result<Option<String>> {
         let (mut head, mut buffer, start) = (Vec::new(), [0; 4096], Instant::now());
         while !head.ends_with(b"\r\n\r\n") && start.elapsed() < BUSY {

@@ -1,4 +1,4 @@
-//! A Serf agent on an address of its own, and the commands that are given to it.
+//! A Serf agent at its own address, and the commands that it takes.
 //!
 //! The settings go into a configuration file, since half of those that matter (leave_on_terminate,
 //! disable_name_resolution, rejoin_after_leave) have no flag; the name goes onto the command line, where it may
@@ -25,7 +25,7 @@ use crate::run::{poll, programs};
 
 /// The port of the commands, on each agent's own address.
 pub const RPC_PORT: u16 = 7373;
-/// All events that a member can be in.
+/// All member events.
 pub const MEMBER_EVENTS: &str = "member-join,member-leave,member-failed,member-update,member-reap";
 
 const READY: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ impl Settings {
         self.set("start_join", addresses(seeds))
     }
 
-    /// Joins these, trying every second until it has come true once.
+    /// Joins these, retrying every second until it has succeeded once.
     pub fn retry_join(self, seeds: &[Ipv4Addr]) -> Settings {
         self.set("retry_join", addresses(seeds)).set("retry_interval", "1s")
     }
@@ -82,7 +82,7 @@ impl Settings {
         self.set("event_handlers", vec![format!("{MEMBER_EVENTS}={}", program.display())])
     }
 
-    /// Keeps what it knows in a file, and rejoins from there.
+    /// Keeps its member list in a file, and rejoins from it.
     pub fn snapshot(self, path: &Path) -> Settings {
         self.set("snapshot_path", path.display().to_string()).set("rejoin_after_leave", true)
     }
@@ -110,7 +110,7 @@ impl Settings {
         Ok(agent)
     }
 
-    /// Starts it and waits for nothing; for agents that are to fail.
+    /// Starts it without waiting; for agents that are expected to fail.
     pub fn start_unready(self, run: &Run) -> Result<Agent> {
         let label = format!("serf-{}", self.address);
         let file = run.join(&format!("{label}.json"));
@@ -163,7 +163,7 @@ impl Agent {
         SocketAddr::from((self.address, RPC_PORT))
     }
 
-    /// All members that it knows, in no order.
+    /// All members in its list, in no order.
     pub fn members(&self, run: &Run) -> Result<Vec<Member>> {
         #[derive(Deserialize)]
         struct List {
@@ -176,7 +176,7 @@ impl Agent {
         Ok(list.map_err(wrong)?.members.unwrap_or_default())
     }
 
-    /// The names of the members that it believes alive, sorted.
+    /// The names of the members with status `alive`, sorted.
     pub fn alive(&self, run: &Run) -> Result<Vec<String>> {
         let members = self.members(run)?.into_iter().filter(|member| member.status == "alive");
         let mut names: Vec<String> = members.map(|member| member.name).collect();
@@ -184,9 +184,9 @@ impl Agent {
         Ok(names)
     }
 
-    /// Waits until it knows exactly so many members as alive.
+    /// Waits until exactly this number of members is alive in its list.
     pub fn wait_for_alive(&self, run: &Run, count: usize, within: Duration) -> Result<()> {
-        let what = format!("{} to know {count} members", self.address);
+        let what = format!("{} to have {count} live members", self.address);
         poll::try_until(within, &what, || Ok((self.alive(run)?.len() == count).then_some(())))
     }
 
@@ -216,7 +216,7 @@ impl Agent {
         self.daemon.stop()
     }
 
-    /// kill -9. A handler that is running goes on, as it does in life.
+    /// kill -9. A handler that is running goes on, as in production.
     pub fn kill9(&mut self) {
         self.daemon.kill9();
     }

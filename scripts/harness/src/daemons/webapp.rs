@@ -21,7 +21,7 @@ const SECRET: &str = "rollcall-on-loopback";
 // After SIGTERM it serves for as long as a balancer's checks need to see that it goes.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// A running web app. Dropped, it is told to end.
+/// A running web app. When dropped, it gets SIGTERM.
 #[derive(Debug)]
 pub struct WebApp {
     address: SocketAddr,
@@ -30,7 +30,7 @@ pub struct WebApp {
 }
 
 impl WebApp {
-    /// Starts it at `address`, port 3000, calling itself `name`, and waits until it is healthy.
+    /// Starts it at `address`, port 3000, under `name`, and waits until it is healthy.
     pub fn start(run: &Run, name: &str, address: Ipv4Addr) -> Result<WebApp> {
         WebApp::start_at(run, name, SocketAddr::from((address, PORT)))
     }
@@ -76,7 +76,7 @@ impl WebApp {
         self.address
     }
 
-    /// SIGTERM: it says 503 to health checks, serves for 3 s more, answers what is in flight and ends.
+    /// SIGTERM: it answers health checks with 503, serves for 3 s more, finishes the requests in flight and ends.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.daemon.stop()
     }

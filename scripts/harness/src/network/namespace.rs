@@ -1,6 +1,6 @@
-//! A network of its own: namespaces around a router, whose links can be cut, and whose gossip alone can be.
+//! A private network: namespaces around a router. A link can be cut, or only the gossip on it can be dropped.
 //!
-//! All of it is seen by nobody else and needs no clean-up. A run enters a new network and mount namespace, where
+//! Nothing outside sees it, and it needs no clean-up. A run enters a new network and mount namespace, where
 //! `/run/netns` is empty and its own: `ip netns` names what it adds there, and the kernel takes everything back with
 //! the run's last process, which the run's guardian ends even after a kill -9. It needs root and iproute2; lost packets
 //! are a routing rule of the one that should hear them, so no packet filter is needed.
@@ -33,7 +33,7 @@ const DEVICE: &str = "eth0";
 const ALL: &str = "10.77.0.0/16";
 
 /// True if a test can have such a network, with all that the whole chain needs. Otherwise it fails where `$CI` is set, and
-/// says on stderr elsewhere that it is skipped.
+/// elsewhere stderr reports that it is skipped.
 pub fn is_possible() -> bool {
     let missing = || {
         let root = nix::unistd::geteuid().is_root().then_some(()).ok_or("root".to_owned());
@@ -50,20 +50,20 @@ pub fn is_possible() -> bool {
     }
 }
 
-/// Runs `deed` in a thread of its own, with a network and mounts that nobody else sees.
-pub fn apart<T: Send>(deed: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+/// Runs `action` in a new thread, with a private network and private mounts.
+pub fn apart<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
-        let thread = scope.spawn(|| enter().and_then(|()| deed()));
+        let thread = scope.spawn(|| enter().and_then(|()| action()));
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-/// Runs `deed` in a thread of its own, on a network on which there is loopback alone. What it starts, processes and
+/// Runs `action` in a new thread, on a network that has only loopback. What it starts, processes and
 /// threads, is on it. Needs root.
-pub fn on_loopback_alone<T: Send>(deed: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub fn on_loopback_alone<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     apart(|| {
         process::output(&Run::new()?, Command::new(programs::find("ip")?).args(["link", "set", "lo", "up"]))?;
-        deed()
+        action()
     })
 }
 
@@ -95,18 +95,18 @@ pub fn within(namespace: &str, command: &Command) -> Command {
     inside
 }
 
-/// Whose packets are lost.
+/// Which packets are lost.
 #[derive(Clone, Copy, Debug)]
 pub enum From {
-    /// Everybody's.
+    /// All.
     All,
-    /// That one's.
+    /// Those from this address.
     Only(Ipv4Addr),
-    /// Everybody's but that one's.
+    /// All but those from this address.
     AllBut(Ipv4Addr),
 }
 
-/// A router, and those who are connected to it. The caller's own namespace is one of them.
+/// A router and the namespaces connected to it. The caller's own namespace is one of them.
 #[derive(Debug)]
 pub struct Network {
     run: Arc<Run>,
@@ -157,12 +157,12 @@ impl Network {
         self.ip_in(Some(namespace), &format!("addr del {address}/32 dev {DEVICE}"))
     }
 
-    /// Loses everything from and to a namespace that has this address.
+    /// Drops all packets from and to a namespace that has this address.
     pub fn unplug(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
         self.lose("add", namespace, address)
     }
 
-    /// Loses it no more.
+    /// Ends the loss.
     pub fn replug(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
         self.lose("del", namespace, address)
     }
@@ -188,7 +188,7 @@ impl Network {
         Ok(())
     }
 
-    /// Makes it hear everything again.
+    /// Lets it receive all gossip again.
     pub fn undeafen(&self, namespace: Option<&str>, from: From) -> Result<()> {
         let exception = matches!(from, From::AllBut(_)).then_some(5);
         exception
@@ -216,7 +216,7 @@ fn block(address: Ipv4Addr) -> String {
     format!("{a}.{b}.{c}.0/24")
 }
 
-/// The thread that asks, by whose id the kernel finds its namespace; the process may be in another one.
+/// The calling thread's id: the kernel finds the namespace by it. The process may be in another namespace.
 fn thread_id() -> i32 {
     nix::unistd::gettid().as_raw()
 }

@@ -1,7 +1,6 @@
-//! A daemon of a run: started in the foreground with its output in a file, and stopped when it goes out of
-//! scope.
+//! A daemon of a run: started in the foreground with its output in a file, and stopped when it is dropped.
 //!
-//! Each is the leader of a process group of its own: Ctrl-C on a terminal reaches the run alone, which then
+//! Each leads its own process group: Ctrl-C on a terminal reaches only the run, which then
 //! stops its daemons in the right order.
 
 use std::fs::{self, File, OpenOptions};
@@ -19,7 +18,7 @@ use crate::run::process::{id, shown};
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A process that runs until it is stopped. Dropped, it gets SIGTERM, time to end, then SIGKILL.
+/// A process that runs until it is stopped. When dropped, it gets SIGTERM, time to end, then SIGKILL.
 #[derive(Debug)]
 pub struct Daemon {
     name: String,
@@ -39,7 +38,7 @@ impl Daemon {
         Ok(Daemon { name: name.to_owned(), child, log, patience: Duration::from_secs(8) })
     }
 
-    /// Gives it another time to end after SIGTERM than 8 s.
+    /// Sets the time that it gets to end after SIGTERM; 8 s by default.
     pub fn with_patience(mut self, patience: Duration) -> Daemon {
         self.patience = patience;
         self
@@ -55,7 +54,7 @@ impl Daemon {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// Where its output is.
+    /// The path of its output.
     pub fn log_path(&self) -> &Path {
         &self.log
     }
@@ -76,7 +75,7 @@ impl Daemon {
     /// Sends a signal to it, not to its group. Nothing happens if it has ended.
     pub fn signal(&mut self, signal: Signal) {
         if self.is_running() {
-            // It may have ended this instant; it is not reaped yet, so its id is nobody else's.
+            // It may have just ended. It is not reaped yet, so no other process has its id.
             let _ = kill(id(self.child.id()), signal);
         }
     }
@@ -100,7 +99,7 @@ impl Daemon {
         self.wait(self.patience).inspect_err(|_| self.kill9())
     }
 
-    /// SIGKILL, and its end awaited.
+    /// SIGKILL, then waits for its end.
     pub fn kill9(&mut self) {
         // Fails only if it has ended.
         let _ = self.child.kill();
@@ -117,7 +116,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Whatever went wrong with the TERM, the KILL that follows it settles.
+        // If SIGTERM fails, SIGKILL follows.
         let _ = self.stop();
     }
 }

@@ -1,5 +1,5 @@
-//! What can go wrong while real programs are run. One enum for the whole library: its callers are a demo and
-//! tests, which do nothing with an error but show it, so it has to say enough to be understood alone.
+//! What can go wrong while real programs run. One enum for the whole library: its callers, a demo and tests, only print
+//! an error, so the message must be complete by itself.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a run cannot go on.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The system said no.
+    /// A system call failed.
     #[error("cannot {verb} '{object}': {err}")]
     System {
-        /// The deed.
+        /// The action.
         verb: &'static str,
-        /// What it was done to.
+        /// The object of the action.
         object: String,
         /// The system's reason.
         err: io::Error,
@@ -31,7 +31,7 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
-    /// Something did not come true in time.
+    /// Something did not happen in time.
     #[error("gave up after {:.1} s waiting for {what}", .within.as_secs_f64())]
     Late {
         /// What was waited for.
@@ -49,7 +49,7 @@ pub enum Error {
         name: String,
         /// Its exit status.
         status: String,
-        /// Where its output is.
+        /// The path of its output.
         log: PathBuf,
         /// The last lines of that.
         tail: String,
@@ -61,23 +61,23 @@ pub enum Error {
         command: String,
         /// Its exit status.
         status: String,
-        /// What it said, stdout and stderr.
+        /// Its output, stdout and stderr.
         output: String,
     },
-    /// A program answered something that cannot be read.
+    /// A program's answer cannot be read.
     #[error("cannot read the answer of {from}: {reason}")]
     Answer {
-        /// Who answered.
+        /// The program.
         from: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The run has no such thing, or has it already.
+    /// The request does not fit the state of the run.
     #[error("{0}")]
     Unfit(String),
 }
 
-/// Puts words to a system error: `cannot VERB 'OBJECT': reason`.
+/// Makes an error of a system error: `cannot VERB 'OBJECT': reason`.
 pub fn system(verb: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Error {
     let object = object.to_string();
     move |err| Error::System { verb, object, err }

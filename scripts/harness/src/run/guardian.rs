@@ -1,9 +1,8 @@
 //! One run: a directory for all that it writes, and a guardian that cleans up after it.
 //!
-//! A run can end by kill -9, so what it started cannot be left to its own last deeds. The guardian is a small
-//! process of its own that sees the run end, ends every process which carries the run's mark in its
-//! environment (a HAProxy that made itself a daemon and a handler in flight are no children of anybody),
-//! and removes the directory. An orderly end takes the same way, so that it is taken often.
+//! A run can end by kill -9, so it cannot clean up by itself. The guardian is a separate small process that notices the
+//! end of the run, ends every process with the run's mark in its environment (a HAProxy daemon and a handler in flight
+//! have no parent left), and removes the directory. An orderly end uses the same path, so that path is exercised often.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -37,11 +36,11 @@ impl Run {
         Run::over(directory.keep(), None)
     }
 
-    /// Sets a guardian over a directory that is there. With `parent`, that is removed too if it is empty then.
+    /// Sets a guardian over an existing directory. With `parent`, that is removed too if it is empty then.
     pub fn over(directory: PathBuf, parent: Option<&Path>) -> Result<Run> {
         let mut command = Command::new(programs::find("sh")?);
         command.args(["-c", GUARDIAN, "guardian"]).arg(&directory).args(parent);
-        // A group of its own: Ctrl-C is for the run, which then ends.
+        // A separate process group: Ctrl-C goes to the run, which then ends.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let guardian = command.current_dir("/").env_remove(MARK).spawn();
         Ok(Run { guardian: guardian.map_err(system("run", "sh"))?, directory })
@@ -66,7 +65,7 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         drop(self.guardian.stdin.take());
-        // It cannot be told to hurry, and a run that is going down has nobody to tell.
+        // Its exit code does not matter: the run is ending.
         let _ = self.guardian.wait();
     }
 }

@@ -1,7 +1,7 @@
-//! Waiting for something to come true, with a deadline: the only way in which a run waits.
+//! Polls a condition until a deadline: the only way in which a run waits.
 //!
 //! A run that was asked to end (Ctrl-C) stops waiting at once, wherever it waits, and unwinds from there;
-//! so there is one place that looks at the request.
+//! so the request is checked in one place.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -23,20 +23,20 @@ pub fn is_interrupted() -> bool {
     interruption().load(Ordering::Relaxed)
 }
 
-/// Looks every 10 ms until `look` sees something, and gives it; for at most `within`. `what` names it in the
+/// Polls `look` every 10 ms until it gives a value, for at most `within`. `what` names the value in the
 /// error: "gave up after 5.0 s waiting for WHAT".
 pub fn until<T>(within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     try_until(within, what, || Ok(look()))
 }
 
-/// The same, for a look that can fail for good: its error ends the waiting.
+/// The same for a check that can fail: its error ends the waiting.
 pub fn try_until<T>(within: Duration, what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {
         if is_interrupted() {
             return Err(Error::Interrupted);
         }
-        // Read before looking: a look that was late but true counts.
+        // The clock is read before the check: a late success counts.
         let late = Instant::now() >= deadline;
         match look()? {
             Some(seen) => return Ok(seen),
@@ -46,7 +46,7 @@ pub fn try_until<T>(within: Duration, what: &str, mut look: impl FnMut() -> Resu
     }
 }
 
-/// Lets time pass, for a step that is about time passing; ends early when the run is interrupted.
+/// Waits for a fixed time; ends early when the run is interrupted.
 pub fn pass(time: Duration) -> Result<()> {
     match until(time, "time to pass", || None::<()>) {
         Err(Error::Late { .. }) => Ok(()),
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_true_is_given_and_what_does_not_is_named() {
+    fn a_value_is_returned_and_a_timeout_names_what_was_awaited() {
         let mut looks = 0;
         let third = || {
             looks += 1;
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn it_looks_once_even_without_time() {
+    fn it_checks_once_even_without_time() {
         assert_eq!(until(Duration::ZERO, "now", || Some(1)).unwrap(), 1);
     }
 }

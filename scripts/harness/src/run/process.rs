@@ -14,7 +14,7 @@ use crate::run::poll;
 
 const KILLED: Duration = Duration::from_secs(5);
 
-/// Runs a command of the run to its end; gives its stdout, or what it said if it fails.
+/// Runs a command of the run to its end; gives its stdout, or an error with its output if it fails.
 pub fn output(run: &Run, command: &mut Command) -> Result<Vec<u8>> {
     run.adopt(command).stdin(Stdio::null());
     let output = command.output().map_err(system("run", shown(command)))?;
@@ -30,13 +30,13 @@ pub fn output(run: &Run, command: &mut Command) -> Result<Vec<u8>> {
     })
 }
 
-/// True while that process runs; one that has ended and nobody has waited for does not.
+/// True while that process runs. A zombie does not count.
 pub fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
-/// The processes that have an entry (`NAME=VALUE`) in their environment which is looked for.
+/// The processes with a matching entry (`NAME=VALUE`) in their environment.
 pub fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Result<Vec<u32>> {
     let processes = fs::read_dir("/proc").map_err(system("list", "/proc"))?;
     let pids = processes.flatten().filter_map(|process| process.file_name().to_str()?.parse().ok());
@@ -45,13 +45,13 @@ pub fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Result<Vec<u32>> {
     Ok(pids.filter(|pid| environment(*pid).split(|byte| *byte == 0).any(&is_mark)).collect())
 }
 
-/// SIGKILL to every process that has exactly this entry in its environment, until there is none.
+/// SIGKILL to every process with exactly this entry in its environment, until none is left.
 pub fn kill_marked(mark: &str) -> Result<()> {
     let mut clean = 0;
-    poll::until(KILLED, &format!("the end of all with {mark}"), || {
+    poll::until(KILLED, &format!("the end of all processes with {mark}"), || {
         let pids = marked(|entry| entry == mark.as_bytes()).unwrap_or_default();
         for pid in &pids {
-            // It may have ended by itself this instant.
+            // It may have just ended by itself.
             let _ = kill(id(*pid), Signal::SIGKILL);
         }
         // A process shows no environment for an instant while it becomes another program.

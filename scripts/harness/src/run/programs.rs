@@ -1,4 +1,4 @@
-//! Where the programs are: those of this workspace, the shipped scripts, and what the system has installed.
+//! The paths of the programs: those of this workspace, the shipped scripts, and the installed ones.
 //!
 //! The workspace's programs are taken from beside the running one, so that a debug test runs debug programs
 //! and the demo runs what it was built with; `$ROLLCALL_BIN` names another directory.
@@ -11,7 +11,7 @@ use crate::run::error::{Error, Result};
 /// The four programs of this workspace.
 pub const OURS: [&str; 4] = ["member-join", "member-leave", "render-cfg", "reload-haproxy"];
 
-/// What the system has to have.
+/// The programs that must be installed.
 pub const SYSTEM: [&str; 3] = ["haproxy", "serf", "node"];
 
 /// The workspace: `$ROLLCALL_ROOT`, or where this library was built.
@@ -55,8 +55,8 @@ pub fn find(program: &str) -> Result<PathBuf> {
     candidates.find(|candidate| candidate.is_file()).ok_or_else(missing)
 }
 
-/// True if all that a test of the whole chain needs is installed. Otherwise the test fails where `$CI` is
-/// set, and says on stderr elsewhere that it is skipped.
+/// True if everything that a test of the whole chain needs is installed. Otherwise the test fails where `$CI` is
+/// set; elsewhere stderr reports that it is skipped.
 pub fn are_all_here() -> bool {
     match SYSTEM.iter().find_map(|program| find(program).err()) {
         None => true,

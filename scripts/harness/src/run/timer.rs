@@ -1,12 +1,12 @@
 //! A command on a timer, as cron or a systemd timer would run it: one run at a time, the next one a period after
-//! the last has ended.
+//! the end of the last.
 
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Runs a command again and again. Dropped, it waits for the run that is under way.
+/// Runs a command repeatedly. When dropped, it waits for the current run.
 #[derive(Debug)]
 pub(crate) struct Timer {
     stop: Option<Sender<()>>,
@@ -18,7 +18,7 @@ impl Timer {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
             while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-                // Its faults are in its own log, and the next run tries again.
+                // Its errors are in its own log, and the next run retries.
                 let _ = command.status();
             }
         });
@@ -30,7 +30,7 @@ impl Drop for Timer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic in it has been said on stderr.
+            // A panic in it has been reported on stderr.
             let _ = thread.join();
         }
     }

@@ -9,10 +9,10 @@ use httparse::Status;
 
 use crate::traffic::response::{Failure, Response};
 
-// No answer that a run looks at comes near; a server that never stops sending must not fill the memory.
+// Far above any answer that a run reads. A server that never stops sending must not fill the memory.
 const MAX_ANSWER: usize = 8 << 20;
 
-/// Reads one answer; says too whether its end was marked, so that the connection can be used again.
+/// Reads one answer. The flag is true if its end was marked, so that the connection can be used again.
 pub(super) fn read_response(
     stream: &mut TcpStream,
     deadline: Instant,

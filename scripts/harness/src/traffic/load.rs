@@ -1,4 +1,4 @@
-//! Steady load: a fixed number of visitors who each send a GET at fixed intervals, whatever happens.
+//! Steady load: a fixed number of visitors, each of whom sends a GET at fixed intervals.
 //!
 //! Every answer is kept with its time and the backend that gave it, so that "the first request that s3
 //! answered" and "the last one that s2 answered" can be asked for afterwards, and failures be counted between
@@ -45,7 +45,7 @@ pub struct Sample {
     pub outcome: Result<Option<IpAddr>, Failure>,
 }
 
-/// What came of the requests of some time.
+/// The outcomes of the requests in a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All.
@@ -73,7 +73,7 @@ impl Counts {
         self.failed.values().sum()
     }
 
-    /// The failures in words: `2 reset, 1 503`; empty without any.
+    /// The failures as text: `2 reset, 1 503`; empty without any.
     pub fn failures_shown(&self) -> String {
         let kinds = self.failed.iter().map(|(kind, count)| format!("{count} {kind}"));
         kinds.collect::<Vec<_>>().join(", ")
@@ -106,7 +106,7 @@ impl Load {
         Load::patient(address, path, rate, PATIENCE)
     }
 
-    /// The same by visitors who wait for an answer for so long.
+    /// The same with visitors who wait this long for an answer.
     pub fn patient(address: SocketAddr, path: &str, rate: Rate, patience: Duration) -> Load {
         let shared = Arc::new(Shared::default());
         let visitor = |number: usize| {
@@ -121,12 +121,12 @@ impl Load {
         Load { visitors: (0..rate.visitors).map(visitor).collect(), shared }
     }
 
-    /// What came of the requests that were over between two moments.
+    /// The outcomes of the requests that ended between two moments.
     pub fn between(&self, from: Instant, to: Instant) -> Counts {
         self.count(|sample| sample.over >= from && sample.over < to)
     }
 
-    /// What came of the requests that are looked for.
+    /// The outcomes of the requests that match.
     pub fn count(&self, is_wanted: impl Fn(&Sample) -> bool) -> Counts {
         let mut counts = Counts::default();
         let samples = self.shared.samples();
@@ -141,7 +141,7 @@ impl Load {
         counts
     }
 
-    /// What came of the requests since a moment.
+    /// The outcomes of the requests that ended since a moment.
     pub fn since(&self, from: Instant) -> Counts {
         self.between(from, Instant::now())
     }
@@ -161,8 +161,7 @@ impl Load {
         answers.map(|sample| sample.over).min()
     }
 
-    /// When a backend was last given a request that it answered: its sending, for what is asked is when the
-    /// balancer looked away.
+    /// When the last request that a backend answered was sent: the moment at which the balancer stopped choosing it.
     pub fn last_request_to(&self, backend: impl Into<IpAddr>) -> Option<Instant> {
         let wanted = Ok(Some(backend.into()));
         let samples = self.shared.samples();
@@ -192,7 +191,7 @@ impl Load {
     pub fn end(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
         for visitor in self.visitors.drain(..) {
-            // One that panicked has said so on stderr.
+            // A panic has been reported on stderr.
             let _ = visitor.join();
         }
     }

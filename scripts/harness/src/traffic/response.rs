@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 /// How a request failed, as its sender sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// Nobody listens there.
+    /// Nothing listens there.
     Refused,
     /// The connection was reset.
     Reset,
@@ -16,7 +16,7 @@ pub enum Failure {
     Timeout,
     /// The answer was an error.
     Status(u16),
-    /// The answer was no HTTP, or the system said something else.
+    /// The answer was not HTTP, or the system reported another error.
     Broken,
 }
 
@@ -69,7 +69,7 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON; null if it is none.
+    /// The body as JSON; null if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }

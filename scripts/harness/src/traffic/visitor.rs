@@ -1,7 +1,7 @@
-//! One visitor with a browser's memory: he keeps his cookies and watches his own counter.
+//! One visitor with a browser's memory, who keeps cookies and watches a counter in the session.
 //!
-//! The load has no memory, so it cannot see a session that is lost. This one does: each of his views has to be
-//! one more than the last, whichever backend answers, whatever is killed in between.
+//! The load has no memory, so it cannot notice a lost session. This visitor can: each view must be one more than the
+//! last, whichever backend answers and whatever is killed in between.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,17 +28,17 @@ pub struct View {
 }
 
 impl Visitor {
-    /// A visitor who has not been there.
+    /// A visitor without cookies.
     pub fn new(address: SocketAddr) -> Visitor {
         Visitor { client: Client::keep_alive(address), cookies: BTreeMap::new(), views: 0, lost: 0 }
     }
 
-    /// Sends him through another balancer; he keeps his cookies.
+    /// Switches to another balancer; the cookies are kept.
     pub fn go_to(&mut self, address: SocketAddr) {
         self.client = Client::keep_alive(address);
     }
 
-    /// `GET /` with his cookies. A counter that is not one more than the last counts as lost.
+    /// `GET /` with the cookies. A counter that is not one more than the last counts as a lost session.
     pub fn visit(&mut self) -> Result<View, Failure> {
         let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
         let cookie = pairs.collect::<Vec<_>>().join("; ");
@@ -58,12 +58,12 @@ impl Visitor {
         Ok(View { host: json["host"].as_str().unwrap_or_default().to_owned(), views })
     }
 
-    /// His counter.
+    /// The counter.
     pub fn views(&self) -> u64 {
         self.views
     }
 
-    /// How often his counter was not one more than before.
+    /// How often the counter was not one more than before.
     pub fn lost(&self) -> u64 {
         self.lost
     }

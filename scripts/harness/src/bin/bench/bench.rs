@@ -4,7 +4,7 @@ use harness::Result;
 use harness::network::namespace;
 use harness::run::Run;
 
-/// What a measure is given: a directory for what it writes, and how often it may repeat itself.
+/// A measure's directory, and how often it may repeat.
 pub struct Bench {
     /// The run.
     pub run: Run,
@@ -13,19 +13,19 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// How often something is repeated, of which a quick run does `quick`.
+    /// `full` repetitions, or `quick` ones in a quick run.
     pub fn rounds(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 
-    /// Does what opens thousands of connections a second on a network of its own, where that may be. On the machine's
+    /// Runs an action that opens thousands of connections a second on a private network, if possible. On the machine's
     /// they fill its table of connections, if something has it keep one (a packet filter, Docker), and then it drops
     /// packets, other people's too.
-    pub fn off_the_network<T: Send>(&self, deed: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    pub fn off_the_network<T: Send>(&self, action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         if self.quick || !nix::unistd::geteuid().is_root() {
-            deed()
+            action()
         } else {
-            namespace::on_loopback_alone(deed)
+            namespace::on_loopback_alone(action)
         }
     }
 }

@@ -1,8 +1,7 @@
-//! `bench`: what Rollcall's programs cost and how long a visitor waits, measured on the real ones.
+//! `bench`: measures what Rollcall's programs cost and how long a visitor waits, on the real programs.
 //!
-//! `scripts/bench` builds and runs it. A target is the issue's own number; a figure is a median of runs that
-//! were warmed up, and two things that are compared are measured in turn (ABAB), so that whatever else the
-//! machine does happens to both. The exit code says whether all targets are met.
+//! `scripts/bench` builds and runs it. A figure is the median of runs after a warm-up. Two things that are compared are
+//! measured in turn (ABAB), so that other load on the machine affects both. The exit code is 0 if all targets are met.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
@@ -36,17 +35,17 @@ serf-handler-changes, serf-handler-leak, first-request. Only where they are name
   profile     instructions and system calls (docs/scale.md)
   draw        measures nothing: draws the charts and tables of docs again
 
-The last ones write what they found into docs, a --quick run to target/bench instead.
+The last five write their results into docs; with --quick, into target/bench instead.
 
-Exit status: 0 all within their targets; 1 one is over, or could not be measured; 2 called wrongly.";
+Exit status: 0 all within their targets; 1 one is over its target or could not be measured; 2 usage error.";
 
-/// What Rollcall's programs cost, and whether that is within the targets
+/// Measure what Rollcall's programs cost, and compare that with the targets
 #[derive(Parser)]
 #[command(name = "bench", after_help = AFTER_HELP)]
 struct Args {
     /// Only the measures whose name contains this
     measure: Option<String>,
-    /// Few repetitions: to see that it works, not to quote
+    /// Few repetitions: a check that it works; the figures are not for quoting
     #[arg(long)]
     quick: bool,
 }
@@ -70,11 +69,11 @@ const MEASURES: [(&str, Measure); 15] = [
     ("simulation", simulation::measure),
     ("profile", profile::measure),
 ];
-/// Those that run only where they are named.
+/// Those that run only if they are named.
 const APART: [&str; 5] = ["tour", "others", "scale", "simulation", "profile"];
 
 fn main() -> ExitCode {
-    // First of all, for the memory of what it runs is not to be told from its own.
+    // This must come first: the child's peak memory would otherwise include this program's own.
     if let Some(code) = timed_run::watch_peak() {
         return code;
     }

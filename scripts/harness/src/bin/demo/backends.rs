@@ -1,7 +1,7 @@
 //! The backends of a demo that is up: their names, and the addresses of those that were killed.
 //!
-//! A killed backend that is added again gets its old address, as a machine that comes back does. At another one
-//! Serf would believe it only when it has forgotten the dead one of that name, which takes up to a minute.
+//! A killed backend that is added again gets its old address, as a restarted machine does. At another address Serf would
+//! accept it only after it has forgotten the dead member of that name, which takes up to a minute.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -30,7 +30,7 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// Nobody yet.
+    /// No backends yet.
     pub fn new(cluster: Cluster) -> Backends {
         Backends { cluster, killed: BTreeMap::new(), named: 0 }
     }

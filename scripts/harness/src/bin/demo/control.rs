@@ -1,4 +1,4 @@
-//! What is said between `up` and the other commands: a request of one line, then lines of answer.
+//! The protocol between `up` and the other commands: a request of one line, then lines of answer.
 //!
 //! The socket is the user's alone (mode 0600 in a directory of mode 0700), so a request is trusted as far as the
 //! user is; its length and its time are bounded all the same.

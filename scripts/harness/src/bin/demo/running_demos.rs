@@ -36,7 +36,7 @@ pub fn claim(name: Option<&str>) -> Result<(String, PathBuf)> {
     match claimed {
         Some((name, Ok(directory))) => Ok((name, directory)),
         Some((name, Err(err))) => Err(Error::System { verb: "make a directory for", object: name, err }),
-        None => Err(Error::Unfit("cannot find a name: a hundred demos are up".to_owned())),
+        None => Err(Error::Unfit("cannot find a free name: a hundred demos are up".to_owned())),
     }
 }
 
@@ -75,7 +75,7 @@ pub fn home() -> PathBuf {
     runtime.unwrap_or_else(env::temp_dir).join(format!("rollcall-demo-{}", nix::unistd::getuid()))
 }
 
-/// Makes the home if it is absent; refuses one that somebody else made or can write to.
+/// Makes the home if it is absent; refuses one that another user made or can write to.
 fn own_home() -> io::Result<()> {
     let home = home();
     match DirBuilder::new().mode(0o700).create(&home) {
@@ -83,7 +83,7 @@ fn own_home() -> io::Result<()> {
         made => return made,
     }
     match is_own(&home) {
-        Ok(false) => Err(io::Error::other(format!("'{}' is not this user's alone", home.display()))),
+        Ok(false) => Err(io::Error::other(format!("'{}' is not private to this user", home.display()))),
         // It has gone again: the caller tries once more.
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
         found => found.map(drop),
@@ -108,12 +108,12 @@ pub fn find(name: Option<&str>) -> Result<PathBuf> {
         (Some(name), _) => Err(Error::Unfit(format!("no demo '{name}' is up{}", listed(&up)))),
         (None, [only]) => Ok(home().join(only)),
         (None, []) => Err(Error::Unfit("no demo is up: start one with 'demo up'".to_owned())),
-        (None, _) => Err(Error::Unfit(format!("several demos are up: say --name NAME{}", listed(&up)))),
+        (None, _) => Err(Error::Unfit(format!("several demos are up: use --name NAME{}", listed(&up)))),
     }
 }
 
 fn listed(names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("; up are: {}", names.join(", ")) }
+    if names.is_empty() { String::new() } else { format!("; running: {}", names.join(", ")) }
 }
 
 fn names_up() -> Vec<String> {

@@ -1,4 +1,4 @@
-//! `demo status`: what Serf knows of the backends beside what HAProxy does with them.
+//! `demo status`: the state of each backend in Serf and in HAProxy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use harness::cluster::local_cluster::Cluster;
 use harness::daemons::haproxy::Server;
 use harness::daemons::serf::Member;
 
-/// The lines of a status: where to look, then a row for each backend that one of the two knows.
+/// The lines of a status: the addresses, then a row for each backend in Serf or HAProxy.
 pub fn lines(cluster: &mut Cluster) -> Result<Vec<String>> {
     let run = cluster.run().clone();
     let members = cluster.balancer.agent()?.members(&run)?;
@@ -37,7 +37,7 @@ fn state(server: &Server) -> String {
     format!("{}{drains}", server.status)
 }
 
-/// Where to look.
+/// The addresses and files of the demo.
 pub fn addresses(cluster: &Cluster) -> Vec<String> {
     vec![
         format!("service     http://{}/", cluster.front()),

@@ -1,4 +1,4 @@
-//! The tour's verdict: what was late, what failed, and so whether it is good.
+//! The tour's verdict: good unless an effect was late, a request failed or a session was lost.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl TourVerdict {
         self.faults.is_empty() && self.counts.failures() == 0 && visitor.failed == 0 && visitor.lost == 0
     }
 
-    /// It in words.
+    /// The verdict as text.
     pub fn lines(&self) -> Vec<String> {
         let visitor = &self.returning;
         let in_time = format!("{} of {} effects in time", self.effects - self.faults.len(), self.effects);
@@ -58,7 +58,7 @@ impl TourVerdict {
         lines.push(format!("effects    {in_time}"));
         lines.push(format!("requests   {} idempotent GETs, {failed}", self.counts.requests));
         lines.push(format!(
-            "session    one visitor's counter went from 1 to {} while he was moved {} times; lost {} times, {} failed",
+            "session    one visitor's counter went from 1 to {} across {} moves; lost {} times, {} failed",
             visitor.views, visitor.moves, visitor.lost, visitor.failed
         ));
         lines.push(format!("verdict    {}", if self.is_good() { "GOOD" } else { "BAD" }));

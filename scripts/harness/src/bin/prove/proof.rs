@@ -2,7 +2,7 @@
 
 use crate::judging::random::Dice;
 
-/// What a proof is given: how long it may take, and what it throws dice with.
+/// How long a proof may take, and its random numbers.
 pub struct Proof {
     /// The short form.
     pub is_short: bool,
@@ -11,7 +11,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// How often something is done, of which the short form does `short`.
+    /// `long` repetitions, or `short` ones in the short form.
     pub fn rounds(&self, long: usize, short: usize) -> usize {
         if self.is_short { short } else { long }
     }

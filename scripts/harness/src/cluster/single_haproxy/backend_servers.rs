@@ -17,7 +17,7 @@ use crate::daemons::counting_server::CountingServer;
 use crate::daemons::haproxy::{Mode, Server};
 use crate::run::poll;
 
-/// What tests here put into the backend `nodes` unless they say otherwise.
+/// The default lines of the backend `nodes`.
 pub const BALANCED: &str = "\
   balance leastconn
   cookie SRV insert indirect nocache dynamic
@@ -28,7 +28,7 @@ pub const BALANCED: &str = "\
 const PORT: u16 = 8000;
 const SOON: Duration = Duration::from_secs(10);
 
-/// What is known of a server, by the names of HAProxy's columns.
+/// A server's values by the names of HAProxy's columns.
 pub type Facts = BTreeMap<String, String>;
 
 impl HaproxyFixture {
@@ -73,7 +73,7 @@ impl HaproxyFixture {
         self.write_sections(&nodes);
     }
 
-    /// Puts a whole new file in place: `global` and `defaults` as ever, a revision of its own, and these sections.
+    /// Puts a whole new file in place: the usual `global` and `defaults`, a new revision, and these sections.
     pub fn write_sections(&self, sections: &str) {
         self.write_text(&format!("{}{sections}", self.head("", sections)));
     }
@@ -123,13 +123,13 @@ impl HaproxyFixture {
         poll::until(SOON, "servers that are up", || names.iter().all(is_up).then_some(())).unwrap();
     }
 
-    /// What a run says on stdout, and its exit code.
+    /// The exit code of a run, and its stdout.
     pub fn told(&self, arguments: &[&str]) -> (i32, String) {
         let Output { status, stdout, .. } = self.command(arguments).stdout(Stdio::piped()).output().unwrap();
         (status.code().unwrap_or(-1), String::from_utf8(stdout).unwrap())
     }
 
-    /// A command at HAProxy's socket that has nothing to say.
+    /// A command at HAProxy's socket whose answer must be empty.
     #[track_caller]
     pub fn order(&self, command: &str) {
         assert_eq!(self.haproxy().command(command).unwrap().trim(), "", "{command}");
@@ -146,7 +146,7 @@ impl HaproxyFixture {
         outcome
     }
 
-    /// All servers that are not in maintenance, as `backend/server`, by what a configuration says of them.
+    /// All servers that are not in maintenance, as `backend/server`, by the columns that a configuration sets.
     pub fn live(&self) -> BTreeMap<String, Facts> {
         let mut live = BTreeMap::new();
         for (key, facts) in self.states() {
@@ -177,7 +177,7 @@ impl HaproxyFixture {
         lines.map(facts).map(|facts| (format!("{}/{}", facts["be_name"], facts["srv_name"]), facts)).collect()
     }
 
-    /// What HAProxy has is what it has after a reload, and the file is known to run.
+    /// HAProxy's state is the same as after a reload, and reload-haproxy finds that the file runs.
     #[track_caller]
     pub fn assert_runs_the_file(&self) {
         let live = self.live();
@@ -192,7 +192,7 @@ fn pick(mut facts: Facts, wanted: &[&str]) -> Facts {
     wanted.iter().filter_map(|column| facts.remove_entry(*column)).collect()
 }
 
-/// Lines for so many servers, at addresses where nobody listens.
+/// Lines for this number of servers, at addresses where nothing listens.
 pub fn many(count: u32) -> String {
     let mut lines = Vec::new();
     for n in 0..count {

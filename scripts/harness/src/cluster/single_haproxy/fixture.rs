@@ -20,7 +20,7 @@ use crate::run::programs;
 /// The ways to run it in which it can be reloaded.
 pub const MODES: [Mode; 3] = [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic];
 
-/// A configuration file of its own, and perhaps a HAProxy that runs it.
+/// A configuration file, and perhaps a HAProxy that runs it.
 #[derive(Debug)]
 pub struct HaproxyFixture {
     /// What runs the file.
@@ -71,8 +71,8 @@ impl HaproxyFixture {
         SocketAddr::new(self.subnet.host(1).into(), 8080)
     }
 
-    /// Puts a whole new file in place: lines for `global` and more for the frontend. The tag of its log is its
-    /// own: a revision alone is no change.
+    /// Puts a whole new file in place, with these lines in `global` and the frontend. The log tag depends on them,
+    /// because a new revision alone is not a change.
     pub fn write(&self, global: &str, frontend: &str) {
         let tag: String = global.chars().take_while(|c| *c != '\n').filter(char::is_ascii_hexdigit).collect();
         let text = format!(

@@ -8,7 +8,7 @@ use std::process::Child;
 pub struct Outcome {
     /// Its exit code; -1 if a signal ended it.
     pub code: i32,
-    /// What it said.
+    /// Its stderr.
     pub stderr: String,
 }
 
@@ -19,13 +19,13 @@ pub fn finish(child: Child) -> Outcome {
     Outcome { code: output.status.code().unwrap_or(-1), stderr }
 }
 
-/// It succeeded and said this.
+/// It succeeded, and its stderr contains this text.
 #[track_caller]
 pub fn assert_done(outcome: &Outcome, says: &str) {
     assert!(outcome.code == 0 && outcome.stderr.contains(says), "{}: {}", outcome.code, outcome.stderr);
 }
 
-/// HAProxy, or what was looked at before, refused, and it said this.
+/// HAProxy or a check before it refused (exit code 5), and stderr contains this text.
 #[track_caller]
 pub fn assert_refused(outcome: &Outcome, says: &str) {
     assert!(outcome.code == 5 && outcome.stderr.contains(says), "{}: {}", outcome.code, outcome.stderr);

@@ -34,7 +34,7 @@ pub struct ComposeCluster {
 }
 
 impl ComposeCluster {
-    /// A cluster of which nothing runs yet; its images are built. `None` where there is no engine, as
+    /// A cluster that is not running yet; its images are built. `None` where there is no engine, as
     /// `programs::are_all_here` has it.
     pub fn new() -> Result<Option<ComposeCluster>> {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +50,7 @@ impl ComposeCluster {
         Ok(Some(cluster))
     }
 
-    /// A cluster with so many backends, all of them in the pool.
+    /// A cluster with this number of backends, all of them in the pool.
     pub fn serving(backends: usize) -> Result<Option<ComposeCluster>> {
         let Some(cluster) = ComposeCluster::new()? else { return Ok(None) };
         cluster.scale(backends)?;
@@ -93,7 +93,7 @@ impl ComposeCluster {
         settings.clone_into(&mut self.settings);
     }
 
-    /// `up` with so many backends.
+    /// `up` with this number of backends.
     pub fn scale(&self, backends: usize) -> Result<()> {
         self.compose(&["up", "-d", "--no-build", "--scale", &format!("webapp={backends}")]).map(drop)
     }
@@ -146,7 +146,7 @@ impl ComposeCluster {
         Ok(ids.split_whitespace().map(Container::new).collect())
     }
 
-    /// What `reload-haproxy --status` says on the balancer; null while it says nothing.
+    /// The output of `reload-haproxy --status` on the balancer; null while there is none.
     pub fn status(&self) -> Value {
         let ask = ["reload-haproxy", "--status", "--json", "--config", "/run/haproxy/haproxy.cfg"];
         // While it is down nothing is up.
@@ -163,12 +163,12 @@ impl ComposeCluster {
         servers
     }
 
-    /// How often the balancer's HAProxy has loaded its file anew; it knows.
+    /// How often the balancer's HAProxy has reloaded its file, as HAProxy counts.
     pub fn reloads(&self) -> Option<u64> {
         self.status()["reloads"].as_u64()
     }
 
-    /// Waits until exactly so many servers are up, and none is in the pool that is not.
+    /// Waits until the pool has exactly this number of servers and all are up.
     pub fn wait_for_up(&self, servers: usize, within: Duration) -> Result<()> {
         let waited = poll::until(within, &format!("{servers} servers to be up"), || {
             let now = self.servers();
@@ -177,7 +177,7 @@ impl ComposeCluster {
         waited.inspect_err(|_| eprintln!("{}\n{}", self.status(), self.logs()))
     }
 
-    /// All that the containers have said.
+    /// The whole output of the containers.
     pub fn logs(&self) -> String {
         self.compose(&["logs", "--no-color"]).unwrap_or_default()
     }
@@ -185,7 +185,7 @@ impl ComposeCluster {
 
 impl Drop for ComposeCluster {
     fn drop(&mut self) {
-        // Nobody has to be taken leave of; what does not go away is said by the engine.
+        // An orderly leave is not needed. The engine reports what it cannot remove.
         let ids =
             docker(&["ps", "-aq", "--filter", &format!("label=com.docker.compose.project={}", self.project)]);
         for id in ids.unwrap_or_default().split_whitespace() {
@@ -195,13 +195,13 @@ impl Drop for ComposeCluster {
     }
 }
 
-/// Ports of loopback that nobody has now. Another may take them before they are used; then `up` says so.
+/// Free ports of loopback. If something takes one before it is used, `up` fails with an error.
 fn free_ports() -> Result<[u16; 4]> {
     let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(system("bind", "127.0.0.1:0"));
     let listeners = [0; 4].iter().map(listen).collect::<Result<Vec<_>>>()?;
     let mut ports = [0; 4];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr().map_err(system("look at", "127.0.0.1:0"))?.port();
+        *port = listener.local_addr().map_err(system("read the port of", "127.0.0.1:0"))?.port();
     }
     Ok(ports)
 }

@@ -1,4 +1,4 @@
-//! One container, and what the engine says of it.
+//! One container, and what the engine reports about it.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ impl Container {
         Container { id: id.to_owned() }
     }
 
-    /// What `docker inspect` says.
+    /// The output of `docker inspect`.
     pub fn inspect(&self) -> Result<Value> {
         let text = docker(&["inspect", &self.id])?;
         let parsed: serde_json::Result<Value> = serde_json::from_str(&text);
@@ -70,13 +70,13 @@ impl Container {
         docker(&[verb, &[&self.id]].concat()).map(drop)
     }
 
-    /// All that it has said, stdout and stderr.
+    /// Its whole output, stdout and stderr.
     pub fn log(&self) -> Result<String> {
         // The services' stderr is their stdout.
         docker(&["logs", &self.id])
     }
 
-    /// Waits until its own health check says so.
+    /// Waits until its own health check reports this status.
     pub fn wait_for_health(&self, wanted: &str, within: Duration) -> Result<()> {
         poll::try_until(within, &format!("{} to be {wanted}", self.id), || {
             let health = self.inspect()?["State"]["Health"]["Status"].take();

@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::run::error::{Error, Result, system};
 use crate::run::programs;
 
-/// True if an engine answers and compose is there. Otherwise the test fails where `$CI` is set, and says on
-/// stderr elsewhere that it is skipped.
+/// True if an engine answers and compose is installed. Otherwise the test fails where `$CI` is set; elsewhere
+/// stderr reports that it is skipped.
 pub fn is_here() -> bool {
     let engine = docker(&["version", "--format", "{{.Server.Version}}"]);
     match engine.and_then(|_| command_with(compose_command(), &["version"])) {

@@ -1,6 +1,6 @@
-//! HAProxy in each of the ways in which it is run in life, and what its sockets say.
+//! HAProxy in each of the modes in which it is used in production, and what its sockets report.
 //!
-//! What it serves is asked of it, never assumed from a file or a signal: `show info`, `show stat`,
+//! What it serves is read from HAProxy, never assumed from a file or a signal: `show info`, `show stat`,
 //! `show servers state`.
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub enum Mode {
     Foreground,
 }
 
-/// A running HAProxy. Dropped, it is told to end (SIGTERM, never SIGKILL to a master first: its workers
+/// A running HAProxy. When dropped, it gets SIGTERM (never SIGKILL to a master first: its workers
 /// would linger).
 #[derive(Debug)]
 pub struct Haproxy {
@@ -169,7 +169,7 @@ impl Haproxy {
         Ok(pairs.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect())
     }
 
-    /// What it says it runs: the `description` of its configuration.
+    /// The `description` of the configuration that it runs.
     pub fn description(&self) -> Result<String> {
         Ok(self.show_info()?.remove("description").unwrap_or_default())
     }
@@ -187,7 +187,7 @@ impl Haproxy {
     /// The servers that are in service, of all backends.
     pub fn in_service(&self) -> Result<Servers> {
         let answer = self.command("show servers state")?;
-        servers_in_service(&answer).ok_or_else(|| wrong("show servers state", "it is no table of servers"))
+        servers_in_service(&answer).ok_or_else(|| wrong("show servers state", "it is not a table of servers"))
     }
 
     /// SIGTERM, and its end awaited.

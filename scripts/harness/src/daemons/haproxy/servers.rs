@@ -19,7 +19,7 @@ pub fn servers_of(text: &str) -> Servers {
     text.lines().filter_map(server).collect()
 }
 
-/// The servers in an answer to `show servers state` that are not in maintenance; `None` if it is no such answer.
+/// The servers in an answer to `show servers state` that are not in maintenance; `None` if it is not such an answer.
 pub fn servers_in_service(answer: &str) -> Option<Servers> {
     let mut lines = answer.lines().filter(|line| !line.is_empty());
     let header: Vec<&str> = lines.nth(1)?.strip_prefix("# ")?.split(' ').collect();

@@ -1,4 +1,4 @@
-//! How long a newcomer waits for its first visitor, over the whole chain: its agent starts, Serf tells the
+//! How long a new backend waits for its first request, over the whole chain: its agent starts, Serf notifies the
 //! balancer's, which waits a second for more events and calls the handler; record, render, reload, HAProxy.
 //!
 //! The web app serves before its agent starts, as it should in life: its own start is not counted.

@@ -72,7 +72,7 @@ fn rows(bench: &Bench, report: &mut Report, program: &str, times: [Duration; 2],
     report.row(&format!("{program}, 10,000 : 1,000 records"), slower, Some(Figure::Ratio(NO_SLOWER)), n);
 }
 
-/// The median of so many peaks of memory.
+/// The median of this many peaks of memory.
 pub fn peak(mut once: impl FnMut() -> Result<u64>) -> Result<u64> {
     let peaks: Result<Vec<u64>> = (0..PEAKS).map(|_| once()).collect();
     Ok(median(peaks?))

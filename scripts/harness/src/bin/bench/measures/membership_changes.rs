@@ -25,14 +25,14 @@ use crate::results::timed_run::system;
 use crate::setups::node_records::payload;
 
 const CHANGES: usize = 1_000;
-/// Members that stay, so that there is somebody to serve: one that joins is checked for half a second first.
+/// Members that stay, so that there is always a server: a new one is checked for half a second first.
 const STEADY: usize = 2;
 /// Members that change in turn, each some seven tenths of a second after its last change.
 const CHANGING: usize = 8;
 /// One more than there are members, so that each can move.
 const APPS: usize = STEADY + CHANGING + 1;
 const JOINS: usize = 150;
-/// So many requests that a server which is in service for a millisecond gets one.
+/// Enough requests that a server which is in service for a millisecond gets one.
 const LEAK_RATE: Rate = Rate { visitors: 16, every: Duration::from_millis(8) };
 /// How long a server that does not listen is there: its first checks fall into that.
 const WATCHED: Duration = Duration::from_millis(50);
@@ -59,7 +59,7 @@ pub fn changes(bench: &Bench, report: &mut Report) -> Result<()> {
     let after = site.state()?;
     let reloads = u64::from(after.reloads - before.reloads).max(u64::from(after.worker != before.worker));
     let none = Some(Figure::Count(0));
-    report.row("reloads over so many changes of membership", Figure::Count(reloads), none, n);
+    report.row("reloads over all changes of membership", Figure::Count(reloads), none, n);
     report.row("failed requests over them", Figure::Count(counts.failures()), none, n);
     report.row("changes after which HAProxy was not as the file", Figure::Count(different), none, n);
     report.row("scripts/serf-handler, one joined, moved or left", Figure::Time(median(times)), None, n);
@@ -90,7 +90,7 @@ pub fn leak(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A balancer, web servers, and who announces them.
+/// A balancer, web servers, and the members that announce them.
 struct BalancerWithHandler {
     agent: Agent,
     apps: Vec<WebApp>,
@@ -149,7 +149,7 @@ impl BalancerWithHandler {
         Ok(site)
     }
 
-    /// Makes the change with this number, and says of which kind it was and how long the handler took.
+    /// Makes the change with this number; gives its kind and how long the handler took.
     fn change(&mut self, number: usize) -> Result<(Kind, Duration)> {
         let (slot, address) = (number % CHANGING, self.free(number));
         let kind = self.members[slot].next;
@@ -170,7 +170,7 @@ impl BalancerWithHandler {
         format!("s{slot}-{}", self.members[slot].joins / 2)
     }
 
-    /// The address of a web server that nobody announces, the first one from that number on.
+    /// The address of the first web server from that number on that no member announces.
     fn free(&self, from: usize) -> SocketAddr {
         let addresses = self.apps.iter().map(WebApp::address);
         let mut addresses = addresses.cycle().skip(from % APPS);
@@ -178,7 +178,7 @@ impl BalancerWithHandler {
         addresses.find(is_free).expect("there is one more than there are members")
     }
 
-    /// Has the handler told that a server is there, and says how long it took.
+    /// Calls the handler with a join of a server; gives how long it took.
     fn announce(&mut self, name: &str, address: SocketAddr) -> Result<Duration> {
         self.servers.insert(name.to_owned(), address);
         self.handle("member-join", name, address)
@@ -229,7 +229,7 @@ impl BalancerWithHandler {
         let answer = haproxy.master_command("show proc")?;
         let master = answer.lines().find(|line| line.split_whitespace().nth(1) == Some("master"));
         let reloads = master.and_then(|line| line.split_whitespace().nth(2)?.parse().ok());
-        let reloads = reloads.ok_or_else(|| Error::Unfit("show proc tells of no reloads".to_owned()))?;
+        let reloads = reloads.ok_or_else(|| Error::Unfit("show proc reports no reloads".to_owned()))?;
         Ok(State { reloads, worker: haproxy.worker_pid()? })
     }
 }
@@ -246,7 +246,7 @@ impl Kind {
 
 impl Drop for BalancerWithHandler {
     fn drop(&mut self) {
-        // Nobody is left to take leave of, or to serve.
+        // No other member and no client is left.
         self.agent.kill9();
         self.apps.iter_mut().for_each(WebApp::kill9);
     }

@@ -26,7 +26,7 @@ const NAMED: usize = 6;
 /// Calls by name.
 type Calls = BTreeMap<String, u64>;
 
-/// Something that looks at a step with that input, by way of a file of its own.
+/// Profiles a step with that input, through a separate file.
 type Tool<T> = fn(&TimedRun, Option<&Path>, &Path) -> Result<T>;
 
 /// What one program did.

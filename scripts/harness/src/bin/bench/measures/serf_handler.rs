@@ -40,7 +40,7 @@ const GOSSIP: Duration = Duration::from_secs(10);
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut cluster = Cluster::start()?;
     let (mut idle, mut busy) = (cluster.handler(), cluster.handler());
-    // The members' own records, which are no part of what is measured.
+    // The members' own records, which are not part of what is measured.
     idle.time(Some(&cluster.event()?))?;
     let n = bench.rounds(15, 3);
     let event = cluster.event.clone();
@@ -114,7 +114,7 @@ impl Cluster {
         Ok(servers.iter().any(|server| server.name == FIRST && server.weight == self.weight))
     }
 
-    /// Changes a tag of the first member, waits until the balancer's agent knows it, and gives the event.
+    /// Changes a tag of the first member, waits until the balancer's agent has it, and gives the event.
     fn change(&mut self) -> Result<PathBuf> {
         self.weight = self.weight % 200 + 1;
         let (run, wanted) = (self.live.run(), self.weight.to_string());
@@ -128,7 +128,7 @@ impl Cluster {
         self.event()
     }
 
-    /// The event that tells of the first member as it is.
+    /// The event for the first member as it is.
     fn event(&self) -> Result<PathBuf> {
         let tags = [("role", ROLE.to_owned()), ("weight", self.weight.to_string())];
         let tags: Tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -141,7 +141,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Nobody is left to take leave of: an orderly one would cost seconds for each of them.
+        // No other member is left, and an orderly leave would cost seconds for each agent.
         self.members.iter_mut().chain([&mut self.agent]).for_each(Agent::kill9);
     }
 }

@@ -1,7 +1,7 @@
 //! What one measure found, kept as a file, and the tables and charts that the documents show of it.
 //!
 //! Everything that a document says in figures is drawn from `docs/figures/NAME.json`, which a run has written, so
-//! that a chart can be drawn anew without measuring anew, and a test can see that no figure was typed by hand. A
+//! that a chart can be drawn again without measuring again, and a test can check that no figure was typed by hand. A
 //! quick run writes all of it to `target/bench` instead: its figures are not to be quoted.
 
 use std::collections::BTreeMap;
@@ -102,7 +102,7 @@ impl Figures {
     }
 }
 
-/// Draws everything that is kept anew.
+/// Draws all kept charts again.
 pub fn draw_all() -> Result<()> {
     let docs = programs::shipped("docs");
     let directory = docs.join("figures");

@@ -65,7 +65,7 @@ fn sync(directory: &Path) -> String {
     }
 }
 
-/// The first line of what a program says of its version.
+/// The first line of a program's version output.
 fn said(program: &str, argument: &str) -> String {
     let path = programs::find(program).unwrap_or_else(|_| program.into());
     let output = Command::new(path).arg(argument).output().map(|output| output.stdout).unwrap_or_default();

@@ -79,7 +79,7 @@ impl Report {
         }
     }
 
-    /// Prints what one has to know about the rows before it.
+    /// Prints a remark on the rows before it.
     pub fn note(&self, text: &str) {
         println!("    {text}");
     }

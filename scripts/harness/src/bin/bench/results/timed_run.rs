@@ -1,8 +1,8 @@
 //! One program's run: how long it takes from the call to its end, and how much memory it had at most.
 //!
-//! The kernel tells a process's largest memory only to its parent, as the largest of all children that it
-//! had. So this program runs itself as a parent of one child (`--peak-of`). What a child had before it became
-//! another program counts too; that parent is therefore kept small, below what any of the four needs.
+//! The kernel reports a process's peak memory only to its parent, as the largest of all its children. So this program
+//! runs itself as the parent of one child (`--peak-of`). The memory that a child had before its exec counts too, so that
+//! parent is kept smaller than any of the four programs.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -57,8 +57,7 @@ impl TimedRun {
         self
     }
 
-    /// Runs it with this file as its stdin (without one it has none), and says how long it took. It has to
-    /// succeed; what it says of a fault is on stderr.
+    /// Runs it with this file as stdin (or none), and gives how long it took. It must succeed; its errors are on stderr.
     pub fn time(&mut self, input: Option<&Path>) -> Result<Duration> {
         self.command.stdin(stdin(input)?);
         let start = Instant::now();
@@ -82,7 +81,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it under a tool that looks at it, and gives what that wrote to `output`, which is added to its last
+    /// Runs it under a profiling tool, and gives what that wrote to `output`, which is added to its last
     /// argument if that ends with `=` and follows it otherwise.
     pub fn under(
         &self,
@@ -133,7 +132,7 @@ fn stdin(input: Option<&Path>) -> Result<Stdio> {
     File::open(path).map(Stdio::from).map_err(system("open", path))
 }
 
-/// Puts words to a system error: `cannot VERB 'PATH': reason`.
+/// Makes an error of a system error: `cannot VERB 'PATH': reason`.
 pub fn system(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let object = path.display().to_string();
     move |err| Error::System { verb, object, err }

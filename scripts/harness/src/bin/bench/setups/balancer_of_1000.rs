@@ -58,7 +58,7 @@ impl BalancerOf1000 {
         &self.run
     }
 
-    /// An address that nobody else has.
+    /// An unused address.
     pub fn address(&self) -> Ipv4Addr {
         self.net.next_host()
     }

@@ -40,7 +40,7 @@ pub enum Layout {
     Shards,
 }
 
-/// A balancer with so many servers, and one of the two handlers.
+/// A balancer with this number of servers, and one of the two handlers.
 pub struct BalancerWithHandler {
     /// HAProxy.
     pub haproxy: Haproxy,
@@ -69,7 +69,7 @@ impl BalancerWithHandler {
         let config = balancer.config();
         let mut site = BalancerWithHandler::new(run, net, balancer, handler, (&config, Mode::MasterSocket))?;
         site.standin = Some(standin);
-        // From here on reload-haproxy knows what HAProxy has loaded.
+        // From here on reload-haproxy has a note of what HAProxy has loaded.
         site.reloading("master")?.time(None)?;
         Ok(site)
     }
@@ -150,7 +150,7 @@ impl BalancerWithHandler {
     /// Waits until HAProxy has what was told. One that was started with -sf may answer a moment later at its socket,
     /// which is not counted.
     pub fn settled(&self) -> Result<()> {
-        poll::until(SETTLED, "HAProxy to have what the handler was told", || {
+        poll::until(SETTLED, "HAProxy to have the change", || {
             let servers = self.haproxy.servers().ok()?;
             let mut served = servers.iter().filter(|server| !server.is_in_maintenance());
             (served.any(|server| server.name == NEWCOMER.0) == self.is_there).then_some(())
@@ -161,7 +161,7 @@ impl BalancerWithHandler {
         if self.is_there { "member-join" } else { "member-leave" }
     }
 
-    /// The event that tells of the change.
+    /// The event for the change.
     pub fn event(&self) -> &Path {
         &self.event
     }

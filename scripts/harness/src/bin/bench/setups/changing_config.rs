@@ -57,7 +57,7 @@ impl ChangingConfig {
         Ok(swap)
     }
 
-    /// Puts a file in place with all spare servers in it, under names that were never there.
+    /// Puts a file in place with all spare servers in it, under new names.
     pub fn join(&mut self) -> Result<()> {
         self.names += 1;
         self.put("")
@@ -113,7 +113,7 @@ impl ChangingConfig {
     pub fn change(&self) -> Result<Duration> {
         let before = self.worker()?;
         let took = self.reloading("runtime")?.time(None)?;
-        // It says so itself. But a figure of a reload would not be this one.
+        // It has reported the reload itself, but then the figure would be that of a reload.
         if self.worker()? == before { Ok(took) } else { Err(Error::Unfit("it was reloaded".to_owned())) }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is the one thing here that plays something: ten thousand real agents would need a hundred gigabytes. Its
 //! answer has Serf's exact form, which a test compares with an answer of a real agent. It is quicker than Serf's,
-//! whose program takes some 7 ms to ask a real agent for a few members; so a figure taken with it says so.
+//! whose program takes some 7 ms to ask a real agent for a few members; so a figure taken with it is marked.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -46,7 +46,7 @@ struct Protocol {
     version: u8,
 }
 
-/// The program, in a directory that has to stand first in the `PATH` of whoever asks.
+/// The program, in a directory that must be first in the `PATH` of its caller.
 #[derive(Debug)]
 pub struct FakeSerf {
     directory: PathBuf,
@@ -57,7 +57,7 @@ impl FakeSerf {
     pub fn new(directory: PathBuf) -> Result<FakeSerf> {
         fs::create_dir_all(&directory).map_err(system("make", &directory))?;
         let program = directory.join("serf");
-        // A process of its own writes it: the kernel runs nothing that another one forked from here may hold open.
+        // A separate process writes it: the kernel does not run a file that a process forked from here holds open.
         let write = "printf '#!/bin/sh\nexec cat \"%s\"\n' \"$1/members.json\" >\"$1/serf\"";
         let status = Command::new("sh").args(["-c", write, "sh"]).arg(&directory).status();
         status.map_err(system("write", &program))?;

@@ -1,4 +1,4 @@
-//! A pool of nodes to measure with: a nodes directory with so many records, and the event of one of them.
+//! Records to measure with: a nodes directory with a given number of records, and the event of one of them.
 //!
 //! The nodes have addresses from 127.200.0.1 on, where no run has anything: a HAProxy that checks them is refused
 //! at once, and nothing leaves the machine. One node announces another weight from time to time, which shows
@@ -73,7 +73,7 @@ impl NodeRecords {
     }
 }
 
-/// A node that serves at port 3000, unless `more` says otherwise.
+/// A node that serves at port 3000, unless `more` sets another.
 fn node(number: usize, weight: &str, more: Vec<(&'static str, String)>) -> Node {
     let address = Ipv4Addr::from_bits(FIRST.to_bits() + number as u32).to_string();
     let tags = [("port", "3000"), ("role", "backend"), ("weight", weight)]

@@ -14,7 +14,7 @@ use harness::{Error, Result};
 
 use crate::results::timed_run::system;
 
-/// What the shipped template says about checks, and what is measured with.
+/// The checks of the shipped template, and those used here.
 const CHECKS: [&str; 2] = ["inter 2s fastinter 100ms downinter 200ms", "inter 1m"];
 
 /// What becomes of the one pool where there are shards.
@@ -35,7 +35,7 @@ pub fn template(run: &Run) -> Result<PathBuf> {
     write(run, |text| replaced(text, CHECKS))
 }
 
-/// The same with a backend for each value of the tag `shard`, as docs/scale.md advises; `--set shards=N` says how many.
+/// The same with a backend for each value of the tag `shard`, as docs/scale.md advises; `--set shards=N` sets how many.
 pub fn in_shards(run: &Run) -> Result<PathBuf> {
     write(run, |text| shards(&replaced(text, CHECKS)?))
 }

@@ -1,4 +1,4 @@
-//! Somebody who answers at every loopback address: a HAProxy of its own that says 200 to all who ask.
+//! A responder at every loopback address: a separate HAProxy that answers every request with 200.
 //!
 //! Ten thousand servers need ten thousand addresses, and whoever answers there must cost as little as can be, for in
 //! life it would do so on ten thousand other machines. It listens on the loopback device alone.
@@ -18,7 +18,7 @@ const PORTS: u32 = 20_000;
 const MANY: u32 = 7_000;
 const READY: Duration = Duration::from_secs(10);
 
-/// A port at which nobody listens on any address of the loopback device.
+/// A port that is free on every address of the loopback device.
 fn free_port() -> Result<u16> {
     let start = std::process::id() % MANY;
     let ports =
@@ -27,7 +27,7 @@ fn free_port() -> Result<u16> {
     free.next().ok_or_else(|| Error::Unfit("cannot find a free port: all are taken".to_owned()))
 }
 
-/// The one who answers.
+/// The responder.
 #[derive(Debug)]
 pub struct Responder {
     /// At every address of 127.0.0.0/8.
@@ -36,7 +36,7 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Starts it under a name of its own.
+    /// Starts it under this name.
     pub fn start(run: &Run, name: &str) -> Result<Responder> {
         let port = free_port()?;
         let admin = run.join(&format!("{name}.sock"));
@@ -56,6 +56,6 @@ impl Responder {
     /// How many requests it has answered.
     pub fn answered(&self) -> Result<u64> {
         let count = self.haproxy.show_info()?.get("CumReq").and_then(|count| count.parse().ok());
-        count.ok_or_else(|| Error::Unfit("HAProxy tells no number of requests".to_owned()))
+        count.ok_or_else(|| Error::Unfit("HAProxy reports no number of requests".to_owned()))
     }
 }

@@ -1,8 +1,8 @@
 //! The tour: everything that happens to a cluster, once, under steady load, with what was seen of it and when.
 //!
-//! An effect that does not come is a line in the verdict and not the end of the tour. What counts as failed is
-//! what a visitor would call so, with one exception that is shown each time: 503 before the first backend
-//! serves, since that is the right answer then.
+//! An effect that does not come is a line in the verdict and does not end the tour. A request counts as failed if a
+//! visitor would call it so, with one exception, which is always shown: 503 before the first backend serves, because
+//! that is the right answer then.
 
 mod watch;
 
@@ -39,7 +39,7 @@ pub fn run(same_name: bool) -> Result<ExitCode> {
         rate_per_second(),
         cluster.balancer.stats()
     ))?;
-    table.action("the balancer starts: HAProxy and a Serf agent; nobody is behind it")?;
+    table.action("the balancer starts: HAProxy and a Serf agent; there is no backend yet")?;
     let cause = Instant::now();
     cluster.start_balancer()?;
     cluster.balancer.reconcile_every(RECONCILE);
@@ -79,7 +79,7 @@ impl Tour {
     }
 
     fn third_joins(&mut self) -> Result<()> {
-        self.table.action("a third joins: s3")?;
+        self.table.action("a third backend joins: s3")?;
         self.cluster.add("s3")?;
         self.is_served("s3")?;
         self.tally()
@@ -107,7 +107,7 @@ impl Tour {
         let down = self.wait(CHECKS, |tour| tour.is_down(&name).then(Instant::now))?;
         self.effect(&format!("HAProxy has marked {name} down"), cause, down, CHECKS)?;
         let off = self.is_off_the_list(&name, GIVEN_UP)?;
-        self.effect(&format!("Serf has given it up: {name} is off the list"), cause, off, GIVEN_UP)?;
+        self.effect(&format!("Serf has marked it failed: {name} is off the list"), cause, off, GIVEN_UP)?;
         self.tally()?;
         Ok(name)
     }
@@ -118,10 +118,10 @@ impl Tour {
         let address = self.cluster.net.next_host();
         self.table.action(&format!("{victim} comes back at another address, {address}, as {name}"))?;
         if same_name {
-            self.table.note("Serf holds a killed name to its old address for up to a minute")?;
+            self.table.note("Serf keeps a killed name at its old address for up to a minute")?;
         } else {
             self.table.note(
-                "a new name, as each new container has; under the old one Serf would not believe\n\
+                "a new name, as each new container has; with the old name Serf would reject\n\
                  the new address for up to a minute: see demo tour --same-name",
             )?;
         }
@@ -139,11 +139,11 @@ impl Tour {
         let cause = Instant::now();
         self.while_it_stops(&mut backend, |_| Ok(()))?;
         self.last_request(&backend, cause)?;
-        self.table.action("the balancer's Serf agent starts again; no event will tell it of that")?;
+        self.table.action("the balancer's Serf agent starts again; it gets no event for that leave")?;
         let cause = Instant::now();
         self.cluster.start_agent()?;
         let known = self.wait(GIVEN_UP, |tour| tour.serf_knows_without(leaver).then(Instant::now))?;
-        self.effect(&format!("Serf knows that {leaver} is gone"), cause, known, GIVEN_UP)?;
+        self.effect(&format!("Serf has noticed that {leaver} is gone"), cause, known, GIVEN_UP)?;
         let off = self.is_off_the_list(leaver, JOIN)?;
         self.effect(&format!("{leaver} is off HAProxy's list"), known.unwrap_or(cause), off, JOIN)?;
         self.tally()
@@ -159,7 +159,7 @@ impl Tour {
 
     /// Ends the load and counts what is still uncounted: requests in flight, and failures after the last step.
     fn end(mut self, visitor: ReturningVisitor) -> Result<ExitCode> {
-        self.table.action("the load ends; requests under way are waited for")?;
+        self.table.action("the load ends, after the requests in flight")?;
         self.load.end();
         let counts = self.load.since(self.mark);
         self.verdict.requests(&counts);

@@ -128,7 +128,8 @@ impl Tour {
         let counts = self.load.count(|sample| is_of_step(sample) && !is_right(sample));
         self.mark = now;
         self.verdict.requests(&counts);
-        let note = format!("; besides {right} × 503 while nobody was there, which is right and not counted");
+        let note =
+            format!("; besides {right} × 503 while there was no backend, which is right and not counted");
         self.table.requests(&counts, &note)
     }
 }

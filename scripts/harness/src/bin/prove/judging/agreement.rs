@@ -1,4 +1,4 @@
-//! Whether all say the same: who is really there, Serf, the records, the file, and HAProxy.
+//! Checks that Serf, the records, the file and HAProxy all agree with the backends that are really there.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -9,7 +9,7 @@ use common::replace::replace;
 use harness::run::programs;
 use harness::{Result, system};
 
-/// The judge, with what it has said so far.
+/// Runs `haproxy -c`, and keeps the results so far.
 pub struct HaproxyCheck {
     haproxy: PathBuf,
     known: BTreeMap<Vec<u8>, bool>,
@@ -17,19 +17,19 @@ pub struct HaproxyCheck {
 }
 
 impl HaproxyCheck {
-    /// A judge who keeps his copies in `scratch`.
+    /// A check that copies files to `scratch`.
     pub fn new(scratch: PathBuf) -> Result<HaproxyCheck> {
         Ok(HaproxyCheck { haproxy: programs::find("haproxy")?, known: BTreeMap::new(), scratch })
     }
 
     /// What is wrong with the file, if anything.
     pub fn fault(&mut self, config: &Path) -> Result<Option<String>> {
-        let Ok(bytes) = fs::read(config) else { return Ok(Some("there is no haproxy.cfg".to_owned())) };
+        let Ok(bytes) = fs::read(config) else { return Ok(Some("haproxy.cfg does not exist".to_owned())) };
         let is_good = match self.known.get(&bytes) {
             Some(known) => *known,
             None => self.check(bytes)?,
         };
-        Ok((!is_good).then(|| "`haproxy -c` refuses haproxy.cfg".to_owned()))
+        Ok((!is_good).then(|| "`haproxy -c` rejects haproxy.cfg".to_owned()))
     }
 
     fn check(&mut self, bytes: Vec<u8>) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! What a proof found: lines of what was done, and what went wrong.
 //!
-//! The first faults are shown, all are counted: a thousand lines of one fault hide the other one.
+//! All faults are counted, but only the first are printed: a thousand lines of one fault would hide another.
 
 /// How many faults are shown.
 const SHOWN: usize = 20;
@@ -12,12 +12,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Tells what was done or counted.
+    /// Prints what was done or counted.
     pub fn note(&self, text: &str) {
         println!("    {text}");
     }
 
-    /// Counts a fault, and tells of the first ones.
+    /// Counts a fault, and prints the first ones.
     pub fn wrong(&mut self, text: &str) {
         self.wrong += 1;
         if self.wrong <= SHOWN {
@@ -32,7 +32,7 @@ impl Verdict {
         }
     }
 
-    /// Prints whether it holds, and says so.
+    /// Prints whether it holds, and returns that.
     pub fn end(&self, name: &str) -> bool {
         match self.wrong {
             0 => println!("{name}: HOLDS"),

@@ -86,9 +86,9 @@ fn try_out(site: &mut NetworkedBalancer, cut: Cut, verdict: &mut Verdict) -> Res
     let fewest = watch(site, over, |site| Ok(cut == Cut::Balancer && site.alive()? == 0))?;
     let (took, alive, count) = (start.elapsed().as_secs_f64(), site.alive()?, site.slots.len());
     verdict.note(&format!(
-        "after {took:.0} s Serf believes {alive} of {count} alive; HAProxy sent requests to {fewest} at least"
+        "after {took:.0} s {alive} of {count} are alive in Serf; HAProxy always had at least {fewest} servers to send requests to"
     ));
-    verdict.check(fewest > 0, "HAProxy had nobody to send requests to");
+    verdict.check(fewest > 0, "HAProxy had no server to send requests to");
     if cut == Cut::Balancer {
         verdict.check(alive == 0, &format!("Serf has not given up all within {over:?}"));
     }
@@ -117,9 +117,10 @@ fn heal(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     let alive = start.elapsed().as_secs_f64();
     let served = site.wait_for_up(count, RECONCILE + SERVED);
     let all = start.elapsed().as_secs_f64();
-    verdict
-        .note(&format!("the cut ended: all believed alive after {alive:.0} s, all served after {all:.0} s"));
-    verdict.check(back.is_ok(), &format!("not all were believed alive again within {} s", HEALED.as_secs()));
+    verdict.note(&format!(
+        "the cut ended: all were alive in Serf after {alive:.0} s, all served after {all:.0} s"
+    ));
+    verdict.check(back.is_ok(), &format!("not all were alive in Serf again within {} s", HEALED.as_secs()));
     verdict.check(served.is_ok(), "not all were served again");
     Ok(())
 }

@@ -55,10 +55,10 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 /// The table, and whether anything grew.
 fn judge(looks: &[ResourceUsage], verdict: &mut Verdict) {
     let third = looks.len() / 3;
-    verdict.check(third > 0, "there were too few looks to compare");
+    verdict.check(third > 0, "there were too few samples to compare");
     let Some(first) = looks.first().filter(|_| third > 0) else { return };
     verdict.note(&format!(
-        "{:<40} {:>8} {:>8} {:>8}   ({} looks, medians of thirds)",
+        "{:<40} {:>8} {:>8} {:>8}   ({} samples, medians of thirds)",
         "",
         "first",
         "middle",

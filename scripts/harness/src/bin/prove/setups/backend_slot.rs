@@ -1,5 +1,5 @@
-//! A place for a backend: a network namespace, in which one comes, goes, crashes and moves as a machine or a container
-//! does.
+//! A slot for a backend: a network namespace in which a backend starts, leaves, crashes and moves as a machine or a
+//! container does.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use harness::{Error, Result};
 pub const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// How long one that has left goes on serving: the README's step 8.
 const SERVES_ON: Duration = Duration::from_secs(5);
-/// Addresses of a place, which come round again: by then Serf has forgotten who had it.
+/// Addresses of a slot, which are reused in turn: by then Serf has forgotten the last member at each.
 const ADDRESSES: usize = 20;
 
-/// A place, and the backend that is there.
+/// A slot, and its backend.
 #[derive(Debug)]
 pub struct BackendSlot {
     run: Arc<Run>,
@@ -34,12 +34,12 @@ pub struct BackendSlot {
     forgotten: Option<&'static str>,
     /// Who is there.
     pub backend: Option<Backend>,
-    /// Whether it has told the balancer to send it no new sessions.
+    /// Whether its tag asks the balancer for no new sessions.
     pub is_drained: bool,
 }
 
 impl BackendSlot {
-    /// A place with nobody there.
+    /// An empty slot.
     pub fn new(
         run: Arc<Run>,
         network: Arc<Network>,
@@ -72,19 +72,19 @@ impl BackendSlot {
         format!("b{}-{}", self.number, self.names)
     }
 
-    /// The name of who is there.
+    /// The name of its backend.
     pub fn whose(&self) -> Result<&str> {
         self.here().map(|backend| backend.name.as_str())
     }
 
     fn here(&self) -> Result<&Backend> {
-        self.backend.as_ref().ok_or_else(|| Error::Unfit(format!("nobody is at {}", self.namespace)))
+        self.backend.as_ref().ok_or_else(|| Error::Unfit(format!("no backend is at {}", self.namespace)))
     }
 
     fn gone(&mut self) -> Result<Backend> {
         let backend = self.backend.take();
         self.is_drained = false;
-        backend.ok_or_else(|| Error::Unfit(format!("nobody is at {}", self.namespace)))
+        backend.ok_or_else(|| Error::Unfit(format!("no backend is at {}", self.namespace)))
     }
 
     /// One comes: the web app, then the agent.
@@ -101,7 +101,7 @@ impl BackendSlot {
         Ok(())
     }
 
-    /// It leaves in order: `serf leave`, the web app serves on, and ends. True if Serf has said goodbye in time.
+    /// Leaves in order: `serf leave`, then the web app serves on and ends. True if Serf's leave was confirmed in time.
     pub fn leave(&mut self) -> Result<bool> {
         let mut backend = self.gone()?;
         let has_left = self.say_goodbye(&mut backend);
@@ -110,7 +110,7 @@ impl BackendSlot {
         Ok(has_left)
     }
 
-    /// Serf gives up a goodbye that nobody confirms in time; the agent ends all the same.
+    /// Serf gives up on a leave that no member confirms in time; the agent ends anyway.
     fn say_goodbye(&mut self, backend: &mut Backend) -> bool {
         let has_left = backend.agent.leave(&self.run).is_ok();
         if !has_left {
@@ -125,7 +125,7 @@ impl BackendSlot {
         self.names += 1;
     }
 
-    /// The next one that comes has another address; nobody is there now.
+    /// Empties the slot; its next backend gets another address.
     pub fn relocate(&mut self) -> Result<()> {
         let old = self.address();
         self.readdress()?;

@@ -1,6 +1,6 @@
-//! A balancer and the places of its backends, each in a network namespace of its own.
+//! A balancer and slots for its backends, each in its own network namespace.
 //!
-//! The proofs that change the membership and the network stand on this one. The caller's thread is in the balancer's
+//! The proofs that change the membership and the network use it. The caller's thread is in the balancer's
 //! namespace: so are HAProxy, its agent and the visitors.
 
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use crate::setups::backend_slot::{BALANCER, BackendSlot};
 /// As the README has it.
 pub const RECONCILE: Duration = Duration::from_secs(15);
 /// For a member that has gone, until all forget it, where names come and go by the hundred. Longer than the 30 s in
-/// which the others still tell a member that they gave it up: then it says that it is alive.
+/// which other members still report a member as failed; in that time the member can still answer that it is alive.
 pub const FORGOTTEN: &str = "40s";
-/// So many backends are started at once: more only wait for each other.
+/// This many backends start at once: more would only wait for each other.
 const AT_ONCE: usize = 5;
 const STARTED: Duration = Duration::from_secs(60);
 
 /// A balancer and places for backends. Dropped, everything ends.
 #[derive(Debug)]
 pub struct NetworkedBalancer {
-    /// The places, and who is there.
+    /// The slots and their backends.
     pub slots: Vec<BackendSlot>,
     /// The balancer.
     pub balancer: Balancer,
@@ -77,7 +77,7 @@ impl NetworkedBalancer {
         self.wait_for_up(self.slots.len(), STARTED)
     }
 
-    /// Waits until HAProxy sends requests to so many servers.
+    /// Waits until HAProxy sends requests to this number of servers.
     pub fn wait_for_up(&self, count: usize, within: Duration) -> Result<()> {
         poll::until(within, &format!("{count} servers to be up"), || {
             (self.servers().ok()?.iter().filter(|server| server.is_up()).count() == count).then_some(())
@@ -91,7 +91,7 @@ impl NetworkedBalancer {
         Ok(servers)
     }
 
-    /// The backends as the balancer's agent knows them, whatever their state.
+    /// The backends in the list of the balancer's agent, in any state.
     pub fn members(&mut self) -> Result<Vec<Member>> {
         let run = Arc::clone(&self.run);
         let mut members = self.balancer.agent()?.members(&run)?;
@@ -99,12 +99,12 @@ impl NetworkedBalancer {
         Ok(members)
     }
 
-    /// How many backends the balancer's agent believes alive.
+    /// How many backends are alive for the balancer's agent.
     pub fn alive(&mut self) -> Result<usize> {
         Ok(self.members()?.iter().filter(|member| member.status == "alive").count())
     }
 
-    /// Waits until the balancer's agent believes so many backends alive, and says how long that took.
+    /// Waits until this number of backends is alive for the balancer's agent; gives how long that took.
     pub fn wait_for_alive(&mut self, count: usize, within: Duration) -> Result<Duration> {
         let start = Instant::now();
         let what = format!("{count} backends to be alive for the balancer's agent");
@@ -132,7 +132,7 @@ impl NetworkedBalancer {
 
 impl Drop for NetworkedBalancer {
     fn drop(&mut self) {
-        // Nobody is left to take leave of.
+        // No other member is left, so an orderly leave is not needed.
         if let Some(mut agent) = self.balancer.agent.take() {
             agent.kill9();
         }
@@ -140,7 +140,7 @@ impl Drop for NetworkedBalancer {
     }
 }
 
-/// What a thread of a proof that panicked amounts to; it has said why on stderr.
+/// The error for a thread of a proof that panicked; the reason is on stderr.
 pub fn panicked() -> Error {
     Error::Unfit("a thread panicked".to_owned())
 }

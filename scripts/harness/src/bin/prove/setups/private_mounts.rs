@@ -1,4 +1,4 @@
-//! A thread with mounts of its own: what is mounted in it exists nowhere else, and is gone with it, however it ends.
+//! A thread with private mounts: what it mounts is visible only in it, and goes away with it, however it ends.
 
 use std::io;
 use std::thread;
@@ -7,7 +7,7 @@ use harness::{Error, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-/// Does the work in a mount namespace of its own. Needs root.
+/// Runs the action in a new mount namespace. Needs root.
 pub fn with_own_mounts<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let apart = || {
         unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| refused("leave the mounts of", errno.into()))?;

@@ -1,4 +1,4 @@
-//! Nodes to record, render and serve, and the events that tell of them.
+//! Nodes to record, render and serve, and the events that announce them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ pub fn node(name: &str, address: SocketAddr, weight: usize) -> Node {
     Node::new(name, &address.ip().to_string(), tags).expect("name, address and tags pass the whitelists")
 }
 
-/// So many nodes, at addresses where nobody is.
+/// This number of nodes, at unused addresses.
 pub fn many(count: usize, weight: usize) -> Vec<Node> {
     let address = |number: usize| SocketAddr::from((Ipv4Addr::new(127, 200, 1, number as u8 + 1), 3000));
     (0..count).map(|number| node(&format!("n{number}"), address(number), weight)).collect()
 }
 
-/// Members of the role `balancer`, at addresses where nobody is.
+/// Members of the role `balancer`, at unused addresses.
 pub fn balancers(names: &[&str]) -> Vec<Node> {
     let tags = || Tags::from([("role".to_owned(), "balancer".to_owned())]);
     let node = |(number, name): (usize, &&str)| Node::new(name, &format!("127.200.2.{}", number + 1), tags());

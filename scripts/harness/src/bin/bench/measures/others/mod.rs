@@ -1,4 +1,4 @@
-//! Rollcall beside others: who else renders a template, what a handler in shell takes, what a reload costs.
+//! Rollcall beside others: other template renderers, a handler written in shell, and the cost of a reload.
 //!
 //! In one run, in turn, on the same data. What is measured of each is a whole program from its call to its end, as a
 //! handler would call it. The results go into `docs/benchmarks.md`; `scripts/bench.d/install-others` installs the

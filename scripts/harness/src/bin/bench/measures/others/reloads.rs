@@ -24,7 +24,7 @@ use crate::results::timed_run::TimedRun;
 
 const APPS: usize = 3;
 const RATE: Rate = Rate { visitors: 20, every: Duration::from_millis(20) };
-/// Long enough for every visitor who keeps his connection to come by a few times.
+/// Long enough for a few requests on every kept connection.
 const BETWEEN: Duration = Duration::from_millis(150);
 const UP: Duration = Duration::from_secs(10);
 
@@ -45,13 +45,13 @@ pub struct Seen {
     pub took: Duration,
     /// Requests.
     pub requests: u64,
-    /// Those that failed, in words; empty without any.
+    /// Those that failed, as text; empty without any.
     pub failed: String,
     /// Connections that their visitors would have kept and had to open again.
     pub reopened: usize,
 }
 
-/// Makes so many changes under load.
+/// Makes this number of changes under load.
 pub fn changes(way: Way, count: usize) -> Result<Seen> {
     let (run, net) = (Arc::new(Run::new()?), Subnet::claim()?);
     let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;
@@ -65,7 +65,7 @@ pub fn changes(way: Way, count: usize) -> Result<Seen> {
         || Ok((balancer.haproxy()?.servers()?.iter().filter(|s| s.is_up()).count() == APPS).then_some(()));
     poll::try_until(UP, "all servers to be up", is_up)?;
     if way != Way::Finish {
-        // From here on it knows what HAProxy has loaded.
+        // From here on it has a note of what HAProxy has loaded.
         bring(Way::Reload, &run, &balancer)?;
     }
     let load = Load::start(balancer.front(), "/", RATE);

@@ -13,10 +13,10 @@ use harness::{Error, Result};
 use crate::measures::others::dialect::{Dialect, Subject};
 use crate::results::timed_run::TimedRun;
 
-/// How many of those who render are render-cfg.
+/// How many of the renderers are render-cfg.
 pub const OURS: usize = 3;
 
-/// Somebody who renders.
+/// A renderer.
 pub struct Renderer {
     /// Name and version.
     pub name: String,
@@ -28,7 +28,7 @@ pub struct Renderer {
     pub step: Option<TimedRun>,
 }
 
-/// A program of somebody else.
+/// A program of another project.
 struct Other {
     name: &'static str,
     program: &'static str,
@@ -150,7 +150,7 @@ impl Other {
         if own.is_file() { Some(own) } else { programs::find(self.program).ok() }
     }
 
-    /// The first word of what the program says of itself that looks like a version.
+    /// The first word of the program's output that looks like a version.
     fn version(program: &Path) -> String {
         let output = Command::new(program).arg("--version").output();
         let text =

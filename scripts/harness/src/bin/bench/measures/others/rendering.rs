@@ -55,7 +55,7 @@ pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Res
     Ok(())
 }
 
-/// Measures all who render: in each round everybody once.
+/// Measures all renderers: each of them once in each round.
 fn render(bench: &Bench, count: usize, n: usize) -> Result<Vec<Timed>> {
     let directory = bench.run.join(&format!("others-{count}"));
     let mut pool = NodeRecords::fill(&directory.join("nodes"), count)?;

@@ -28,7 +28,7 @@ const ALL_UP: Duration = Duration::from_secs(60);
 /// Linux's unit of processor time as /proc has it.
 const TICK: f64 = 0.01;
 
-/// The share of a processor for so many servers, and checks a second.
+/// The share of a processor for this number of servers, and the checks a second.
 pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Result<()> {
     let mut table = Table::new(&["", "checks a second", "of one processor"]);
     for count in if bench.quick { &QUICK[..] } else { &SIZES } {

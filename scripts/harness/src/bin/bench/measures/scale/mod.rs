@@ -2,7 +2,7 @@
 //!
 //! The servers stand in backends of a thousand each, for HAProxy 2.6 compares every server with all others of its
 //! backend; what that costs in one backend is measured beside it. The servers are not there, and checked once a minute;
-//! what checks cost is measured apart, with somebody who answers. The results go into `docs/scale.md`.
+//! the cost of checks is measured apart, with servers that answer. The results go into `docs/scale.md`.
 
 mod checks;
 mod files;

@@ -135,7 +135,7 @@ fn middle(times: &[Duration]) -> Duration {
     if times.is_empty() { Duration::ZERO } else { median(times.to_vec()) }
 }
 
-/// A balancer, those who answer, and the cluster.
+/// A balancer, the responders, and the cluster.
 struct Simulation {
     cluster: SimulatedCluster,
     coalescer: Coalescer,
@@ -167,7 +167,7 @@ impl Simulation {
         let (coalescer, zone, _others, _net, _run) = (Coalescer::default(), Some(zone), others, net, run);
         let mut simulation =
             Simulation { cluster, coalescer, standin, zone, _others, load, balancer, _net, _run };
-        // The agent's first call tells of everybody who is there.
+        // The agent's first call announces all members.
         let joins = simulation.cluster.alive().cloned().map(|node| Happening {
             at: Duration::ZERO,
             kind: Kind::Join,
@@ -226,7 +226,7 @@ impl Simulation {
         }
     }
 
-    /// Calls the handler as Serf does; whom it asks knows everything that has happened by now.
+    /// Calls the handler as Serf does; the fake Serf lists everything that has happened so far.
     fn call(&self, kind: Kind, names: &[String], begun: Instant) -> Result<Call> {
         self.standin.answer(self.cluster.members.values().map(|(node, status)| (node, *status)))?;
         let lines =
@@ -267,7 +267,7 @@ struct Call {
 }
 
 impl Seen {
-    /// A call has ended: whatever had happened when it began is live now.
+    /// A call has ended: everything that had happened when it began is live now.
     fn end(&mut self, call: &Call, is_good: bool, begun: Instant, pending: &mut Vec<Duration>) {
         let now = begun.elapsed();
         self.calls += 1;
@@ -280,7 +280,7 @@ impl Seen {
     }
 }
 
-/// Records everybody who is there.
+/// Records all members.
 fn record(balancer: &Balancer, cluster: &SimulatedCluster) -> Result<()> {
     let unfit = |err: &dyn std::fmt::Display| Error::Unfit(err.to_string());
     let nodes: Vec<_> = cluster.alive().collect();

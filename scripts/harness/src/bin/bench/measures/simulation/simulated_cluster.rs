@@ -1,4 +1,4 @@
-//! The simulated cluster: who is in it, and what happens to it when.
+//! The simulated cluster: its members, and what happens to them when.
 //!
 //! A member is a container: a number makes its name and its address, and it never comes back, except for those few
 //! with a name of their own, which come back under it at another address. A third of them stand in a zone, whose
@@ -13,7 +13,7 @@ use common::node::{Node, Tags};
 use crate::measures::simulation::coalescer::Kind;
 
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 200, 0, 1);
-/// Of so many containers, one has a name of its own.
+/// One in this many containers has a fixed name.
 const NAMED: usize = 20;
 /// How long Serf takes to give up those that are gone at once, measured with half a cluster.
 const GIVEN_UP: [Duration; 2] = [Duration::from_secs(6), Duration::from_secs(18)];
@@ -26,7 +26,7 @@ pub struct Happening {
     pub node: Node,
 }
 
-/// Everybody who is or was a member.
+/// All present and past members.
 #[derive(Debug)]
 pub struct SimulatedCluster {
     /// With the status that Serf gives them.
@@ -57,7 +57,7 @@ impl SimulatedCluster {
         Node::new(name.unwrap_or(&own), &address, tags).expect("name, address and tags pass the whitelists")
     }
 
-    /// Those who are there.
+    /// The present members.
     pub fn alive(&self) -> impl Iterator<Item = &Node> {
         self.members.values().filter(|(_, status)| *status == "alive").map(|(node, _)| node)
     }
@@ -72,7 +72,7 @@ impl SimulatedCluster {
         self.members.insert(happening.node.name.clone(), (happening.node.clone(), status));
     }
 
-    /// So many more, spread over a time.
+    /// This many more, spread over a time.
     pub fn grow(&mut self, count: usize, over: Duration) -> Vec<Happening> {
         let join = |number| Happening {
             at: over.mul_f64(number as f64 / count as f64),

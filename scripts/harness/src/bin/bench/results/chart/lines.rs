@@ -1,4 +1,4 @@
-//! Lines on two logarithmic axes: what grows in proportion rises by one decade in one decade, whatever it is.
+//! Lines on two logarithmic axes: proportional growth rises by one decade in one decade.
 //!
 //! A dashed guide shows that slope. A line's name stands at its end, where the eye is.
 

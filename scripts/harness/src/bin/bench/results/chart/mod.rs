@@ -1,8 +1,8 @@
-//! Charts as SVG, drawn by hand: two kinds are needed, and a plotting library would be larger than the programs that
-//! are measured.
+//! Charts as SVG, without a plotting library: only two kinds are needed, and a library would be larger than the programs
+//! that are measured.
 //!
-//! A page may be light or dark. An SVG in a page cannot ask which, only what the reader prefers; so a chart has a
-//! ground of its own and can be read in any case.
+//! A page may be light or dark, and an SVG cannot find out which. So a chart has its own background and is readable on
+//! both.
 
 mod bars;
 mod canvas;

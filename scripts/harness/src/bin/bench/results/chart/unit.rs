@@ -15,7 +15,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// A value in words, as exact as one needs it.
+    /// A value as text, with a useful number of digits.
     pub fn shown(self, value: f64) -> String {
         match self {
             Unit::Seconds if value < 1e-3 => format!("{} µs", digits(value * 1e6)),
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_written_as_people_say_them() {
+    fn values_have_a_fitting_unit_and_few_digits() {
         assert_eq!(Unit::Seconds.shown(0.012_63), "12.6 ms");
         assert_eq!(Unit::Seconds.shown(0.001), "1 ms");
         assert_eq!(Unit::Seconds.shown(2.5), "2.5 s");

@@ -74,9 +74,9 @@ pub fn run(
     let load = Load::patient(site.balancer.front(), "/", RATE, PATIENCE);
     let engine = Engine::run(site, &mut proof.dice, pace, each)?;
     let took = start.elapsed().as_secs_f64();
-    verdict.note(&format!("{} places; {} in {took:.0} s", site.slots.len(), engine.shown()));
+    verdict.note(&format!("{} slots; {} in {took:.0} s", site.slots.len(), engine.shown()));
     verdict.note(&format!(
-        "{} at once at most; {} goodbyes not heard in time; cut off: back after {:.1} s at most, {} had to join again",
+        "at most {} at once; {} leaves not confirmed in time; cut off: back after at most {:.1} s, {} had to join again",
         engine.most,
         engine.unheard,
         engine.healed.as_secs_f64(),
@@ -120,7 +120,7 @@ fn judge_workers(
     verdict.note(&format!("HAProxy's worker before {old:?}, now {new:?}; {} reloads", reloads.len()));
     verdict.check(new.len() == 1, "HAProxy has more than one worker");
     verdict
-        .check(old == new || !reloads.is_empty(), "HAProxy has another worker, and the log tells no reason");
+        .check(old == new || !reloads.is_empty(), "HAProxy has another worker, and the log gives no reason");
     Ok(())
 }
 

@@ -1,8 +1,8 @@
-//! Crowd: twenty handlers and twenty reloads at once, round after round, each handler with another member's event.
+//! Crowd: twenty handlers and twenty reloads at once, round after round; each handler has another member's event.
 //!
-//! The agent that the handlers ask is real and knows nobody but itself: reconcile's guard holds, so that what is
-//! recorded after a round is what the events said, each of them, and a lost one cannot be made good in silence. The
-//! guard's exit code is then the right one for a handler.
+//! The agent that the handlers ask is real and has only itself as a member, so reconcile's guard refuses. The records
+//! after a round therefore come from the events alone, and a lost event cannot be repaired unnoticed. The guard's exit
+//! code is the right one for a handler here.
 
 mod crowded_balancer;
 
@@ -17,13 +17,13 @@ use crate::proof::Proof;
 use crate::proofs::crowd::crowded_balancer::CrowdedBalancer;
 
 const ROUNDS: usize = 200;
-/// Whoever waits hears of it after so many.
+/// Progress is printed after this many rounds.
 const NEWS: usize = 25;
 /// Reloads of a round; of handlers there are as many as there are members that change.
 const RELOADS: usize = 20;
-/// A crowd of forty takes a few seconds; one of them that takes so long hangs.
+/// Forty processes take a few seconds; one that takes this long hangs.
 const LATE: Duration = Duration::from_secs(400);
-/// The guard held, and all else went well.
+/// The guard refused, and everything else succeeded.
 const GUARDED: i32 = 6;
 
 /// How many processes ended with which exit code.

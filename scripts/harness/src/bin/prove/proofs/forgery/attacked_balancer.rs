@@ -103,7 +103,7 @@ impl AttackedBalancer {
         // for as long as their checks take (docs/proofs.md).
         let one = self.cluster.backend(HONEST[0])?.app.address();
         let known = self.lies.known(&[one, balancer])?;
-        verdict.note(&format!("{} known lies", known.len()));
+        verdict.note(&format!("{} known forgeries", known.len()));
         for batch in known.chunks(BATCH) {
             self.batch(batch, verdict)?;
         }
@@ -163,11 +163,14 @@ impl AttackedBalancer {
     pub fn end(mut self, verdict: &mut Verdict) -> Result<()> {
         let Told { said, believed, recorded, served, batches } = self.told;
         let took = self.begun.elapsed().as_secs_f64();
+        verdict.note(&format!(
+            "{said} forged members in {batches} batches in {took:.0} s: {believed} accepted by Serf,"
+        ));
         verdict
-            .note(&format!("{said} liars in {batches} batches in {took:.0} s: {believed} believed by Serf,"));
-        verdict
-            .note(&format!("    {recorded} recorded, {served} in HAProxy, each as its batch was looked at"));
-        poll::until(GONE, "all liars to be gone", || self.watch.are_all_gone(&self.cluster).then_some(()))?;
+            .note(&format!("    {recorded} recorded, {served} in HAProxy, each when its batch was checked"));
+        poll::until(GONE, "all forged members to be gone", || {
+            self.watch.are_all_gone(&self.cluster).then_some(())
+        })?;
         let code = self.cluster.balancer.reconcile()?;
         verdict.check(code == 0, &format!("reconcile ends with {code} after all are gone"));
         self.cluster.wait_for_servers(&HONEST, SOON)?;

@@ -1,8 +1,8 @@
-//! Liars: somebody on the network who announces members to a real Serf agent, with any bytes for names, addresses and
+//! Forgery: an attacker on the network announces members to a real Serf agent, with any bytes as names, addresses and
 //! tags.
 //!
-//! The agent takes them all and calls the shipped handler, with the shipped template and a HAProxy that serves. The whole
-//! is on a network of its own: where a liar says he is, the agent and HAProxy go and look.
+//! The agent accepts them and calls the shipped handler, with the shipped template and a HAProxy that serves. All runs on
+//! a private network, because the agent and HAProxy connect to every address that a forged member announces.
 
 mod attacked_balancer;
 mod cases;
@@ -22,10 +22,10 @@ use crate::proof::Proof;
 use crate::proofs::forgery::attacked_balancer::AttackedBalancer;
 use crate::setups::private_mounts;
 
-/// All known lies and the random ones.
+/// All known forgeries and the random ones.
 pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     if !private_mounts::is_allowed() {
-        return Err(Error::Unfit("it needs root: a network of its own is made for it".to_owned()));
+        return Err(Error::Unfit("it needs root, to make a private network".to_owned()));
     }
     namespace::on_loopback_alone(|| {
         let outer = Run::new()?;

@@ -1,4 +1,4 @@
-//! What may not happen while liars are there: a file elsewhere, a line that the template did not mean, a node lost.
+//! Checks that forged members cause no file elsewhere, no line beyond the template, and no lost node.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,8 +1,7 @@
 //! The same programs where the disk is full, read-only or slow.
 //!
-//! Full is not one state: the space may end at any of a program's writes. So there is room for nothing at first, then for
-//! one page or one file more each time, until the program has enough. Slow is made by strace, which holds each call that
-//! writes for 20 ms: there is no other way that works everywhere, and it leaves the kills time between any two calls.
+//! A disk can fill up at any of a program's writes. So there is no room at first, then room for one page or one file more
+//! each time, until the program has enough.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -23,16 +22,16 @@ use crate::setups::private_mounts;
 
 /// Kills of each program on a slow disk.
 const KILLS: usize = 100;
-/// The file system said no.
+/// The file system refused.
 const REFUSED: i32 = 4;
-/// No program needs more room than so many pages or files.
+/// No program needs more pages or files than this.
 const ENOUGH: usize = 64;
 /// What a program does on a full disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Full {
-    /// It says so, in one line.
+    /// It reports that in one line.
     Line,
-    /// It says so in its log.
+    /// It reports that in its log.
     Log,
     /// It needs no room.
     Works,
@@ -41,9 +40,7 @@ enum Full {
 /// All three.
 pub fn bad_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     if !private_mounts::is_allowed() {
-        return Err(Error::Unfit(
-            "disks that are full or read-only need root: they are mounted for it".to_owned(),
-        ));
+        return Err(Error::Unfit("the proof needs root, to mount full and read-only disks".to_owned()));
     }
     private_mounts::with_own_mounts(|| {
         small_disks(proof, verdict)?;
@@ -119,7 +116,7 @@ fn fill(
     Ok(())
 }
 
-/// What has to be so after a run on a bad disk, and after one more on a good one. Whether it was refused.
+/// Checks a run on a bad disk, and one more on a good disk. True if the first was refused.
 fn settle(
     at: &str,
     (code, said): (i32, String),
@@ -131,7 +128,7 @@ fn settle(
     let lines = if code == REFUSED { 1 } else { 0 };
     let is_line = full == Full::Log
         || said.lines().count() == lines && said.lines().all(|line| line.contains(": cannot "));
-    verdict.check(is_line, &format!("{at}: it ended with {code} and said: {said}"));
+    verdict.check(is_line, &format!("{at}: it ended with {code} and printed: {said}"));
     if let Some(fault) = victim.look()? {
         verdict.wrong(&format!("{at}: {fault}"));
     }
@@ -143,18 +140,18 @@ fn settle(
     Ok(code != 0)
 }
 
-/// Runs it; gives its exit code and what it said.
+/// Runs it; gives its exit code and its stderr.
 fn outcome(command: &mut Command) -> Result<(i32, String)> {
     let mut run = start(command.stderr(Stdio::piped()))?;
     let mut said = String::new();
     if let Some(mut stderr) = run.stderr.take() {
-        stderr.read_to_string(&mut said).map_err(system("read", "what a run said"))?;
+        stderr.read_to_string(&mut said).map_err(system("read", "the stderr of a run"))?;
     }
     let status = run.wait().map_err(system("wait for", "a run"))?;
     Ok((status.code().unwrap_or(-1), said))
 }
 
-/// Kills on a disk that takes its time.
+/// Kills on a slow disk.
 fn slow_disk(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Arc::new(Run::new()?);
     let kills = proof.rounds(KILLS, 4);

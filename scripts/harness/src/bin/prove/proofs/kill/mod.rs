@@ -1,7 +1,7 @@
-//! Kill: every program ended by SIGKILL at moments spread over its run, on a whole disk and on bad ones.
+//! Kill: every program is ended by SIGKILL at moments spread over its run, on a good disk and on bad ones.
 //!
-//! What stands after a kill has to be the old or the new, whole; and one more run has to finish what the killed one
-//! began. Nobody can enumerate the moments, so they are drawn: evenly over the run, with dice within each part.
+//! After a kill the files must be the old or the new ones, complete, and one more run must finish the work. The moments
+//! cannot be enumerated, so they are drawn: evenly over the run, at random within each part.
 
 mod bad_disks;
 mod handler;

@@ -3,14 +3,14 @@
 
 use reload_haproxy::offline::{self, Verdict, decide};
 
-use crate::calm::{self, Servers};
 use crate::model::Model;
-use crate::outline::outline;
-use crate::words::words;
+use crate::non_server_lines::outline;
+use crate::simple_config::{self, Servers};
+use crate::word_splitting::words;
 
 /// What must hold for an input: HAProxy's version, the file that it runs, the new file, and what it answers to
 /// `show servers state`, with lines of `%%` between. Without a new file it is the old one; without an answer
-/// HAProxy has the old one's servers, or none if only a HAProxy could say which.
+/// HAProxy has the old one's servers, or none if only a HAProxy could tell which.
 pub(crate) fn holds(input: &[u8]) {
     let mut parts = parts(input).into_iter();
     let mut part = || parts.next().unwrap_or_default();
@@ -25,7 +25,7 @@ pub(crate) fn holds(input: &[u8]) {
         return;
     }
     [old, new].into_iter().for_each(check_words);
-    let before = calm::servers(old);
+    let before = simple_config::servers(old);
     let begun = before.as_ref().filter(|_| answer.trim().is_empty()).map(Model::begun);
     let answer = match &begun {
         Some(model) => model.answer(),
@@ -36,9 +36,9 @@ pub(crate) fn holds(input: &[u8]) {
     check_outlines(old, new, &verdict);
     if old == new {
         assert!(!matches!(verdict, Verdict::Reload(_)), "the same file twice: {verdict:?}");
-        assert!(begun.is_none() || verdict == Verdict::Nothing, "it has what the file says: {verdict:?}");
+        assert!(begun.is_none() || verdict == Verdict::Nothing, "it has what is in the file: {verdict:?}");
     }
-    if let (Some(before), Some(after)) = (before, calm::servers(new)) {
+    if let (Some(before), Some(after)) = (before, simple_config::servers(new)) {
         if let Some(model) = begun.or_else(|| Model::answering(&answer, &before)) {
             check_servers(model, &before, &after, &verdict, old == new);
         }
@@ -110,9 +110,14 @@ fn check_servers(model: Model, before: &Servers, after: &Servers, verdict: &Verd
 }
 
 /// A server that was added was told all that its line says; one that was there before is told the same as then.
-fn check_options(key: &str, added: Option<&calm::Options>, server: &calm::Server, before: &Servers) {
+fn check_options(
+    key: &str,
+    added: Option<&simple_config::Options>,
+    server: &simple_config::Server,
+    before: &Servers,
+) {
     const OWN: [&str; 5] = ["pool-purge-delay", "pool-max-conn", "weight", "maxconn", "disabled"];
-    let plain = |options: &calm::Options| -> calm::Options {
+    let plain = |options: &simple_config::Options| -> simple_config::Options {
         let options = options.iter().filter(|(keyword, _)| !OWN.contains(&keyword.as_str()));
         options.map(|(keyword, value)| (keyword.clone(), value.clone())).collect()
     };

@@ -1,6 +1,6 @@
 //! What of a configuration only a reload can change: every line but comments and `server` lines.
 
-use crate::words::{Word, words};
+use crate::word_splitting::{Word, words};
 
 const SECTIONS: &str = "acme backend cache crt-store defaults fcgi-app frontend global http-errors listen log-forward \
                         log-profile mailers peers program resolvers ring traces userlist";
@@ -26,7 +26,7 @@ pub(crate) fn outline(config: &[u8]) -> Option<Vec<Vec<Word>>> {
         if first == b"description" && line.windows(9).any(|part| part == b"rollcall-") {
             words.truncate(1);
         }
-        // A line that begins with an empty word says nothing that HAProxy knows.
+        // A line that begins with an empty word means nothing to HAProxy.
         if !is_server && !first.is_empty() {
             outline.push(words);
         }

@@ -44,7 +44,7 @@ impl Form {
         let Some(entries) = (self.entries)(&mut list) else { return };
         let tags = [("role".to_owned(), "backend".to_owned())].into();
         let Ok(node) = Node::new("good-one", "10.9.8.7", tags) else { return };
-        // Of two with one name, neither is believed.
+        // Of two with one name, both are rejected.
         if entries.iter().any(|entry| entry.to_string().contains("good")) {
             return;
         }

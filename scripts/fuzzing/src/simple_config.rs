@@ -1,13 +1,13 @@
-//! The servers of a calm configuration: one that is written so plainly that it needs no cleverness to say what
-//! HAProxy makes of it. All others are none of the model's.
+//! The servers of a simple configuration: one written so plainly that it is obvious what HAProxy makes of it. The model
+//! skips all others.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// Servers by what the socket calls them, `backend/server`.
+/// Servers by their names at the socket, `backend/server`.
 pub(crate) type Servers = BTreeMap<String, Server>;
 
-/// What a server is told in the end.
+/// A server's final endpoint and options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) endpoint: SocketAddr,
@@ -29,7 +29,7 @@ impl Server {
     }
 }
 
-/// Reads a calm configuration; `None` if it is not.
+/// Reads a simple configuration; `None` if it is not one.
 pub(crate) fn servers(config: &[u8]) -> Option<Servers> {
     let text = std::str::from_utf8(config).ok().filter(|text| text.ends_with('\n') && is_plain(text))?;
     let mut reader = Reader::default();
