@@ -45,7 +45,7 @@ pub(crate) fn holds(input: &[u8]) {
     }
 }
 
-/// What stands between lines of `%%`.
+/// The parts between lines of `%%`.
 fn parts(input: &[u8]) -> Vec<&[u8]> {
     let mut parts = vec![];
     let mut rest = input;
@@ -109,7 +109,7 @@ fn check_servers(model: Model, before: &Servers, after: &Servers, verdict: &Verd
     }
 }
 
-/// A server that was added was told all that its line says; one that was there before is told the same as then.
+/// An added server got all options of its line; one that was there before has the same options as before.
 fn check_options(
     key: &str,
     added: Option<&simple_config::Options>,

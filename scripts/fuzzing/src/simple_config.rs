@@ -47,7 +47,7 @@ struct Reader {
     kind: String,
     name: String,
     titles: Vec<String>,
-    /// What the last `defaults` section says to servers, and what this section does.
+    /// The server options of the last `defaults` section, and those of this section.
     inherited: Options,
     defaults: Options,
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use harness::run::programs;
 
 #[test]
-fn members_at_serfs_own_coalescing_end_as_the_servers_that_haproxy_has() {
+fn simulated_members_end_as_haproxys_servers() {
     if !programs::are_all_here() {
         return;
     }

@@ -173,7 +173,7 @@ fn give_up(stage: &mut Cluster, name: &str) -> PathBuf {
 fn the_last_backend_that_leaves_stays_in_the_file_until_another_comes() {
     let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     stage.stop("s1").unwrap();
-    let held = || stage.balancer.log().contains("render-cfg[") && nobody(&stage);
+    let held = || stage.balancer.log().contains("render-cfg[") && has_no_servers(&stage);
     poll::until(SOON, "the record to go", || held().then_some(())).unwrap();
     assert_eq!(stage.balancer.reconcile().unwrap(), 6);
     stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
@@ -185,7 +185,7 @@ fn the_last_backend_that_leaves_stays_in_the_file_until_another_comes() {
     stage.wait_for_servers(&["s2"], SOON).unwrap();
 }
 
-fn nobody(stage: &Cluster) -> bool {
+fn has_no_servers(stage: &Cluster) -> bool {
     let mut records = fs::read_dir(stage.balancer.nodes_dir()).unwrap();
     !records.any(|record| record.unwrap().file_name() == "s1.json")
 }
@@ -256,7 +256,7 @@ fn a_check_that_hangs_is_ended_and_the_next_run_does_the_work() {
 }
 
 #[test]
-fn serf_that_does_not_answer_removes_nobody() {
+fn no_member_is_removed_while_serf_does_not_answer() {
     let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     stage.balancer.agent.take().unwrap().kill9();
     assert_eq!(stage.balancer.reconcile().unwrap(), 3);

@@ -42,7 +42,7 @@ fn wait_for_addresses(stage: &Cluster, wanted: &[(&str, Ipv4Addr)], within: Dura
 }
 
 #[test]
-fn nobody_there_is_a_503_and_whoever_joins_is_served() {
+fn without_backends_the_answer_is_503_and_a_new_backend_is_served() {
     let Some(mut stage) = Cluster::serving(&[]).unwrap() else { return };
     assert_eq!(Client::fresh(stage.front()).get("/").unwrap().status, 503);
     let address = stage.add("s1").unwrap();
@@ -52,7 +52,7 @@ fn nobody_there_is_a_503_and_whoever_joins_is_served() {
 }
 
 #[test]
-fn joining_leaving_and_dying_cost_no_request() {
+fn joins_leaves_and_crashes_fail_no_request() {
     let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let start = Instant::now();
     let load = Load::start(stage.front(), "/", Rate::default());
@@ -68,7 +68,7 @@ fn joining_leaving_and_dying_cost_no_request() {
 }
 
 #[test]
-fn half_of_the_servers_may_die_at_once_and_cost_no_request() {
+fn half_of_the_servers_can_die_at_once_without_a_failed_request() {
     let names = ["s1", "s2", "s3", "s4", "s5", "s6"];
     let Some(mut stage) = Cluster::serving(&names).unwrap() else { return };
     // Each has requests in flight, so that a dead server, which has none, is the one with the fewest.
@@ -174,7 +174,7 @@ fn a_backend_with_a_bad_port_is_left_out_alone_and_put_right_by_a_tag() {
 }
 
 #[test]
-fn hostile_members_harm_nobody() {
+fn hostile_members_do_no_harm() {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
     let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };

@@ -37,7 +37,7 @@ fn wait_for_records(stage: &Cluster, wanted: &[&str]) {
 }
 
 #[test]
-fn joining_leaving_and_dying_cost_no_request_when_a_watcher_does_the_rest() {
+fn joins_leaves_and_crashes_fail_no_request_with_a_watcher() {
     let Some(mut stage) = serving(&["s1", "s2"]) else { return };
     let start = Instant::now();
     let load = Load::start(stage.front(), "/", Rate::default());
@@ -55,7 +55,7 @@ fn joining_leaving_and_dying_cost_no_request_when_a_watcher_does_the_rest() {
 }
 
 #[test]
-fn what_is_recorded_while_no_watcher_runs_is_served_when_one_runs_again() {
+fn records_made_while_no_watcher_runs_are_served_once_one_runs_again() {
     let Some(mut stage) = serving(&["s1"]) else { return };
     stage.balancer.watcher.take().unwrap().kill9();
     let before = fs::read(stage.balancer.config()).unwrap();

@@ -47,7 +47,7 @@ fn up_is_all_it_takes_and_healthy_means_that_requests_are_served() {
 
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
-fn nobody_in_a_container_may_more_than_it_needs() {
+fn processes_in_a_container_have_only_the_rights_that_they_need() {
     let Some(cluster) = ComposeCluster::serving(1).unwrap() else { return };
     let (balancer, backend) = (cluster.balancer().unwrap(), cluster.backends().unwrap().remove(0));
     for container in [&balancer, &backend] {
@@ -77,7 +77,7 @@ fn nobody_in_a_container_may_more_than_it_needs() {
 
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
-fn the_statistics_are_on_loopback_unless_told_otherwise() {
+fn the_statistics_are_on_loopback_by_default() {
     let Some(cluster) = ComposeCluster::new().unwrap() else { return };
     let config = cluster.compose(&["config"]).unwrap();
     assert!(!config.contains("0.0.0.0"), "{config}");

@@ -93,7 +93,7 @@ fn twenty_backends_come_at_once() {
 
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
-fn a_container_that_is_killed_and_comes_again_costs_no_request() {
+fn a_killed_container_that_comes_back_fails_no_request() {
     let Some(cluster) = ComposeCluster::serving(3).unwrap() else { return };
     let load = load(&cluster);
     let start = Instant::now();

@@ -25,7 +25,7 @@ fn assert_holds(proof: &str) {
 }
 
 #[test]
-fn what_is_killed_leaves_the_old_or_the_new_and_the_next_run_finishes() {
+fn a_killed_program_leaves_old_or_new_files_and_the_next_run_finishes() {
     if programs::find("strace").is_err() && std::env::var_os("CI").is_none() {
         eprintln!("SKIPPED: a slow disk is made by strace; install it");
         return;
@@ -44,7 +44,7 @@ fn forged_members_in_the_gossip_harm_no_other_member() {
 }
 
 #[test]
-fn a_proof_that_is_not_there_is_called_wrongly() {
+fn an_unknown_proof_is_a_usage_error() {
     let output = Command::new(env!("CARGO_BIN_EXE_prove")).arg("nothing").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

@@ -36,12 +36,12 @@ fn holds(proof: &str) {
 }
 
 #[test]
-fn changes_of_membership_cost_no_request_and_all_say_the_same_afterwards() {
+fn changes_of_membership_fail_no_request_and_all_agree_afterwards() {
     holds("churn");
 }
 
 #[test]
-fn a_balancer_that_is_cut_off_from_gossip_serves_all_and_heals() {
+fn a_balancer_cut_off_from_gossip_serves_all_backends_and_heals() {
     holds("partition");
 }
 
@@ -51,7 +51,7 @@ fn nothing_grows_while_members_come_and_go() {
 }
 
 #[test]
-fn of_a_proof_that_is_killed_no_process_is_left() {
+fn a_killed_proof_leaves_no_process() {
     if !namespace::is_possible() {
         return;
     }

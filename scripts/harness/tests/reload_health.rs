@@ -170,7 +170,7 @@ fn without_a_state_file_a_dead_server_gets_requests_until_it_is_checked() {
 }
 
 #[test]
-fn a_haproxy_that_gives_up_root_and_changes_its_root_keeps_it_too() {
+fn health_is_kept_by_a_haproxy_with_user_and_chroot() {
     if !nix::unistd::geteuid().is_root() {
         assert!(env::var_os("CI").is_none(), "another user needs root");
         eprintln!("SKIPPED: another user needs root");
@@ -192,7 +192,7 @@ fn a_haproxy_that_gives_up_root_and_changes_its_root_keeps_it_too() {
 }
 
 #[test]
-fn up_names_the_servers_that_haproxys_checks_find_up_and_no_other() {
+fn up_lists_exactly_the_servers_that_haproxys_checks_find_up() {
     let (mut bed, mut apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     let up = |bed: &HaproxyFixture| bed.told(&["--up"]);
     assert_eq!(up(&bed), (0, "s1\ns2\n".to_owned()));
@@ -227,7 +227,7 @@ fn a_file_in_a_base_directory_is_found() {
 }
 
 #[test]
-fn the_masters_socket_is_asked_where_no_other_answers() {
+fn the_masters_socket_is_used_if_no_other_answers() {
     let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     let outcome = bed.reload(&["--stats-socket", "/nonexistent/admin.sock"]);
     assert!(outcome.code == 0 && !outcome.stderr.contains("cannot"), "{}", outcome.stderr);
@@ -252,7 +252,7 @@ fn a_new_server_gets_no_request_before_it_listens() {
 }
 
 #[test]
-fn a_server_that_is_alone_is_tried_before_it_is_checked() {
+fn an_only_server_gets_requests_before_it_is_checked() {
     let mut bed = HaproxyFixture::new();
     let _apps = [bed.app(11), bed.app(12)];
     let [one, two, dead] = [11, 12, 13].map(|host| bed.address(host));
@@ -265,7 +265,7 @@ fn a_server_that_is_alone_is_tried_before_it_is_checked() {
 }
 
 #[test]
-fn a_changed_address_or_port_is_the_files_and_begins_down() {
+fn a_changed_address_or_port_is_taken_from_the_file_and_starts_down() {
     let mut bed = HaproxyFixture::new();
     let [one, two, three] = [11, 12, 13].map(|host| bed.address(host));
     let _apps = [bed.app(11), bed.app(12)];
@@ -283,7 +283,7 @@ fn a_changed_address_or_port_is_the_files_and_begins_down() {
 }
 
 #[test]
-fn what_was_set_by_hand_does_not_come_back_after_a_reload() {
+fn values_set_by_hand_do_not_come_back_after_a_reload() {
     let mut bed = HaproxyFixture::new();
     let _apps = [bed.app(11), bed.app(12), bed.app(13)];
     let servers = [("s1", bed.address(11)), ("s2", bed.address(12)), ("s3", bed.address(13))];
@@ -308,7 +308,7 @@ fn what_was_set_by_hand_does_not_come_back_after_a_reload() {
 }
 
 #[test]
-fn a_cold_start_is_not_misled_by_what_was_true_before() {
+fn a_cold_start_does_not_use_old_health() {
     let (mut bed, mut apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     bed.reload_well();
     bed.bed.haproxy.take().unwrap().stop().unwrap();
@@ -320,7 +320,7 @@ fn a_cold_start_is_not_misled_by_what_was_true_before() {
 }
 
 #[test]
-fn a_file_that_a_killed_run_has_left_is_emptied_by_the_next_and_a_missing_one_is_made() {
+fn the_next_run_empties_the_state_file_of_a_killed_run_and_creates_a_missing_one() {
     let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     bed.reload_well();
     let head = fs::read_to_string(bed.state_file()).unwrap();
@@ -338,7 +338,7 @@ fn a_file_that_a_killed_run_has_left_is_emptied_by_the_next_and_a_missing_one_is
 }
 
 #[test]
-fn a_file_of_somebody_else_stays_until_a_reload() {
+fn a_state_file_of_another_program_stays_until_a_reload() {
     let (bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     let theirs = bed.haproxy().command("show servers state").unwrap();
     bed.reload_well();
@@ -358,7 +358,7 @@ fn a_corrupt_file_does_no_harm() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_costs_the_memory_and_not_the_reload() {
+fn a_state_file_that_cannot_be_written_loses_health_but_not_the_reload() {
     let mut bed = HaproxyFixture::new();
     bed.global = format!("server-state-file {}", bed.run.join("missing/servers.state").display());
     let (bed, _apps) = with_a_dead_server(bed, Mode::MasterSocket);
@@ -371,7 +371,7 @@ fn a_file_that_cannot_be_written_costs_the_memory_and_not_the_reload() {
 }
 
 #[test]
-fn where_warnings_are_forbidden_a_reload_is_not_made_to_fail_by_a_dead_server() {
+fn a_dead_server_does_not_fail_a_reload_where_warnings_are_errors() {
     let mut bed = HaproxyFixture::new();
     bed.global.push_str("\n  zero-warning");
     // It would be a warning that the file is missing.
@@ -382,7 +382,7 @@ fn where_warnings_are_forbidden_a_reload_is_not_made_to_fail_by_a_dead_server() 
 }
 
 #[test]
-fn a_reload_that_fails_leaves_no_server_in_the_file() {
+fn a_failed_reload_leaves_no_server_in_the_state_file() {
     let (mut bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     // More files than any process may open on Linux; within .if nothing looks ahead.
     bed.global.push_str("\n.if 1\n  maxconn 1000000\n.endif");

@@ -78,7 +78,7 @@ fn an_edit_by_hand_is_loaded_though_the_revision_stayed() {
 }
 
 #[test]
-fn a_file_that_haproxy_refuses_is_not_loaded_and_its_words_are_shown() {
+fn a_file_that_haproxy_rejects_is_not_loaded_and_its_messages_are_printed() {
     for (mode, bed, worker) in every_mode() {
         bed.write(&revision(2), "bogus words");
         for _ in 0..2 {
@@ -93,7 +93,7 @@ fn a_file_that_haproxy_refuses_is_not_loaded_and_its_words_are_shown() {
 }
 
 #[test]
-fn an_address_that_another_program_holds_costs_no_request_and_is_tried_again_by_the_next_run() {
+fn an_address_in_use_fails_no_request_and_the_next_run_retries_it() {
     for (mode, bed, worker) in every_mode() {
         let other = TcpListener::bind((bed.subnet.host(2), 0)).unwrap();
         let address = other.local_addr().unwrap();
@@ -212,7 +212,7 @@ fn twenty_runs_at_once_reload_once() {
 }
 
 #[test]
-fn a_run_killed_at_any_moment_is_made_good_by_the_next() {
+fn the_next_run_completes_a_run_killed_at_any_moment() {
     let bed = HaproxyFixture::running(Mode::MasterSocket);
     for moment in 0..30 {
         bed.write(&revision(10 + moment), "");
@@ -241,7 +241,7 @@ fn reloads_under_load_fail_no_request() {
 }
 
 #[test]
-fn a_pid_file_that_names_another_program_is_not_believed() {
+fn a_pid_file_of_another_program_is_not_used() {
     let bed = HaproxyFixture::empty();
     bed.write(&revision(1), "");
     let mut other = Command::new("sleep").arg("60").spawn().unwrap();
@@ -258,7 +258,7 @@ fn a_pid_file_that_names_another_program_is_not_believed() {
 }
 
 #[test]
-fn a_haproxy_in_the_foreground_without_a_master_is_not_replaced_behind_its_supervisors_back() {
+fn a_haproxy_in_the_foreground_without_a_master_is_not_replaced() {
     let bed = HaproxyFixture::running(Mode::Foreground);
     let worker = bed.worker();
     bed.write(&revision(2), "");
@@ -296,7 +296,7 @@ fn a_haproxy_that_was_started_on_another_file_is_not_reloaded_for_this_one() {
 }
 
 #[test]
-fn two_masters_on_one_file_are_not_chosen_between() {
+fn two_masters_on_one_file_are_an_error() {
     let mut bed = HaproxyFixture::empty();
     bed.write_without_socket(1, "");
     let first = bed.start_program(&program(), "first", Mode::MasterWorker, None);
@@ -309,7 +309,7 @@ fn two_masters_on_one_file_are_not_chosen_between() {
 }
 
 #[test]
-fn a_dry_run_says_what_and_why_and_does_nothing() {
+fn a_dry_run_prints_the_action_and_the_reason_and_does_nothing() {
     let bed = HaproxyFixture::running(Mode::MasterSocket);
     let worker = bed.worker();
     bed.write(&revision(2), "");
@@ -370,7 +370,7 @@ fn a_haproxy_with_its_own_view_of_the_file_system_is_found_and_reloaded() {
 }
 
 #[test]
-fn a_haproxy_whose_file_only_has_the_same_path_is_another_one() {
+fn a_haproxy_with_the_same_path_in_another_root_is_not_used() {
     let mut bed = HaproxyFixture::empty();
     let elsewhere = tempfile::tempdir().unwrap();
     let mount = format!("mount --bind {} {}", elsewhere.path().display(), bed.run.path().display());
@@ -394,7 +394,7 @@ fn sockets_alone_are_enough() {
 }
 
 #[test]
-fn a_restarted_haproxy_is_looked_at_anew() {
+fn a_restarted_haproxy_is_checked_again() {
     let mut bed = HaproxyFixture::running(Mode::MasterSocket);
     bed.write(&revision(2), "");
     assert_done(&bed.reload(&[]), "runs '");

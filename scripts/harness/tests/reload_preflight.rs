@@ -124,7 +124,7 @@ fn a_log_forwarders_address_is_looked_at_too() {
 
 /// On 3.2 it ends the master.
 #[test]
-fn a_pid_file_that_has_no_place_is_refused_unless_the_command_line_has_another() {
+fn a_pid_file_without_a_directory_is_refused_unless_the_command_line_sets_another() {
     let mut bed = HaproxyFixture::empty();
     bed.write(&revision(1), "");
     // As it is started, without its last two words: -p FILE.
@@ -139,7 +139,7 @@ fn a_pid_file_that_has_no_place_is_refused_unless_the_command_line_has_another()
 
 /// Up to 3.0 the first three end the whole HAProxy.
 #[test]
-fn what_only_root_may_do_is_refused_where_haproxy_is_not_root() {
+fn options_that_need_root_are_refused_for_an_unprivileged_haproxy() {
     if !geteuid().is_root() {
         assert!(std::env::var_os("CI").is_none(), "to be another user needs root");
         eprintln!("SKIPPED: to be another user needs root");

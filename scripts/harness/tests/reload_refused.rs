@@ -101,7 +101,7 @@ fn assert_settled(bed: &HaproxyFixture, now: &[u8], number: u32) {
 }
 
 #[test]
-fn a_file_that_haproxy_does_not_take_makes_way_for_the_last_good_one_and_is_tried_again() {
+fn a_rejected_file_is_replaced_by_the_last_good_one_and_tried_again() {
     for mode in MODES {
         let bed = proven(mode);
         let good = read(&bed.config());
@@ -131,7 +131,7 @@ fn end(pid: u32) {
 
 /// Up to 3.0 HAProxy dies of it, and so do its workers.
 #[test]
-fn a_haproxy_that_died_of_a_file_starts_again_on_the_last_good_one() {
+fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
     for mode in MODES {
         let mut bed = proven(mode);
         let good = read(&bed.config());
@@ -155,7 +155,7 @@ fn a_haproxy_that_died_of_a_file_starts_again_on_the_last_good_one() {
 
 /// Up to 3.0; from 3.1 on it goes on, and only the master's socket tells that it did not take the file.
 #[test]
-fn a_master_that_dies_is_not_waited_for_and_none_is_left_behind_that_serves_nobody() {
+fn a_dying_master_is_not_waited_for_and_no_idle_one_is_left() {
     for mode in [Mode::MasterSocket, Mode::MasterWorker] {
         let bed = proven(mode);
         write_unseen(&bed, 2, &format!("chroot {}", bed.run.join("jail").display()), "");
@@ -220,7 +220,7 @@ fn a_file_that_is_written_during_the_reload_is_not_overwritten() {
 }
 
 #[test]
-fn a_file_that_is_written_after_a_refusal_is_the_one_that_counts() {
+fn a_file_written_after_a_refusal_is_used() {
     let bed = proven(Mode::MasterSocket);
     let good = read(&bed.config());
     write_with_missing_directory(&bed, 2);
@@ -244,7 +244,7 @@ fn a_file_that_is_written_after_a_refusal_is_the_one_that_counts() {
 
 /// As render-cfg does, if the nodes make the good file again.
 #[test]
-fn the_good_file_written_again_is_somebodys_wish_and_the_refused_one_is_not_tried() {
+fn after_the_good_file_is_written_again_the_refused_one_is_not_tried() {
     let bed = proven(Mode::MasterSocket);
     let good = read(&bed.config());
     write_with_missing_directory(&bed, 2);
@@ -257,7 +257,7 @@ fn the_good_file_written_again_is_somebodys_wish_and_the_refused_one_is_not_trie
 }
 
 #[test]
-fn a_refused_file_that_somebody_changed_or_removed_is_not_tried_and_not_removed() {
+fn a_refused_file_that_was_changed_or_removed_is_neither_tried_nor_removed() {
     let bed = proven(Mode::MasterSocket);
     write_with_missing_directory(&bed, 2);
     assert_refused(&bed.reload(&[]), PUT_BACK);
@@ -271,7 +271,7 @@ fn a_refused_file_that_somebody_changed_or_removed_is_not_tried_and_not_removed(
 }
 
 #[test]
-fn a_dry_run_says_that_a_refused_file_is_tried_again_and_leaves_all_as_it_is() {
+fn a_dry_run_reports_the_retry_of_a_refused_file_and_changes_nothing() {
     let bed = proven(Mode::MasterSocket);
     let good = read(&bed.config());
     let bad = write_with_missing_directory(&bed, 2);
@@ -295,7 +295,7 @@ fn command_on(bed: &HaproxyFixture, config: &Path) -> Command {
 }
 
 #[test]
-fn what_a_symlink_leads_to_is_put_back_and_the_symlink_stays() {
+fn the_target_of_a_symlink_is_put_back_and_the_symlink_stays() {
     let bed = proven(Mode::MasterSocket);
     let good = read(&bed.config());
     let link = bed.run.join("link.cfg");

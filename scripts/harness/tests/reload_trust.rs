@@ -92,7 +92,7 @@ impl HaproxyFixture {
 
 /// The kernel's name of a process is that of the file, for a script too.
 #[test]
-fn a_process_of_another_user_that_calls_itself_haproxy_is_not_believed() {
+fn a_process_of_another_user_named_haproxy_is_not_used() {
     let Some(bed) = HaproxyFixture::new("") else { return };
     let note = bed.run.join("note");
     replace(&note, b"", 0o666).unwrap();
@@ -114,7 +114,7 @@ fn a_process_of_another_user_that_calls_itself_haproxy_is_not_believed() {
 }
 
 #[test]
-fn a_socket_that_names_any_process_has_no_signal_sent_to_it() {
+fn a_process_named_by_an_untrusted_socket_gets_no_signal() {
     let Some(bed) = HaproxyFixture::new("") else { return };
     let mut victim = Command::new("sleep").arg("60").spawn().unwrap();
     let socket = bed.run.join("liar.sock");

@@ -161,7 +161,7 @@ fn what_was_done_by_hand_at_the_socket_is_put_right() {
 }
 
 #[test]
-fn a_server_that_is_disabled_in_the_file_is_disabled_whoever_enabled_it() {
+fn a_server_disabled_in_the_file_is_disabled_even_if_it_was_enabled_by_hand() {
     let bed = HaproxyFixture::with_nodes(&many(2));
     for more in ["", "   # out for now"] {
         let file = format!("{}  server off 127.9.1.1:9 check weight 5 disabled{more}\n", many(2));
@@ -180,7 +180,7 @@ fn a_server_that_is_disabled_in_the_file_is_disabled_whoever_enabled_it() {
 }
 
 #[test]
-fn what_was_done_is_told_to_programs_too() {
+fn actions_are_also_reported_as_json() {
     let bed = HaproxyFixture::with_nodes(&many(2));
     let json = |arguments: &[&str]| -> serde_json::Value {
         let (_, told) = bed.told(&[arguments, &["--json"]].concat());

@@ -69,7 +69,7 @@ const MOMENTS: u32 = 60;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 #[test]
-fn a_run_killed_at_any_moment_of_a_change_is_made_good_by_the_next() {
+fn the_next_run_completes_a_change_killed_at_any_moment() {
     let bed = HaproxyFixture::with_nodes(&many(3));
     bed.write_nodes(&varied(0));
     let start = Instant::now();
@@ -117,7 +117,7 @@ fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one()
 }
 
 #[test]
-fn after_a_reload_by_somebody_else_there_is_nothing_to_do() {
+fn after_a_reload_by_another_program_there_is_nothing_to_do() {
     let bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..5 {
         bed.write_nodes(&varied(round));
@@ -133,7 +133,7 @@ fn after_a_reload_by_somebody_else_there_is_nothing_to_do() {
 }
 
 #[test]
-fn a_reload_by_somebody_else_during_runs_does_no_harm() {
+fn a_reload_by_another_program_during_runs_does_no_harm() {
     let bed = HaproxyFixture::with_nodes(&many(3));
     let master = pid(bed.haproxy().pid().unwrap());
     for round in 0..20 {
@@ -176,7 +176,7 @@ fn a_reload_that_a_killed_run_has_begun_does_not_overtake_the_next_run() {
 }
 
 #[test]
-fn a_haproxy_that_is_started_anew_between_or_during_runs_ends_on_the_file() {
+fn a_haproxy_restarted_between_or_during_runs_ends_on_the_file() {
     let mut bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..8 {
         bed.write_nodes(&varied(round));
@@ -201,7 +201,7 @@ fn a_haproxy_that_is_started_anew_between_or_during_runs_ends_on_the_file() {
 }
 
 #[test]
-fn notes_that_are_lost_or_wrong_cost_a_reload_at_most() {
+fn lost_or_wrong_notes_cost_at_most_a_reload() {
     let bed = HaproxyFixture::with_nodes(&many(3));
     let state = bed.run.join("state");
     let notes = |end: &str| -> Vec<PathBuf> {
@@ -232,7 +232,7 @@ fn notes_that_are_lost_or_wrong_cost_a_reload_at_most() {
 }
 
 #[test]
-fn a_worker_that_stands_still_is_replaced_by_one_that_runs_the_file() {
+fn a_hanging_worker_is_replaced_by_one_that_runs_the_file() {
     let bed = HaproxyFixture::with_nodes(&many(3));
     let worker = bed.worker();
     bed.write_nodes(&varied(1));
@@ -333,7 +333,7 @@ fn lies() -> [(&'static str, Lie); 10] {
 }
 
 #[test]
-fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_that_says_so() {
+fn invalid_answers_and_ignored_commands_lead_to_a_reload_that_reports_them() {
     let bed = HaproxyFixture::with_nodes(&many(3));
     for (round, (says, lie)) in (0..).zip(lies()) {
         let liar = Liar::start(&bed, lie);
@@ -347,7 +347,7 @@ fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_tha
 }
 
 #[test]
-fn an_order_that_is_refused_halfway_becomes_a_reload() {
+fn a_command_refused_halfway_leads_to_a_reload() {
     let bed = HaproxyFixture::with_nodes(&many(3));
     let refusal = |_| "Already exists a server with the same name in backend.\n".to_owned();
     let lie = Lie { about: "add server nodes/s200 ", obeys: false, makes: refusal };

@@ -75,7 +75,7 @@ fn line_cases() -> Vec<(String, String, &'static str)> {
 }
 
 #[test]
-fn what_only_a_reload_can_do_is_done_by_one_that_names_it() {
+fn changes_that_need_a_reload_get_one_with_the_reason() {
     let bed = running(&many(2));
     for (before, after, says) in server_cases().into_iter().chain(line_cases()) {
         bed.write_backend(&before);
@@ -92,7 +92,7 @@ fn what_only_a_reload_can_do_is_done_by_one_that_names_it() {
 }
 
 #[test]
-fn what_newer_versions_take_is_changed_where_they_run() {
+fn options_of_newer_versions_are_changed_where_those_run() {
     for (line, version) in [
         ("  server x 127.9.1.1:9 check cookie x\n", (3, 0)),
         ("  server x 127.9.1.1:9 check init-state down\n", (3, 1)),
@@ -141,7 +141,7 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
 }
 
 #[test]
-fn names_and_lines_that_look_strange_are_changed_like_all_others() {
+fn unusual_names_and_lines_are_changed_like_all_others() {
     let bed = running(&many(2));
     let strange: String =
         ["check", "weight", "disabled", "server", "add", "5", "-", "a:b", "x.y", "S1", "all"]
@@ -211,7 +211,7 @@ fn only_servers_of_backends_and_listens_are_touched() {
 }
 
 #[test]
-fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
+fn conditional_sections_lose_no_server() {
     // HAProxy has s1 in `nodes`.
     let lines =
         |more: &str| format!("{}.if 0\nbackend other\n.endif\n  server s9 127.9.1.9:9\n{more}", many(2));
@@ -236,7 +236,7 @@ fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
 }
 
 #[test]
-fn a_backend_within_conditions_keeps_no_other_from_being_changed() {
+fn a_conditional_backend_does_not_block_changes_of_others() {
     let mut bed = HaproxyFixture::empty();
     let front = bed.front();
     let file = |count: u32, more: &str| {
@@ -254,7 +254,7 @@ fn a_backend_within_conditions_keeps_no_other_from_being_changed() {
 }
 
 #[test]
-fn an_agents_percentage_is_of_the_weight_in_the_file() {
+fn an_agents_percentage_applies_to_the_weight_in_the_file() {
     let bed = HaproxyFixture::with_nodes(&many(1));
     let agent = std::net::TcpListener::bind((bed.subnet.host(9), 0)).unwrap();
     let port = agent.local_addr().unwrap().port();
@@ -323,7 +323,7 @@ fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
 }
 
 #[test]
-fn a_socket_that_takes_no_orders_or_none_at_all_means_a_reload() {
+fn a_missing_or_read_only_socket_leads_to_a_reload() {
     let mut bed = HaproxyFixture::empty();
     let rewrite = |bed: &HaproxyFixture, servers: &str, edit: &dyn Fn(&str) -> String| {
         bed.write_nodes(servers);

@@ -28,7 +28,7 @@ fn assert_none_failed(counts: &Counts, least: u64) {
 }
 
 #[test]
-fn servers_that_do_not_listen_yet_get_no_request_and_nobody_notices_that_they_join() {
+fn servers_that_do_not_listen_yet_get_no_request_and_join_without_failures() {
     let (bed, _apps) = HaproxyFixture::serving();
     let mut file = bed.two();
     let (start, load) = (Instant::now(), Load::start(bed.front(), "/", Rate::default()));

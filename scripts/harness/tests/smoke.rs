@@ -56,7 +56,7 @@ fn agents_find_each_other_and_one_that_leaves_is_seen_to_leave() {
 }
 
 #[test]
-fn an_agent_that_ends_at_its_start_says_why() {
+fn an_agent_that_fails_to_start_reports_why() {
     if !programs::are_all_here() {
         return;
     }
@@ -114,7 +114,7 @@ fn a_run_that_forgets_everything_leaves_nothing() {
 }
 
 #[test]
-fn load_counts_what_visitors_see_and_who_answered() {
+fn load_counts_outcomes_and_answers_by_backend() {
     if !programs::are_all_here() {
         return;
     }

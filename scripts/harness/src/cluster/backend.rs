@@ -22,7 +22,7 @@ pub struct Backend {
     pub address: Ipv4Addr,
     /// When the start of its agent began.
     pub announced: Instant,
-    /// Its agent. It stands before the app: what is dropped first leaves first.
+    /// Its agent, before the app, because fields are dropped in order and the agent must leave first.
     pub agent: Agent,
     /// Its web app.
     pub app: WebApp,
@@ -57,7 +57,7 @@ impl Backend {
         Ok(())
     }
 
-    /// kill -9 of both, app first, as when the machine goes away.
+    /// kill -9 of both, app first, as when the machine dies.
     pub fn kill9(&mut self) {
         self.app.kill9();
         self.agent.kill9();

@@ -39,7 +39,7 @@ pub struct Balancer {
     environment: Vec<(String, OsString)>,
     agent_settings: Vec<(&'static str, serde_json::Value)>,
     timer: Option<Timer>,
-    /// The agent, while it runs. It stands before HAProxy: no handler reloads what has been stopped.
+    /// The agent, while it runs. It is dropped before HAProxy, so that no handler reloads a stopped HAProxy.
     pub agent: Option<Agent>,
     /// `scripts/watch`, while it runs.
     pub watcher: Option<Daemon>,

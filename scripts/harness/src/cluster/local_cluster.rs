@@ -20,7 +20,7 @@ const BALANCER_HOST: u8 = 1;
 
 /// An event that Serf sends at once is seen by then: Serf holds an event for up to 3 s; the rest is for a slow machine.
 pub const SOON: Duration = Duration::from_secs(15);
-/// A killed member is given up by then: Serf takes 6 to 8 s, and up to 25 s where few are left to confirm it.
+/// A killed member is marked failed by then: Serf takes 6 to 8 s, and up to 25 s if few members are left to confirm it.
 pub const GIVEN_UP: Duration = Duration::from_secs(45);
 
 /// A balancer and its backends. Dropped, everything is stopped and the run's directory removed.

@@ -18,7 +18,7 @@ pub const PORT: u16 = 3000;
 const READY: Duration = Duration::from_secs(30);
 // The secret of this run's cookies; nothing outside loopback ever sees one.
 const SECRET: &str = "rollcall-on-loopback";
-// After SIGTERM it serves for as long as a balancer's checks need to see that it goes.
+// After SIGTERM it serves until a balancer's checks have noticed that it is stopping.
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// A running web app. When dropped, it gets SIGTERM.

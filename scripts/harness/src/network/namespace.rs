@@ -142,7 +142,7 @@ impl Network {
         self.give(namespace, address)?;
         self.ip_in(namespace, &format!("route add {GATEWAY} dev {DEVICE}"))?;
         self.ip_in(namespace, &format!("route add {ALL} via {GATEWAY}"))?;
-        // What comes in is looked at by rules that stand before this one.
+        // The rules for incoming packets come before this one.
         self.ip_in(namespace, "rule del pref 0")?;
         self.ip_in(namespace, "rule add pref 100 lookup local")
     }

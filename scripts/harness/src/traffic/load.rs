@@ -114,7 +114,7 @@ impl Load {
             let client = if fresh { Client::fresh(address) } else { Client::keep_alive(address) };
             let client = client.with_timeout(patience);
             let (shared, path) = (Arc::clone(&shared), path.to_owned());
-            // Spread over the interval: a steady stream, no salvos.
+            // Spread over the interval: a steady stream without bursts.
             let offset = rate.every.mul_f64(number as f64 / rate.visitors as f64);
             std::thread::spawn(move || visit(client, &path, offset, rate.every, &shared))
         };
@@ -212,7 +212,7 @@ fn visit(mut client: Client, path: &str, offset: Duration, every: Duration, shar
         let outcome = answer.map(|answer| answer.header("x-backend-ip").and_then(|ip| ip.parse().ok()));
         let over = Instant::now();
         shared.samples().push(Sample { opened: client.opened(), sent, over, outcome });
-        // After a slow answer it goes on from there: no salvo to make up for it.
+        // After a slow answer the interval starts again, without a burst to catch up.
         next = (next + every).max(over);
     }
 }

@@ -20,7 +20,8 @@ const END: &str = "end ";
 /// Sends a request to a demo that is up, shows what it answers, and gives its exit code.
 pub fn ask(name: Option<&str>, request: &str) -> Result<ExitCode> {
     let directory = running_demos::find(name)?;
-    let failed = |err| Error::System { verb: "talk to", object: directory.display().to_string(), err };
+    let failed =
+        |err| Error::System { verb: "send a request to", object: directory.display().to_string(), err };
     let mut stream = UnixStream::connect(running_demos::socket(&directory)).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     writeln!(stream, "{request}").map_err(failed)?;
@@ -54,7 +55,7 @@ impl Request {
 
     /// Says a line.
     pub fn say(&mut self, line: impl AsRef<str>) {
-        // One who has gone away wanted it done, not told.
+        // The client may have gone; the request is done anyway.
         let _ = writeln!(self.stream, "{}", line.as_ref());
     }
 

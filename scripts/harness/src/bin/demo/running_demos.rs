@@ -1,7 +1,7 @@
 //! Where demos that are up can be found: a directory of the user's own, with one directory for each.
 //!
 //! A demo's directory is made only if it is not there, so that it is also the claim to its name; it holds the
-//! socket that the other commands talk to and all that the demo writes, and goes with it.
+//! socket for the other commands and all files of the demo, and is removed with it.
 
 use std::env;
 use std::fs::{self, DirBuilder};

@@ -1,4 +1,4 @@
-//! A fixture whose frontend passes requests on to the servers of a backend, for changes of these.
+//! The parts of the fixture for changes of servers: its frontend forwards requests to the servers of a backend.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ impl HaproxyFixture {
         self.write_text(&format!("{}{sections}", self.head("", sections)));
     }
 
-    /// How files here begin, with more lines for `global`, and a revision that goes with what follows.
+    /// The beginning of each file, with more lines for `global`, and a revision that depends on the sections.
     pub fn head(&self, global: &str, sections: &str) -> String {
         let mut hasher = DefaultHasher::new();
         (global, sections).hash(&mut hasher);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::Result;
 
-/// Rounds whose figures are thrown away: caches, the processor's clock, HAProxy's first checks.
+/// Warm-up rounds, not counted: caches, the processor's clock, HAProxy's first checks.
 const WARM_UP: usize = 3;
 
 /// Something that can be measured again and again.

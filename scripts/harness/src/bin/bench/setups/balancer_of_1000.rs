@@ -27,7 +27,7 @@ const LINE: &str = "member-join --role backend \
         --check \"$CHECK\" \
     && reload-haproxy --config \"$RUNNING\" --state-dir \"$STATE\"";
 
-/// A balancer whose HAProxy runs.
+/// A balancer with a running HAProxy.
 #[derive(Debug)]
 pub struct BalancerOf1000 {
     /// The balancer; its agent is not started.

@@ -31,7 +31,7 @@ const SETTLED: Duration = Duration::from_secs(30);
 /// Servers in a shard.
 pub const SHARD: usize = 1_000;
 
-/// How the servers stand in the configuration.
+/// How the servers are arranged in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// All in one backend, as in the shipped template.
@@ -46,7 +46,7 @@ pub struct BalancerWithHandler {
     pub haproxy: Haproxy,
     /// How long it took to start.
     pub started_in: Duration,
-    /// The balancer, whose HAProxy stands apart.
+    /// The balancer, without its HAProxy.
     pub balancer: Balancer,
     handler: TimedRun,
     standin: Option<FakeSerf>,
@@ -147,7 +147,7 @@ impl BalancerWithHandler {
         Ok(())
     }
 
-    /// Waits until HAProxy has what was told. One that was started with -sf may answer a moment later at its socket,
+    /// Waits until HAProxy has the change. One that was started with -sf may answer a moment later at its socket,
     /// which is not counted.
     pub fn settled(&self) -> Result<()> {
         poll::until(SETTLED, "HAProxy to have the change", || {
@@ -196,7 +196,7 @@ impl BalancerWithHandler {
     }
 }
 
-/// A balancer with its configuration rendered from so many records, and nothing running.
+/// A balancer with its configuration rendered from this number of records, and nothing running.
 pub fn rendered(count: usize, layout: Layout) -> Result<(Arc<Run>, Subnet, Balancer)> {
     let (run, net) = (Arc::new(Run::new()?), Subnet::claim()?);
     let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;

@@ -1,4 +1,4 @@
-//! A HAProxy with many servers whose file is exchanged under it: the same servers, or some more.
+//! A HAProxy with many servers, whose file is replaced while it runs: with the same servers, or with some more.
 //!
 //! The file is rendered once and then varied here, so that a change costs what reload-haproxy makes of it and
 //! nothing else, and so that a server that joins has a name that HAProxy has never had.

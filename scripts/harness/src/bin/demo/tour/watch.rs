@@ -15,7 +15,7 @@ use crate::tour_verdict::TourVerdict;
 
 pub(super) const JOIN: Duration = Duration::from_millis(3500);
 pub(super) const LEAVE: Duration = Duration::from_secs(5);
-// How much longer a late effect is waited for, to say how late it was.
+// How much longer to wait for a late effect, to report how late it was.
 const GRACE: Duration = Duration::from_secs(10);
 // Load after each step, for failures that follow it.
 const AFTERMATH: Duration = Duration::from_millis(800);
@@ -80,7 +80,7 @@ impl Tour {
         })
     }
 
-    /// Waits for something, longer than it may take; nothing if it does not come at all.
+    /// Waits longer than the limit; `None` if the effect does not come at all.
     pub(super) fn wait(
         &mut self,
         limit: Duration,

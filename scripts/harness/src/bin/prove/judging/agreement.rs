@@ -15,11 +15,11 @@ use harness::{Error, Result};
 use crate::judging::verdict::Verdict;
 use crate::setups::networked_balancer::NetworkedBalancer;
 
-/// Waits until all say the same; counts what they still differ in otherwise. Tells how long it took.
+/// Waits until all agree, and gives how long it took; otherwise counts the remaining differences.
 pub fn wait(site: &mut NetworkedBalancer, verdict: &mut Verdict, within: Duration) -> Result<()> {
     let start = Instant::now();
     // While HAProxy reloads its sockets may not answer.
-    let seen = poll::until(within, "all to say the same", || {
+    let seen = poll::until(within, "all to agree", || {
         differences(site).is_ok_and(|differences| differences.is_empty()).then_some(())
     });
     match seen {
@@ -38,7 +38,7 @@ pub fn wait(site: &mut NetworkedBalancer, verdict: &mut Verdict, within: Duratio
     Ok(())
 }
 
-/// Where somebody says something else than what is so, in words.
+/// The differences from what is really there, as text.
 fn differences(site: &mut NetworkedBalancer) -> Result<Vec<String>> {
     let real = real(site);
     let members: Vec<Member> =

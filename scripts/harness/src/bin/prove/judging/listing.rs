@@ -13,7 +13,7 @@ pub type Listing = BTreeMap<String, Vec<u8>>;
 pub fn listing(directory: &Path) -> Result<Listing> {
     let mut files = Listing::new();
     for entry in fs::read_dir(directory).map_err(system("list", directory.display()))?.flatten() {
-        // What goes away in between is gone.
+        // Files can disappear in between.
         if let Ok(bytes) = fs::read(entry.path()) {
             files.insert(entry.file_name().to_string_lossy().into_owned(), bytes);
         }

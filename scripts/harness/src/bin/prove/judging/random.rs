@@ -5,7 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The dice.
+/// A random number generator.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 

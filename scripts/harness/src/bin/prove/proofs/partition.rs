@@ -1,4 +1,4 @@
-//! The balancer is cut off from gossip, in whole and in part, while HTTP works: it goes on serving everybody, and heals.
+//! The balancer is cut off from gossip, wholly or in part, while HTTP works. It must keep serving all backends, and heal.
 //!
 //! Only packets of the gossip's port are lost, by those who should hear them; requests and checks go through. Each case
 //! is under load until Serf has given up whom it gives up, and then until all are believed alive again by themselves.
@@ -20,37 +20,37 @@ use crate::setups::backend_slot::BALANCER;
 use crate::setups::networked_balancer::{NetworkedBalancer, RECONCILE};
 
 const BACKENDS: usize = 8;
-/// Of two that are cut off nobody else has to confirm it: Serf gives them up after some seven seconds.
+/// For two members that are cut off no confirmation is needed: Serf marks them failed after about seven seconds.
 const FEW: usize = 2;
 /// Serf gives up all of 8 after some 45 s, of 10 after 103 s at most.
 const GIVEN_UP: Duration = Duration::from_secs(180);
-/// A cut after which Serf need not have given up all is so long: the timer has come twice.
+/// The length of a cut that does not need to last until Serf has marked all failed: the timer has run twice.
 const CUT: Duration = Duration::from_secs(40);
-/// All are believed alive again by then: Serf tries those that it gave up every 30 s, one of them.
+/// All are alive again by then: every 30 s Serf tries to reconnect to one failed member.
 const HEALED: Duration = Duration::from_secs(120);
 /// All are served by then: the timer comes after 15 s, and checks after that.
 const SERVED: Duration = Duration::from_secs(10);
 /// 160 requests a second.
 const RATE: Rate = Rate { visitors: 8, every: Duration::from_millis(50) };
 
-/// What is cut: who does not hear whom.
+/// What is cut: which side receives no gossip from which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
     /// Balancer and backends do not hear each other.
     Balancer,
-    /// The same, and the balancer is started anew meanwhile.
+    /// The same, and the balancer is restarted meanwhile.
     AndRestart,
     /// Only the balancer does not hear.
     Deaf,
     /// Only the balancer is not heard.
     Mute,
-    /// The backends do not hear each other; with the balancer all goes well.
+    /// The backends receive no gossip from each other, but do from the balancer.
     Backends,
 }
 
 const ALL: [(Cut, &str); 5] = [
     (Cut::Balancer, "the balancer is cut off"),
-    (Cut::AndRestart, "the balancer is cut off and started anew"),
+    (Cut::AndRestart, "the balancer is cut off and restarted"),
     (Cut::Deaf, "the balancer does not hear"),
     (Cut::Mute, "the balancer is not heard"),
     (Cut::Backends, "the backends do not hear each other"),
@@ -90,7 +90,7 @@ fn try_out(site: &mut NetworkedBalancer, cut: Cut, verdict: &mut Verdict) -> Res
     ));
     verdict.check(fewest > 0, "HAProxy had no server to send requests to");
     if cut == Cut::Balancer {
-        verdict.check(alive == 0, &format!("Serf has not given up all within {over:?}"));
+        verdict.check(alive == 0, &format!("Serf has not marked all failed within {over:?}"));
     }
     judge_all_served(site, verdict)?;
     cut.set(site, false)?;
@@ -99,7 +99,7 @@ fn try_out(site: &mut NetworkedBalancer, cut: Cut, verdict: &mut Verdict) -> Res
     Ok(())
 }
 
-/// All whom the balancer reaches are served, whomever Serf has given up.
+/// All backends that the balancer reaches are served, even those that Serf has marked failed.
 fn judge_all_served(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     let count = site.slots.len();
     let served = site.wait_for_up(count, RECONCILE + SERVED);
@@ -136,7 +136,7 @@ fn restart(site: &mut NetworkedBalancer) -> Result<()> {
     site.balancer.start_agent(&seeds)
 }
 
-/// Looks at whom HAProxy serves until it is over, or the time is; gives the fewest at once.
+/// Polls the number of servers in use until the condition or the time limit; gives the smallest number.
 fn watch(
     site: &mut NetworkedBalancer,
     within: Duration,

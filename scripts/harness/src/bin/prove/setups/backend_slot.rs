@@ -15,7 +15,7 @@ use harness::{Error, Result};
 
 /// The balancer's address.
 pub const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-/// How long one that has left goes on serving: the README's step 8.
+/// How long a backend serves on after it has left: the README's step 8.
 const SERVES_ON: Duration = Duration::from_secs(5);
 /// Addresses of a slot, which are reused in turn: by then Serf has forgotten the last member at each.
 const ADDRESSES: usize = 20;
@@ -132,7 +132,7 @@ impl BackendSlot {
         self.network.take(&self.namespace, old)
     }
 
-    /// It crashes, if somebody is there. Serf believes nobody who comes back by that name from another address at
+    /// Crashes the backend, if there is one. Serf does not accept its name from another address at
     /// once: the next one has another name.
     pub fn kill9(&mut self) {
         if let Ok(mut backend) = self.gone() {

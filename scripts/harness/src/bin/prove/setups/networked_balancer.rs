@@ -39,7 +39,7 @@ pub struct NetworkedBalancer {
 }
 
 impl NetworkedBalancer {
-    /// So many places for backends, all empty, and a balancer of which nothing runs. To be called within
+    /// This number of empty slots, and a balancer that is not started. To be called within
     /// `netns::apart`.
     pub fn new(places: usize, forgotten: Option<&'static str>) -> Result<NetworkedBalancer> {
         let run = Arc::new(Run::new()?);

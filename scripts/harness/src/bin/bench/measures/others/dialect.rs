@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::results::timed_run::system;
 
 const SERVER: &str = "    server ";
-/// m4's quotes: its own stand in the text.
+/// m4's quotes: the default ones occur in the text.
 const QUOTES: [&str; 2] = ["<<", ">>"];
 
 /// Template languages.
@@ -26,7 +26,7 @@ pub enum Dialect {
     Jinja,
     /// Handlebars'.
     Handlebars,
-    /// m4's, with the prefix `m4_` for all that it knows.
+    /// m4's, with the prefix `m4_` for all built-ins.
     M4,
 }
 
@@ -36,7 +36,7 @@ pub struct Subject {
     directory: PathBuf,
     head: String,
     tail: String,
-    /// The text that everybody has to print.
+    /// The text that every renderer must print.
     pub text: String,
 }
 

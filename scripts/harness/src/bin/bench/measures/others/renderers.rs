@@ -35,7 +35,7 @@ struct Other {
     /// Where to look for it first, below `target/others`.
     directory: &'static str,
     dialect: Dialect,
-    /// The arguments, of which `TEMPLATE` and `DATA` stand for the files.
+    /// The arguments; `TEMPLATE` and `DATA` are replaced by the files.
     arguments: &'static [&'static str],
 }
 

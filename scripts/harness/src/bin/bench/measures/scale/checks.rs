@@ -1,6 +1,6 @@
 //! What HAProxy spends on health checks alone, at the shipped template's interval, of servers that all answer.
 //!
-//! Nothing else goes on meanwhile: what the worker's processor time grows by in a few seconds is the checks'.
+//! Nothing else runs meanwhile, so the growth of the worker's processor time in a few seconds is due to the checks.
 
 use std::fs;
 use std::sync::Arc;

@@ -222,7 +222,7 @@ fn times(points: &[Point]) -> Table {
     table
 }
 
-/// The exponent from the last size but one to the last: 1 is in proportion, 0 not at all, 2 the square.
+/// The exponent between the last two sizes: 0 is constant, 1 proportional, 2 quadratic.
 fn growth(points: &[Point]) -> Vec<String> {
     let [.., from, to] = points else { return Vec::new() };
     let exponent =

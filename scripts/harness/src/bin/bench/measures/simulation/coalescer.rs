@@ -49,7 +49,7 @@ impl Coalescer {
         self.since = Some((first, at));
     }
 
-    /// When what has been gathered goes out, if there is anything.
+    /// When the gathered events are sent, if there are any.
     pub fn due(&self) -> Option<Duration> {
         self.since.map(|(first, last)| (last + QUIET).min(first + AT_MOST))
     }

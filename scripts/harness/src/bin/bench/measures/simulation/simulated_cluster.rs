@@ -36,7 +36,7 @@ pub struct SimulatedCluster {
 }
 
 impl SimulatedCluster {
-    /// One of so many members. The ports are those of the zone and of all others.
+    /// A cluster with this number of members. The ports are those of the zone and of all others.
     pub fn new(count: usize, ports: [u16; 2]) -> SimulatedCluster {
         let mut cluster = SimulatedCluster { members: BTreeMap::new(), ports, next: 0 };
         for _ in 0..count {

@@ -7,7 +7,7 @@ use crate::results::chart::unit::Unit;
 
 const ROW: f64 = 28.0;
 const THICK: f64 = 18.0;
-/// Where the bars begin: names stand to the left.
+/// Where the bars begin: the names are to the left.
 const LEFT: f64 = 300.0;
 /// What a bar's figure needs to the right of the longest.
 const FIGURE: f64 = 80.0;

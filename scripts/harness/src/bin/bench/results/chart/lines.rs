@@ -1,6 +1,6 @@
 //! Lines on two logarithmic axes: proportional growth rises by one decade in one decade.
 //!
-//! A dashed guide shows that slope. A line's name stands at its end, where the eye is.
+//! A dashed guide shows that slope. A line's name is at its end.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Lines {
     pub title: String,
     /// How it was taken.
     pub about: String,
-    /// What stands below the horizontal axis.
+    /// The label below the horizontal axis.
     pub across: String,
     /// What the heights mean.
     pub unit: Unit,

@@ -21,11 +21,11 @@ pub enum Kind {
     Move,
     /// One gets another weight, or is to get no new sessions, or is again.
     Tag,
-    /// One's link is cut for a while: it is given up, or nearly, and comes back.
+    /// A backend's link is cut for a while: it is marked failed, or nearly, and comes back.
     Cut,
 }
 
-/// How often each kind happens, of 100. As many join as leave and die: the dice see to it.
+/// The weight of each kind, of 100. Joins are about as frequent as leaves and crashes together.
 const SHARES: [(Kind, usize); 6] = [
     (Kind::Join, 30),
     (Kind::Leave, 18),
@@ -34,12 +34,12 @@ const SHARES: [(Kind, usize); 6] = [
     (Kind::Tag, 20),
     (Kind::Cut, 8),
 ];
-/// A change that is to be made: its kind, and a number that decides the rest of it.
+/// A planned change: its kind, and a random number that decides the details.
 #[derive(Clone, Copy, Debug)]
 pub struct Change {
     /// What happens.
     pub kind: Kind,
-    /// What else the dice have said.
+    /// The random number for the details.
     luck: usize,
 }
 
@@ -62,7 +62,7 @@ impl Change {
         Some(Change { kind, luck: dice.below(1 << 20) })
     }
 
-    /// Makes it; a link is cut for so long at most. True unless Serf gave up a goodbye that nobody confirmed in time.
+    /// Makes it; a link is cut for at most this long. False if a leave was not confirmed in time.
     pub fn make(self, slot: &mut BackendSlot, cut: Duration) -> Result<bool> {
         let luck = self.luck;
         match self.kind {

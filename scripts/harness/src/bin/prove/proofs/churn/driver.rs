@@ -1,4 +1,4 @@
-//! Makes changes, several at once, each in a thread of its own, until there have been so many or time is up.
+//! Makes changes, several at once, each in its own thread, up to a number of changes or a time limit.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,7 +12,7 @@ use crate::proofs::churn::change::{Change, Kind, Tally};
 use crate::setups::backend_slot::BackendSlot;
 use crate::setups::networked_balancer::NetworkedBalancer;
 
-/// Of so many places, one at least has a backend that serves and that nothing happens to...
+/// At least one in this many slots has a backend that serves and is not being changed...
 const SERVING: usize = 3;
 /// ...one at most has one that gets no new sessions...
 const DRAINED: usize = 5;
@@ -20,7 +20,7 @@ const DRAINED: usize = 5;
 const CUT: usize = 8;
 /// A change takes a dozen seconds at most where nothing is wrong: a leave or a move with its web app's end.
 const LONGEST: Duration = Duration::from_secs(60);
-/// A change that is not possible now, as nobody is there to whom it may happen, is waited for for so long.
+/// How long to wait for a change that is not possible yet because no backend is eligible.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Whoever was cut off is believed alive again by then: Serf's reconnects come every 30 s. But to one that it believes
 /// to have left, as it does now and then after a leave and a quick return, it never reconnects; that one has to join
@@ -30,7 +30,7 @@ const HEALED: Duration = Duration::from_secs(45);
 /// How many changes, and how fast.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// So many at most.
+    /// The maximum number.
     pub changes: usize,
     /// For so long at most.
     pub time: Duration,
@@ -40,7 +40,7 @@ pub struct Pace {
     pub cut: Duration,
 }
 
-/// One that was cut off, until it is believed alive.
+/// A backend that was cut off, until it is alive in Serf again.
 struct Healing {
     slot: BackendSlot,
     /// When its cut ended.
@@ -64,7 +64,7 @@ pub struct Engine {
     pub unheard: usize,
     /// Those that were cut off and had to join again.
     pub rejoined: usize,
-    /// The longest time that one that had been cut off took to be believed alive.
+    /// The longest time after a cut until a backend was alive in Serf again.
     pub healed: Duration,
     /// The most that were under way at once.
     pub most: usize,
@@ -106,7 +106,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Begins the change that the dice want, as soon as it is possible; another one if it is not for a while.
+    /// Begins the drawn change as soon as it is possible; if it is not for a while, draws another.
     fn begin_next(&mut self, site: &mut NetworkedBalancer, dice: &mut Dice) -> Result<()> {
         let mut wanted = Change::next(dice, |_| true);
         let start = Instant::now();
@@ -138,7 +138,7 @@ impl Engine {
         });
     }
 
-    /// Whether somebody is there to whom it may happen, and enough others serve.
+    /// Whether a backend is eligible, and enough others serve.
     fn is_possible(&self, site: &NetworkedBalancer, kind: Kind) -> bool {
         let slots = &site.slots;
         let cut = self.under_way.get(&Kind::Cut).copied().unwrap_or(0) + self.healing.len();
@@ -152,7 +152,7 @@ impl Engine {
         is_allowed && slots.iter().any(|slot| fits(slot, kind))
     }
 
-    /// Takes back the places whose change is over.
+    /// Returns the slots whose change has ended.
     fn collect(&mut self, site: &mut NetworkedBalancer) -> Result<()> {
         while let Ok((slot, change, result)) = self.ended.try_recv() {
             *self.under_way.entry(change.kind).or_default() -= 1;

@@ -1,7 +1,7 @@
-//! A thousand changes of membership under load: no request is lost, and in the end all say the same.
+//! A thousand changes of membership under load: no request is lost, and in the end all agree.
 //!
 //! Thirty real Serf agents with web apps, each pair in a network namespace of its own, joining, leaving, dying, moving,
-//! changing and being cut off, several at once; the balancer is wired as the README says, its timer included.
+//! changing and being cut off, several at once; the balancer is set up as in the README, with its timer.
 
 mod change;
 pub mod driver;
@@ -89,7 +89,7 @@ pub fn run(
     Ok(())
 }
 
-/// No request failed; those that did are told with their moment.
+/// Checks that no request failed; prints each failure with its time.
 pub fn judge_load(samples: Vec<Sample>, start: Instant, verdict: &mut Verdict) {
     let took = |sample: &Sample| (sample.over - sample.sent).as_secs_f64();
     let slowest = samples.iter().map(took).fold(0.0, f64::max);
@@ -107,7 +107,7 @@ pub fn judge_load(samples: Vec<Sample>, start: Instant, verdict: &mut Verdict) {
     verdict.note(&format!("{} requests, {failures} failed; the slowest took {slowest:.2} s", samples.len()));
 }
 
-/// The worker is the same, or there were reloads, which are told with their reasons.
+/// Checks that the worker is the same or that there were reloads, which are printed with their reasons.
 fn judge_workers(
     site: &NetworkedBalancer,
     old: &[u32],

@@ -20,7 +20,7 @@ use crate::setups::test_nodes;
 
 /// Members that change, each once in a round.
 const CHANGING: usize = 20;
-/// Members that stay, so that there is somebody to serve.
+/// Members that stay, so that there is always a server.
 const STEADY: usize = 2;
 const PORT: u16 = 3000;
 /// The events that say that a member is there, and that it is not. (One that has failed is left to reconcile, which asks
@@ -64,7 +64,7 @@ impl CrowdedBalancer {
         // On a machine with much else to do the last of a crowd waits for longer than the default.
         cluster.balancer.set_env("ROLLCALL_STEP_TIMEOUT", LIMIT.to_string());
         cluster.balancer.start_haproxy(Mode::MasterSocket)?;
-        // From here on: HAProxy is none of a crowd.
+        // From here on; HAProxy itself is not part of a crowd.
         let directory = cluster.run().path().to_owned();
         cluster.balancer.set_env(MARK, directory);
         let agent = Settings::new("balancer", cluster.balancer.address()).tag("role", "balancer");
@@ -82,7 +82,7 @@ impl CrowdedBalancer {
             cluster.balancer.handle("member-join", &test_nodes::event(&member.nodes()))?;
         }
         cluster.wait_for_up("m0", SOON)?;
-        // Not before: the worker that knew of nobody answers what comes on connections that it has.
+        // Not earlier: the old worker, without servers, still answers on its open connections.
         let (begun, load) = (Instant::now(), Load::start(cluster.front(), "/", LIGHT));
         let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
         Ok(CrowdedBalancer {
@@ -108,7 +108,7 @@ impl CrowdedBalancer {
         self.cluster.balancer.start_handler(event, payload)
     }
 
-    /// reload-haproxy, by somebody who does not know of the handlers.
+    /// reload-haproxy, independent of the handlers.
     pub fn start_reload(&self) -> Result<Child> {
         let mut command = Command::new(programs::bin_dir()?.join("reload-haproxy"));
         self.cluster.balancer.with_environment(self.cluster.run().adopt(&mut command));
@@ -123,7 +123,7 @@ impl CrowdedBalancer {
         command.spawn().map_err(system("run", "reload-haproxy"))
     }
 
-    /// What is not as the events have said.
+    /// The differences from what the events announced.
     pub fn faults(&mut self) -> Result<Vec<String>> {
         let mut faults = Vec::new();
         let (mut records, mut pool) = (Listing::new(), Servers::new());
@@ -150,7 +150,7 @@ impl CrowdedBalancer {
         Ok(faults)
     }
 
-    /// Waits until none of a crowd runs any more. All have been waited for; what they started ends with them.
+    /// Waits until no process of a crowd is left.
     fn strays(&self) -> Result<()> {
         let mark = format!("{MARK}={}", self.cluster.run().path().display());
         poll::until(Duration::from_secs(5), "the end of all of a crowd", || {
@@ -159,7 +159,7 @@ impl CrowdedBalancer {
         })
     }
 
-    /// What was said last.
+    /// The last line of the log.
     pub fn last_words(&self) -> String {
         self.cluster.balancer.log().lines().rev().take(3).collect::<Vec<_>>().join("; ")
     }

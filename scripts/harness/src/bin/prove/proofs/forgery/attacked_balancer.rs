@@ -1,4 +1,4 @@
-//! A balancer, honest members under light load, and a liar among them.
+//! A balancer, honest members under light load, and an attacker among them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::proofs::forgery::observer::Observer;
 use crate::setups::test_nodes;
 
 const RANDOM: usize = 10_000;
-/// Liars at once. The agent takes so many in one go, and says it in one event or two.
+/// Forged members at once. The agent accepts this many together, and reports them in one event or two.
 const BATCH: usize = 250;
 /// An agent hears at most so much at a time.
 const BREATH: usize = 50;
@@ -37,7 +37,7 @@ const FORGOTTEN: &str = "10s";
 /// Done; a member was refused; the guard held.
 const RIGHT: [i32; 3] = [0, 3, 6];
 
-/// Honest members, and the liar.
+/// Honest members, and the attacker.
 pub struct AttackedBalancer {
     forger: Forger,
     lies: Cases,
@@ -49,7 +49,7 @@ pub struct AttackedBalancer {
     cluster: Cluster,
 }
 
-/// How much was said, believed, recorded and served.
+/// How many members were announced, accepted by Serf, recorded and served.
 #[derive(Default)]
 struct Told {
     said: usize,
@@ -66,7 +66,7 @@ impl AttackedBalancer {
         for key in ["reconnect_timeout", "tombstone_timeout"] {
             cluster.balancer.set_agent(key, FORGOTTEN);
         }
-        // A liar who says he is a balancer makes HAProxy reload: the dead servers are to be known as dead after that.
+        // A forged balancer makes HAProxy reload: dead servers must still be down after that.
         let health = cluster.run().join("servers.state");
         replace(&health, b"1\n", 0o600).map_err(system("write", health.display()))?;
         cluster.balancer.add_setting("state_file", health);
@@ -96,7 +96,7 @@ impl AttackedBalancer {
         })
     }
 
-    /// All known lies and the random ones, one batch after the other.
+    /// All known forgeries and the random ones, one batch after the other.
     pub fn lie(&mut self, proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
         let balancer = SocketAddr::from((self.cluster.balancer.address(), FRONT_PORT));
         // Of one honest one: whoever takes the places of all of them, under names that come before theirs, has them out
@@ -117,7 +117,7 @@ impl AttackedBalancer {
         Ok(())
     }
 
-    /// Announces liars, looks when the last of them is served, and takes them away again.
+    /// Announces forged members, checks once the last of them is served, and removes them again.
     fn batch(&mut self, batch: &[Lie], verdict: &mut Verdict) -> Result<()> {
         let last = self.lies.member();
         for lies in batch.chunks(BREATH) {

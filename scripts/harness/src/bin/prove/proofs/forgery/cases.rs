@@ -1,4 +1,4 @@
-//! What a liar says: the known lies, each alone beside things that are right; and any number of random ones.
+//! The forged members: the known forgeries, each with only one wrong value; and any number of random ones.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,22 +15,22 @@ const FIXTURES: [&str; 4] =
     ["06-join-hostile-names.in", "07-join-hostile-tags.in", "08-join-forged.in", "09-join-ipv6.in"];
 const TAGS: [&str; 6] = ["port", "weight", "maxconn", "state", "backup", "role"];
 const ROLE: &str = "backend";
-/// Of so many random ones, one says it is a balancer, and one has something else for tags.
+/// One in this many random ones claims to be a balancer, and one has something other than tags.
 const SELDOM: usize = 50;
 
-/// Makes lies, all with another name unless the name is the lie.
+/// Makes forgeries, each with a new name unless the name itself is forged.
 pub struct Cases {
     place: String,
     count: u32,
 }
 
 impl Cases {
-    /// A liar who wants to leave traces in `place`.
+    /// Forgeries that try to leave files in `place`.
     pub fn new(place: &str) -> Cases {
         Cases { place: place.to_owned(), count: 0 }
     }
 
-    /// All known lies; `squatted` is where others listen.
+    /// All known forgeries; `squatted` are addresses of other members.
     pub fn known(&mut self, squatted: &[SocketAddr]) -> Result<Vec<Lie>> {
         let mut lies = Vec::new();
         for file in FIXTURES {
@@ -56,7 +56,7 @@ impl Cases {
             lies.push(Lie { name: vec![b'n'; length], ..self.member() });
         }
         for (number, place) in squatted.iter().enumerate() {
-            // One stands before the honest ones by its name, one after them.
+            // One sorts before the honest names, one after them.
             for before in ["a", "z"] {
                 let name = format!("{before}-squats-{number}").into_bytes();
                 let meta = tags(&[("role", ROLE.as_bytes()), ("port", place.port().to_string().as_bytes())]);
@@ -180,7 +180,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// A line that Serf gave a handler, as a lie of a backend. It escapes tabs and newlines.
+/// A line that Serf gave a handler, as a forged backend. Serf escapes tabs and newlines.
 fn captured(line: &[u8]) -> Option<Lie> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
     let [name, address, _, listed] = fields[..] else { return None };

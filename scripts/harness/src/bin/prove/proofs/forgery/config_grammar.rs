@@ -9,7 +9,7 @@ use common::node::check_name;
 const WEIGHTS: RangeInclusive<u32> = 0..=256;
 const LIMITS: RangeInclusive<u32> = 1..=1_000_000;
 
-/// What stands in haproxy.cfg whatever the nodes are, with one balancer and with several.
+/// The parts of haproxy.cfg that do not depend on the nodes, with one balancer and with several.
 pub struct ConfigGrammar {
     frames: [Vec<String>; 2],
 }

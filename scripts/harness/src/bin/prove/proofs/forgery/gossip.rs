@@ -1,4 +1,4 @@
-//! Serf's gossip as anybody on the network can send it: a member that is announced, that is said to be dead, that leaves.
+//! Serf's gossip as any host on the network can send it: announcements of a member as alive, as dead, or as leaving.
 //!
 //! A packet of memberlist (net.go, state.go) is one byte for its kind and a MessagePack map by the names of Go's fields;
 //! Serf's own message in one has a kind of its own. Without a key the agent takes them from anybody. Four kinds of
@@ -12,7 +12,7 @@ use harness::{Result, system};
 const ALIVE: u8 = 4;
 const DEAD: u8 = 5;
 const USER: u8 = 8;
-/// Serf's first message type: somebody intends to leave.
+/// Serf's first message type: a member intends to leave.
 const LEAVE: u8 = 0;
 /// What tags begin with; otherwise it is the role alone, as long ago.
 const TAGS: u8 = 0xff;
@@ -22,7 +22,7 @@ const INCARNATION: u32 = 1;
 /// Beyond this a packet does not fit into one of UDP's.
 const LARGEST: usize = 60_000;
 
-/// What a forged member says of itself; nothing of it need be right.
+/// What a forged member announces about itself; any of it may be wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lie {
     /// Its name.
@@ -33,7 +33,7 @@ pub struct Lie {
     pub meta: Meta,
 }
 
-/// What stands where tags are expected.
+/// The content in place of the tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meta {
     /// Tags.
@@ -42,14 +42,14 @@ pub enum Meta {
     Bytes(Vec<u8>),
 }
 
-/// Somebody on the network who speaks for members that are not there.
+/// A host on the network that announces members that do not exist.
 pub struct Forger {
     socket: UdpSocket,
     agent: SocketAddr,
 }
 
 impl Forger {
-    /// One at an address of his own who speaks to an agent.
+    /// A host at its own address that sends to an agent.
     pub fn new(at: Ipv4Addr, agent: Ipv4Addr) -> Result<Forger> {
         let socket = UdpSocket::bind((at, 0)).map_err(system("listen at", at))?;
         Ok(Forger { socket, agent: SocketAddr::from((agent, GOSSIP_PORT)) })

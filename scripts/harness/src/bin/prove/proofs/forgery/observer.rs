@@ -14,7 +14,7 @@ use crate::judging::haproxy_check::HaproxyCheck;
 use crate::judging::listing::{Listing, listing};
 use crate::proofs::forgery::config_grammar::ConfigGrammar;
 
-/// What was there before the liars came.
+/// The state before any forgery.
 pub struct Observer {
     /// The tree that is watched; the nodes directory is deep in it.
     place: PathBuf,
@@ -61,7 +61,7 @@ impl Observer {
         Ok(faults)
     }
 
-    /// Whether there are no records but the honest ones.
+    /// Whether the only records are the honest ones.
     pub fn are_all_gone(&self, cluster: &Cluster) -> bool {
         listing(&cluster.balancer.nodes_dir()).is_ok_and(|seen| seen == self.honest)
     }
@@ -77,7 +77,7 @@ impl Observer {
         faults.extend(changed.map(|(name, _)| format!("'{name}', an honest one, is lost or changed")));
         let is_whole = |bytes: &[u8]| Node::unpack(bytes).is_ok_and(|node| node.pack() == bytes);
         let broken = seen.iter().filter(|(name, bytes)| is_record(name) && !is_whole(bytes));
-        faults.extend(broken.map(|(name, _)| format!("'{name}' is no record")));
+        faults.extend(broken.map(|(name, _)| format!("'{name}' is not a record")));
         if let Err(err) = read_all(nodes) {
             faults.push(err.to_string());
         }

@@ -1,4 +1,4 @@
-//! The bytes, texts and values that lies are made of. A new way to lie is a line here.
+//! The bytes, texts and values that forgeries are made of. A new kind of forgery is a line here.
 
 /// Bytes that mean something to a path, a shell, a template, HAProxy, or Serf's own handler.
 pub const NASTY: &[u8] = b"/\\.\0\n\r\t,=\"'$`{}%# ;|&<>()[]*?~!:@+-_\x1b\x7f\x80\xc3\xff";

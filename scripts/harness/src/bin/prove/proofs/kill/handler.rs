@@ -22,14 +22,14 @@ use crate::proofs::kill::victim::{Victim, finish, kill_group, strike};
 
 /// The mark of what one run of the handler starts.
 const MARK: &str = "ROLLCALL_VICTIM";
-/// The one whose tag changes.
+/// The member whose tag changes.
 const NAME: &str = "s1";
 /// Its weights, in turn: few, so that each haproxy.cfg has to be checked only once.
 const WEIGHTS: usize = 10;
 /// Gossip that is lost comes with the next exchange of all that two agents know, every 15 s.
 const HEARD: Duration = Duration::from_secs(60);
 
-/// A balancer whose agent calls nothing by itself, and two backends.
+/// A balancer whose agent has no handler, and two backends.
 pub struct Handler {
     agent: Agent,
     turn: usize,
@@ -136,7 +136,7 @@ impl Victim for Handler {
 
     fn kill(&mut self, run: &mut Child) {
         if self.turn % 4 < 2 {
-            // What it has started goes on beside the next run, and ends by itself.
+            // Its children run on beside the next run, and end by themselves.
             kill_group(run);
         } else if process::kill_marked(&self.mark()).is_err() {
             kill_group(run);

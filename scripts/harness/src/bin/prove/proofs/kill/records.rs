@@ -63,12 +63,12 @@ fn shown(program: &str, size: usize) -> String {
 }
 
 impl Records {
-    /// Events that change so many records, there and back.
+    /// Events that change this many records, and change them back.
     pub fn joining(directory: &Path, size: usize) -> Result<Records> {
         Records::between(directory, size, ["member-join", "member-join"])
     }
 
-    /// An event that removes so many; they are put back each time.
+    /// An event that removes this many records; they are restored each time.
     pub fn leaving(directory: &Path, size: usize) -> Result<Records> {
         Records::between(directory, size, ["member-leave", "member-join"])
     }
@@ -93,7 +93,7 @@ impl Records {
         Ok(records)
     }
 
-    /// The same, with what is to be killed on a slow disk.
+    /// The same with a slow disk for the process that is killed.
     pub fn slowed(&mut self) -> &mut Records {
         self.is_slow = true;
         self

@@ -61,7 +61,7 @@ pub fn reloads(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 }
 
 impl Reload {
-    /// Starts HAProxy on the first file, and light load; what is to be killed is perhaps on a slow disk.
+    /// Starts HAProxy on the first file, and light load. The process that is killed may have a slow disk.
     pub fn start(run: Arc<Run>, state: PathBuf, is_slow: bool) -> Result<Reload> {
         let net = Subnet::claim()?;
         let mut balancer = Balancer::new(Arc::clone(&run), net.host(1))?;

@@ -38,7 +38,7 @@ pub fn renders(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 }
 
 impl Render {
-    /// One whose output is in `directory`, and all else in `scratch`; what is to be killed is perhaps on a slow disk.
+    /// Its output is in `directory`, everything else in `scratch`. The process that is killed may have a slow disk.
     pub fn new(scratch: &Path, directory: &Path, is_slow: bool) -> Result<Render> {
         let nodes = ["one", "two"].map(|name| scratch.join(name));
         for (weight, directory) in nodes.iter().enumerate() {

@@ -49,7 +49,7 @@ impl SmallDisk {
         self.path.join(name)
     }
 
-    /// Leaves room for so many more pages, or files.
+    /// Leaves room for this many more pages or files.
     pub fn fill(&mut self, scarce: Scarce, left: usize) -> Result<()> {
         let filler = self.join(FILLER);
         fs::create_dir(&filler).map_err(system("make", filler.display()))?;
@@ -65,18 +65,18 @@ impl SmallDisk {
         fs::remove_dir_all(&filler).map_err(system("remove", filler.display()))
     }
 
-    /// Mounts it anew, for reading only or not.
+    /// Remounts it, read-only or not.
     pub fn set_read_only(&mut self, is_read_only: bool) -> Result<()> {
         let read_only = if is_read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
         let made =
             mount(None::<&str>, &self.path, None::<&str>, MsFlags::MS_REMOUNT | read_only, None::<&str>);
-        made.map_err(refused("mount anew", &self.path))
+        made.map_err(refused("remount", &self.path))
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // What cannot be unmounted goes with its namespace.
+        // If this fails, the mount goes away with its namespace.
         let _ = umount2(&self.path, MntFlags::MNT_DETACH);
     }
 }

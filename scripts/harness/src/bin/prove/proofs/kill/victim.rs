@@ -21,7 +21,7 @@ const MEASURED: usize = 5;
 const BATCH: usize = 100;
 /// The moments reach a little beyond the end of a run, for not every run takes the same time.
 const BEYOND: f64 = 1.05;
-/// One of so many kills has to come before the end of a run. On a machine at rest nearly all do.
+/// One in this many kills must come before the end of a run. On an idle machine nearly all do.
 const WORTH: usize = 10;
 /// A sleep wakes up late; the last bit is waited for awake.
 const AWAKE: Duration = Duration::from_micros(300);
@@ -134,7 +134,7 @@ fn end(run: &mut Child) -> Result<i32> {
     Ok(status.code().unwrap_or(-1))
 }
 
-/// SIGKILL to the process group that a run leads. It has not been waited for, so the group is nobody else's.
+/// SIGKILL to the process group that a run leads. The run has not been waited for, so its id is not reused.
 pub fn kill_group(run: &Child) {
     // It fails only where all of the group have ended.
     let _ = killpg(Pid::from_raw(run.id() as i32), Signal::SIGKILL);
