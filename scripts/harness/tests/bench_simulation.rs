@@ -1,4 +1,4 @@
-//! The short form of `scripts/bench simulation`: two hundred simulated members into the real handler and HAProxy.
+//! The short form of `scripts/bench simulation`: two hundred simulated members, the real handler and a real HAProxy.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A balancer started before, after or without its backends, restarted, or cut off: it ends right by itself.
+//! A balancer that starts before, after or without its backends, is restarted, or is cut off: it recovers by itself.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -42,7 +42,7 @@ fn its_agent_restarted_by_term_and_by_kill_misses_nothing() {
         }
         stage.stop("s2").unwrap();
         stage.start_agent().unwrap();
-        // The word of a leave may be lost where so few are left to pass it on.
+        // A leave can get lost if few members are left to spread it.
         stage.wait_for_servers(&["s1", "s3"], GIVEN_UP).unwrap();
         assert_eq!(stage.balancer.reconcile().unwrap(), 0);
     }
@@ -77,7 +77,7 @@ fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
     stage.balancer.agent.take().unwrap().kill9();
     let start = Instant::now();
     let load = Load::start(stage.front(), "/", Rate::default());
-    // A new agent that finds nobody: it knows only itself, which is no order to empty the pool.
+    // A new agent that finds no member lists only itself, which must not empty the pool.
     stage.balancer.start_agent(&[]).unwrap();
     let held = || stage.balancer.log().contains("cannot remove the 2 of role 'backend'");
     poll::until(SOON, "the guard in the log", || held().then_some(())).unwrap();
@@ -85,14 +85,14 @@ fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
     stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
     let counts = load.since(start);
     assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
-    // Back among the others, it follows them again.
+    // Once it has joined the others, it follows them again.
     let seed = stage.backends["s1"].address;
     stage.balancer.agent.as_ref().unwrap().join(stage.run(), seed).unwrap();
     stage.stop("s2").unwrap();
     stage.wait_for_servers(&["s1"], SOON).unwrap();
 }
 
-/// As when the balancer's gossip is cut off and its HTTP is not.
+/// As when the balancer's gossip is cut off but its HTTP is not.
 #[test]
 fn a_backend_that_serf_gives_up_stays_for_as_long_as_haproxy_finds_it_up() {
     let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
@@ -133,7 +133,7 @@ fn while_haproxy_stands_still_a_backend_that_serf_gives_up_stays() {
     stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
 }
 
-/// With a template like the lab's, which has no stats socket: then Serf alone decides.
+/// With a template without a stats socket, like the lab's, only Serf decides.
 #[test]
 fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
     if !programs::are_all_here() {
@@ -160,7 +160,7 @@ fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
     assert!(!record.exists() && !has_s2());
 }
 
-/// Kills a backend and waits until Serf calls it failed; gives its record.
+/// Kills a backend and waits until Serf lists it as failed; gives its record.
 fn give_up(stage: &mut Cluster, name: &str) -> PathBuf {
     stage.kill9(name).unwrap();
     let answer = stage.balancer.directory().join("state/members");

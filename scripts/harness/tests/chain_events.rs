@@ -1,5 +1,5 @@
-//! What an event alone does, and what becomes of those that Serf swallows: an event is a reason to look, but
-//! where Serf does not answer it is all that there is.
+//! What events alone achieve, and how the chain recovers from those that Serf swallows. An event is a reason to compare,
+//! but while Serf does not answer it is the only information.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,7 +40,7 @@ fn served(stage: &Cluster) -> Vec<String> {
     sorted(servers.map(|server| (server.name, server.address)))
 }
 
-/// The backends that Serf believes alive.
+/// The backends that are alive in Serf.
 fn alive(stage: &Cluster) -> Vec<String> {
     let members = stage.balancer.agent.as_ref().unwrap().members(stage.run()).unwrap().into_iter();
     let backends = members.filter(|member| member.status == "alive" && member.name != "balancer");
@@ -52,7 +52,7 @@ fn wait_until(within: Duration, what: &str, stage: &Cluster, is_true: impl Fn() 
     seen.unwrap_or_else(|err| panic!("{err}; served: {:?}\n{}", served(stage), stage.balancer.log()));
 }
 
-/// Ends a backend's agent in order, and starts one of the same name beside another web app.
+/// Stops a backend's agent in order, and starts one with the same name beside another web app.
 fn succeed(run: &Run, mut old: Backend, app: WebApp, seeds: &[Ipv4Addr]) -> (Backend, Backend) {
     old.agent.daemon.signal(Signal::SIGINT);
     old.agent.daemon.wait(SOON).unwrap();
@@ -99,7 +99,7 @@ fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
         let names: Vec<String> = (1..=count).map(|number| format!("w{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let Some(mut stage) = Cluster::serving(&names).unwrap() else { return };
-        // Without a timer: only Serf's events come, or do not.
+        // Without a timer: only Serf's events trigger anything.
         has_occurred |= (0..TRIES).any(|_| {
             let wanted = recreate(&mut stage, &names);
             wait_until(SOON, "Serf to know the new addresses", &stage, || alive(&stage) == wanted);
@@ -168,12 +168,12 @@ fn a_node_that_is_twice_in_one_event_is_served_at_the_address_of_the_last_line()
     let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
     let (address, elsewhere) = (stage.backends["s1"].address, stage.net.next_host());
     let twice = |first, last| line("s1", first) + &line("s1", last);
-    // With Serf's list, which knows better than either line.
+    // With Serf's list, which overrides both lines.
     assert_eq!(stage.balancer.handle("member-join", &twice(elsewhere, address)).unwrap(), 0);
     assert_eq!(recorded(&stage), [format!("s1 {address}")]);
     assert_eq!(stage.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 0);
     assert_eq!(recorded(&stage), [format!("s1 {address}")]);
-    // Without it the event is all that there is.
+    // Without it the event is the only information.
     stage.balancer.agent.take().unwrap().kill9();
     assert_eq!(stage.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 3);
     assert_eq!(recorded(&stage), [format!("s1 {elsewhere}")], "{}", stage.balancer.log());

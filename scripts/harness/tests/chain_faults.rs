@@ -1,4 +1,4 @@
-//! What goes wrong on real machines: crowds of handlers, kill -9 at any moment, full and read-only disks.
+//! Faults of real machines: crowds of handlers, kill -9 at any moment, full and read-only disks.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ fn twenty_handlers_at_once_fifty_times_lose_nothing_and_reload_nothing() {
             .map(|number| match number % 4 {
                 0 => stage.balancer.start_handler("member-join", &line("s1", &stage)).unwrap(),
                 1 => stage.balancer.start_handler("member-update", &line("s2", &stage)).unwrap(),
-                // Old news: the membership, which is asked in the same breath, knows better.
+                // A stale event: the membership, which is read in the same run, overrides it.
                 2 => stage.balancer.start_handler("member-failed", &line("s1", &stage)).unwrap(),
                 _ => stage.balancer.start_handler("member-leave", "nobody\t10.0.0.1\tbackend\t\n").unwrap(),
             })
@@ -59,7 +59,7 @@ fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
     let whole = start.elapsed();
     let mut killed = 0;
     for moment in 0..25 {
-        // A tag that shows in the file, so that every step has something to do.
+        // A tag that appears in the file, so that every step has something to do.
         let weight = (11 + moment).to_string();
         announce(&mut stage, "s1", &weight);
         let mark = format!("victim-{moment}");
@@ -79,14 +79,14 @@ fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
         let served = servers.iter().find(|server| server.name == "s1").unwrap();
         assert_eq!(served.weight, 11 + moment, "{}", stage.balancer.log());
     }
-    // Each of them but for those that this time were quicker.
+    // Each of them, except those that were faster this time.
     assert!(killed >= 10, "only {killed} handlers were still running when they were killed");
 }
 
-/// The mark of what one run of the handler starts.
+/// The mark of the processes that one run of the handler starts.
 const VICTIM: &str = "ROLLCALL_VICTIM";
 
-/// Sets a backend's tag `weight`, and waits until the balancer's agent knows it.
+/// Sets a backend's tag `weight`, and waits until the balancer's agent has it.
 fn announce(stage: &mut Cluster, name: &str, weight: &str) {
     let run = stage.run().clone();
     stage.backend(name).unwrap().agent.set_tag(&run, "weight", weight).unwrap();
@@ -123,13 +123,13 @@ fn member_leave_killed_at_any_moment_leaves_whole_records_and_the_next_run_finis
     assert!(read_all(&nodes).unwrap().0.is_empty());
 }
 
-/// A small file system of its own over a directory; gone when dropped.
+/// A small file system mounted over a directory; unmounted when dropped.
 struct Mount {
     path: PathBuf,
 }
 
 impl Mount {
-    /// `None` where this may not be done: skipped aloud, except in CI.
+    /// `None` if mounting is not allowed: the test is skipped with a message, except in CI.
     fn over(path: &Path) -> Option<Mount> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "mounting needs root");
@@ -159,7 +159,7 @@ impl Drop for Mount {
     }
 }
 
-/// A balancer whose records, configuration, state and log are on a file system of their own.
+/// A balancer whose records, configuration, state and log are on a separate file system.
 fn on_a_small_disk() -> Option<(Cluster, Mount)> {
     if !programs::are_all_here() {
         return None;
@@ -180,7 +180,7 @@ fn is_served(stage: &Cluster) -> bool {
     Client::fresh(stage.front()).get("/").is_ok_and(|answer| answer.status == 200)
 }
 
-/// Takes from a file what it has of the disk.
+/// Truncates a file to free its space.
 fn empty(file: &Path) {
     OpenOptions::new().write(true).truncate(true).open(file).unwrap();
 }
@@ -203,7 +203,7 @@ fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     fs::remove_file(filler).unwrap();
     assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
     stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
-    // Nothing else to do, and no room for what Serf says: it is the disk that is at fault, not Serf.
+    // There is nothing else to do, and no room for Serf's answer: the disk is reported, not Serf.
     stage.stop("s2").unwrap();
     let log = stage.run().path().join("roomy.log");
     stage.balancer.set_env("ROLLCALL_LOG", &log);

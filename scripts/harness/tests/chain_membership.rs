@@ -17,7 +17,7 @@ use harness::traffic::http::Client;
 use harness::traffic::load::{Load, Rate};
 use harness::traffic::visitor::Visitor;
 
-/// The cluster holds on to a dead member's address for up to a minute.
+/// The cluster keeps a dead member's address for up to a minute.
 const NAME_IS_FREE: Duration = Duration::from_secs(90);
 
 /// The servers that HAProxy has as `name address`, sorted.
@@ -71,7 +71,7 @@ fn joins_leaves_and_crashes_fail_no_request() {
 fn half_of_the_servers_can_die_at_once_without_a_failed_request() {
     let names = ["s1", "s2", "s3", "s4", "s5", "s6"];
     let Some(mut stage) = Cluster::serving(&names).unwrap() else { return };
-    // Each has requests in flight, so that a dead server, which has none, is the one with the fewest.
+    // Every server has requests in flight, so a dead server, which has none, has the fewest.
     for backend in stage.backends.values() {
         let headers = [("Content-Type", "application/json")];
         let mut client = Client::fresh((backend.address, webapp::PORT).into());
@@ -143,7 +143,7 @@ fn an_ipv6_backend_is_served_from_join_to_request() {
     let Some(mut stage) = Cluster::serving(&[]).unwrap() else { return };
     let free = || UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap();
     let (seed, gossip) = (free(), free());
-    // One machine has one IPv6 loopback address: the ports tell the agents apart.
+    // A machine has one IPv6 loopback address, so the agents differ by port.
     stage.balancer.agent.take();
     stage.balancer.set_agent("bind", seed.to_string());
     stage.start_agent().unwrap();

@@ -1,4 +1,4 @@
-//! A machine that vanishes without a word, neither reset nor answer, with a request in its hands.
+//! A machine that vanishes with a request in progress: no reset and no answer reaches the balancer.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const SERVERS: [(&str, Ipv4Addr); 2] =
     [("s1", Ipv4Addr::new(10, 77, 1, 1)), ("s2", Ipv4Addr::new(10, 77, 2, 1))];
 const SOON: Duration = Duration::from_secs(20);
-/// Eight seconds of silence, and what a busy machine adds; `timeout server` is 30 s.
+/// Eight seconds of silence, plus the delay of a busy machine; `timeout server` is 30 s.
 const NOTICED: Duration = Duration::from_secs(15);
 
 fn slow_down(address: Ipv4Addr, body: &[u8]) {
@@ -32,7 +32,7 @@ fn slow_down(address: Ipv4Addr, body: &[u8]) {
     client.send("POST", "/delay", &headers, body).unwrap().success().unwrap();
 }
 
-/// A balancer and two web apps, each on a machine of its own, in the network that the caller is in.
+/// A balancer and two web apps, each in its own namespace, in the caller's network.
 struct Machines {
     apps: Vec<WebApp>,
     balancer: Balancer,
@@ -57,7 +57,7 @@ impl Machines {
         Ok(Machines { apps, balancer, network })
     }
 
-    /// Waits until HAProxy's statistics say so of a server.
+    /// Waits until HAProxy's statistics show this status of a server.
     fn wait_for(&self, name: &str, column: &str, value: &str) -> Result<()> {
         poll::until(2 * SOON, &format!("{column} {value} of {name}"), || {
             let rows = self.balancer.haproxy().and_then(|haproxy| haproxy.show_stat()).ok()?;
@@ -66,7 +66,7 @@ impl Machines {
     }
 }
 
-/// How long it takes until another server has the request that one had in its hands.
+/// How long it takes until another server gets the request that the vanished one had.
 fn vanish() -> Result<Duration> {
     let mut machines = Machines::start()?;
     for (name, _) in SERVERS {
@@ -80,7 +80,7 @@ fn vanish() -> Result<Duration> {
         thread::spawn(move || Client::fresh(front).with_timeout(2 * SOON).get("/").unwrap().status)
     });
     machines.wait_for(SERVERS[0].0, "scur", "1")?;
-    // Nothing tells when the machine has said that the request arrived; on a wire like this it does at once.
+    // Nothing reports when the request has been acknowledged; on a link like this that happens at once.
     thread::sleep(Duration::from_secs(2));
     machines.network.unplug(SERVERS[0].0, SERVERS[0].1)?;
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The images of `docker/` as a user runs them: what they say of themselves, what they may, and how they stop.
+//! The images of `docker/` as a user runs them: their output, their rights, and how they stop.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::time::{Duration, Instant};
@@ -7,9 +7,9 @@ use harness::daemons::docker::{ComposeCluster, Container, UP, docker};
 use harness::run::poll;
 use harness::traffic::http::Client;
 
-/// `docker stop` of a backend takes no longer, nothing being in flight.
+/// The limit for `docker stop` of a backend without requests in flight.
 const STOPPED: Duration = Duration::from_secs(5);
-/// What Docker gives a container before it kills it.
+/// How long Docker waits before it kills a container.
 const GRACE: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(20);
 
@@ -37,7 +37,7 @@ fn up_is_all_it_takes_and_healthy_means_that_requests_are_served() {
     let name = &backend.id[..12];
     assert!(page.contains(name), "the stats page does not show {name}");
     assert_eq!(cluster.reloads(), Some(0));
-    // Nobody to serve: both know.
+    // Without backends: both report that.
     backend.told(&["pause"]).unwrap();
     balancer.wait_for_health("unhealthy", Duration::from_secs(90)).unwrap();
     backend.told(&["unpause"]).unwrap();
@@ -58,7 +58,7 @@ fn processes_in_a_container_have_only_the_rights_that_they_need() {
         container.shell("touch /etc/x /usr/x").expect_err("the root file system can be written to");
         let encrypted = container.shell("serf info -format=json").unwrap();
         assert!(encrypted.contains("\"encrypted\": \"true\""), "{encrypted}");
-        // No key in an image, nor in what the engine tells of a container.
+        // No key is in an image, nor in the engine's description of a container.
         let key = container.shell("cat /secrets/GOSSIP_KEY").unwrap();
         assert_eq!(key.trim().len(), 44);
         assert!(!container.inspect().unwrap().to_string().contains(key.trim()));
@@ -67,7 +67,7 @@ fn processes_in_a_container_have_only_the_rights_that_they_need() {
     let published: Vec<&String> = ports.as_object().unwrap().keys().collect();
     assert_eq!(published, ["1936/tcp", "80/tcp"]);
     assert!(backend.inspect().unwrap()["NetworkSettings"]["Ports"].as_object().unwrap().is_empty());
-    // Serf's commands from beside it.
+    // Serf's commands from another container.
     let address = balancer.address().unwrap().unwrap();
     let rpc = format!("bash -c '</dev/tcp/{address}/7373'");
     backend.shell(&rpc).expect_err("the balancer's Serf takes commands from the network");
@@ -173,7 +173,7 @@ fn a_service_that_dies_starts_again_and_one_that_keeps_dying_is_slowed_and_seen(
         let is_known = |line: &&str| known.iter().any(|name| line.starts_with(&format!("{name}: ")));
         let unknown: Vec<&str> = log.lines().filter(|line| !is_known(line)).collect();
         assert!(unknown.is_empty(), "nobody's lines: {unknown:?}");
-        // An orphan that ends is waited for by the first process.
+        // The first process reaps an orphan.
         container.shell("(sleep 0.1 & ) ; sleep 0.3").unwrap();
         let zombies = "grep -l '^State:.Z' /proc/[0-9]*/status | wc -l";
         let none = || (container.shell(zombies).ok()?.trim() == "0").then_some(());

@@ -1,4 +1,4 @@
-//! The cluster in containers while backends and balancers come, go, die, hang and are cut off, under load.
+//! The cluster in containers, under load, while backends and balancers join, leave, die, hang and are cut off.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use harness::traffic::response::Failure;
 use harness::traffic::visitor::Visitor;
 
 const SOON: Duration = Duration::from_secs(20);
-/// A dead member is given up by then.
+/// A dead member is marked failed by then.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
 fn load(cluster: &ComposeCluster) -> Load {
@@ -44,7 +44,7 @@ fn now() -> (Instant, i64) {
     (Instant::now(), i64::try_from(since.as_millis()).unwrap())
 }
 
-/// Lets others have the addresses that are free, whichever the engine hands out first.
+/// Occupies the addresses that are free, in the order in which the engine gives them out.
 fn take_addresses(cluster: &ComposeCluster) {
     let label = format!("com.docker.compose.project={}", cluster.project());
     let network = cluster.network();
@@ -60,7 +60,7 @@ fn scaling_up_and_down_under_load_fails_no_request_and_reloads_nothing() {
     let Some(cluster) = ComposeCluster::serving(2).unwrap() else { return };
     let load = load(&cluster);
     let start = now();
-    // Serf waits a second for more of them before it tells anybody: of several at once the first waits for the last.
+    // Serf waits a second for more events before it calls its handler, so the first of several waits for the last.
     for (count, more) in [(3, "one more"), (5, "two more at once")] {
         let before = cluster.backends().unwrap();
         cluster.scale(count).unwrap();
@@ -103,7 +103,7 @@ fn a_killed_container_that_comes_back_fails_no_request() {
     let (name, address) = (victim.name().unwrap(), victim.address().unwrap());
     docker(&["rm", "-f", &victim.id]).unwrap();
     cluster.wait_for_up(2, GIVEN_UP).unwrap();
-    // Its name comes again, at another address.
+    // Its name is used again, at another address.
     take_addresses(&cluster);
     cluster.scale(3).unwrap();
     cluster.wait_for_up(3, SOON).unwrap();
@@ -125,7 +125,7 @@ fn a_container_that_hangs_is_left_out_and_comes_back() {
     cluster.wait_for_up(2, GIVEN_UP).unwrap();
     sleeper.told(&["unpause"]).unwrap();
     cluster.wait_for_up(3, GIVEN_UP).unwrap();
-    // It accepted what it never answered: a visitor each may have waited in vain.
+    // It accepted requests that it never answered: each visitor may have lost one.
     let counts = load.since(start);
     println!("MEASURE a hanging backend: {} requests, {} failed", counts.requests, counts.failures());
     let waited = counts.failed.get(&Failure::Timeout).copied().unwrap_or(0);

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use harness::run::programs;
 
-/// Runs a proof; it holds, and says so.
+/// Runs a proof and checks that it holds.
 #[track_caller]
 fn assert_holds(proof: &str) {
     if !programs::are_all_here() {

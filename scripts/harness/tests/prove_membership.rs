@@ -1,6 +1,6 @@
-//! The proofs of membership in their short form: churn, partition and soak; and that nothing of one is left.
+//! The proofs of membership in their short form: churn, partition and soak; and that a killed proof leaves nothing.
 //!
-//! They need root, for network namespaces, and run one after the other: together they would only slow each other down.
+//! They need root, for network namespaces, and run one after the other: side by side they would only be slower.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 

@@ -1,7 +1,7 @@
-//! What HAProxy knows of its servers' health, over reloads by reload-haproxy.
+//! The servers' health in HAProxy, over reloads by reload-haproxy.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs. Requests are not tried
-//! again here: each that goes to a dead server is seen to fail.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs. HAProxy does not retry
+//! requests here, so each request to a dead server fails visibly.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::env;
@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// All first checks are over after this: HAProxy spreads them over `inter`.
 const CHECKED: Duration = Duration::from_secs(3);
 
-/// A bed whose configuration may name a state file.
+/// A fixture whose configuration may name a state file.
 struct HaproxyFixture {
     bed: single_haproxy::HaproxyFixture,
     revision: u32,
@@ -40,7 +40,7 @@ impl Deref for HaproxyFixture {
 }
 
 impl HaproxyFixture {
-    /// One whose configuration names a state file; nothing runs yet.
+    /// A fixture whose configuration names a state file; nothing runs yet.
     fn new() -> HaproxyFixture {
         let mut bed = HaproxyFixture::without_state_file();
         bed.global = format!("server-state-file {}", bed.state_file().display());
@@ -56,7 +56,7 @@ impl HaproxyFixture {
     }
 
     /// Puts a new file in place, with these servers. Its log has another tag: servers alone, and a revision, are
-    /// no reason for a reload.
+    /// not a reason for a reload.
     fn write(&mut self, servers: &[(&str, SocketAddr)]) {
         self.revision += 1;
         let lines = servers.iter().map(|(name, address)| format!("  server {name} {address} check\n"));
@@ -86,7 +86,7 @@ impl HaproxyFixture {
         });
     }
 
-    /// A reload that has nothing to warn of.
+    /// A reload without warnings.
     #[track_caller]
     fn reload_well(&self) {
         let Outcome { code, stderr } = self.reload(&[]);
@@ -105,7 +105,7 @@ impl HaproxyFixture {
         servers.into_iter().find(|server| server.name == name).unwrap()
     }
 
-    /// How often this worker has chosen a server.
+    /// How often this worker has selected a server.
     fn chosen(&self, name: &str) -> String {
         let rows = self.haproxy().show_stat().unwrap();
         rows.into_iter().find(|row| row["svname"] == name).unwrap().remove("lbtot").unwrap()
@@ -120,7 +120,7 @@ impl HaproxyFixture {
     }
 }
 
-/// What becomes of the requests during a reload and until all servers have been checked again.
+/// The outcomes of requests during a reload and until all servers have been checked again.
 fn reload_under_load(bed: &HaproxyFixture) -> Counts {
     let (start, load) = (Instant::now(), bed.load());
     let outcome = bed.reload(&[]);
@@ -196,19 +196,19 @@ fn up_lists_exactly_the_servers_that_haproxys_checks_find_up() {
     let (mut bed, mut apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
     let up = |bed: &HaproxyFixture| bed.told(&["--up"]);
     assert_eq!(up(&bed), (0, "s1\ns2\n".to_owned()));
-    // It serves while it is drained; in maintenance nobody looks.
+    // A drained server still serves; a server in maintenance is not checked.
     bed.order("set server nodes/s1 state drain");
     bed.order("set server nodes/s2 state maint");
     assert_eq!(up(&bed), (0, "s1\n".to_owned()));
     drop(apps.remove(0));
     bed.until("s1 to be found down", |bed| up(bed).1.is_empty());
-    // Not one that nobody has checked, though HAProxy begins with all of them up.
+    // An unchecked server does not count, although HAProxy starts with all of them up.
     let text = fs::read_to_string(bed.config()).unwrap().replace(" check\n", "\n");
     bed.write_text(&text);
     bed.reload_well();
     assert_eq!(bed.server("s1").status, "no check");
     assert_eq!(up(&bed), (0, String::new()));
-    // One that stands still does not tell; where none runs, nobody is up, and that is no fault.
+    // A stopped process does not answer; if none runs, no server is up, and that is not an error.
     let worker = nix::unistd::Pid::from_raw(bed.haproxy().worker_pid().unwrap().try_into().unwrap());
     nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGSTOP).unwrap();
     assert_eq!(up(&bed), (5, String::new()));
@@ -384,7 +384,7 @@ fn a_dead_server_does_not_fail_a_reload_where_warnings_are_errors() {
 #[test]
 fn a_failed_reload_leaves_no_server_in_the_state_file() {
     let (mut bed, _apps) = with_a_dead_server(HaproxyFixture::new(), Mode::MasterSocket);
-    // More files than any process may open on Linux; within .if nothing looks ahead.
+    // More files than any process may open on Linux; the preflight check skips lines within .if.
     bed.global.push_str("\n.if 1\n  maxconn 1000000\n.endif");
     let servers = [("s1", bed.address(11)), ("dead", bed.address(13))];
     bed.write(&servers);

@@ -1,7 +1,6 @@
-//! reload-haproxy on a real HAProxy, in each of the ways in which one is run.
+//! reload-haproxy on a real HAProxy, in each of the modes in which HAProxy is run.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one: scripts/test runs this file for
-//! several versions.
+//! `$HAPROXY` names another HAProxy than the installed one: scripts/test runs this file for several versions.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::env;
@@ -66,7 +65,7 @@ fn a_file_without_a_revision_is_loaded_and_proven_in_every_mode() {
 fn an_edit_by_hand_is_loaded_though_the_revision_stayed() {
     let bed = HaproxyFixture::running(Mode::MasterSocket);
     let worker = bed.worker();
-    // No hand is as quick as the clock tick that a process's birth is known to.
+    // An edit by hand is never as fast as the clock tick of a process's start time.
     poll::pass(Duration::from_millis(50)).unwrap();
     bed.write(&revision(1), "capture request header Host len 32");
     assert_done(&bed.reload(&[]), "reload (master): the file may have changed since worker");
@@ -106,7 +105,7 @@ fn an_address_in_use_fails_no_request_and_the_next_run_retries_it() {
         assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
         assert_eq!(bed.worker(), worker, "{mode:?}");
         drop(other);
-        // What another test just forks may hold it a moment longer.
+        // A process that another test is forking may hold it a moment longer.
         poll::until(SOON, "the address", || TcpListener::bind(address).ok()).unwrap();
         assert_done(&bed.reload(&[]), "runs '");
         assert_eq!(bed.description(), revision(2));
@@ -132,7 +131,7 @@ fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
     {
         let bed = HaproxyFixture::running(mode);
         let worker = bed.worker();
-        // More files than any process may open on Linux, which neither the check nor the look ahead sees.
+        // More files than any process may open on Linux, which neither `haproxy -c` nor the preflight check notices.
         bed.write(&format!("{}\n.if 1\n  maxconn 1000000\n.endif", revision(2)), "");
         for _ in 0..2 {
             let outcome = bed.reload(&["--timeout", "2s"]);
@@ -182,7 +181,7 @@ fn a_signal_that_haproxy_loses_is_sent_again() {
     replace(&quick, text.as_bytes(), 0o755).unwrap();
     // Up to 3.0 HAProxy loses a signal that comes while it loads a file.
     let (mut resends, enough) = (0, usize::from(!is_since((3, 1))));
-    // On a busy machine the signal may miss that time: tried until it has not.
+    // On a busy machine the signal may miss that time, so it is retried.
     for round in 3..60 {
         kill(master, Signal::SIGUSR2).unwrap();
         thread::sleep(Duration::from_millis(u64::from(round % 10)));
@@ -344,7 +343,7 @@ fn force_reloads_a_file_that_runs_already() {
     assert_ne!(bed.worker(), worker);
 }
 
-/// A program that runs HAProxy after `script`, in a mount namespace of its own; root only.
+/// A program that runs HAProxy after `script`, in a new mount namespace; root only.
 fn in_its_own_namespace(bed: &HaproxyFixture, script: &str) -> Option<PathBuf> {
     if !nix::unistd::geteuid().is_root() {
         assert!(env::var_os("CI").is_none(), "a mount namespace needs root");
@@ -358,7 +357,7 @@ fn in_its_own_namespace(bed: &HaproxyFixture, script: &str) -> Option<PathBuf> {
     Some(wrapper)
 }
 
-/// Debian's unit starts HAProxy so (BindReadOnlyPaths).
+/// Debian's unit starts HAProxy like this (BindReadOnlyPaths).
 #[test]
 fn a_haproxy_with_its_own_view_of_the_file_system_is_found_and_reloaded() {
     let mut bed = HaproxyFixture::empty();

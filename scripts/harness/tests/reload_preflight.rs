@@ -1,7 +1,7 @@
-//! The look ahead: what `haproxy -c` passes and a start dies of is refused before the reload, and only that.
+//! The preflight check: what `haproxy -c` accepts but a start fails on is refused before the reload, and nothing else.
 //!
-//! Each refusal is checked against HAProxy itself: within `.if`, where the look ahead does not see it, the same
-//! line is really tried and must fail.
+//! Each refusal is checked against HAProxy itself: the preflight check skips lines within `.if`, so there the same line
+//! is really tried and must fail.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -17,7 +17,7 @@ use harness::cluster::single_haproxy::{
 use harness::daemons::haproxy::Mode;
 use nix::unistd::geteuid;
 
-/// Where a line stands, and what it is.
+/// A line, and the section that it is in.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Global,
@@ -35,7 +35,7 @@ impl Place {
     }
 }
 
-/// A line is refused before the reload with these words, and by HAProxy if it gets there.
+/// A line is refused before the reload with this message, and by HAProxy if it gets there.
 fn assert_seen_rightly(
     bed: &HaproxyFixture,
     run: impl Fn() -> Outcome,
@@ -73,7 +73,7 @@ fn what_the_look_ahead_refuses_haproxy_would_not_take() {
     }
 }
 
-/// `abns@` fills its name up with zeros, so the kernel has it so.
+/// `abns@` pads its name with zeros, and so does the kernel's list.
 fn abstract_name() -> SocketAddr {
     let mut name = name().into_bytes();
     name.resize(107, 0);
@@ -100,7 +100,7 @@ fn what_is_within_the_limits_is_loaded() {
         let bed = HaproxyFixture::running(Mode::MasterSocket);
         place.write(&bed, line);
         assert_done(&bed.reload(&[]), "runs '");
-        // Its own names and sockets are in nobody's way.
+        // Its own names and sockets are not a conflict.
         assert_done(&bed.reload(&["--force"]), "runs '");
     }
 }
@@ -127,7 +127,7 @@ fn a_log_forwarders_address_is_looked_at_too() {
 fn a_pid_file_without_a_directory_is_refused_unless_the_command_line_sets_another() {
     let mut bed = HaproxyFixture::empty();
     bed.write(&revision(1), "");
-    // As it is started, without its last two words: -p FILE.
+    // Its usual command line without the last two arguments, -p FILE.
     let text = format!("exec {} \"$1\" \"$2\" \"$3\" \"$4\" \"$5\"", program().display());
     let wrapper = bed.script("wrapper", &text);
     let admin = bed.run.join("admin.sock");

@@ -1,7 +1,7 @@
-//! A file that HAProxy does not take, though `haproxy -c` and a look ahead pass it: the last good one is put
-//! back, and the refused one is tried again, whoever is killed in between.
+//! A file that HAProxy rejects although `haproxy -c` and the preflight check accept it: the last good file is put back,
+//! and the rejected one is tried again, even if a process is killed in between.
 //!
-//! What stands in `.if` is passed over by the look ahead, so each of these reloads is really attempted.
+//! The preflight check skips lines within `.if`, so each of these reloads is really attempted.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -27,7 +27,7 @@ const PUT_BACK: &str = "the last good file is back in '";
 /// Where only the absence of a new worker shows that a reload failed, a run lasts as long.
 const BRIEFLY: [&str; 2] = ["--timeout", "3s"];
 
-/// A bed whose file is proven to run, with a mode and an owner of its own.
+/// A fixture whose file is proven to run, with an unusual mode and owner.
 fn proven(mode: Mode) -> HaproxyFixture {
     let bed = HaproxyFixture::running(mode);
     assert_done(&bed.reload(&[]), "nothing to do");
@@ -35,7 +35,7 @@ fn proven(mode: Mode) -> HaproxyFixture {
     bed
 }
 
-/// Gives a file a mode and, where that is allowed, an owner that no new file has.
+/// Gives a file a mode and, if allowed, an owner that no new file has.
 fn own(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(MODE)).unwrap();
     if geteuid().is_root() {
@@ -52,7 +52,7 @@ fn assert_owned(path: &Path) {
     }
 }
 
-/// Writes a file of that revision with lines for `global` that the look ahead does not see; gives its bytes.
+/// Writes a file of that revision with lines for `global` that the preflight check skips; gives its bytes.
 fn write_unseen(bed: &HaproxyFixture, number: u32, global: &str, frontend: &str) -> Vec<u8> {
     let unseen = |lines: &str| format!(".if 1\n  {lines}\n.endif");
     bed.write(&format!("{}\n{}", revision(number), unseen(global)), &unseen(frontend));
@@ -79,7 +79,7 @@ fn refused(bed: &HaproxyFixture) -> PathBuf {
     bed.run.join("haproxy.cfg.refused")
 }
 
-/// `good` stands in its place, `bad` beside it, both as the configuration was.
+/// `good` is in place and `bad` beside it, both with the mode and owner of the configuration.
 #[track_caller]
 fn assert_rolled_back(bed: &HaproxyFixture, good: &[u8], bad: &[u8]) {
     assert!(read(&bed.config()) == good, "it is not the last good file");
@@ -88,7 +88,7 @@ fn assert_rolled_back(bed: &HaproxyFixture, good: &[u8], bad: &[u8]) {
     assert_owned(&refused(bed));
 }
 
-/// `now` stands in its place and runs, and nothing is left of a refusal.
+/// `now` is in place and runs, and nothing is left of a refusal.
 #[track_caller]
 fn assert_settled(bed: &HaproxyFixture, now: &[u8], number: u32) {
     assert!(read(&bed.config()) == now, "it is another file");
@@ -113,7 +113,7 @@ fn a_rejected_file_is_replaced_by_the_last_good_one_and_tried_again() {
             assert_rolled_back(&bed, &good, &bad);
         }
         drop(other);
-        // What another test just forks may hold it a moment longer.
+        // A process that another test is forking may hold it a moment longer.
         poll::until(Duration::from_secs(20), "success", || (bed.reload(&[]).code == 0).then_some(()))
             .unwrap();
         assert_settled(&bed, &bad, 2);
@@ -121,7 +121,7 @@ fn a_rejected_file_is_replaced_by_the_last_good_one_and_tried_again() {
     }
 }
 
-/// Ends a HAProxy that its pid file no longer names: one that could not take over has written it.
+/// Ends a HAProxy that is no longer in its pid file, because one that failed to take over has overwritten it.
 fn end(pid: u32) {
     if is_haproxy(pid) {
         kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGTERM).unwrap();
@@ -142,7 +142,7 @@ fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
         let worker = bed.haproxy().worker_pid();
         drop(bed.haproxy.take());
         worker.into_iter().for_each(end);
-        // Where none runs, the file that works stays in its place.
+        // If no HAProxy runs, the working file stays in place.
         assert_refused(&bed.reload(&[]), "start it: haproxy -W -S");
         assert_rolled_back(&bed, &good, &bad);
         bed.start(mode);
@@ -204,7 +204,7 @@ fn a_file_that_is_written_during_the_reload_is_not_overwritten() {
     let newer = read(&bed.config());
     fs::rename(bed.config(), bed.run.join("newer.cfg")).unwrap();
     write_with_missing_directory(&bed, 2);
-    // A HAProxy during whose start somebody writes another file.
+    // A HAProxy during whose start another file is written.
     let text = format!(
         "[ \"$1\" != -c ] || exit 0\n{} \"$@\" && exit\nmv {} {}\nexit 1",
         program().display(),
@@ -332,7 +332,7 @@ fn a_file_that_is_a_mount_point_is_put_back_in_place() {
     let good = read(&mounted);
     assert_done(&reload(), "nothing to do");
     let bad = write_with_missing_directory(&bed, 2);
-    // Into the file that is mounted, as whoever mounted it would.
+    // Into the mounted file, as its owner would write it.
     fs::copy(bed.config(), &mounted).unwrap();
     let outcome = reload();
     assert_refused(&outcome, "written in place for it is a mount point");
@@ -343,7 +343,7 @@ fn a_file_that_is_a_mount_point_is_put_back_in_place() {
     assert!(read(&mounted) == bad && !refused.exists());
 }
 
-/// Runs a command where the bed's HAProxy is, with its view of the file system.
+/// Runs a command in the mount namespace of the fixture's HAProxy.
 fn inside(bed: &HaproxyFixture, command: &Command) -> Outcome {
     let mut within = Command::new("nsenter");
     within.args(["--mount", "--target", &bed.haproxy().pid().unwrap().to_string(), "--"]);
@@ -353,7 +353,7 @@ fn inside(bed: &HaproxyFixture, command: &Command) -> Outcome {
 
 const MOMENTS: u32 = 30;
 
-/// Kills a run after that part of the time that one takes.
+/// Kills a run after this part of its usual time.
 fn kill_at(bed: &HaproxyFixture, moment: u32, whole: Duration) {
     let mut child = bed.start_reload(&[]);
     thread::sleep(whole * moment / MOMENTS);
@@ -391,7 +391,7 @@ fn a_run_killed_while_it_tries_again_leaves_a_whole_file_and_the_next_one_ends_r
         let good = read(&bed.config());
         let bad = write_with_missing_directory(&bed, 10 + moment);
         assert_refused(&bed.reload(&[]), PUT_BACK);
-        // Half of them end well, half of them do not.
+        // Half of them succeed, half fail.
         let ends_well = moment % 2 == 0;
         if ends_well {
             fs::create_dir(missing(&bed, 10 + moment)).unwrap();

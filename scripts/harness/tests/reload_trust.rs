@@ -1,5 +1,5 @@
-//! Whom reload-haproxy believes: a process, a socket or a pid file of another user must not make it run,
-//! signal or wait for anything.
+//! What reload-haproxy trusts: a process, a socket or a pid file of another user must not make it run, signal or wait
+//! for anything.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs::{self, Permissions};
@@ -29,7 +29,7 @@ struct HaproxyFixture {
 }
 
 impl HaproxyFixture {
-    /// A bed whose directory everybody may enter, with a configuration; `None` without root.
+    /// A fixture whose directory every user may enter, with a configuration; `None` without root.
     fn new(global: &str) -> Option<HaproxyFixture> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "another user's processes need root");
@@ -64,7 +64,7 @@ impl HaproxyFixture {
         (output.status.code().unwrap_or(-1), stderr, start.elapsed())
     }
 
-    /// A program called `haproxy` that is none: it notes who runs it, and stays if it is told to be a daemon.
+    /// A program called `haproxy` that is not HAProxy: it records its user, and stays if started as a daemon.
     fn impostor(&self, note: &Path) -> PathBuf {
         let directory = self.run.join("bin");
         fs::create_dir(&directory).unwrap();
@@ -121,7 +121,7 @@ fn a_process_named_by_an_untrusted_socket_gets_no_signal() {
     bed.write(&format!("stats socket {}", socket.display()));
     let listener = UnixListener::bind(&socket).unwrap();
     let pid = victim.id();
-    // A real HAProxy cannot be made to lie.
+    // A real HAProxy cannot be made to give false answers.
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 1024]);

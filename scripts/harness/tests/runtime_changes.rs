@@ -1,7 +1,6 @@
-//! Changes of servers in a running HAProxy: made through its stats socket, without a reload, and all that the
-//! file says.
+//! Changes of servers in a running HAProxy, made through its stats socket without a reload: all that the file contains.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use harness::cluster::single_haproxy::{BALANCED, HaproxyFixture, MODES, assert_done, assert_refused, many};
@@ -120,7 +119,7 @@ fn a_thousand_servers_come_and_go_in_one_change() {
     bed.write_nodes(&many(3));
     assert_eq!(bed.change().stderr.matches(" removed").count(), 1000);
     assert_done(&bed.reload(&[]), "nothing to do");
-    // The note of a thousand that are parked is still read.
+    // The note of a thousand parked servers is still read.
     bed.write_nodes(&many(4));
     bed.change();
     bed.assert_runs_the_file();
@@ -146,7 +145,7 @@ fn what_was_done_by_hand_at_the_socket_is_put_right() {
     for says in ["nodes/s0 moved to 127.9.0.1:9", "nodes/s1 weight 1", "nodes/stray removed"] {
         assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
     }
-    // Whom an operator has put into maintenance stays there.
+    // A server that an operator has put into maintenance stays there.
     bed.write_nodes(&many(5));
     bed.change();
     assert_done(&bed.reload(&[]), "nothing to do");

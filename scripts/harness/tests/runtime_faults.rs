@@ -1,7 +1,7 @@
-//! Changes of servers in a running HAProxy that go wrong in the middle: runs that are killed or crowded out,
-//! reloads and restarts by others, answers that make no sense. The end is always what the file says.
+//! Changes of servers in a running HAProxy that fail halfway: killed or concurrent runs, reloads and restarts by other
+//! programs, invalid answers. In the end HAProxy always has the servers of the file.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ fn pid(id: u32) -> Pid {
     Pid::from_raw(i32::try_from(id).unwrap())
 }
 
-/// The worker has the servers of the file and no others, each where the file says, and a run says so.
+/// The worker has exactly the servers of the file, at their addresses, and a run reports that.
 #[track_caller]
 fn assert_settled(bed: &HaproxyFixture) {
     let file = fs::read_to_string(bed.config()).unwrap();
@@ -65,7 +65,7 @@ fn varied(round: u32) -> String {
 }
 
 const MOMENTS: u32 = 60;
-/// As `--timeout` says.
+/// As given by `--timeout`.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 #[test]
@@ -145,7 +145,7 @@ fn a_reload_by_another_program_during_runs_does_no_harm() {
             _ => drop(bed.haproxy().master_command("reload")),
         }
         assert_done(&finish(child), "");
-        // Its worker may come with an earlier file when both are over: whatever it is, a next run sees it.
+        // Its worker may start with an earlier file after both have ended; the next run notices that.
         let rest = || {
             let outcome = bed.reload(&[]);
             assert_done(&outcome, "");
@@ -243,7 +243,7 @@ fn a_hanging_worker_is_replaced_by_one_that_runs_the_file() {
     assert_settled(&bed);
 }
 
-/// A stats socket that passes every line on to the real one and gives its answer, but for one lie.
+/// A stats socket that forwards every line to the real one and returns its answer, except for one false answer.
 struct Liar {
     path: PathBuf,
     is_over: Arc<AtomicBool>,
@@ -252,18 +252,18 @@ struct Liar {
 
 #[derive(Clone, Copy)]
 struct Lie {
-    /// It is about lines with this.
+    /// It applies to lines with this text.
     about: &'static str,
-    /// Whether these reach the real one all the same.
+    /// Whether these lines still reach the real socket.
     obeys: bool,
-    /// What becomes of the answer.
+    /// How the answer is changed.
     makes: fn(String) -> String,
 }
 
 impl Liar {
     fn start(bed: &HaproxyFixture, lie: Lie) -> Liar {
         let (path, real) = (bed.run.join("liar.sock"), bed.run.join("admin.sock"));
-        // One before it may have left its.
+        // An earlier one may have left its socket.
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
@@ -279,7 +279,7 @@ impl Liar {
                 let truth = || ask(&real, line.trim_end()).unwrap_or_default();
                 let answer = if !is_it || lie.obeys { truth() } else { String::new() };
                 let answer = if is_it { (lie.makes)(answer) } else { answer };
-                // Whoever has heard enough has gone.
+                // The client may have closed the connection already.
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
@@ -309,7 +309,7 @@ fn most(answer: &str) -> (&str, usize) {
     (most, most.rfind('\n').unwrap() + 1)
 }
 
-/// Lies, and what a run says of them.
+/// False answers, and what a run reports about them.
 fn lies() -> [(&'static str, Lie); 10] {
     let never = |_| {
         thread::sleep(PATIENCE + Duration::from_secs(1));

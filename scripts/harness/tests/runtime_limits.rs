@@ -1,7 +1,7 @@
-//! What cannot be changed in a running HAProxy is loaded instead, and the reason says what it is; and what only
-//! looks strange is changed like everything else.
+//! What cannot be changed in a running HAProxy is reloaded instead, with the reason; what only looks unusual is changed
+//! like everything else.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -29,7 +29,7 @@ fn running(lines: &str) -> HaproxyFixture {
 
 const S3: &str = "  server s3 127.9.1.1:9 check\n";
 
-/// Changes from one set of lines to another, and what a run says of each; of servers of a backend that is
+/// Changes from one set of lines to another, and the report for each; of servers of a backend that is
 /// balanced anyhow.
 fn server_cases() -> Vec<(String, String, &'static str)> {
     let base = many(2);
@@ -164,7 +164,7 @@ fn unusual_names_and_lines_are_changed_like_all_others() {
     bed.write_backend(&many(2));
     bed.change();
     bed.assert_runs_the_file();
-    // The same file as other systems write it, and with bytes that are no text.
+    // The same file with other systems' line ends, and with bytes that are not text.
     let crlf = fs::read_to_string(bed.config()).unwrap().replace('\n', "\r\n");
     bed.write_text(&crlf);
     assert_done(&bed.reload(&[]), "nothing to do");
@@ -291,7 +291,7 @@ fn start_with(bed: &mut HaproxyFixture, arguments: &str, config: &Path) {
     bed.haproxy = Some(haproxy.unwrap());
 }
 
-/// A run on another file than the bed's, which gets the same content.
+/// A run on another file than the fixture's, with the same content.
 fn reload_at(bed: &HaproxyFixture, config: &Path) -> Outcome {
     replace(config, &fs::read(bed.config()).unwrap(), 0o644).unwrap();
     let command = bed.command(&[]);
@@ -300,7 +300,7 @@ fn reload_at(bed: &HaproxyFixture, config: &Path) -> Outcome {
     finish(other.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
-/// What the others say may hold for these servers, too.
+/// The other files may contain defaults for these servers.
 #[test]
 fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
     for is_directory in [false, true] {

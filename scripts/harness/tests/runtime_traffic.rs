@@ -1,7 +1,7 @@
-//! Changes of servers in a running HAProxy, as visitors see them: not at all.
+//! Changes of servers in a running HAProxy under traffic: no visitor notices them.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs. Requests are not tried
-//! again: each that goes wrong is seen to fail.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs. HAProxy does not retry
+//! requests here, so each failure is visible.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::thread;

@@ -1,6 +1,6 @@
-//! The harness on itself: real programs start, are seen, and are gone afterwards.
+//! Tests of the harness itself: real programs start, can be observed, and are gone afterwards.
 //!
-//! Only what other tests rely on is looked at here; what Rollcall does with it is tested elsewhere.
+//! Only what other tests rely on is checked here; Rollcall's behaviour is tested elsewhere.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 
@@ -23,7 +23,7 @@ use harness::traffic::visitor::Visitor;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A configuration with one server, as small as one can be.
+/// A minimal configuration with one server.
 fn config(run: &Run, front: SocketAddr, server: SocketAddr) -> std::path::PathBuf {
     let admin = run.join("admin.sock");
     let text = format!(
@@ -105,7 +105,7 @@ fn a_run_that_forgets_everything_leaves_nothing() {
     let agent = Settings::new("one", net.host(1)).start(&run).unwrap();
     let pids = [app.daemon.id(), classic.pid().unwrap(), agent.daemon.id()];
     let directory = run.path().to_owned();
-    // As kill -9 would: no Drop but the guardian's pipe.
+    // Like kill -9: no Drop runs except that of the guardian's pipe.
     std::mem::forget((app, classic, agent));
     drop(run);
     assert!(!directory.exists());

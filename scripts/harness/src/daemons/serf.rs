@@ -1,8 +1,8 @@
 //! A Serf agent at its own address, and the commands that it takes.
 //!
-//! The settings go into a configuration file, since half of those that matter (leave_on_terminate,
-//! disable_name_resolution, rejoin_after_leave) have no flag; the name goes onto the command line, where it may
-//! be any bytes, as a hostile one is.
+//! The settings are in a configuration file, because half of the important ones (leave_on_terminate,
+//! disable_name_resolution, rejoin_after_leave) have no flag. The name is on the command line, where it may be any
+//! bytes, including hostile ones.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

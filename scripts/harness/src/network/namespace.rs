@@ -1,9 +1,9 @@
 //! A private network: namespaces around a router. A link can be cut, or only the gossip on it can be dropped.
 //!
-//! Nothing outside sees it, and it needs no clean-up. A run enters a new network and mount namespace, where
-//! `/run/netns` is empty and its own: `ip netns` names what it adds there, and the kernel takes everything back with
-//! the run's last process, which the run's guardian ends even after a kill -9. It needs root and iproute2; lost packets
-//! are a routing rule of the one that should hear them, so no packet filter is needed.
+//! Nothing outside sees it, and it needs no clean-up. A run enters a new network and mount namespace with an empty
+//! `/run/netns`, where `ip netns` puts its names. The kernel removes everything with the run's last process, which the
+//! run's guardian ends even after a kill -9. It needs root and iproute2. Packets are dropped by a routing rule of the
+//! receiver, so no packet filter is needed.
 
 use std::fs;
 use std::io;
@@ -22,8 +22,8 @@ use crate::run::error::system;
 use crate::run::{process, programs};
 
 const NAMES: &str = "/run/netns";
-/// The namespace between the others. A bridge would do, but then each has an ARP entry for each, and a machine has room
-/// for 1,024 of them, all namespaces together.
+/// The namespace between the others. With a bridge instead, each namespace would have an ARP entry for each other one,
+/// and a machine has room for 1,024 entries in all namespaces together.
 const ROUTER: &str = "router";
 /// Its address, on each of its ends.
 const GATEWAY: &str = "10.77.255.254";

@@ -1,5 +1,5 @@
-//! Reading one answer from a connection: its head, and a body that ends by length, by chunks or with the
-//! connection. One that ends too early is a failure, never a short body.
+//! Reads one answer from a connection: its head, and a body that ends by its length, by chunks or with the connection.
+//! An answer that ends too early is a failure, never a short body.
 
 use std::io::Read;
 use std::net::TcpStream;

@@ -1,8 +1,8 @@
 //! Steady load: a fixed number of visitors, each of whom sends a GET at fixed intervals.
 //!
-//! Every answer is kept with its time and the backend that gave it, so that "the first request that s3
-//! answered" and "the last one that s2 answered" can be asked for afterwards, and failures be counted between
-//! any two moments. Half of the visitors come with a fresh connection each time, half keep theirs.
+//! Every answer is kept with its time and its backend. So a test can ask for the first request that s3 answered or the
+//! last one that s2 answered, and count failures between any two moments. Half of the visitors open a new connection
+//! for each request; half keep theirs.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -1,7 +1,7 @@
-//! Where demos that are up can be found: a directory of the user's own, with one directory for each.
+//! Where running demos are found: a private directory of the user, with one directory for each demo.
 //!
-//! A demo's directory is made only if it is not there, so that it is also the claim to its name; it holds the
-//! socket for the other commands and all files of the demo, and is removed with it.
+//! Creating a demo's directory fails if it exists, so it is also the claim to the demo's name. It holds the socket for
+//! the other commands and all files of the demo, and is removed with it.
 
 use std::env;
 use std::fs::{self, DirBuilder};

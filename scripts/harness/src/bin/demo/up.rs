@@ -1,4 +1,4 @@
-//! `demo up`: a balancer and backends that stay, and the listener for the commands from other shells.
+//! `demo up`: a balancer and backends that stay up, and the listener for the commands from other shells.
 //!
 //! It owns every process; the other commands only send requests. A backend that is being stopped is taken out of the
 //! list first, so that `status` can answer during the seconds that the stop takes.

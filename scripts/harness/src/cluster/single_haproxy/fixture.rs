@@ -97,8 +97,8 @@ impl HaproxyFixture {
         replace(&self.config(), text.as_bytes(), 0o644).unwrap();
     }
 
-    /// A shell script in the run's directory. A process of its own writes it: one that another test forks in the
-    /// meantime would hold it open, and the kernel runs nothing that is open for writing.
+    /// A shell script in the run's directory. A separate process writes it: a process that another test forks meanwhile
+    /// would hold it open, and the kernel does not run a file that is open for writing.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.run.join(name);
         let write = "printf '#!/bin/sh\n%s\n' \"$1\" >\"$2\" && chmod 755 \"$2\"";

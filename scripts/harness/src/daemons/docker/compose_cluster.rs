@@ -1,7 +1,7 @@
 //! The images of `docker/`, run by a real engine as a user runs them: with the compose file.
 //!
-//! Every cluster is a compose project of its own on free ports of loopback. One at a time: their daemons share
-//! a machine with the load that looks for failed requests.
+//! Every cluster is a separate compose project on free ports of loopback. Only one runs at a time, because its daemons
+//! share the machine with the load that counts failed requests.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;

@@ -1,9 +1,9 @@
-//! Members that come, go and move, through the whole of `scripts/serf-handler`, under load.
+//! Members that join, leave and move, through the whole of `scripts/serf-handler`, under load.
 //!
-//! The web servers are real and serve all the time; what changes is who announces them, under which name and
-//! where. A thousand changes of real membership would take Serf itself the better part of an hour, so the
-//! events are made here. The agent that the handler asks is real and knows nobody but itself, as one that is cut
-//! off: reconcile's guard then leaves the records as they are, and the handler ends with 6.
+//! The web servers are real and serve all the time; only the members that announce them change. A thousand real changes
+//! of membership would take Serf most of an hour, so the events are made here. The agent that the handler asks is real
+//! but has only itself as a member, like one that is cut off: reconcile's guard then leaves the records as they are, and
+//! the handler ends with 6.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
-//! What the programs do, counted: instructions (callgrind) and system calls (strace), at 1,000 and 10,000 records.
+//! Counts of what the programs do: instructions (callgrind) and system calls (strace), at 1,000 and 10,000 records.
 //!
-//! Counts hardly vary, whatever else the machine does; so they show what time cannot, that a record is opened once, and
-//! which work grows with the number of records though only one has changed.
+//! Counts hardly depend on the load of the machine. So they show what times cannot: that a record is opened only once,
+//! and which work grows with the number of records although only one has changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;

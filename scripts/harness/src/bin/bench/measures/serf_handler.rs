@@ -1,9 +1,9 @@
-//! `scripts/serf-handler` as Serf calls it, with its reconcile: a real agent is asked for the members, a real
-//! HAProxy is changed.
+//! `scripts/serf-handler` as Serf calls it, with its reconcile: a real agent lists the members, a real HAProxy is
+//! changed.
 //!
-//! A thousand real members do not fit on a machine, and reconcile takes away every record of a role it is
-//! told of that is no real member. So the 1,000 servers stand in records of a role that it is not told of, and
-//! the real members, three and the balancer, have another, which the template puts into a backend of its own.
+//! A thousand real members do not fit on a machine, and reconcile removes every record of its role that is not a real
+//! member. So the 1,000 servers have records of another role. The real members, three and the balancer, have
+//! reconcile's role, and the template puts them into a separate backend.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
-//! The three steps in one line of sh, at 1,000 records before a running HAProxy.
+//! The three steps in one line of sh, at 1,000 records, with a running HAProxy.
 //!
-//! The line is to end with a reload-haproxy that has nothing to do, while its first two steps change a file. So
-//! it renders to a file of its own, and reload-haproxy looks at the one that HAProxy runs: of the same size, and
-//! looked at in the same way, but unchanged.
+//! The line must end with a reload-haproxy that has nothing to do, although its first two steps change a file. So
+//! render-cfg writes to a separate file, and reload-haproxy checks the file that HAProxy runs, which has the same size
+//! but does not change.
 
 use std::cell::RefCell;
 use std::ffi::OsString;

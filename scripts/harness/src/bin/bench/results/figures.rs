@@ -1,8 +1,8 @@
-//! What one measure found, kept as a file, and the tables and charts that the documents show of it.
+//! The results of one measure, kept as a file, and the tables and charts that the documents show of them.
 //!
-//! Everything that a document says in figures is drawn from `docs/figures/NAME.json`, which a run has written, so
-//! that a chart can be drawn again without measuring again, and a test can check that no figure was typed by hand. A
-//! quick run writes all of it to `target/bench` instead: its figures are not to be quoted.
+//! All figures in a document come from `docs/figures/NAME.json`, which a run has written. So a chart can be drawn again
+//! without measuring again, and a test can check that no figure was typed by hand. A quick run writes to `target/bench`
+//! instead: its figures are not for quoting.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,7 @@
-//! The table: a row for each figure, printed as soon as it is known, with its target and a verdict.
+//! The table: a row for each figure, printed as soon as it is measured, with its target and a verdict.
 //!
-//! Rows are kept apart from how they are measured, so that a figure cannot be printed without saying how often
-//! it was taken and what it should be.
+//! Rows are separate from how they are measured, so that every figure is printed with its number of samples and its
+//! target.
 
 use std::process::ExitCode;
 use std::time::Duration;

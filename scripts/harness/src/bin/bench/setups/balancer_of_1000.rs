@@ -1,7 +1,7 @@
-//! A balancer with 1,000 servers: a pool of records, and a real HAProxy that runs what is rendered from them.
+//! A balancer with 1,000 servers: their records, and a real HAProxy on the configuration rendered from them.
 //!
-//! The servers are not there, so HAProxy's checks of them (about 1,000 a second, refused at once) go on while
-//! something is measured, as they would in life; they cost a few percent of one processor.
+//! The servers do not exist, so HAProxy's checks (about 1,000 a second, refused at once) go on during a measurement, as
+//! in production. They cost a few percent of one processor.
 
 use std::net::Ipv4Addr;
 use std::path::Path;

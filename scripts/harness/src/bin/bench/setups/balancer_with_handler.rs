@@ -1,8 +1,8 @@
-//! A balancer with many servers and a handler, one server of which joins and leaves again, by turns.
+//! A balancer with many servers and a handler; one server joins and leaves in turn.
 //!
-//! `scripts/serf-handler` and the handler in shell stand before the same HAProxy with the same configuration. Both
-//! check the file with `haproxy -c`, and HAProxy is asked afterwards whether it has the server. Ours asks for the whole
-//! membership as well, which the stand-in gives.
+//! `scripts/serf-handler` and the handler in shell have the same HAProxy and the same configuration. Both check the file
+//! with `haproxy -c`, and afterwards HAProxy is asked whether it has the server. Only `scripts/serf-handler` also asks
+//! for the whole membership, which the fake Serf answers.
 
 use std::fs;
 use std::path::{Path, PathBuf};

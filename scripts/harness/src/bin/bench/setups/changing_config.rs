@@ -1,7 +1,7 @@
 //! A HAProxy with many servers, whose file is replaced while it runs: with the same servers, or with some more.
 //!
-//! The file is rendered once and then varied here, so that a change costs what reload-haproxy makes of it and
-//! nothing else, and so that a server that joins has a name that HAProxy has never had.
+//! The file is rendered once and then varied here, so that only reload-haproxy's part of a change is measured, and so
+//! that a server that joins has a name that HAProxy has not had before.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,8 +1,8 @@
 //! A program `serf` that answers `serf members -format=json` for more members than fit on a machine.
 //!
-//! It is the one thing here that plays something: ten thousand real agents would need a hundred gigabytes. Its
-//! answer has Serf's exact form, which a test compares with an answer of a real agent. It is quicker than Serf's,
-//! whose program takes some 7 ms to ask a real agent for a few members; so a figure taken with it is marked.
+//! Only this part is not real: ten thousand agents would need a hundred gigabytes. Its answer has Serf's exact form,
+//! which a test compares with an answer of a real agent. It is faster than Serf's program, which takes about 7 ms to ask
+//! a real agent for a few members, so a figure taken with it is marked.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};

@@ -1,8 +1,7 @@
 //! Records to measure with: a nodes directory with a given number of records, and the event of one of them.
 //!
-//! The nodes have addresses from 127.200.0.1 on, where no run has anything: a HAProxy that checks them is refused
-//! at once, and nothing leaves the machine. One node announces another weight from time to time, which shows
-//! in the configuration.
+//! The nodes have unused addresses from 127.200.0.1 on: a HAProxy that checks them is refused at once, and nothing
+//! leaves the machine. One node announces another weight from time to time, which changes the configuration.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};

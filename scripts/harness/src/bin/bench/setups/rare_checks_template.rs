@@ -1,8 +1,8 @@
-//! The shipped template with seldom checks.
+//! The shipped template with rare checks.
 //!
-//! The servers of a bench are not there, or are one and the same. HAProxy looks at one that is down five times a second:
-//! at ten thousand of them fifty thousand times, and nothing else would be measured. So here they are checked once a
-//! minute; what checks cost is measured apart (`bench scale`).
+//! The servers of a bench do not exist, or are all the same one. HAProxy checks a server that is down five times a
+//! second. For ten thousand servers that is fifty thousand checks a second, which would hide everything else. So here
+//! they are checked once a minute; the cost of checks is measured apart (`bench scale`).
 
 use std::fs;
 use std::path::PathBuf;

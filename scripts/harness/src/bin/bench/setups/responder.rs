@@ -1,7 +1,7 @@
 //! A responder at every loopback address: a separate HAProxy that answers every request with 200.
 //!
-//! Ten thousand servers need ten thousand addresses, and whoever answers there must cost as little as can be, for in
-//! life it would do so on ten thousand other machines. It listens on the loopback device alone.
+//! Ten thousand servers need ten thousand addresses. The responder must cost as little as possible, because in
+//! production its work is done on ten thousand other machines. It listens only on the loopback device.
 
 use common::replace::replace;
 use harness::daemons::haproxy::{Haproxy, Mode};

@@ -20,9 +20,9 @@ use crate::table::Table;
 use crate::tour::watch::{JOIN, LEAVE, Tour};
 use crate::tour_verdict::TourVerdict;
 
-// What is in time. Serf itself waits 1 s for more events, 3 s at most; a killed agent is given up after 6 to
-// 8 s, or up to 25 s where so few members are left to confirm it as here; HAProxy's checks need up to 2.5 s.
-// The rest is ours, and a slow machine's.
+// The limits. Serf waits 1 s for more events, 3 s at most. A killed agent is marked failed after 6 to 8 s, or up to 25 s
+// if few members are left to confirm it, as here. HAProxy's checks need up to 2.5 s. The rest is for Rollcall and for a
+// slow machine.
 const EMPTY: Duration = Duration::from_secs(2);
 const CHECKS: Duration = Duration::from_secs(4);
 const GIVEN_UP: Duration = Duration::from_secs(30);
@@ -149,8 +149,8 @@ impl Tour {
         self.tally()
     }
 
-    /// True once the balancer's agent has found the others again, and does not believe this one alive. (The
-    /// word of a leave may not reach a cluster with more dead than living members: then Serf has to give it up.)
+    /// True once the balancer's agent has found the others again and this member is not alive. (A leave may not spread
+    /// in a cluster with more dead than live members; then Serf has to mark the member failed first.)
     fn serf_knows_without(&self, name: &str) -> bool {
         let agent = self.cluster.balancer.agent.as_ref();
         let alive = agent.and_then(|agent| agent.alive(self.cluster.run()).ok()).unwrap_or_default();

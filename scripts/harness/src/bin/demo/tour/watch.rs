@@ -115,8 +115,8 @@ impl Tour {
         self.table.requests(&counts, "")
     }
 
-    /// The same for a step before whose end nobody served. Until `served` 503 is right, also as the last answer
-    /// on a connection that was opened before: the process which knows of nobody gives it, and ends.
+    /// The same for a step that begins without backends. Until `served`, 503 is right. It is also right on a connection
+    /// that was opened before: the old process, without servers, answers it and ends.
     pub(super) fn tally_until_served(&mut self, served: Option<Instant>) -> Result<()> {
         poll::pass(AFTERMATH)?;
         let (from, now) = (self.mark, Instant::now());

@@ -21,8 +21,8 @@ pub fn listing(directory: &Path) -> Result<Listing> {
     Ok(files)
 }
 
-/// What is in `seen` that neither was there before nor is to be there, temporary files of a killed run apart; and what
-/// is missing in it that was there and is to stay.
+/// What is in `seen` but was neither there before nor is expected, except temporary files of a killed run; and what is
+/// missing in it.
 pub fn neither(seen: &Listing, old: &Listing, new: &Listing) -> Option<String> {
     let is_temporary = |name: &str| name.starts_with('.') && name.ends_with(".tmp");
     for (name, bytes) in seen.iter().filter(|(name, _)| !is_temporary(name)) {

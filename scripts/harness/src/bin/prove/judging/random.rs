@@ -1,7 +1,7 @@
-//! Dice that fall the same way again for the same seed.
+//! Random numbers that are the same again for the same seed.
 //!
 //! SplitMix64 (Steele, Lea, Flood 2014): eight lines, and its numbers do not change with a crate's version, so that a
-//! seed from an old log still does what it did.
+//! seed from an old log still gives the same run.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,7 +1,7 @@
 //! The balancer is cut off from gossip, wholly or in part, while HTTP works. It must keep serving all backends, and heal.
 //!
-//! Only packets of the gossip's port are lost, by those who should hear them; requests and checks go through. Each case
-//! is under load until Serf has given up whom it gives up, and then until all are believed alive again by themselves.
+//! Only incoming gossip is dropped; requests and checks go through. Each case is under load until Serf has marked the
+//! members failed that it loses, and then until all are alive again without help.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -70,8 +70,8 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     })
 }
 
-/// Cuts, looks at whom HAProxy serves, and mends, under load. While the balancer is started anew nobody listens, so
-/// that the load begins after that.
+/// Cuts, counts the servers in use, and repairs, under load. While the balancer restarts nothing listens, so the load
+/// begins after that.
 fn try_out(site: &mut NetworkedBalancer, cut: Cut, verdict: &mut Verdict) -> Result<()> {
     if cut == Cut::AndRestart {
         cut.set(site, true)?;

@@ -24,8 +24,8 @@ const SHORT_TIME: Duration = Duration::from_secs(35);
 const EVERY: Duration = Duration::from_millis(800);
 /// From one look to the next.
 const LOOKS: Duration = Duration::from_secs(2);
-/// By so much each may grow, by the end of its name: memory in KiB (HAProxy 2.6 keeps a server that has left, up to a
-/// thousand of them; Serf is a Go program, which returns memory late), and a few of what a handler at work has open.
+/// How much each may grow, by the end of its name: memory in KiB (HAProxy 2.6 keeps up to a thousand servers that have
+/// left; Serf is a Go program, which returns memory late), and a few descriptors and processes of a working handler.
 const BOUNDS: [(&str, u64); 4] = [("memory (KiB)", 8 << 10), ("descriptors", 10), ("agents", 6), ("", 2)];
 
 /// The proof.

@@ -141,8 +141,8 @@ impl BackendSlot {
         }
     }
 
-    /// It comes back at another address, by the same name; its web app serves on at the old one for a while, as one
-    /// does that leaves in order.
+    /// The backend comes back at another address under the same name. Its web app serves on at the old address for a
+    /// while, as after an orderly leave.
     pub fn move_on(&mut self) -> Result<bool> {
         let mut old = self.gone()?;
         let has_left = self.say_goodbye(&mut old);

@@ -18,8 +18,8 @@ use crate::setups::backend_slot::{BALANCER, BackendSlot};
 
 /// As the README has it.
 pub const RECONCILE: Duration = Duration::from_secs(15);
-/// For a member that has gone, until all forget it, where names come and go by the hundred. Longer than the 30 s in
-/// which other members still report a member as failed; in that time the member can still answer that it is alive.
+/// How long Serf keeps a member that has gone, in a cluster where names come and go by the hundred. It is longer than
+/// the 30 s in which other members still report a member as failed; until then the member can answer that it is alive.
 pub const FORGOTTEN: &str = "40s";
 /// This many backends start at once: more would only wait for each other.
 const AT_ONCE: usize = 5;

@@ -1,8 +1,8 @@
-//! One configuration written for several template languages, with the data as each likes it best.
+//! One configuration written for several template languages, each with its data in its usual form.
 //!
-//! What the shipped template renders is taken apart at its servers. What stands before and after them is plain text
-//! in every language; between them each has its own loop that prints the same lines. So all outputs can be
-//! compared with one text, byte for byte.
+//! The output of the shipped template is split at its servers. The text before and after them is plain text in every
+//! language; between, each language has its own loop that prints the same lines. So all outputs can be compared with one
+//! text, byte for byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};

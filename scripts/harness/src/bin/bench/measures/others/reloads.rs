@@ -1,8 +1,8 @@
 //! A server that joins or leaves under load: by commands, by a reload through the master, and by a second HAProxy
 //! with `-sf`.
 //!
-//! What is counted is what visitors see: requests that failed, and connections that they had to open again. Half
-//! of them keep theirs.
+//! It counts what visitors notice: failed requests, and connections that they had to open again. Half of the visitors
+//! keep their connections.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ fn bring(way: Way, run: &Run, balancer: &Balancer) -> Result<Duration> {
     step.time(None)
 }
 
-/// How many connections were used more than once and then opened again: there is one for each visitor who keeps his,
+/// How many connections were used more than once and then opened again: one for each visitor with a kept connection,
 /// and one more for each time that it was closed.
 fn reopened(samples: &[Sample]) -> usize {
     let kept: BTreeSet<Instant> =

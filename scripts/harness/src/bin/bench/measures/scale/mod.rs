@@ -1,8 +1,8 @@
-//! How each step grows from ten records to a hundred thousand, in time and in memory, and where HAProxy ends.
+//! How each step grows from ten records to a hundred thousand, in time and in memory, and where HAProxy's limits are.
 //!
-//! The servers stand in backends of a thousand each, for HAProxy 2.6 compares every server with all others of its
-//! backend; what that costs in one backend is measured beside it. The servers are not there, and checked once a minute;
-//! the cost of checks is measured apart, with servers that answer. The results go into `docs/scale.md`.
+//! The servers are in backends of a thousand each, because HAProxy 2.6 compares every server with all others of its
+//! backend; the cost in one backend is measured beside it. The servers do not exist and are checked once a minute; the
+//! cost of checks is measured apart, with servers that answer. The results go into `docs/scale.md`.
 
 mod checks;
 mod files;

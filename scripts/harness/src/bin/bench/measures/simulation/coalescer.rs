@@ -1,9 +1,9 @@
-//! Serf's own gathering of member events before it calls its handler, as its source has it (0.9.4 to 0.10).
+//! Serf's own coalescing of member events before it calls its handler, as in its source (0.9.4 to 0.10).
 //!
-//! A second of quiet, or three since the first one, and everything gathered goes out: one call for each kind of event,
-//! with all members that it happened to. Of a member only the last event counts, and none if it is of the kind that was
-//! told last: who leaves and comes back within that time has never been away, whatever its address is now. Updates are
-//! told again with every later call, for what is gathered is never forgotten.
+//! Events are gathered until there is a second of quiet, or for three seconds since the first one. Then the handler is
+//! called once for each kind of event, with all members concerned. Only a member's last event counts, and it is dropped
+//! if it is of the kind that was last sent for the member: a member that leaves and comes back within that time causes
+//! no event, even at another address. Updates are sent again with every later call, because Serf never clears them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! Ten thousand members into one real handler and one real HAProxy.
+//! Ten thousand members, one real handler and one real HAProxy.
 //!
-//! So many agents fit on no machine. Here their events are made, gathered as Serf gathers them, and given to the real
-//! `scripts/serf-handler`, one call at a time while the others wait; `serf members` is played by the stand-in, with all
-//! of them in its answer. The servers are real as far as HAProxy can tell: whoever answers at any loopback address
-//! answers its checks and its visitors, and a zone that is lost is one who answers and is killed.
+//! Ten thousand agents do not fit on a machine. So their events are made here, coalesced as by Serf, and given to the
+//! real `scripts/serf-handler`, one call at a time. The fake Serf answers `serf members` with all of them. For HAProxy
+//! the servers are real: a responder at every loopback address answers checks and requests, and a lost zone is a
+//! responder that is killed.
 
 mod coalescer;
 mod simulated_cluster;

@@ -1,8 +1,8 @@
 //! The simulated cluster: its members, and what happens to them when.
 //!
-//! A member is a container: a number makes its name and its address, and it never comes back, except for those few
-//! with a name of their own, which come back under it at another address. A third of them stand in a zone, whose
-//! servers listen at a port of their own, so that they can all end at once.
+//! A member is a container: its name and address come from a number, and it never comes back. A few have a fixed name,
+//! and come back under it at another address. A third of them are in a zone, whose servers have their own port, so that
+//! all of them can end at once.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -22,9 +22,9 @@ const CUT: usize = 8;
 const LONGEST: Duration = Duration::from_secs(60);
 /// How long to wait for a change that is not possible yet because no backend is eligible.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Whoever was cut off is believed alive again by then: Serf's reconnects come every 30 s. But to one that it believes
-/// to have left, as it does now and then after a leave and a quick return, it never reconnects; that one has to join
-/// again, as the containers' `seeds` service makes it.
+/// A backend that was cut off is alive in Serf again by then: Serf reconnects every 30 s. But it never reconnects to a
+/// member that it lists as left, which sometimes happens after a leave and a quick return. Such a member has to join
+/// again, as the containers' `seeds` service does.
 const HEALED: Duration = Duration::from_secs(45);
 
 /// How many changes, and how fast.
@@ -206,8 +206,8 @@ impl Engine {
     }
 }
 
-/// How many backends to which nothing happens get requests: one that has just joined is not known yet, and to take away
-/// the last ones that are would prove nothing.
+/// How many unaffected backends get requests. A backend that has just joined is not in service yet, and a change that
+/// takes away the last ones in service would prove nothing.
 fn serving(site: &NetworkedBalancer) -> usize {
     let servers = site.servers().unwrap_or_default();
     let is_served =

@@ -33,8 +33,8 @@ pub const FEW_CUT: Duration = Duration::from_secs(4);
 const RATE: Rate = Rate { visitors: 8, every: Duration::from_millis(40) };
 /// A visitor waits for so long.
 const PATIENCE: Duration = Duration::from_secs(70);
-/// All say the same by then: Serf takes some seven seconds to give a member up, the timer fifteen for an event that
-/// was swallowed.
+/// All agree by then: Serf takes about seven seconds to mark a member failed, the timer fifteen for an event that Serf
+/// has swallowed.
 const SETTLED: Duration = Duration::from_secs(120);
 /// By so much the memory of a process may grow, in KiB: HAProxy 2.6 keeps a server that has left, and Serf is a Go
 /// program, which returns memory late.

@@ -23,8 +23,8 @@ const CHANGING: usize = 20;
 /// Members that stay, so that there is always a server.
 const STEADY: usize = 2;
 const PORT: u16 = 3000;
-/// The events that say that a member is there, and that it is not. (One that has failed is left to reconcile, which asks
-/// HAProxy whether it serves.)
+/// The events for a member that is there, and for one that is not. (Failed members are left to reconcile, which asks
+/// HAProxy whether they serve.)
 const COMING: [&str; 2] = ["member-join", "member-update"];
 const LEAVING: [&str; 2] = ["member-leave", "member-reap"];
 /// What every process of a crowd has in its environment, with the run's directory.

@@ -99,8 +99,8 @@ impl AttackedBalancer {
     /// All known forgeries and the random ones, one batch after the other.
     pub fn lie(&mut self, proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
         let balancer = SocketAddr::from((self.cluster.balancer.address(), FRONT_PORT));
-        // Of one honest one: whoever takes the places of all of them, under names that come before theirs, has them out
-        // for as long as their checks take (docs/proofs.md).
+        // Of one honest member only: an attacker with the addresses of all of them, under names that sort first, takes
+        // them out of service for as long as their checks take (docs/proofs.md).
         let one = self.cluster.backend(HONEST[0])?.app.address();
         let known = self.lies.known(&[one, balancer])?;
         verdict.note(&format!("{} known forgeries", known.len()));

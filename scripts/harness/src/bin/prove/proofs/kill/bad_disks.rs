@@ -1,6 +1,6 @@
-//! The same programs where the disk is full, read-only or slow.
+//! The same programs with a full, read-only or slow disk.
 //!
-//! A disk can fill up at any of a program's writes. So there is no room at first, then room for one page or one file more
+//! A disk can fill up at any of a program's writes. So there is no room at first, then room for one more page or file
 //! each time, until the program has enough.
 
 use std::io::Read;

@@ -20,7 +20,7 @@ use crate::proof::Proof;
 use crate::proofs::kill::victim::KILLS;
 use crate::proofs::kill::victim::{Victim, finish, kill_group, strike};
 
-/// The mark of what one run of the handler starts.
+/// The mark of the processes that one run of the handler starts.
 const MARK: &str = "ROLLCALL_VICTIM";
 /// The member whose tag changes.
 const NAME: &str = "s1";

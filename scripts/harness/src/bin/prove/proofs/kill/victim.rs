@@ -46,8 +46,8 @@ pub trait Victim {
     fn look_again(&mut self) -> Result<Option<String>>;
 }
 
-/// Kills the victim so often, and tells of it. The length of a run is measured again before each batch, for a machine
-/// that has others to serve is not always as quick.
+/// Kills the victim this many times, and reports it. The length of a run is measured again before each batch, because a
+/// shared machine is not always equally fast.
 pub fn strike(
     name: &str,
     kills: usize,
