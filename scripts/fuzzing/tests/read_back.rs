@@ -1,7 +1,7 @@
 //! Random values and random lines, read back from a real HAProxy by the thousand: the escape makes one argument
 //! of whatever a value holds, and the properties' own way of splitting a line is HAProxy's.
 //!
-//! FUZZ_VALUES says how many values (2,000), FUZZ_SEED from where they begin; `$HAPROXY` names another HAProxy
+//! FUZZ_VALUES is the number of values (2,000), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy
 //! than the installed one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -17,7 +17,7 @@ use harness::daemons::haproxy::Mode;
 use harness::run::programs;
 use render_cfg::escape::escape;
 
-/// HAProxy takes a file of so many without a pause.
+/// HAProxy loads a file of this many at once.
 const BATCH: u64 = 2_000;
 
 /// Bytes that have a meaning in a line, and some that have none.
@@ -94,7 +94,7 @@ fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
     answer
 }
 
-/// Every argument is read back as the value that stands beside it.
+/// Every argument is read back as the value beside it.
 fn assert_read_back(pairs: Vec<(Vec<u8>, Vec<u8>)>) {
     let (arguments, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     let answer = read_back(&arguments);

@@ -97,7 +97,7 @@ fn backends_are_added_stopped_killed_and_drained_from_a_second_shell() {
     user.until_row("s1", "left -");
     user.says(&["kill", "s2"]).unwrap();
     user.until_row("s2", "alive DOWN");
-    assert!(user.says(&["stop", "s2"]).unwrap_err().contains("no backend 's2' runs"));
+    assert!(user.says(&["stop", "s2"]).unwrap_err().contains("no backend 's2' is running"));
     user.says(&["add", "s2"]).unwrap();
     user.until_row("s2", "alive UP");
     assert_eq!(user.says(&["down"]).unwrap(), "ending\n");
@@ -115,7 +115,7 @@ fn several_demos_run_at_once_and_have_to_be_named_then() {
     let mut one = user.up(&["--backends", "0"]);
     let mut two = user.up(&["--backends", "0", "--name", "two"]);
     let err = user.says(&["status"]).unwrap_err();
-    assert!(err.contains("say --name NAME; up are: demo, two"), "{err}");
+    assert!(err.contains("use --name NAME; running: demo, two"), "{err}");
     assert!(user.says(&["up", "--name", "two"]).unwrap_err().contains("is up"));
     user.says(&["down", "--name", "two"]).unwrap();
     assert!(two.wait().unwrap().success());

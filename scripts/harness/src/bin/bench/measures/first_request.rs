@@ -16,7 +16,7 @@ use crate::results::sampling::median;
 
 const TARGET: Duration = Duration::from_millis(1500);
 const GIVE_UP: Duration = Duration::from_secs(20);
-/// Serf's coalescing of events is over, and the handler at rest, before the next one joins.
+/// Serf's coalescing of events is over, and the handler has ended, before the next one joins.
 const REST: Duration = Duration::from_millis(1500);
 /// A request every millisecond or so: the figure is as exact as that.
 const RATE: Rate = Rate { visitors: 10, every: Duration::from_millis(10) };

@@ -1,4 +1,4 @@
-//! What is measured on: records, templates, balancers, and stand-ins for Serf and for backends.
+//! The objects of measurement: records, templates, balancers, and replacements for Serf and for backends.
 
 pub mod balancer_of_1000;
 pub mod balancer_with_handler;

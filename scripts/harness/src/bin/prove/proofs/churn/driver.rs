@@ -71,7 +71,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Makes the changes; `each` is called between them. All places are at rest afterwards.
+    /// Makes the changes; `each` is called between them. Afterwards no change is in progress.
     pub fn run(
         site: &mut NetworkedBalancer,
         dice: &mut Dice,
@@ -110,7 +110,7 @@ impl Engine {
     fn begin_next(&mut self, site: &mut NetworkedBalancer, dice: &mut Dice) -> Result<()> {
         let mut wanted = Change::next(dice, |_| true);
         let start = Instant::now();
-        poll::try_until(LONGEST, "a place at rest", || {
+        poll::try_until(LONGEST, "a slot without a change in progress", || {
             self.collect(site)?;
             if start.elapsed() > PATIENCE {
                 wanted = Change::next(dice, |kind| self.is_possible(site, kind));

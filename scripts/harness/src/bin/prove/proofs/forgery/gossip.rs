@@ -70,7 +70,7 @@ impl Forger {
 
     /// Says that a member is dead.
     pub fn fail(&self, name: &[u8]) -> Result<()> {
-        self.dead(name, b"somebody")
+        self.dead(name, b"another")
     }
 
     /// Says, for a member, that it leaves, and then that it is gone.
