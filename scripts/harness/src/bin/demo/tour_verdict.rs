@@ -74,7 +74,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_is_late_or_missing_or_failed_is_bad() {
+    fn late_missing_or_failed_effects_make_a_bad_verdict() {
         assert!(TourVerdict::default().is_good());
         let judged = |judge: &dyn Fn(&mut TourVerdict)| {
             let mut verdict = TourVerdict::default();

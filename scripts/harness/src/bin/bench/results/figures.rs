@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_show_what_the_results_say() {
+    fn the_documents_show_the_figures_of_the_results() {
         let docs = programs::shipped("docs");
         // None before the first run.
         let results = with_ending(&docs.join("figures"), "json").unwrap_or_default();

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_is_told_from_what_swings() {
+    fn growth_is_distinguished_from_fluctuation() {
         let holds = |looks: &[ResourceUsage]| {
             let mut verdict = Verdict::default();
             judge(looks, &mut verdict);

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_and_comes_back_meanwhile_is_not_told_of() {
+    fn a_member_that_leaves_and_comes_back_meanwhile_causes_no_event() {
         let mut serf = Coalescer::default();
         serf.take(at(0), "a", Kind::Join);
         assert_eq!(serf.flush(), BTreeMap::from([(Kind::Join, vec!["a".to_owned()])]));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_is_told_again_with_every_call() {
+    fn an_update_is_sent_again_with_every_call() {
         let mut serf = Coalescer::default();
         serf.take(at(0), "a", Kind::Update);
         serf.flush();

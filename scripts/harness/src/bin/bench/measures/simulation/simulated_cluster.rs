@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rolling_deployment_replaces_everybody_and_keeps_the_number() {
+    fn a_rolling_deployment_replaces_all_members_and_keeps_their_number() {
         let mut cluster = SimulatedCluster::new(60, [1, 2]);
         let before: Vec<Node> = cluster.alive().cloned().collect();
         for happening in cluster.roll(Duration::from_secs(10)) {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_a_third_of_them() {
+    fn a_zone_has_a_third_of_the_members() {
         let mut cluster = SimulatedCluster::new(300, [1, 2]);
         for happening in cluster.lose_zone() {
             cluster.happen(&happening);

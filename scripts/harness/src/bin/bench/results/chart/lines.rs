@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_decade_is_as_long_everywhere() {
+    fn every_decade_has_the_same_length() {
         let axis = Axis::over([20.0, 4_000.0].into_iter(), 0.0, 300.0);
         assert_eq!((axis.low, axis.high), (1, 4));
         assert_eq!(axis.at(10.0), 0.0);

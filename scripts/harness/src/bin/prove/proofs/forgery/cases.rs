@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_captured_line_becomes_the_lie_that_it_was() {
+    fn a_captured_line_becomes_the_same_forgery() {
         let lie = captured(b"nl\\nevil\t?616263\tweb\trole=web,k=a=b").unwrap();
         assert_eq!((lie.name.as_slice(), lie.address.as_slice()), (&b"nl\nevil"[..], &b"abc"[..]));
         assert_eq!(lie.meta, tags(&[("role", b"backend"), ("k", b"a=b")]));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_dice_make_the_same_lies() {
+    fn the_same_seed_makes_the_same_forgeries() {
         let lies = || -> Vec<Lie> {
             let (mut lies, mut dice) = (Cases::new("/tmp"), Dice::new(7));
             (0..100).map(|_| lies.random(&mut dice)).collect()
