@@ -69,9 +69,7 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         dir.sweep();
     }
     let mut done = Vec::new();
-    let stand = dir.stand(&nodes);
-    let settled = |(node, stands): &(&Node, bool)| *stands && args.input.wants(&node.role);
-    for (node, _) in nodes.iter().zip(stand).filter(|pair| !settled(pair)) {
+    for node in &nodes {
         match record(&mut dir, node, args) {
             Ok(Some(verb)) => done.push(format!("{verb} {node}")),
             Ok(None) => {}

@@ -142,7 +142,7 @@ fn from_list(
 ) -> Result<(), Failure> {
     let mut dir = lock(args)?;
     dir.sweep();
-    let (records, faults) = dir.read_but(&there(members, args))?;
+    let (records, faults) = dir.read_except(&there(members, args))?;
     faults.into_iter().for_each(|fault| messages.fault(fault));
     let taken = if kept.is_empty() { HashSet::new() } else { serving::taken(members) };
     let mut done = Vec::new();
