@@ -79,7 +79,7 @@ fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
     let load = Load::start(stage.front(), "/", Rate::default());
     // A new agent that finds nobody: it knows only itself, which is no order to empty the pool.
     stage.balancer.start_agent(&[]).unwrap();
-    let held = || stage.balancer.log().contains("cannot remove the 2 of role 'backend'");
+    let held = || stage.balancer.log().contains("cannot remove 2 records of role 'backend'");
     poll::until(SOON, "the guard in the log", || held().then_some(())).unwrap();
     assert_eq!(stage.balancer.reconcile().unwrap(), 6);
     stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
