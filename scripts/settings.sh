@@ -4,7 +4,7 @@
 # It also adds to "$@" the options that both give render-cfg. It starts no process, because Serf waits for its handler.
 #
 # usage: . "$here/settings.sh"    by a script that has set $here to the directory of both
-# settings: the table is in README.md
+# settings: the table is in docs/settings.md
 # shellcheck disable=SC2034,SC2154 # the variables are for the script that sources this
 
 PATH=${ROLLCALL_BIN:+$ROLLCALL_BIN:}$PATH:/usr/local/bin:/usr/sbin:/sbin
