@@ -211,7 +211,7 @@ fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     let filler = mount.fill();
     assert_eq!(stage.balancer.reconcile().unwrap(), 4);
     let log = fs::read_to_string(log).unwrap();
-    assert!(log.contains("members': it holds but a part of Serf's answer"), "{log}");
+    assert!(log.contains("members': it contains only part of Serf's output (is the disk full?)"), "{log}");
     fs::remove_file(filler).unwrap();
     assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
     stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();

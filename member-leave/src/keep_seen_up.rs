@@ -1,55 +1,55 @@
-//! Who serves although Serf has lost sight of him: such a record stays.
+//! Keeps the records of failed members that HAProxy still finds up.
 //!
-//! Serf calls a member failed that does not answer its gossip. If it is the balancer that is cut off, that is true of
-//! all of them, while they go on serving. Whoever sees them serve, by other ways than Serf, says so in a file.
+//! Serf lists a member as failed if it does not answer gossip. If the balancer itself is cut off, all members look
+//! failed to it, while they still serve. A file names the members that are seen up by other means than Serf.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 
 use common::failure::{Code, Failure};
-use common::members::{Member, parse_failed};
+use common::members::Member;
 use common::node::Node;
 use common::regular_file;
+use common::serf_list::parse_failed;
 
-/// A million names take less.
+/// The names of a million members are smaller.
 const FILE_MAX: u64 = 256 << 20;
-/// So many names are enough for a line.
+/// The most names that one message shows.
 const SHOWN: usize = 5;
 
-/// The names in the list `json` that failed and stand in `file`, one on a line. Fails if the file cannot be read.
-pub(crate) fn kept(json: &[u8], file: &Path) -> Result<HashSet<String>, Failure> {
+/// The names that are failed in the list `json` and are in `file`, one per line. Fails if the file cannot be read.
+pub(crate) fn failed_but_up(json: &[u8], file: &Path) -> Result<HashSet<String>, Failure> {
     let read = regular_file::read(file, FILE_MAX);
     let bytes =
         read.map_err(|err| Failure::new(Code::Files, format!("cannot read '{}': {err}", file.display())))?;
-    let serving: HashSet<&[u8]> =
-        bytes.split(|byte| *byte == b'\n').filter(|name| !name.is_empty()).collect();
-    if serving.is_empty() {
+    let up: HashSet<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|name| !name.is_empty()).collect();
+    if up.is_empty() {
         return Ok(HashSet::new());
     }
-    Ok(parse_failed(json)?.into_iter().filter(|name| serving.contains(name.as_bytes())).collect())
+    Ok(parse_failed(json)?.into_iter().filter(|name| up.contains(name.as_bytes())).collect())
 }
 
-/// Where a node is: its address, and the port that it announces.
+/// Where a node serves: its address, and the port that it announces.
 pub(crate) type Place<'a> = (IpAddr, Option<&'a str>);
 
-/// Where `node` is.
+/// Where `node` serves.
 pub(crate) fn place(node: &Node) -> Place<'_> {
     (node.address, node.tags.get("port").map(String::as_str))
 }
 
-/// Where the members in service are. Who failed in such a place is not the one that is seen to serve there: a crashed
-/// server that came back under another name is.
-pub(crate) fn taken(members: &[Member]) -> HashSet<Place<'_>> {
+/// Where the live members serve. If one of them has the address and port of a failed member, HAProxy sees that one and
+/// not the failed one: a crashed server has come back under a new name.
+pub(crate) fn places_in_service(members: &[Member]) -> HashSet<Place<'_>> {
     members.iter().filter_map(|member| member.node.as_ref().ok()).map(place).collect()
 }
 
-/// Says whose records stay; at least one does.
-pub(crate) fn told(nodes: &[&Node]) -> String {
+/// The message about `nodes`, which keep their records. There is at least one.
+pub(crate) fn kept_line(nodes: &[&Node]) -> String {
     let names: Vec<&str> = nodes.iter().take(SHOWN).map(|node| node.name.as_str()).collect();
     let more = nodes.len() - names.len();
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("kept {}{more}: failed in Serf, but seen to serve", names.join(", "))
+    format!("kept {}{more}: failed in Serf, but seen up", names.join(", "))
 }
 
 #[cfg(test)]
@@ -64,12 +64,12 @@ mod tests {
         {"name":"s3","addr":"10.0.0.3:1","tags":{},"status":"failed"}]}"#;
 
     #[test]
-    fn only_one_that_failed_and_is_seen_to_serve_is_kept() {
+    fn only_a_failed_member_that_is_seen_up_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("up");
         let kept_with = |names: &[u8]| {
             replace(&file, names, 0o600).unwrap();
-            let mut kept: Vec<String> = kept(LIST, &file).unwrap().into_iter().collect();
+            let mut kept: Vec<String> = failed_but_up(LIST, &file).unwrap().into_iter().collect();
             kept.sort_unstable();
             kept
         };
@@ -79,11 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn many_names_are_counted() {
+    fn a_message_shows_five_names_and_counts_the_rest() {
         let nodes =
             ["a", "b", "c", "d", "e", "f", "g"].map(|name| Node::new(name, "10.0.0.1", Tags::new()).unwrap());
         let nodes: Vec<&Node> = nodes.iter().collect();
-        assert_eq!(told(&nodes[..1]), "kept a: failed in Serf, but seen to serve");
-        assert!(told(&nodes).starts_with("kept a, b, c, d, e and 2 more: "));
+        assert_eq!(kept_line(&nodes[..1]), "kept a: failed in Serf, but seen up");
+        assert!(kept_line(&nodes).starts_with("kept a, b, c, d, e and 2 more: "));
     }
 }

@@ -1,24 +1,27 @@
-//! Serf's event payload: what a handler gets on stdin, one member a line.
+//! Serf's event payload: what a handler gets on stdin, one member per line.
 //!
-//! A line is `NAME<tab>ADDRESS<tab>ROLE<tab>TAGS<newline>`, fields may be empty. Serf (cmd/serf/command/
-//! agent/invoke.go, 0.8 to 0.10) escapes tab and newline in it, but not `,` and `=` within TAGS, and
-//! writes the tags in random order: TAGS is ambiguous, ROLE is not. So ROLE is believed, TAGS is taken
-//! as well as it can be, and always the same way whatever the order.
+//! A line is `NAME<tab>ADDRESS<tab>ROLE<tab>TAGS<newline>`, and fields may be empty. Serf (cmd/serf/command/
+//! agent/invoke.go, 0.8 to 0.10) escapes tabs and newlines, but not `,` and `=` in TAGS. So TAGS is ambiguous and ROLE
+//! is not: ROLE takes precedence.
+
+mod tags;
 
 use thiserror::Error;
 
 use crate::failure::{Code, Fault};
 use crate::messages::excerpt;
-use crate::node::{Node, NodeError, Tags, check_name};
+use crate::node::{Node, NodeError, check_name};
 
-/// No member that passes the whitelists has a longer line: a name, an address and tags of Serf's own 512
-/// bytes. A forged one may have millions.
+use tags::parse_tags;
+
+/// The longest line. Every member that passes the whitelists has a shorter one: Serf's tags have at most 512 bytes. A
+/// forged line may have millions.
 const LINE_MAX: usize = 16 * 1024;
 
-/// Why a payload line is no member.
+/// Why a line of the payload is not a member.
 #[derive(Debug, Error)]
 pub enum EventError {
-    /// It has other than four fields.
+    /// It does not have four fields.
     #[error("cannot read line {line} of the event: it has {fields} tab-separated fields, not 4")]
     Fields {
         /// Counted from 1.
@@ -26,7 +29,7 @@ pub enum EventError {
         /// How many it has.
         fields: usize,
     },
-    /// It is longer than any member's.
+    /// It is longer than the line of any valid member.
     #[error("cannot record '{}' of line {line}: it is longer than {LINE_MAX} bytes", excerpt(.name))]
     Long {
         /// Counted from 1.
@@ -60,12 +63,12 @@ impl Fault for EventError {
     }
 }
 
-/// Reads a payload: a node, or what is wrong with it, for every line.
+/// Parses a payload: for each line a node or an error.
 pub fn nodes(payload: &[u8]) -> impl Iterator<Item = Result<Node, EventError>> + '_ {
     lines(payload).map(|(line, bytes)| parse_line(line, bytes))
 }
 
-/// Reads only the names in a payload: a member that leaves need not have a good address or good tags.
+/// Parses only the names in a payload: a member that leaves need not have a valid address or valid tags.
 pub fn names(payload: &[u8]) -> impl Iterator<Item = Result<&str, EventError>> {
     lines(payload).map(|(line, bytes)| {
         let [name, ..] = fields(line, bytes)?;
@@ -74,8 +77,7 @@ pub fn names(payload: &[u8]) -> impl Iterator<Item = Result<&str, EventError>> {
     })
 }
 
-/// The lines of a payload, counted from 1. What stands after the last newline was cut off on its way
-/// here and says nothing.
+/// The lines of a payload, counted from 1. Bytes after the last newline are a line that was cut off, and are ignored.
 fn lines(payload: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let whole = payload.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
     let lines = payload[..whole].split_inclusive(|&b| b == b'\n');
@@ -102,65 +104,6 @@ fn fields(line: usize, bytes: &[u8]) -> Result<[&str; 4], EventError> {
     let text = std::str::from_utf8(bytes).map_err(|_| EventError::Encoding { line, name: name() })?;
     let fields: Vec<&str> = text.split('\t').collect();
     <[&str; 4]>::try_from(fields).map_err(|fields| EventError::Fields { line, fields: fields.len() })
-}
-
-/// Reads `k=v,k=v`. A piece with `=` is a tag, one without is the rest of the value before it; of a key
-/// that comes twice the smaller value is taken. The role is known, so its text is taken out first.
-fn parse_tags(role: &str, text: &str) -> Result<Tags, NodeError> {
-    let mut tags = Tags::new();
-    for part in without_role(role, text) {
-        let mut last: Option<(String, String)> = None;
-        for piece in part.split(',').filter(|_| !part.is_empty()) {
-            match (piece.split_once('='), &mut last) {
-                (Some((key, value)), _) => {
-                    keep_smaller(&mut tags, last.replace((key.to_owned(), value.to_owned())));
-                }
-                (None, Some((_, value))) => {
-                    value.push(',');
-                    value.push_str(piece);
-                }
-                (None, None) => {
-                    return Err(NodeError::TagKey(
-                        excerpt(piece.as_bytes()).to_string(),
-                        "has no '=' after it",
-                    ));
-                }
-            }
-        }
-        keep_smaller(&mut tags, last);
-    }
-    if !role.is_empty() {
-        tags.insert("role".to_owned(), role.to_owned());
-    }
-    Ok(tags)
-}
-
-/// What stands before and after the tag `role` in a TAGS field: the role's own value may hold commas.
-fn without_role<'a>(role: &str, text: &'a str) -> [&'a str; 2] {
-    if role.is_empty() {
-        return [text, ""];
-    }
-    let tag = format!("role={role}");
-    let ends = |end: usize| end == text.len() || text[end..].starts_with(',');
-    let starts = |start: usize| start == 0 || text[..start].ends_with(',');
-    let whole = text.match_indices(&tag).find(|(at, _)| starts(*at) && ends(at + tag.len()));
-    match whole {
-        Some((at, _)) => {
-            let before = text[..at].strip_suffix(',').unwrap_or(&text[..at]);
-            let after = &text[at + tag.len()..];
-            [before, after.strip_prefix(',').unwrap_or(after)]
-        }
-        None => [text, ""],
-    }
-}
-
-fn keep_smaller(tags: &mut Tags, tag: Option<(String, String)>) {
-    if let Some((key, value)) = tag {
-        let kept = tags.entry(key).or_insert_with(|| value.clone());
-        if value < *kept {
-            *kept = value;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -202,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_are_refused_one_by_one_and_the_others_read() {
+    fn hostile_names_are_rejected_and_the_others_parsed() {
         assert_eq!(good_names("06-join-hostile-names.in"), ["vm", "plain", "lb"]);
         let errors = errors("06-join-hostile-names.in");
         assert_eq!(errors.len(), 15);
@@ -213,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn forged_members_are_refused_one_by_one_and_the_others_read() {
+    fn forged_members_are_rejected_and_the_others_parsed() {
         assert_eq!(good_names("08-join-forged.in"), ["badmsgpack", "evil", "v6", "rawmeta"]);
         assert!(errors("08-join-forged.in").iter().any(|err| err.contains("its address '<nil>'")));
     }
 
     #[test]
-    fn the_role_column_is_believed_over_a_role_that_a_tag_value_fakes() {
+    fn the_role_field_takes_precedence_over_a_role_faked_in_a_tag_value() {
         let nodes = good(&fixture("07-join-hostile-tags.in"));
         let t1 = nodes.iter().find(|node| node.name == "t1").unwrap();
         assert_eq!(t1.role, "a,role=web");
@@ -227,28 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn ambiguous_tags_are_read_the_same_way_in_any_order() {
-        let tags = |text| parse_tags("web", text).unwrap();
-        assert_eq!(tags("k=x,port=22,port=80,role=web"), tags("port=80,role=web,k=x,port=22"));
-        assert_eq!(tags("role=web,k=a,b")["k"], "a,b");
-        assert_eq!(tags("k=a=b,role=web")["k"], "a=b");
-        assert_eq!(tags("k=,role=web")["k"], "");
-    }
-
-    #[test]
-    fn an_empty_role_stays_a_tag_without_a_value() {
-        assert_eq!(parse_tags("", "port=80,role=").unwrap()["role"], "");
-    }
-
-    #[test]
-    fn a_cut_off_line_and_an_empty_payload_say_nothing() {
+    fn a_cut_off_line_and_an_empty_payload_are_ignored() {
         assert_eq!(nodes(b"").count(), 0);
         assert_eq!(nodes(b"s1\t10.0.0.1\tbackend\trole=backend").count(), 0);
         assert_eq!(good(b"s1\t10.0.0.1\t\t\ns2\t10.0.0").len(), 1);
     }
 
     #[test]
-    fn a_line_with_other_than_four_fields_is_refused() {
+    fn a_line_without_exactly_four_fields_is_rejected() {
         let err = |line: &[u8]| nodes(line).next().unwrap().unwrap_err().to_string();
         assert_eq!(
             err(b"s1\t10.0.0.1\n"),
@@ -258,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_line_of_any_length_is_refused_alone_and_at_once() {
+    fn a_forged_line_of_any_length_is_rejected_alone() {
         let long = format!("s1\t10.0.0.1\t\tk={}\ns2\t10.0.0.2\t\t\n", "v,".repeat(1_000_000));
         let names: Vec<_> = good(long.as_bytes()).into_iter().map(|node| node.name).collect();
         assert_eq!(names, ["s2"]);
