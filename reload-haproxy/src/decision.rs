@@ -75,7 +75,7 @@ impl<'t> Facts<'_, 't> {
             );
         }
         if let Some(flaw) = self.config.flaw().filter(|_| different.is_some()) {
-            return because(flaw.to_owned());
+            return because(flaw.to_string());
         }
         let runtime = match self.runtime {
             Ok(runtime) => runtime,

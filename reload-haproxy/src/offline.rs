@@ -32,7 +32,7 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Verdict {
     }
     let is_same = old == new;
     if let Some(flaw) = flaw(new).filter(|_| !is_same) {
-        return Verdict::Reload(flaw.to_owned());
+        return Verdict::Reload(flaw.to_string());
     }
     match commands(&before, &wanted, answer, version) {
         Ok(lines) if lines.is_empty() => Verdict::Nothing,

@@ -3,16 +3,29 @@
 
 use std::net::SocketAddr;
 
+use thiserror::Error;
+
 use crate::config::sections::{Layout, Line, Section, Server};
-use crate::config::server::{Options, Settings, default_server};
+use crate::config::server::{OptionError, Options, Settings, default_server};
 use crate::config::words::words;
+
+/// Why the servers of a backend cannot be changed while HAProxy runs.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    #[error("some of its lines are within .if")]
+    Conditional,
+    #[error("its name contains characters that HAProxy's socket does not accept")]
+    Name,
+    #[error("'balance {0}' needs a reload")]
+    Balance(String),
+}
 
 /// Such a section, with what its `defaults` section adds.
 pub(crate) struct Proxy<'l, 't> {
     pub(crate) section: &'l Section<'t>,
     defaults: Vec<Line<'t>>,
     /// What a server is told by default, after none, one, two... of the `default-server` lines.
-    default_options: Vec<Result<Options<'t>, String>>,
+    default_options: Vec<Result<Options<'t>, OptionError>>,
 }
 
 impl<'l, 't> Proxy<'l, 't> {
@@ -34,11 +47,12 @@ impl<'l, 't> Proxy<'l, 't> {
     }
 
     /// What one of its servers is told. Fails with what only a reload can tell.
-    pub(crate) fn settings(&self, server: &Server<'t>) -> Result<Settings<'t>, String> {
+    pub(crate) fn settings(&self, server: &Server<'t>) -> Result<Settings<'t>, OptionError> {
         match self.default_options.get(server.defaults) {
             Some(Ok(options)) => Settings::read(server.text, options),
             Some(Err(why)) => Err(why.clone()),
-            None => Err("its default-server lines are not understood".to_owned()),
+            // `new` has made one for each `default-server` line.
+            None => Settings::read(server.text, &Options::default()),
         }
     }
 
@@ -49,12 +63,12 @@ impl<'l, 't> Proxy<'l, 't> {
     }
 
     /// Why its servers cannot be changed while HAProxy runs, if they cannot.
-    pub(crate) fn obstacle(&self) -> Option<String> {
+    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
         if self.is_conditional() {
-            return Some("some of its lines stand within .if".to_owned());
+            return Some(Obstacle::Conditional);
         }
         if !is_name(&self.section.name) {
-            return Some("its name is none for the socket".to_owned());
+            return Some(Obstacle::Name);
         }
         let balance = self.last("balance")?;
         let algorithm = balance.get(1)?;
@@ -62,7 +76,7 @@ impl<'l, 't> Proxy<'l, 't> {
         // to 2026 a hash sends requests elsewhere than after a reload (#3413).
         let base = algorithm.split('(').next().unwrap_or_default();
         let is_dynamic = matches!(base, "roundrobin" | "leastconn" | "random");
-        (!is_dynamic).then(|| format!("'balance {algorithm}' is for a reload"))
+        (!is_dynamic).then(|| Obstacle::Balance(algorithm.clone()))
     }
 
     /// Whether lines of it, or of its defaults, stand within `.if`.
@@ -109,7 +123,7 @@ fn default_servers<'l, 't>(lines: &'l [Line<'t>]) -> impl Iterator<Item = &'t st
     lines.iter().filter(|line| line.keyword() == "default-server").map(|line| line.text)
 }
 
-fn add_line<'t>(before: Result<Options<'t>, String>, line: &'t str) -> Result<Options<'t>, String> {
+fn add_line<'t>(before: Result<Options<'t>, OptionError>, line: &'t str) -> Result<Options<'t>, OptionError> {
     before.and_then(|before| default_server(line, before))
 }
 
@@ -151,20 +165,14 @@ backend two
         };
         assert_eq!([options(0), options(1)], ["inter 1s", "check inter 1s"]);
         let refused = proxy("web", |proxy| proxy.settings(&proxy.section.servers[0]).unwrap_err());
-        assert_eq!(refused, "'resolvers' is not known to work at run time");
+        assert_eq!(refused, OptionError::Unsupported("resolvers".to_owned()));
     }
 
     #[test]
     fn static_algorithms_and_conditions_are_obstacles() {
         assert_eq!(proxy("nodes", |proxy| proxy.obstacle()), None);
-        assert_eq!(
-            proxy("web", |proxy| proxy.obstacle()).as_deref(),
-            Some("'balance source' is for a reload")
-        );
-        assert_eq!(
-            proxy("two", |proxy| proxy.obstacle()).as_deref(),
-            Some("some of its lines stand within .if")
-        );
+        assert_eq!(proxy("web", |proxy| proxy.obstacle()), Some(Obstacle::Balance("source".to_owned())));
+        assert_eq!(proxy("two", |proxy| proxy.obstacle()), Some(Obstacle::Conditional));
         let moved = Layout::read("backend a\n.if 0\nbackend b\n.endif\n server s1 10.0.0.1:80\nbackend c\n");
         let obstacles: Vec<bool> = Proxy::all(&moved).map(|proxy| proxy.obstacle().is_some()).collect();
         assert_eq!(obstacles, [true, true, false]);

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use common::failure::{Code, Failure};
 use common::regular_file;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::config::requirements::Needs;
 use crate::config::words::{Word, mark, words};
@@ -99,7 +100,7 @@ impl Config {
     }
 
     /// What of it HAProxy takes of no file.
-    pub(crate) fn flaw(&self) -> Option<&'static str> {
+    pub(crate) fn flaw(&self) -> Option<Flaw> {
         flaw(&self.bytes)
     }
 
@@ -117,12 +118,21 @@ impl Config {
     }
 }
 
+/// Why HAProxy rejects a file, whatever its lines mean.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    #[error("the file contains a NUL byte")]
+    Nul,
+    #[error("the file does not end with a newline")]
+    NoNewline,
+}
+
 /// What HAProxy does not take of any file: all that a change of servers, without `haproxy -c`, would not see.
-pub(crate) fn flaw(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn flaw(bytes: &[u8]) -> Option<Flaw> {
     match bytes {
-        bytes if bytes.contains(&0) => Some("the file has a NUL in it"),
+        bytes if bytes.contains(&0) => Some(Flaw::Nul),
         [.., b'\n'] => None,
-        _ => Some("its last line has no end"),
+        _ => Some(Flaw::NoNewline),
     }
 }
 

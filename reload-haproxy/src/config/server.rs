@@ -7,11 +7,28 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
+use thiserror::Error;
+
 use crate::config::words::words;
 
 /// HAProxy's own default.
 const WEIGHT: u32 = 1;
 const WEIGHT_MAX: u32 = 256;
+
+/// Why the options of a server cannot be given to HAProxy while it runs.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum OptionError {
+    #[error("its address '{0}' is not IP:PORT")]
+    Address(String),
+    #[error("'{0}' has no value")]
+    NoValue(String),
+    #[error("its {keyword} '{value}' is not a number from 0 to {most}")]
+    Number { keyword: &'static str, value: String, most: u32 },
+    #[error("'{0}' contains a variable or characters that HAProxy's socket does not accept")]
+    NotPlain(String),
+    #[error("'{0}' is not supported at run time")]
+    Unsupported(String),
+}
 
 /// Everything that a server is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +58,7 @@ enum Kind {
 }
 
 /// Reads a `default-server` line on top of those before it. Fails with what cannot be taken over.
-pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<Options<'t>, String> {
+pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<Options<'t>, OptionError> {
     let mut options = before;
     options.read(&mut split(line)?.into_iter().skip(1))?;
     Ok(options)
@@ -49,9 +66,10 @@ pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<O
 
 impl<'t> Settings<'t> {
     /// Reads a `server` line with the defaults that hold for it. Fails with what cannot be taken over.
-    pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<Settings<'t>, String> {
+    pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<Settings<'t>, OptionError> {
         let mut words = split(line)?.into_iter().skip(2);
-        let endpoint = words.next().and_then(|word| endpoint(&word)).ok_or("its address is no IP:PORT")?;
+        let address = words.next().unwrap_or_default();
+        let endpoint = endpoint(&address).ok_or_else(|| OptionError::Address(address.into_owned()))?;
         let mut options = defaults.clone();
         options.read(&mut words)?;
         let weight = options.take_number("weight", WEIGHT_MAX)?.unwrap_or(WEIGHT);
@@ -120,12 +138,12 @@ impl<'t> Options<'t> {
         }
     }
 
-    fn read(&mut self, words: &mut dyn Iterator<Item = Cow<'t, str>>) -> Result<(), String> {
+    fn read(&mut self, words: &mut dyn Iterator<Item = Cow<'t, str>>) -> Result<(), OptionError> {
         while let Some(keyword) = words.next() {
             match kind(&keyword) {
                 Some(Kind::Flag) => self.set(keyword, None),
                 Some(Kind::Value) => {
-                    let value = words.next().ok_or_else(|| format!("'{keyword}' has no value"))?;
+                    let value = words.next().ok_or_else(|| OptionError::NoValue(keyword.to_string()))?;
                     self.set(keyword, Some(value));
                 }
                 Some(Kind::Idle { has_value: true }) => drop(words.next()),
@@ -144,11 +162,11 @@ impl<'t> Options<'t> {
     }
 
     /// `no-check` takes back `check`; `enabled` takes back `disabled`.
-    fn unset(&mut self, keyword: &str) -> Result<(), String> {
+    fn unset(&mut self, keyword: &str) -> Result<(), OptionError> {
         let back = if keyword == "enabled" { Some("disabled") } else { keyword.strip_prefix("no-") };
         match back.filter(|back| matches!(kind(back), Some(Kind::Flag))) {
             Some(back) => drop(self.take(back)),
-            None => return Err(format!("'{keyword}' is not known to work at run time")),
+            None => return Err(OptionError::Unsupported(keyword.to_owned())),
         }
         Ok(())
     }
@@ -157,10 +175,10 @@ impl<'t> Options<'t> {
         self.at(keyword).ok().map(|at| self.0.remove(at).1)
     }
 
-    fn take_number(&mut self, keyword: &str, most: u32) -> Result<Option<u32>, String> {
+    fn take_number(&mut self, keyword: &'static str, most: u32) -> Result<Option<u32>, OptionError> {
         let Some(Some(value)) = self.take(keyword) else { return Ok(None) };
         let number = value.parse().ok().filter(|number| *number <= most && !value.starts_with('+'));
-        number.map(Some).ok_or_else(|| format!("its {keyword} is '{value}'"))
+        number.map(Some).ok_or_else(|| OptionError::Number { keyword, value: value.into_owned(), most })
     }
 }
 
@@ -170,14 +188,14 @@ fn is_usual(line: &str) -> bool {
 }
 
 /// The words of a line, if the socket would read each as the file does.
-fn split(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
+fn split(line: &str) -> Result<Vec<Cow<'_, str>>, OptionError> {
     if is_usual(line) {
         return Ok(line.split_ascii_whitespace().map(Cow::from).collect());
     }
     let words = words(line).into_iter();
     words
         .map(|word| match word.has_variable || !is_plain(&word.text) {
-            true => Err(format!("'{}' is not plain text", word.text)),
+            true => Err(OptionError::NotPlain(word.text)),
             false => Ok(word.text.into()),
         })
         .collect()
@@ -252,20 +270,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_or_not_plain_is_left_to_a_reload() {
-        let refusal = |line| Settings::read(line, &Options::default()).unwrap_err();
-        assert_eq!(
-            refusal("server s1 10.0.0.1:80 resolvers dns"),
-            "'resolvers' is not known to work at run time"
-        );
-        assert_eq!(refusal("server s1 $ADDR:80"), "'$ADDR:80' is not plain text");
-        assert_eq!(refusal("server s1 10.0.0.1:80 sni 'str(a b);x'"), "'str(a b);x' is not plain text");
-        assert_eq!(refusal("server s1 10.0.0.1:80 sni 'a\u{b}b'"), "'a\u{b}b' is not plain text");
-        assert_eq!(refusal("server s1 10.0.0.1:80 sni \u{fffd}"), "'\u{fffd}' is not plain text");
-        assert_eq!(refusal("server s1 10.0.0.1:80 weight 5x"), "its weight is '5x'");
-        assert_eq!(refusal("server s1 10.0.0.1:80 weight 257"), "its weight is '257'");
-        assert_eq!(refusal("server s1 10.0.0.1:80 inter"), "'inter' has no value");
-        assert_eq!(refusal("server s1 10.0.0.1:80 no-sslv3"), "'no-sslv3' is not known to work at run time");
+    fn an_option_that_is_unknown_or_not_plain_is_refused() {
+        let refusal = |line: &str| Settings::read(line, &Options::default()).unwrap_err();
+        let unsupported = |keyword: &str| OptionError::Unsupported(keyword.to_owned());
+        assert_eq!(refusal("server s1 10.0.0.1:80 resolvers dns"), unsupported("resolvers"));
+        assert_eq!(refusal("server s1 10.0.0.1:80 no-sslv3"), unsupported("no-sslv3"));
+        assert_eq!(refusal("server s1 a:80"), OptionError::Address("a:80".to_owned()));
+        assert_eq!(refusal("server s1"), OptionError::Address(String::new()));
+        for (line, word) in [
+            ("server s1 $ADDR:80", "$ADDR:80"),
+            ("server s1 10.0.0.1:80 sni 'str(a b);x'", "str(a b);x"),
+            ("server s1 10.0.0.1:80 sni 'a\u{b}b'", "a\u{b}b"),
+            ("server s1 10.0.0.1:80 sni \u{fffd}", "\u{fffd}"),
+        ] {
+            assert_eq!(refusal(line), OptionError::NotPlain(word.to_owned()));
+        }
+        for value in ["5x", "257", "+5"] {
+            let number = OptionError::Number { keyword: "weight", value: value.to_owned(), most: 256 };
+            assert_eq!(refusal(&format!("server s1 10.0.0.1:80 weight {value}")), number);
+        }
+        assert_eq!(refusal("server s1 10.0.0.1:80 inter"), OptionError::NoValue("inter".to_owned()));
     }
 
     #[test]

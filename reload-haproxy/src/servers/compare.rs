@@ -8,7 +8,7 @@
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
-use crate::config::backend::{Proxy, is_name};
+use crate::config::backend::{Obstacle, Proxy, is_name};
 use crate::config::by_name::Lookup;
 use crate::config::sections::{Layout, Section, Server};
 use crate::config::server::Settings;
@@ -156,10 +156,10 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             Ok(settings) => settings,
             // HAProxy resolves its name, say: nothing here to judge it by.
             Err(_) if is_same && row.is_some() => return Ok(None),
-            Err(why) => return Err(why),
+            Err(why) => return Err(why.to_string()),
         };
         let Some(row) = row else { return self.add(server, settings).map(Some) };
-        let old = old.map(|old| self.before.settings(old)).transpose()?;
+        let old = old.map(|old| self.before.settings(old)).transpose().map_err(|why| why.to_string())?;
         let key = format!("{}/{}", self.proxy.section.name, server.name);
         self.check_options(&settings, old.as_ref(), &key)?;
         if settings.options.has("agent-check") && old.as_ref().is_none_or(|old| old.weight != settings.weight)
@@ -209,7 +209,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             return Err("HAProxy takes new servers while it runs from 2.6 on".to_owned());
         }
         if !is_name(&server.name) {
-            return Err("its name is none for the socket".to_owned());
+            return Err(Obstacle::Name.to_string());
         }
         if let Some(keyword) = settings.options.keywords().find(|keyword| !version.takes(keyword)) {
             return Err(format!("this HAProxy does not take '{keyword}' while it runs"));

@@ -37,10 +37,14 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
     let backup = with("s3 127.9.1.1:9 backup");
     let backups = format!("{backup}  server s4 127.9.1.1:9 backup\n");
     vec![
-        (base.clone(), with("x localhost:9 check"), "server x of backend nodes: its address is no IP:PORT"),
-        (base.clone(), with("x 127.9.1.1"), "server x of backend nodes: its address is no IP:PORT"),
-        (base.clone(), with("x 127.9.1.1:9 track nodes/s0"), "'track' is not known to work at run time"),
-        (base.clone(), with("x \"127.9.1.1:${NO_PORT-9}\""), "is not plain text"),
+        (base.clone(), with("x localhost:9 check"), "its address 'localhost:9' is not IP:PORT"),
+        (
+            base.clone(),
+            with("x 127.9.1.1"),
+            "server x of backend nodes: its address '127.9.1.1' is not IP:PORT",
+        ),
+        (base.clone(), with("x 127.9.1.1:9 track nodes/s0"), "'track' is not supported at run time"),
+        (base.clone(), with("x \"127.9.1.1:${NO_PORT-9}\""), "contains a variable"),
         (
             base.clone(),
             of_s0(" check", ""),
@@ -63,10 +67,10 @@ fn line_cases() -> Vec<(String, String, &'static str)> {
     let rotating = format!("  balance static-rr\n{base}");
     let weighed = rotating.replace(".2:9 ", ".2:9 weight 2 ");
     vec![
-        (source.0, source.1, "backend nodes: 'balance source' is for a reload"),
-        (quoted.0, quoted.1, "backend nodes: 'balance source' is for a reload"),
-        (conditional.0, conditional.1, "backend nodes: some of its lines stand within .if"),
-        (rotating, weighed, "backend nodes: 'balance static-rr' is for a reload"),
+        (source.0, source.1, "backend nodes: 'balance source' needs a reload"),
+        (quoted.0, quoted.1, "backend nodes: 'balance source' needs a reload"),
+        (conditional.0, conditional.1, "backend nodes: some of its lines are within .if"),
+        (rotating, weighed, "backend nodes: 'balance static-rr' needs a reload"),
         (base.clone(), format!("  default-server inter 3s\n{base}"), " of backend nodes changed"),
         (base.clone(), format!("{base}\nbackend more\n{}", many(1)), "backend more is new"),
     ]
@@ -217,7 +221,7 @@ fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
     let worker = bed.worker();
     assert_done(&bed.reload(&[]), "nothing to do");
     bed.write_backend(&lines("  server s10 127.9.1.10:9\n"));
-    assert_done(&bed.reload(&[]), "some of its lines stand within .if");
+    assert_done(&bed.reload(&[]), "some of its lines are within .if");
     assert!(bed.worker() != worker && bed.live().contains_key("nodes/s10"));
     // A default that may not hold.
     let defaults = |servers: &str| {
@@ -229,7 +233,7 @@ fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
     bed.write_sections(&defaults(&many(2)));
     assert_done(&bed.reload(&[]), "reload (");
     bed.write_sections(&defaults(&many(3)));
-    assert_done(&bed.reload(&[]), "some of its lines stand within .if");
+    assert_done(&bed.reload(&[]), "some of its lines are within .if");
     assert_eq!(bed.live()["nodes/s2"]["srv_uweight"], "1");
 }
 

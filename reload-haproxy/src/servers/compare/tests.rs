@@ -108,7 +108,7 @@ fn what_only_a_reload_can_do_is_said_with_its_place() {
     );
     assert_eq!(
         refusal(&FILE.replace("10.0.0.2:80", "s2.example:80")),
-        "server s2 of backend nodes: its address is no IP:PORT"
+        "server s2 of backend nodes: its address 's2.example:80' is not IP:PORT"
     );
     let added = format!("{FILE}  server s3 10.0.0.3:80 check\n");
     let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
@@ -123,7 +123,7 @@ fn what_only_a_reload_can_do_is_said_with_its_place() {
         "server s3 of backend nodes: this HAProxy does not take 'cookie' while it runs"
     );
     let [file, added] = [FILE, &added].map(|text| text.replace("leastconn", "source"));
-    assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' is for a reload");
+    assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' needs a reload");
     let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
     assert_eq!(
         refused(&cutting, &gone, "2.6.12"),
@@ -138,7 +138,7 @@ fn what_haproxy_would_not_load_or_not_in_that_order_is_for_a_reload() {
         ["  server s1 10.0.0.1:80 check weight 5\n", "  server s2 10.0.0.2:80 check maxconn 9\n"];
     let file = FILE.replace("leastconn", "source");
     let turned = file.replace(first, "").replace(second, &format!("{second}{first}"));
-    assert_eq!(refused(&file, &turned), "backend nodes: 'balance source' is for a reload");
+    assert_eq!(refused(&file, &turned), "backend nodes: 'balance source' needs a reload");
     let twice = format!("{FILE}  server s1 10.0.0.3:80\n");
     assert_eq!(refused(FILE, &twice), "server s1 of backend nodes is there twice");
     let backup = FILE.replace("maxconn 9", "backup");
