@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 
-use crate::config::sections::{Layout, Line, Section, Server};
+use crate::config::lines::Line;
+use crate::config::sections::{Layout, Section, Server};
 use crate::config::server::{OptionError, Options, Settings, default_server};
-use crate::config::words::words;
 
 /// Why the servers of a backend cannot be changed while HAProxy runs.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl<'l, 't> Proxy<'l, 't> {
     /// All of a configuration.
     pub(crate) fn all(layout: &'l Layout<'t>) -> impl Iterator<Item = Proxy<'l, 't>> {
         let proxies = layout.sections.iter().enumerate();
-        let proxies = proxies.filter(|(_, section)| matches!(&*section.kind, "backend" | "listen"));
+        let proxies = proxies.filter(|(_, section)| matches!(section.kind, "backend" | "listen"));
         proxies.map(|(index, section)| Proxy::new(section, layout.defaults_of(index)))
     }
 
@@ -108,8 +108,8 @@ impl<'l, 't> Proxy<'l, 't> {
     /// The words of the last line that begins so, the section's own before those of its defaults.
     fn last(&self, keyword: &str) -> Option<Vec<String>> {
         let lines = self.section.lines.iter().rev().chain(self.defaults.iter().rev());
-        let line = lines.into_iter().find(|line| line.keyword() == keyword)?;
-        Some(words(line.text).into_iter().map(|word| word.text).collect())
+        let line = lines.into_iter().find(|line| line.keyword == keyword)?;
+        Some(line.words().into_iter().map(|word| word.text).collect())
     }
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 fn default_servers<'l, 't>(lines: &'l [Line<'t>]) -> impl Iterator<Item = &'t str> + use<'l, 't> {
-    lines.iter().filter(|line| line.keyword() == "default-server").map(|line| line.text)
+    lines.iter().filter(|line| line.keyword == "default-server").map(|line| line.text)
 }
 
 fn add_line<'t>(before: Result<Options<'t>, OptionError>, line: &'t str) -> Result<Options<'t>, OptionError> {

@@ -16,8 +16,9 @@ use common::regular_file;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::config::lines::{Line, lines};
 use crate::config::requirements::Needs;
-use crate::config::words::{Word, mark, words};
+use crate::config::words::{Word, mark};
 
 /// What a rendered file's `description` begins with; render-cfg calls the whole the revision.
 const REVISION_PREFIX: &str = "rollcall-";
@@ -177,25 +178,15 @@ pub(crate) fn revision(description: &str) -> Option<String> {
     digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| found.to_owned())
 }
 
-/// Reads the facts out of a configuration. Lines within `.if` are passed over: they may not count.
+/// Reads the facts out of a configuration. Lines within `.if` are left out, because they may not apply.
 pub(crate) fn facts(text: &str) -> Facts {
     let mut facts = Facts::default();
-    let mut conditions = 0_usize;
-    let mut section = String::new();
-    for (index, line) in text.lines().enumerate() {
-        // Most lines are servers of a backend, which say nothing here.
-        if matches!(&*section, "backend" | "listen") && line.trim_ascii_start().starts_with("server ") {
-            continue;
-        }
-        let words = words(line);
+    // Most lines are servers of a backend, which are not among the facts.
+    let is_server = |line: &Line| line.keyword == "server" && matches!(line.section, "backend" | "listen");
+    for line in lines(text).filter(|line| !line.is_conditional && !line.begins_section && !is_server(line)) {
+        let words = line.words();
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-        match texts[..] {
-            [".if", ..] => conditions += 1,
-            [".endif", ..] => conditions = conditions.saturating_sub(1),
-            [first, ..] if is_section(first) => first.clone_into(&mut section),
-            [_, ..] if conditions == 0 => facts.read_line(&section, index + 1, &words, &texts),
-            _ => {}
-        }
+        facts.read_line(line.section, line.number, &words, &texts);
     }
     facts
 }
@@ -233,32 +224,6 @@ impl Facts {
 
 /// With these, whether an address can be bound is not for this host and namespace to say.
 const BIND_EXCEPTIONS: [&str; 3] = ["transparent", "interface", "namespace"];
-
-/// Whether a line that begins so begins a section.
-pub(crate) fn is_section(word: &str) -> bool {
-    const SECTIONS: [&str; 19] = [
-        "acme",
-        "backend",
-        "cache",
-        "crt-store",
-        "defaults",
-        "fcgi-app",
-        "frontend",
-        "global",
-        "http-errors",
-        "listen",
-        "log-forward",
-        "log-profile",
-        "mailers",
-        "peers",
-        "program",
-        "resolvers",
-        "ring",
-        "traces",
-        "userlist",
-    ];
-    SECTIONS.contains(&word)
-}
 
 /// The TCP address of a `bind` or `server` word; `None` for sockets, names, port ranges and other families.
 pub(crate) fn tcp_address(word: &str) -> Option<SocketAddr> {

@@ -4,6 +4,7 @@ pub(crate) mod backend;
 pub(crate) mod by_name;
 pub(crate) mod diff;
 pub(crate) mod file;
+pub(crate) mod lines;
 pub(crate) mod requirements;
 pub(crate) mod sections;
 pub(crate) mod server;

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::config::file::{is_section, revision};
+use crate::config::file::revision;
+use crate::config::lines::{Line, lines};
 use crate::config::words::{Word, words};
 
 /// The layout of one configuration; lines before the first section are in one without a title.
@@ -18,7 +19,7 @@ pub(crate) struct Layout<'t> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section<'t> {
     /// `backend`, `defaults`, ...; empty before the first section.
-    pub(crate) kind: Cow<'t, str>,
+    pub(crate) kind: &'static str,
     /// Its name; empty if it has none.
     pub(crate) name: Cow<'t, str>,
     /// Every line that says something but `server` lines; its own first line among them, and `server` lines
@@ -26,15 +27,6 @@ pub(crate) struct Section<'t> {
     pub(crate) lines: Vec<Line<'t>>,
     /// Its `server` lines, in their order.
     pub(crate) servers: Vec<Server<'t>>,
-}
-
-/// A line and its number in the file, from 1 on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line<'t> {
-    pub(crate) number: usize,
-    pub(crate) text: &'t str,
-    /// Whether it stands within `.if`, or is that.
-    pub(crate) is_conditional: bool,
 }
 
 /// A `server` line.
@@ -50,29 +42,22 @@ impl<'t> Layout<'t> {
     /// Reads the layout of a configuration's text.
     pub(crate) fn read(text: &'t str) -> Layout<'t> {
         let mut sections = vec![Section::default()];
-        let (mut conditions, mut defaults) = (0_usize, 0);
-        for (index, text) in text.lines().enumerate() {
-            let (first, second) = beginning(text);
-            if is_section(&first) {
-                let (kind, name) = (first.clone(), second.clone());
+        let mut defaults = 0;
+        for line in lines(text) {
+            if line.begins_section {
+                let (kind, name) = (line.section, line.second());
                 sections.push(Section { kind, name, ..Section::default() });
                 defaults = 0;
             }
             // There is one from the start on.
             let Some(section) = sections.last_mut() else { continue };
-            let has_servers = matches!(&*section.kind, "backend" | "listen");
-            match &*first {
-                "" => continue,
-                "server" if has_servers && conditions == 0 && !second.is_empty() => {
-                    section.servers.push(Server { name: second, text, defaults });
-                    continue;
+            match section.server(&line, defaults) {
+                Some(server) => section.servers.push(server),
+                None => {
+                    defaults += usize::from(line.keyword == "default-server");
+                    section.lines.push(line);
                 }
-                "default-server" => defaults += 1,
-                ".if" => conditions += 1,
-                ".endif" => conditions = conditions.saturating_sub(1),
-                _ => {}
             }
-            section.lines.push(Line { number: index + 1, text, is_conditional: conditions > 0 });
         }
         Layout { sections }
     }
@@ -105,10 +90,13 @@ impl<'t> Server<'t> {
     }
 }
 
-impl<'t> Line<'t> {
-    /// Its first word.
-    pub(crate) fn keyword(&self) -> Cow<'t, str> {
-        beginning(self.text).0
+impl<'t> Section<'t> {
+    /// The server that a line of the section defines, if it does.
+    fn server(&self, line: &Line<'t>, defaults: usize) -> Option<Server<'t>> {
+        let is_one =
+            line.keyword == "server" && !line.is_conditional && matches!(self.kind, "backend" | "listen");
+        let name = is_one.then(|| line.second()).filter(|name| !name.is_empty())?;
+        Some(Server { name, text: line.text, defaults })
     }
 }
 
@@ -152,18 +140,6 @@ fn without_revision(mut words: Vec<Word>) -> Vec<Word> {
         }
     }
     words
-}
-
-/// The first two words of a line, empty where there are none.
-fn beginning(line: &str) -> (Cow<'_, str>, Cow<'_, str>) {
-    let mut plain = line.split([' ', '\t']).filter(|word| !word.is_empty());
-    let (first, second) = (plain.next().unwrap_or_default(), plain.next().unwrap_or_default());
-    let is_plain = |word: &str| word.bytes().all(|byte| byte > b' ' && !b"\"'\\#".contains(&byte));
-    if is_plain(first) && is_plain(second) {
-        return (first.into(), second.into());
-    }
-    let mut words = words(line).into_iter().map(|word| Cow::from(word.text));
-    (words.next().unwrap_or_default(), words.next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::rows::Server;
-use crate::config::file::{is_section, tcp_address};
-use crate::config::words::{Word, words};
+use crate::config::file::tcp_address;
+use crate::config::lines::lines;
+use crate::config::words::Word;
 
 /// What a configuration says of server states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,16 +33,12 @@ struct Settings {
 /// Reads a configuration. Lines within `.if` are passed over: they may not count.
 pub(crate) fn wanted(text: &str) -> Wanted {
     let mut reader = Reader::default();
-    let mut conditions = 0_usize;
-    for line in text.lines() {
-        let words = words(line);
+    for line in lines(text).filter(|line| !line.is_conditional || line.begins_section) {
+        let words = line.words();
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-        match texts[..] {
-            [".if", ..] => conditions += 1,
-            [".endif", ..] => conditions = conditions.saturating_sub(1),
-            [first, ..] if is_section(first) => reader.begin(&texts),
-            [_, ..] if conditions == 0 => reader.read_line(&words, &texts),
-            _ => {}
+        match line.begins_section {
+            true => reader.begin(&texts),
+            false => reader.read_line(&words, &texts),
         }
     }
     reader.finish()
