@@ -4,7 +4,7 @@
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
-use crate::Args;
+use crate::args::{Args, MethodChoice};
 use crate::config::file::Config;
 use crate::config::sections::Layout;
 use crate::decision::{Decision, Facts};
@@ -12,9 +12,10 @@ use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::Process;
 use crate::output::report::{Report, print};
 use crate::output::status::Status;
-use crate::reload::attempt::{Method, Reload, Taken, Unproven};
+use crate::reload::attempt::{Reload, Taken, Unproven};
 use crate::reload::check;
 use crate::reload::health;
+use crate::reload::method::Method;
 use crate::servers::apply::{Runtime, parse};
 use crate::servers::change::Changes;
 use crate::state::note::{Note, Parked, State};
@@ -74,9 +75,9 @@ impl<'p, 't> Pass<'p, 't> {
                 (Report::runtime(self.config, &why, self.worker.as_ref(), &found, &Parked::new()), lines)
             }
             Decision::Reload(why) => {
-                let method = self.args.method(self.instance, &why)?.title();
+                let method = self.args.method(self.instance, &why)?;
                 let line = format!("reload ({method}): {why}");
-                (Report::reload(self.config, &why, self.worker.as_ref(), &method), vec![line])
+                (Report::reload(self.config, &why, self.worker.as_ref(), &method.to_string()), vec![line])
             }
         };
         if self.args.json { self.report(&report.rehearsed()) } else { print(&(lines.join("\n") + "\n")) }
@@ -114,7 +115,7 @@ impl<'p, 't> Pass<'p, 't> {
 
     /// The worker's socket for changes of servers, or why there is none; no reason if none is wanted.
     fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, Option<&'static str>> {
-        if !matches!(self.args.method, Method::Auto | Method::Runtime) {
+        if !matches!(self.args.method, MethodChoice::Auto | MethodChoice::Runtime) {
             return Err(None);
         }
         // What the others say of defaults, say, is not known.
@@ -178,7 +179,7 @@ impl<'p, 't> Pass<'p, 't> {
     /// Loads the file. Gives whether it still was the file on disk then.
     fn load(&self, why: &str, messages: &mut Messages) -> Result<bool, Unproven> {
         let method = self.args.method(self.instance, why)?;
-        messages.info(format!("reload ({}): {why}", method.title()));
+        messages.info(format!("reload ({}): {why}", method));
         let Taken { worker, is_proven } = self.reload(method, messages)?;
         if !is_proven || self.config.is_outdated() {
             return Ok(false);
@@ -187,7 +188,7 @@ impl<'p, 't> Pass<'p, 't> {
         let is_unlike = self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
         let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
         self.state.remember(self.config, &note)?;
-        self.report(&Report::reload(self.config, why, Some(&worker), &method.title()))?;
+        self.report(&Report::reload(self.config, why, Some(&worker), &method.to_string()))?;
         Ok(true)
     }
 

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use common::command;
 use common::failure::{Code, Failure};
 use common::messages::Messages;
@@ -22,30 +21,9 @@ use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::{Process, since_boot};
 use crate::haproxy::socket::{self, Processes, ReloadAnswer};
 use crate::reload::check::{command_like, say_words};
+use crate::reload::method::Method;
 use crate::reload::retry::Attempts;
 use crate::reload::successor;
-
-/// How HAProxy is told to reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Method {
-    /// Changes of servers if nothing else has changed, or else the first of the others that it supports
-    Auto,
-    /// Changes of servers through the stats socket alone
-    Runtime,
-    /// `reload` on the master's socket (haproxy -W -S)
-    Master,
-    /// SIGUSR2 to the master (haproxy -W)
-    Signal,
-    /// A new process that takes over from the old one (haproxy -D, -sf)
-    Classic,
-}
-
-impl Method {
-    /// What it is called in a line for people.
-    pub(crate) fn title(self) -> String {
-        format!("{self:?}").to_lowercase()
-    }
-}
 
 const POLL: Duration = Duration::from_millis(5);
 /// Without any socket, a new worker must live this long to count.
@@ -115,24 +93,6 @@ enum Look {
     Failed,
 }
 
-/// What `auto` comes to: what the running HAProxy supports.
-pub(crate) fn supported(instance: &Instance) -> Result<Method, Failure> {
-    let no = |line| Err(Failure::new(Code::Haproxy, line));
-    match &instance.main {
-        _ if instance.master_socket.is_some() => Ok(Method::Master),
-        Some(_) if instance.is_master => Ok(Method::Signal),
-        Some(main) if main.has_flag("-D") => Ok(Method::Classic),
-        Some(main) => no(format!(
-            "cannot reload 'haproxy': process {} runs in the foreground without a master; start it with -W -S \
-             SOCKET, or give --method classic",
-            main.pid
-        )),
-        None => {
-            no("cannot reload 'haproxy': only its stats socket is reached; give --master-socket".to_owned())
-        }
-    }
-}
-
 impl Reload<'_> {
     /// Reloads, and gives the worker that came of it.
     pub(crate) fn run(&self, method: Method, messages: &mut Messages) -> Result<Taken, Unproven> {
@@ -145,7 +105,7 @@ impl Reload<'_> {
             if attempts.is_due(Instant::now()) {
                 attempts.told(Instant::now(), since_boot());
                 if std::mem::replace(&mut was_told, true) {
-                    messages.info(format!("{} sent again", method.title()));
+                    messages.info(format!("{method} sent again"));
                 }
                 self.tell(method, &mut before, deadline, messages)?;
             }
@@ -201,8 +161,6 @@ impl Reload<'_> {
             Method::Master => self.tell_master(before, deadline, messages),
             Method::Signal => self.signal(),
             Method::Classic => self.start_successor(before, deadline, messages),
-            // Whoever calls has found out which it is.
-            Method::Auto | Method::Runtime => Err(cannot("reload", "haproxy", "no method was chosen")),
         }
     }
 

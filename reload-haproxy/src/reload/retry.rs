@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::reload::attempt::Method;
+use crate::reload::method::Method;
 
 const SIGNALS: u32 = 3;
 const OVERTAKEN: u32 = 2;

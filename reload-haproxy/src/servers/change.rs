@@ -3,7 +3,6 @@
 use std::fmt::{self, Display};
 
 use crate::config::server::Settings;
-use crate::servers::read_back::Place;
 use crate::state::note::Parked;
 
 /// What is to be done with one server.
@@ -29,6 +28,9 @@ pub(crate) enum Deed<'t> {
     Remove { options: Option<String> },
 }
 
+/// The numbers by which `show stat` finds a server: its backend's and its own.
+pub(crate) type StatId = [u32; 2];
+
 /// What is to be done, and what is left as it is though the file does not say so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes<'t> {
@@ -40,7 +42,7 @@ pub(crate) struct Changes<'t> {
     /// Whether a server is added with options that no other one had, which HAProxy may refuse.
     pub(crate) is_untried: bool,
     /// Where HAProxy will show those that are changed, if they are few.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<StatId>,
 }
 
 impl Display for Changes<'_> {

@@ -10,18 +10,15 @@ use std::net::SocketAddr;
 
 use crate::config::server::{Settings, endpoint};
 use crate::haproxy::servers_state::Row;
-use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::change::{Change, Changes, Deed, StatId};
 use crate::state::note::Parked;
 
 /// More changes than this are cheaper to read back with everything else.
 const FEW: usize = 8;
 
-/// The numbers of a backend and of a server in it.
-pub(crate) type Place = [u32; 2];
-
 /// Where HAProxy, which has `rows`, will show the servers that are changed; empty if they are not few or one
 /// cannot be told.
-pub(crate) fn places(changes: &[Change], rows: &[Row]) -> Vec<Place> {
+pub(crate) fn places(changes: &[Change], rows: &[Row]) -> Vec<StatId> {
     if changes.len() > FEW {
         return Vec::new();
     }
@@ -35,7 +32,7 @@ pub(crate) fn places(changes: &[Change], rows: &[Row]) -> Vec<Place> {
     places
 }
 
-fn place(change: &Change, rows: &[Row], given: &[Place]) -> Option<Place> {
+fn place(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
     let is_there = |row: &&Row| row.backend == change.backend && row.name == change.server;
     if let Some(row) = rows.iter().find(is_there) {
         return numbers(row);
@@ -52,13 +49,13 @@ fn place(change: &Change, rows: &[Row], given: &[Place]) -> Option<Place> {
     (1..).find(|server| !taken.contains(server) && !is_given(server)).map(|server| [backend, server])
 }
 
-fn numbers(row: &Row) -> Option<Place> {
+fn numbers(row: &Row) -> Option<StatId> {
     Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
 }
 
 /// The commands that ask for them and for who answers; `None` if there are none.
-pub(crate) fn question(places: &[Place]) -> Option<String> {
-    let ask = |[backend, server]: &Place| format!(";show stat {backend} 6 {server} typed");
+pub(crate) fn question(places: &[StatId]) -> Option<String> {
+    let ask = |[backend, server]: &StatId| format!(";show stat {backend} 6 {server} typed");
     (!places.is_empty()).then(|| "show info".to_owned() + &places.iter().map(ask).collect::<String>())
 }
 
@@ -97,13 +94,13 @@ pub(crate) fn prove(found: &Changes, answer: &str, parked: &Parked, can_delete: 
 }
 
 /// Whether the backend was told of: then a server that was not is not there.
-fn has_backend(answer: &str, [backend, _]: &Place) -> bool {
+fn has_backend(answer: &str, [backend, _]: &StatId) -> bool {
     let beginning = format!("B.{backend}.0.");
     answer.lines().any(|line| line.starts_with(&beginning))
 }
 
 /// Reads lines like `S.3.17.73.addr.1:CGS:str:10.0.0.1:80`: the fourth word of the beginning is the field's name.
-fn figures<'a>(answer: &'a str, [backend, server]: &Place) -> Option<Figures<'a>> {
+fn figures<'a>(answer: &'a str, [backend, server]: &StatId) -> Option<Figures<'a>> {
     let beginning = format!("S.{backend}.{server}.");
     let mut figures = None;
     for line in answer.lines() {
@@ -186,9 +183,9 @@ mod tests {
         assert_eq!(places, [[3, 3], [3, 2], [3, 5]]);
         let expected = "show info;show stat 3 6 3 typed;show stat 3 6 2 typed;show stat 3 6 5 typed";
         assert_eq!(question(&places).as_deref(), Some(expected));
-        assert_eq!(super::places(&vec![removed("s1"); FEW + 1], &rows), [] as [Place; 0]);
+        assert_eq!(super::places(&vec![removed("s1"); FEW + 1], &rows), [] as [StatId; 0]);
         let elsewhere = Change { backend: "new".to_owned(), ..removed("s1") };
-        assert_eq!(super::places(&[elsewhere], &rows), [] as [Place; 0]);
+        assert_eq!(super::places(&[elsewhere], &rows), [] as [StatId; 0]);
         assert_eq!(question(&[]), None);
     }
 

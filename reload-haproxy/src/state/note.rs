@@ -21,7 +21,6 @@ use sha2::{Digest, Sha256};
 
 use crate::config::file::{CONFIG_MAX, Config, fingerprint, text};
 use crate::haproxy::instance::Worker;
-use crate::state::rollback::Mark;
 
 /// Ages that HAProxy itself tells are in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
@@ -73,6 +72,17 @@ impl Note {
         let apart = Duration::from_millis(self.birth).abs_diff(worker.birth);
         self.pid == worker.pid && apart <= BIRTH_TOLERANCE
     }
+}
+
+/// Which refused bytes belong to which good ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The configuration file, for people who read the mark.
+    pub(crate) config: PathBuf,
+    /// SHA-256 of the bytes that HAProxy did not take.
+    pub(crate) refused: String,
+    /// SHA-256 of the last good bytes.
+    pub(crate) good: String,
 }
 
 /// The notes about one configuration file in the state directory.

@@ -16,22 +16,9 @@ use common::regular_file;
 use common::replace::Staged;
 use common::rewrite::{self, Written};
 use common::rollback_marks;
-use serde::{Deserialize, Serialize};
 
 use crate::config::file::{CONFIG_MAX, fingerprint};
-use crate::reload::attempt::Unproven;
-use crate::state::note::State;
-
-/// Which refused bytes belong to which good ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mark {
-    /// The configuration file, for people who read the mark.
-    config: PathBuf,
-    /// SHA-256 of the bytes that HAProxy did not take.
-    refused: String,
-    /// SHA-256 of the last good bytes.
-    good: String,
-}
+use crate::state::note::{Mark, State};
 
 /// The way back from a file that HAProxy does not take.
 pub(crate) struct Rollback<'a> {
@@ -72,10 +59,11 @@ impl<'a> Rollback<'a> {
         Ok(())
     }
 
-    /// Puts the last good file back if the refused one stands in its place. Gives what there is to say.
-    pub(crate) fn put_back(&self, unproven: &Unproven) -> Option<String> {
+    /// Puts the last good file back if the refused one stands in its place. `told` is the SHA-256 of what
+    /// HAProxy was told to load. Gives what there is to say.
+    pub(crate) fn put_back(&self, told: Option<&str>) -> Option<String> {
         let path = self.config.display();
-        self.roll_back(unproven.refused.as_deref())
+        self.roll_back(told)
             .unwrap_or_else(|err| Some(format!("cannot put the last good file back to '{path}': {err}")))
     }
 

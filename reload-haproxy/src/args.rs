@@ -1,0 +1,139 @@
+//! The command line, and what follows from it alone.
+//!
+//! `--method` has two values that are not a reload method: `auto` chooses one, `runtime` forbids a reload.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use common::duration::duration;
+use common::failure::{Code, Failure};
+use common::messages::MessageArgs;
+use common::time_limit::TimeLimit;
+
+use crate::haproxy::instance::{Hints, Instance};
+use crate::haproxy::process::Process;
+use crate::reload::method::{self, Method};
+
+/// Bring the running HAProxy to the configuration on disk, and prove it.
+///
+/// Does nothing if HAProxy runs the file already. If only `server` lines are others, changes the servers
+/// through HAProxy's socket and reads them back. Otherwise checks the file, reloads in the way that the running
+/// HAProxy supports, and waits until a new worker says that it runs the file. A file that HAProxy does not
+/// take makes way for the last good one, and is tried again by the next run.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/haproxy/haproxy.cfg")]
+    pub(crate) config: PathBuf,
+    /// HAProxy's stats socket; found in the configuration
+    #[arg(long, value_name = "PATH")]
+    pub(crate) stats_socket: Option<PathBuf>,
+    /// The master's socket (haproxy -S); found on the master's command line
+    #[arg(long, value_name = "PATH")]
+    pub(crate) master_socket: Option<PathBuf>,
+    /// HAProxy's pid file; believed only if the process is a HAProxy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
+    /// The HAProxy program; found in the running process
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) haproxy: Option<PathBuf>,
+    /// How to bring HAProxy to the file
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) method: MethodChoice,
+    /// Reload even if HAProxy runs the file already
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Say on stdout what would be done and why, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Say on stdout what runs, and whether that is the file
+    #[arg(long, conflicts_with_all = ["force", "dry_run"])]
+    pub(crate) status: bool,
+    /// Say on stdout which servers HAProxy's own checks find up, a name on a line
+    #[arg(long, conflicts_with_all = ["force", "dry_run", "status", "json"])]
+    pub(crate) up: bool,
+    /// Say on stdout as JSON what runs, or what was done
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long HAProxy may take to check the file, and again to load it
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    pub(crate) timeout: Duration,
+    /// How long to wait while another run reloads
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
+    /// Where it is noted what was last proven loaded
+    #[arg(long, value_name = "DIR", default_value = "/run/rollcall")]
+    pub(crate) state_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) time_limit: TimeLimit,
+    #[command(flatten)]
+    pub(crate) messages: MessageArgs,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  HAProxy runs the file         4  the file system said no
+  1  something unforeseen          5  HAProxy said no, could not be reached, or did not prove
+  2  called wrongly                   that it took the file; the next run tries again
+                                   7  another run held the lock too long
+
+Examples:
+  reload-haproxy -v
+  reload-haproxy --config /etc/haproxy/haproxy.cfg --dry-run -v
+  reload-haproxy --status";
+
+/// The values of `--method`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodChoice {
+    /// Server changes if nothing else has changed; otherwise the first reload method that HAProxy supports
+    Auto,
+    /// Server changes through the stats socket only
+    Runtime,
+    /// `reload` on the master's socket (haproxy -W -S)
+    Master,
+    /// SIGUSR2 to the master (haproxy -W)
+    Signal,
+    /// A new process that takes over from the old one (haproxy -D, -sf)
+    Classic,
+}
+
+impl Args {
+    pub(crate) fn hints(&self) -> Hints {
+        let name = self.haproxy.as_ref().and_then(|program| program.file_name());
+        Hints {
+            stats_socket: self.stats_socket.clone(),
+            master_socket: self.master_socket.clone(),
+            pid_file: self.pid_file.clone(),
+            name: name.map_or_else(|| "haproxy".to_owned(), |name| name.to_string_lossy().into_owned()),
+            // Several questions are asked, and one that stands still answers none.
+            patience: (self.timeout / 4).clamp(Duration::from_millis(100), Duration::from_secs(1)),
+        }
+    }
+
+    /// How to reload: as it was said, or as the running HAProxy supports it. `why` is what it is for.
+    pub(crate) fn method(&self, instance: &Instance, why: &str) -> Result<Method, Failure> {
+        match self.method {
+            MethodChoice::Auto => method::supported(instance),
+            MethodChoice::Runtime => {
+                let line = format!("cannot change 'haproxy' while it runs: {why}; --method auto reloads it");
+                Err(Failure::new(Code::Haproxy, line))
+            }
+            MethodChoice::Master => Ok(Method::Master),
+            MethodChoice::Signal => Ok(Method::Signal),
+            MethodChoice::Classic => Ok(Method::Classic),
+        }
+    }
+
+    /// The program to check with: the one named, the one that runs, or the one on the PATH.
+    pub(crate) fn program(&self, instance: &Instance) -> PathBuf {
+        let running = || instance.main.as_ref().and_then(Process::program);
+        self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
+    }
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("HAProxy needs some time".to_owned()) } else { Ok(time) }
+}

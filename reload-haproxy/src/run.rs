@@ -1,0 +1,87 @@
+//! One run: it takes the lock, restores a rejected file so that it is tried again, and reconciles until HAProxy
+//! runs the file that is on disk.
+
+use std::path::Path;
+use std::time::Instant;
+
+use common::failure::{Code, Failure};
+use common::messages::Messages;
+
+use crate::args::Args;
+use crate::config::file::Config;
+use crate::config::sections::Layout;
+use crate::decision::Decision;
+use crate::haproxy::instance::Instance;
+use crate::output;
+use crate::reconcile::Pass;
+use crate::reload::attempt::Unproven;
+use crate::reload::health;
+use crate::state::note::State;
+use crate::state::rollback::Rollback;
+
+/// A file that goes on changing is loaded anew for so many times `--timeout`.
+const SETTLING: u32 = 3;
+
+/// Does what the command line says.
+pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
+    let path = Config::resolve(&args.config)?;
+    if args.dry_run || args.status || args.up {
+        return look(args, &path, &State::look(&args.state_dir, &path));
+    }
+    let state = State::lock(&args.state_dir, &path, args.lock_timeout)?;
+    let rollback = Rollback::new(&state, &path, args.lock_timeout);
+    if rollback.due().is_some() {
+        // Where no HAProxy runs, nobody can try it, and the next start needs the file that works.
+        Instance::find(&Config::read(&path)?, &args.hints())?;
+        rollback.try_again(messages)?;
+    }
+    match settle(args, &path, &state, messages) {
+        Ok(()) => rollback.forget(),
+        Err(unproven) => {
+            let line = rollback.put_back(unproven.refused.as_deref());
+            Err(unproven.end(line))
+        }
+    }
+}
+
+/// Brings HAProxy to the file, until it is the one on disk that runs.
+fn settle(args: &Args, path: &Path, state: &State, messages: &mut Messages) -> Result<(), Unproven> {
+    let deadline = Instant::now() + SETTLING * args.timeout;
+    let mut force = args.force;
+    loop {
+        // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
+        let config = Config::read(path)?;
+        health::tidy(&config);
+        let instance = Instance::find(&config, &args.hints())?;
+        let text = config.text();
+        let layout = Layout::read(&text);
+        if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), messages)? {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
+            let line = format!("cannot settle '{}': {line}", path.display());
+            return Err(Failure::new(Code::Haproxy, line).into());
+        }
+    }
+}
+
+/// Says on stdout what runs, or what would be done.
+fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
+    let config = Config::read(path)?;
+    if args.up {
+        return output::up::tell(Instance::seek(&config, &args.hints())?.as_ref());
+    }
+    let instance = Instance::find(&config, &args.hints())?;
+    let text = config.text();
+    let layout = Layout::read(&text);
+    let pass = Pass::new(args, &config, &layout, &instance, state);
+    if args.status {
+        return pass.tell_status();
+    }
+    let rollback = Rollback::new(state, path, args.lock_timeout);
+    let again =
+        |refused: &Path| format!("'{}', which HAProxy did not take, is tried again", refused.display());
+    let refused = rollback.due().map(|refused| Decision::Reload(again(refused)));
+    pass.rehearse(refused.unwrap_or_else(|| pass.decide(args.force)))
+}
