@@ -99,6 +99,13 @@ pub(crate) enum MethodChoice {
     Classic,
 }
 
+impl MethodChoice {
+    /// Whether servers may be changed without a reload.
+    pub(crate) fn may_change_servers(self) -> bool {
+        matches!(self, MethodChoice::Auto | MethodChoice::Runtime)
+    }
+}
+
 impl Args {
     pub(crate) fn hints(&self) -> Hints {
         let name = self.haproxy.as_ref().and_then(|program| program.file_name());

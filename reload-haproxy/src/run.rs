@@ -16,6 +16,7 @@ use crate::output;
 use crate::reconcile::Pass;
 use crate::reload::attempt::Unproven;
 use crate::reload::health;
+use crate::servers::reason::Reason;
 use crate::state::note::State;
 use crate::state::rollback::Rollback;
 
@@ -80,8 +81,7 @@ fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
         return pass.tell_status();
     }
     let rollback = Rollback::new(state, path, args.lock_timeout);
-    let again =
-        |refused: &Path| format!("'{}', which HAProxy did not take, is tried again", refused.display());
+    let again = |refused: &Path| Reason::TriedAgain(refused.display().to_string());
     let refused = rollback.due().map(|refused| Decision::Reload(again(refused)));
     pass.rehearse(refused.unwrap_or_else(|| pass.decide(args.force)))
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::config::file::{Config, revision};
-use crate::decision::Decision;
+use crate::decision::{Decided, Decision};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::wall_clock;
 use crate::haproxy::servers_state::{Row, State};
@@ -55,12 +55,13 @@ impl Status {
         worker: Option<&Worker>,
         rows: &[Row],
         parked: &Parked,
-        decision: &Decision,
+        decision: &Decided,
     ) -> Status {
         let processes = instance.processes();
         let (is_up_to_date, reason) = match decision {
             Decision::Nothing(how) => (true, how.clone()),
-            Decision::Servers(_, why) | Decision::Reload(why) => (false, why.clone()),
+            Decision::Servers(_, why) => (false, why.clone()),
+            Decision::Reload(why) => (false, why.to_string()),
         };
         Status {
             config: config.path.display().to_string(),

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use crate::config::sections::Layout;
 use crate::haproxy::instance::Worker;
-use crate::haproxy::servers_state::{self, Row};
+use crate::haproxy::servers_state::Row;
 use crate::haproxy::socket::{ask, parse_info};
 use crate::haproxy::version::Version;
 use crate::servers::change::{Change, Changes, Deed};
 use crate::servers::commands::{deletion, deletions, lines};
-use crate::servers::compare::{Known, changes};
+use crate::servers::compare::{Known, changes, read_rows};
 use crate::servers::read_back;
+use crate::servers::reason::Reason;
 use crate::state::note::Parked;
 
 /// A worker's stats socket.
@@ -27,24 +28,22 @@ pub(crate) struct Runtime<'a> {
 
 impl Runtime<'_> {
     /// What `show servers state` answers, from this worker.
-    pub(crate) fn servers(&self) -> Result<String, String> {
+    pub(crate) fn servers(&self) -> Result<String, Reason> {
         let answer = self.ask("show info;show servers state")?;
         let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
         let (info, state) = answer.split_at(at);
         match parse_info(info).filter(|info| !info.is_stopping) {
             // Rows that are missing at the end would be servers that are missing.
             Some(info) if info.pid == self.worker.pid && state.ends_with("\n\n") => Ok(state.to_owned()),
-            Some(info) if info.pid == self.worker.pid => {
-                Err("its answer to show servers state is not whole".to_owned())
-            }
-            Some(info) => Err(format!("worker {} has come in place of {}", info.pid, self.worker.pid)),
-            None => Err(format!("'{}' is no answer to show info", first_line(info))),
+            Some(info) if info.pid == self.worker.pid => Err(Reason::Incomplete),
+            Some(info) => Err(Reason::OtherWorker { now: info.pid, before: self.worker.pid }),
+            None => Err(Reason::Answer { command: "show info", answer: first_line(info).to_owned() }),
         }
     }
 
     /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
     /// maintenance since they left. Fails with the reason why only a reload can make it true.
-    pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, String> {
+    pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, Reason> {
         let remade = self.remake(&found.changes)?;
         for line in lines(&remade, self.version)? {
             self.order(&line)?;
@@ -56,12 +55,12 @@ impl Runtime<'_> {
             return Ok(left);
         }
         let answer = self.servers()?;
-        let rows = parse(&answer)?;
+        let rows = read_rows(&answer)?;
         let left = left(found, parked, &rows);
         let known = Known { layout: wanted, rows: &rows, parked: &left, version: self.version };
         match changes(wanted, &known)?.changes.first() {
             None => Ok(left),
-            Some(change) => Err(format!("server {} is not as the file has it", change.key())),
+            Some(change) => Err(Reason::NotApplied(change.key())),
         }
     }
 
@@ -78,14 +77,14 @@ impl Runtime<'_> {
     /// Whether the servers are others than the file says. An answer that does not come says nothing.
     pub(crate) fn differs(&self, layout: &Layout) -> bool {
         let Ok(answer) = self.servers() else { return false };
-        let Ok(rows) = parse(&answer) else { return false };
+        let Ok(rows) = read_rows(&answer) else { return false };
         let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };
         changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
     }
 
     /// Deletes those servers that are to be elsewhere, if it can be done at once, so that they are added: the
     /// first check of a server that moves comes up to `inter` later than that of a new one.
-    fn remake<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, String> {
+    fn remake<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, Reason> {
         let mut changes = changes.to_vec();
         for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
             let key = change.key();
@@ -103,16 +102,16 @@ impl Runtime<'_> {
     }
 
     /// Sends commands of which each must succeed.
-    fn order(&self, line: &str) -> Result<(), String> {
+    fn order(&self, line: &str) -> Result<(), Reason> {
         let answer = self.ask(line)?;
         match answer.lines().map(str::trim).find(|line| !is_success(line)) {
-            Some(refusal) => Err(format!("HAProxy says '{refusal}'")),
+            Some(refusal) => Err(Reason::Rejected(refusal.to_owned())),
             None => Ok(()),
         }
     }
 
     /// Deletes what has left. A server that still has connections stays in maintenance.
-    fn delete(&self, found: &Changes) -> Result<(), String> {
+    fn delete(&self, found: &Changes) -> Result<(), Reason> {
         let removed = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
         let keys: Vec<String> =
             removed.map(|change| change.key()).chain(found.parked.iter().cloned()).collect();
@@ -122,15 +121,11 @@ impl Runtime<'_> {
         Ok(())
     }
 
-    fn ask(&self, line: &str) -> Result<String, String> {
+    fn ask(&self, line: &str) -> Result<String, Reason> {
+        let path = || self.socket.display().to_string();
         ask(self.socket, line, self.patience)
-            .map_err(|err| format!("its socket '{}' fails: {err}", self.socket.display()))
+            .map_err(|err| Reason::Socket { path: path(), error: err.to_string() })
     }
-}
-
-/// Reads the rows of an answer.
-pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, String> {
-    servers_state::parse(answer).map_err(|line| format!("'{line}' is no answer to show servers state"))
 }
 
 /// What HAProxy says when it has done what it was told; most commands say nothing.

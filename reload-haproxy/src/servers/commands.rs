@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use crate::config::server::Settings;
 use crate::haproxy::version::Version;
 use crate::servers::change::{Change, Deed};
+use crate::servers::reason::Reason;
 
 /// HAProxy from 3.2 on takes a line up to its buffer's size, 16 KiB unless configured.
 const LINE_MAX: usize = 12 << 10;
@@ -18,12 +19,14 @@ const WORDS_MAX: usize = 60;
 
 /// The commands of all changes, as lines of several each, and how many servers they add. Fails with the
 /// server that takes more words than HAProxy does.
-pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, String> {
+pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, Reason> {
     let mut lines = vec![String::new()];
     for change in changes {
         let commands = change.commands(version);
         if commands.iter().any(|command| command.split(' ').count() > WORDS_MAX) {
-            return Err(format!("server {} has too many options for the socket", change.key()));
+            return Err(
+                Reason::TooManyOptions.of_server(&change.server, &format!("backend {}", change.backend))
+            );
         }
         push(&mut lines, &commands.join(";"));
     }
