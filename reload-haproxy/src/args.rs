@@ -11,7 +11,8 @@ use common::failure::{Code, Failure};
 use common::messages::MessageArgs;
 use common::time_limit::TimeLimit;
 
-use crate::haproxy::instance::{Hints, Instance};
+use crate::haproxy::instance::Instance;
+use crate::haproxy::locate::Hints;
 use crate::haproxy::process::Process;
 use crate::reload::method::{self, Method};
 

@@ -16,11 +16,13 @@ use crate::reload::attempt::{Reload, Taken, Unproven};
 use crate::reload::check;
 use crate::reload::health;
 use crate::reload::method::Method;
+use crate::reload::preflight::preflight;
 use crate::servers::apply::Runtime;
 use crate::servers::change::Changes;
 use crate::servers::compare::read_rows;
 use crate::servers::reason::Reason;
-use crate::state::note::{Note, Parked, State};
+use crate::state::directory::StateDir;
+use crate::state::note::{Note, Parked};
 
 /// What one pass looks at.
 pub(crate) struct Pass<'p, 't> {
@@ -28,7 +30,7 @@ pub(crate) struct Pass<'p, 't> {
     config: &'p Config,
     layout: &'p Layout<'t>,
     instance: &'p Instance,
-    state: &'p State,
+    state: &'p StateDir,
     worker: Option<Worker>,
 }
 
@@ -39,7 +41,7 @@ impl<'p, 't> Pass<'p, 't> {
         config: &'p Config,
         layout: &'p Layout<'t>,
         instance: &'p Instance,
-        state: &'p State,
+        state: &'p StateDir,
     ) -> Pass<'p, 't> {
         Pass { args, config, layout, instance, state, worker: instance.worker() }
     }
@@ -198,7 +200,7 @@ impl<'p, 't> Pass<'p, 't> {
         let (config, instance, timeout) = (self.config, self.instance, self.args.timeout);
         let program = self.args.program(instance);
         let load_time = check::check(config, instance, &program, timeout, messages)?;
-        check::look_ahead(config, instance)?;
+        preflight(config, instance)?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
         health::kept_over(config, instance, messages, |messages| reload.run(method, messages))
     }

@@ -17,7 +17,7 @@ use crate::reconcile::Pass;
 use crate::reload::attempt::Unproven;
 use crate::reload::health;
 use crate::servers::reason::Reason;
-use crate::state::note::State;
+use crate::state::directory::StateDir;
 use crate::state::rollback::Rollback;
 
 /// A file that goes on changing is loaded anew for so many times `--timeout`.
@@ -27,9 +27,9 @@ const SETTLING: u32 = 3;
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
     if args.dry_run || args.status || args.up {
-        return look(args, &path, &State::look(&args.state_dir, &path));
+        return look(args, &path, &StateDir::look(&args.state_dir, &path));
     }
-    let state = State::lock(&args.state_dir, &path, args.lock_timeout)?;
+    let state = StateDir::lock(&args.state_dir, &path, args.lock_timeout)?;
     let rollback = Rollback::new(&state, &path, args.lock_timeout);
     if rollback.due().is_some() {
         // Where no HAProxy runs, nobody can try it, and the next start needs the file that works.
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
 }
 
 /// Brings HAProxy to the file, until it is the one on disk that runs.
-fn settle(args: &Args, path: &Path, state: &State, messages: &mut Messages) -> Result<(), Unproven> {
+fn settle(args: &Args, path: &Path, state: &StateDir, messages: &mut Messages) -> Result<(), Unproven> {
     let deadline = Instant::now() + SETTLING * args.timeout;
     let mut force = args.force;
     loop {
@@ -68,7 +68,7 @@ fn settle(args: &Args, path: &Path, state: &State, messages: &mut Messages) -> R
 }
 
 /// Says on stdout what runs, or what would be done.
-fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
+fn look(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     let config = Config::read(path)?;
     if args.up {
         return output::up::tell(Instance::seek(&config, &args.hints())?.as_ref());

@@ -17,9 +17,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::config::file::{Config, revision};
+use crate::haproxy::answers::{self, Processes, ReloadAnswer};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::{Process, since_boot};
-use crate::haproxy::socket::{self, Processes, ReloadAnswer};
+use crate::haproxy::socket;
 use crate::reload::check::{command_like, say_words};
 use crate::reload::method::Method;
 use crate::reload::retry::Attempts;
@@ -184,7 +185,7 @@ impl Reload<'_> {
                 before.workers.extend(now.workers);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            match socket::ask(path, "reload", left).map(|answer| socket::parse_reload(&answer)) {
+            match socket::ask(path, "reload", left).map(|answer| answers::parse_reload(&answer)) {
                 Ok(ReloadAnswer::Nothing | ReloadAnswer::Success) => return Ok(()),
                 Ok(ReloadAnswer::Failure(words)) => {
                     say_words(&words.join("\n"), messages);

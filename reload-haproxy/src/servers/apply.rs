@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::sections::Layout;
+use crate::haproxy::answers::parse_info;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::Row;
-use crate::haproxy::socket::{ask, parse_info};
+use crate::haproxy::socket::ask;
 use crate::haproxy::version::Version;
 use crate::servers::change::{Change, Changes, Deed};
 use crate::servers::commands::{deletion, deletions, lines};

@@ -18,11 +18,12 @@ use common::rewrite::{self, Written};
 use common::rollback_marks;
 
 use crate::config::file::{CONFIG_MAX, fingerprint};
-use crate::state::note::{Mark, State};
+use crate::state::directory::StateDir;
+use crate::state::note::Mark;
 
 /// The way back from a file that HAProxy does not take.
 pub(crate) struct Rollback<'a> {
-    state: &'a State,
+    state: &'a StateDir,
     /// Symlinks resolved.
     config: &'a Path,
     refused: PathBuf,
@@ -32,7 +33,7 @@ pub(crate) struct Rollback<'a> {
 
 impl<'a> Rollback<'a> {
     /// For the file at `config`, symlinks resolved. Others that write it are waited for as long as `patience`.
-    pub(crate) fn new(state: &'a State, config: &'a Path, patience: Duration) -> Rollback<'a> {
+    pub(crate) fn new(state: &'a StateDir, config: &'a Path, patience: Duration) -> Rollback<'a> {
         Rollback { state, config, refused: rollback_marks::refused_path(config), patience }
     }
 
