@@ -125,7 +125,9 @@ impl Args {
         match self.method {
             MethodChoice::Auto => method::supported(instance),
             MethodChoice::Runtime => {
-                let line = format!("cannot change 'haproxy' while it runs: {why}; --method auto reloads it");
+                let line = format!(
+                    "cannot change 'haproxy' without a reload: {why}; use --method auto to reload it"
+                );
                 Err(Failure::new(Code::Haproxy, line))
             }
             MethodChoice::Master => Ok(Method::Master),
@@ -143,5 +145,5 @@ impl Args {
 
 fn some_time(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
-    if time.is_zero() { Err("HAProxy needs some time".to_owned()) } else { Ok(time) }
+    if time.is_zero() { Err("the timeout must be greater than zero".to_owned()) } else { Ok(time) }
 }

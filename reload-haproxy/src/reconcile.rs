@@ -26,33 +26,33 @@ use crate::state::directory::StateDir;
 use crate::state::note::{Note, Parked};
 
 /// What one pass looks at.
-pub(crate) struct Pass<'p, 't> {
-    args: &'p Args,
-    config: &'p Config,
-    layout: &'p Layout<'t>,
-    instance: &'p Instance,
-    state: &'p StateDir,
+pub(crate) struct Reconcile<'r, 't> {
+    args: &'r Args,
+    config: &'r Config,
+    layout: &'r Layout<'t>,
+    instance: &'r Instance,
+    state: &'r StateDir,
     worker: Option<Worker>,
 }
 
-impl<'p, 't> Pass<'p, 't> {
+impl<'r, 't> Reconcile<'r, 't> {
     /// A pass over `config`, which has this layout.
     pub(crate) fn new(
-        args: &'p Args,
-        config: &'p Config,
-        layout: &'p Layout<'t>,
-        instance: &'p Instance,
-        state: &'p StateDir,
-    ) -> Pass<'p, 't> {
-        Pass { args, config, layout, instance, state, worker: instance.worker() }
+        args: &'r Args,
+        config: &'r Config,
+        layout: &'r Layout<'t>,
+        instance: &'r Instance,
+        state: &'r StateDir,
+    ) -> Reconcile<'r, 't> {
+        Reconcile { args, config, layout, instance, state, worker: instance.worker() }
     }
 
     /// Brings HAProxy to the file. Gives whether it still was the file on disk then.
-    pub(crate) fn bring(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
+    pub(crate) fn apply(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {
                 messages.verbose(format!("nothing to do: {how}"));
-                self.keep()?;
+                self.note_loaded()?;
                 self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
                 return Ok(true);
             }
@@ -66,7 +66,7 @@ impl<'p, 't> Pass<'p, 't> {
     }
 
     /// Says on stdout what would be done.
-    pub(crate) fn rehearse(&self, decision: Decided) -> Result<(), Failure> {
+    pub(crate) fn dry_run(&self, decision: Decided) -> Result<(), Failure> {
         let (report, lines) = match decision {
             Decision::Nothing(how) => {
                 let line = format!("nothing to do: {how}");
@@ -86,11 +86,11 @@ impl<'p, 't> Pass<'p, 't> {
                 (Report::reload(self.config, &why, self.worker.as_ref(), &method.to_string()), vec![line])
             }
         };
-        if self.args.json { self.report(&report.rehearsed()) } else { print(&(lines.join("\n") + "\n")) }
+        if self.args.json { self.report(&report.as_dry_run()) } else { print(&(lines.join("\n") + "\n")) }
     }
 
     /// Says on stdout what runs. Fails if that is not the file.
-    pub(crate) fn tell_status(&self) -> Result<(), Failure> {
+    pub(crate) fn print_status(&self) -> Result<(), Failure> {
         let runtime = self.worker.as_ref().and_then(|worker| self.runtime(worker).ok());
         let answer = runtime.and_then(|runtime| runtime.servers().ok()).unwrap_or_default();
         let rows = read_rows(&answer).unwrap_or_default();
@@ -101,13 +101,13 @@ impl<'p, 't> Pass<'p, 't> {
         print(&if self.args.json { json(&status) } else { status.to_string() })?;
         status.verdict().map_err(|different| {
             let path = self.config.path.display();
-            Failure::new(Code::Haproxy, format!("cannot call '{path}' loaded: {different}"))
+            Failure::new(Code::Haproxy, format!("'{path}' is not the file that HAProxy runs: {different}"))
         })
     }
 
     /// Decides what to do.
     pub(crate) fn decide(&self, is_forced: bool) -> Decided<'t> {
-        let Pass { config, layout, state, .. } = self;
+        let Reconcile { config, layout, state, .. } = self;
         let worker = match &self.worker {
             None => return Decision::Reload(Reason::NoWorker),
             Some(_) if is_forced => return Decision::Reload(Reason::Forced),
@@ -132,7 +132,7 @@ impl<'p, 't> Pass<'p, 't> {
     }
 
     /// Keeps in mind that the worker runs the file.
-    fn keep(&self) -> Result<(), Failure> {
+    fn note_loaded(&self) -> Result<(), Failure> {
         let Some(worker) = &self.worker else { return Ok(()) };
         let note = self.state.note_about(worker).unwrap_or_default();
         self.state.remember(self.config, &note.renewed(self.config, worker))
@@ -162,7 +162,7 @@ impl<'p, 't> Pass<'p, 't> {
         messages.info(format!("runtime: {different}"));
         if self.state.note_about(worker).is_none() {
             // Without a note it runs the file, but for its servers.
-            self.keep()?;
+            self.note_loaded()?;
         }
         self.state.begin(worker)?;
         let note = self.state.note_about(worker).unwrap_or_default().renewed(self.config, worker);

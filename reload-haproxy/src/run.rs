@@ -13,7 +13,7 @@ use crate::config::sections::Layout;
 use crate::decision::Decision;
 use crate::haproxy::instance::Instance;
 use crate::output;
-use crate::reconcile::Pass;
+use crate::reconcile::Reconcile;
 use crate::reload::attempt::Unproven;
 use crate::reload::health;
 use crate::servers::reason::Reason;
@@ -27,7 +27,7 @@ const SETTLING: u32 = 3;
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
     if args.dry_run || args.status || args.up {
-        return look(args, &path, &StateDir::look(&args.state_dir, &path));
+        return inspect(args, &path, &StateDir::read_only(&args.state_dir, &path));
     }
     let state = StateDir::lock(&args.state_dir, &path, args.lock_timeout)?;
     let rollback = Rollback::new(&state, &path, args.lock_timeout);
@@ -56,32 +56,34 @@ fn settle(args: &Args, path: &Path, state: &StateDir, messages: &mut Messages) -
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
         let layout = Layout::read(&text);
-        if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), messages)? {
+        if Reconcile::new(args, &config, &layout, &instance, state)
+            .apply(std::mem::take(&mut force), messages)?
+        {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
-            let line = format!("cannot settle '{}': {line}", path.display());
+            let line = "it keeps changing while HAProxy loads it; run again once it is stable";
+            let line = format!("cannot load '{}': {line}", path.display());
             return Err(Failure::new(Code::Haproxy, line).into());
         }
     }
 }
 
 /// Says on stdout what runs, or what would be done.
-fn look(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
+fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     let config = Config::read(path)?;
     if args.up {
-        return output::up::tell(Instance::seek(&config, &args.hints())?.as_ref());
+        return output::up::print_up(Instance::seek(&config, &args.hints())?.as_ref());
     }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
     let layout = Layout::read(&text);
-    let pass = Pass::new(args, &config, &layout, &instance, state);
+    let reconcile = Reconcile::new(args, &config, &layout, &instance, state);
     if args.status {
-        return pass.tell_status();
+        return reconcile.print_status();
     }
     let rollback = Rollback::new(state, path, args.lock_timeout);
     let again = |refused: &Path| Reason::TriedAgain(refused.display().to_string());
     let refused = rollback.due().map(|refused| Decision::Reload(again(refused)));
-    pass.rehearse(refused.unwrap_or_else(|| pass.decide(args.force)))
+    reconcile.dry_run(refused.unwrap_or_else(|| reconcile.decide(args.force)))
 }

@@ -13,7 +13,7 @@ use crate::config::sections::Layout;
 use crate::haproxy::instance::Worker;
 use crate::servers::change::Changes;
 use crate::servers::compare::{Known, changes, read_rows};
-use crate::servers::read_back::places;
+use crate::servers::read_back::stat_ids;
 use crate::servers::reason::Reason;
 use crate::state::note::{Note, Parked};
 use up_to_date::up_to_date;
@@ -127,7 +127,7 @@ impl<'t> DecisionInput<'_, 't> {
         let none = Parked::new();
         let parked = self.note.map_or(&none, |note| &note.parked);
         let found = changes(self.layout, &Known { layout: known, rows: &rows, parked, version })?;
-        Ok(Changes { places: places(&found.changes, &rows), ..found })
+        Ok(Changes { stat_ids: stat_ids(&found.changes, &rows), ..found })
     }
 
     fn parked(&self) -> usize {

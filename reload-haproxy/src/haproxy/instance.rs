@@ -250,5 +250,5 @@ fn processes(path: &Path, patience: Duration) -> Option<Processes> {
 fn none_running(config: &Path) -> Failure {
     let path = config.display();
     let start = format!("haproxy -W -S /run/haproxy-master.sock -f {path}");
-    Failure::new(Code::Haproxy, format!("cannot find 'haproxy': none runs '{path}'; start it: {start}"))
+    Failure::new(Code::Haproxy, format!("cannot find 'haproxy': none runs '{path}'; start one: {start}"))
 }

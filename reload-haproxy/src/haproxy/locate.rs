@@ -105,7 +105,7 @@ fn other_files(config: &Config, main: &Process) -> Failure {
 fn several_running(config: &Config, masters: &[&Process]) -> Failure {
     let pids: Vec<String> = masters.iter().map(|process| process.pid.to_string()).collect();
     let line = format!(
-        "cannot choose a 'haproxy': masters {} all run '{}'; name one with --pid-file or --stats-socket",
+        "cannot choose between HAProxys: masters {} all run '{}'; choose one with --pid-file or --stats-socket",
         pids.join(", "),
         config.path.display()
     );

@@ -47,7 +47,7 @@ pub(crate) fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<S
             Err(err) => return Err(err),
         }
     }
-    Err(io::Error::other("the answer has no end"))
+    Err(io::Error::other("the answer is too long"))
 }
 
 fn text(answer: Vec<u8>) -> String {

@@ -111,7 +111,7 @@ impl Display for Status {
         let unknown = || "no revision".to_owned();
         writeln!(f, "file       {}, {}", self.config, self.revision.clone().unwrap_or_else(unknown))?;
         match &self.worker {
-            None => writeln!(f, "worker     none that says what it runs")?,
+            None => writeln!(f, "worker     none that reports what it runs")?,
             Some(worker) => {
                 let version =
                     worker.version.map_or_else(String::new, |version| format!(" of HAProxy {version}"));

@@ -62,9 +62,9 @@ impl Unproven {
     }
 }
 
-pub(crate) const LOST: &str = "its new worker died, and the old ones have ended";
+pub(crate) const LOST: &str = "the new worker died, and the old workers have ended";
 pub(crate) const UNTOLD: &str =
-    "it tells why only in its own log (journalctl -u haproxy, or where its stderr goes)";
+    "the reason is only in HAProxy's own log (journalctl -u haproxy, or its stderr)";
 
 impl Reload<'_> {
     /// What there is now. A master that is just loading another configuration is waited for.
@@ -81,11 +81,11 @@ impl Reload<'_> {
 
     pub(crate) fn refused(&self, reason: &str) -> Unproven {
         let serving = match self.instance.worker() {
-            Some(worker) => format!("worker {} goes on with the configuration before it", worker.pid),
-            None => "no worker answers now".to_owned(),
+            Some(worker) => format!("worker {} still serves with the previous configuration", worker.pid),
+            None => "no worker answers".to_owned(),
         };
         let path = self.config.path.display();
-        let line = format!("cannot reload '{path}': HAProxy did not take it: {reason}; {serving}");
+        let line = format!("cannot reload '{path}': HAProxy rejected it: {reason}; {serving}");
         let refused = Some(self.config.fingerprint.clone());
         Unproven { failure: Failure::new(Code::Haproxy, line), refused, stalled: self.instance.stalled() }
     }

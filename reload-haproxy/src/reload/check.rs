@@ -35,7 +35,7 @@ pub(crate) fn check(
     })?;
     let refusal = match outcome.status {
         Some(status) if status.success() => return Ok(start.elapsed()),
-        Some(_) => "haproxy -c refuses it, see its words above".to_owned(),
+        Some(_) => "haproxy -c rejects it, see its messages above".to_owned(),
         None => format!("haproxy -c did not end within {timeout:?}; see --timeout"),
     };
     say_words(&outcome.words, messages);
@@ -44,7 +44,10 @@ pub(crate) fn check(
 
 pub(crate) fn cannot_load(config: &Config, reason: &str) -> Failure {
     let path = config.path.display();
-    Failure::new(Code::Haproxy, format!("cannot load '{path}': {reason}; what runs goes on"))
+    Failure::new(
+        Code::Haproxy,
+        format!("cannot load '{path}': {reason}; the running configuration stays in service"),
+    )
 }
 
 /// HAProxy's own words, a line each.

@@ -49,7 +49,7 @@ fn listeners(facts: &Facts, main: &Process) -> Vec<(usize, SocketAddr)> {
 fn missing_chroot(facts: &Facts, main: &Process) -> Option<String> {
     let chroot = facts.chroot.as_ref()?;
     let is_missing = main.place(chroot).is_some_and(|place| !place.is_dir());
-    is_missing.then(|| format!("its chroot '{}' is no directory", chroot.display()))
+    is_missing.then(|| format!("its chroot '{}' is not a directory", chroot.display()))
 }
 
 /// `may_not` says that HAProxy has no right to low ports.
@@ -57,8 +57,8 @@ fn taken_address(listeners: &[(usize, SocketAddr)], may_not: bool) -> Option<Str
     listeners.iter().find_map(|(line, address)| {
         let reason = match probe(*address) {
             Err(Errno::EADDRINUSE) => "another program holds it",
-            Err(Errno::EADDRNOTAVAIL) => "this host does not have that address",
-            Err(Errno::EACCES) if may_not => "HAProxy is not root and may not have that port",
+            Err(Errno::EADDRNOTAVAIL) => "this host does not have the address",
+            Err(Errno::EACCES) if may_not => "HAProxy is not root and may not use the port",
             _ => return None,
         };
         Some(format!("line {line}: cannot bind {address}: {reason}"))
@@ -101,6 +101,6 @@ mod tests {
     #[test]
     fn an_address_that_the_host_lacks_is_seen() {
         let taken = taken_address(&facts("frontend x\n bind 192.0.2.1:80\n").binds, false);
-        assert!(taken.is_some_and(|taken| taken.ends_with("this host does not have that address")));
+        assert!(taken.is_some_and(|taken| taken.ends_with("this host does not have the address")));
     }
 }

@@ -59,7 +59,7 @@ impl Reload<'_> {
                 // Of a reload that somebody else had begun on an earlier file; it may have swallowed ours.
                 Look::Loaded(worker) => {
                     before.workers.insert(worker.pid);
-                    reason = format!("worker {} came with another file", worker.pid);
+                    reason = format!("worker {} loaded another file", worker.pid);
                     attempts.overtaken(Instant::now());
                 }
                 Look::Failed => return Err(self.refused(UNTOLD)),

@@ -57,10 +57,10 @@ impl Reload<'_> {
                 Ok(ReloadAnswer::Nothing | ReloadAnswer::Success) => return Ok(()),
                 Ok(ReloadAnswer::Failure(words)) => {
                     say_words(&words.join("\n"), messages);
-                    return Err(self.refused("its words are above"));
+                    return Err(self.refused("see its messages above"));
                 }
                 _ if self.is_lost(before) => return Err(self.refused(LOST)),
-                _ if Instant::now() >= deadline => return Err(self.refused("its master does not listen")),
+                _ if Instant::now() >= deadline => return Err(self.refused("its master does not answer")),
                 Ok(ReloadAnswer::Busy) => thread::sleep(POLL),
                 Err(err) if is_passing(&err) => thread::sleep(POLL),
                 Err(err) => {
@@ -121,7 +121,7 @@ impl Reload<'_> {
             }
         }
         say_words(&words, messages);
-        Err(self.refused("its words are above"))
+        Err(self.refused("see its messages above"))
     }
 
     /// The sockets to fetch listeners from, best first; none at last, which drops a few connections.

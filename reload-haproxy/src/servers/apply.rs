@@ -11,7 +11,7 @@ use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::Row;
 use crate::haproxy::socket::ask;
 use crate::haproxy::version::Version;
-use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::change::{Action, Change, Changes};
 use crate::servers::commands::{deletion, deletions, lines};
 use crate::servers::compare::{Known, changes, read_rows};
 use crate::servers::read_back;
@@ -45,9 +45,9 @@ impl Runtime<'_> {
     /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
     /// maintenance since they left. Fails with the reason why only a reload can make it true.
     pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, Reason> {
-        let remade = self.remake(&found.changes)?;
-        for line in lines(&remade, self.version)? {
-            self.order(&line)?;
+        let replaced = self.replace_moved(&found.changes)?;
+        for line in lines(&replaced, self.version)? {
+            self.send(&line)?;
         }
         if self.version.can_delete() {
             self.delete(found)?;
@@ -69,7 +69,7 @@ impl Runtime<'_> {
     /// moment ago, this run has not touched them, and what somebody else has done to one since is no different
     /// from what he does a moment later. Gives what `apply` does; `None` proves nothing, for or against.
     fn prove_few(&self, found: &Changes, parked: &Parked) -> Option<Parked> {
-        let answer = self.ask(&read_back::question(&found.places)?).ok()?;
+        let answer = self.ask(&read_back::question(&found.stat_ids)?).ok()?;
         let info = parse_info(&answer).filter(|info| !info.is_stopping)?;
         let is_same = info.pid == self.worker.pid;
         is_same.then(|| read_back::prove(found, &answer, parked, self.version.can_delete())).flatten()
@@ -85,25 +85,25 @@ impl Runtime<'_> {
 
     /// Deletes those servers that are to be elsewhere, if it can be done at once, so that they are added: the
     /// first check of a server that moves comes up to `inter` later than that of a new one.
-    fn remake<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, Reason> {
+    fn replace_moved<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, Reason> {
         let mut changes = changes.to_vec();
         for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
             let key = change.key();
-            let Deed::Place { settings, .. } = &change.deed else { continue };
+            let (Action::Move { settings } | Action::Return { settings }) = &change.action else { continue };
             // One that is added is the last, and of backup servers the first one serves.
             if settings.options.has("backup") {
                 continue;
             }
             let answer = self.ask(&format!("disable server {key};{}", deletion(&key)))?;
             if answer.lines().any(|line| line == "Server deleted.") {
-                change.deed = Deed::Add { settings: settings.clone(), has_dynamic_cookie: true };
+                change.action = Action::Add { settings: settings.clone(), has_dynamic_cookie: true };
             }
         }
         Ok(changes)
     }
 
     /// Sends commands of which each must succeed.
-    fn order(&self, line: &str) -> Result<(), Reason> {
+    fn send(&self, line: &str) -> Result<(), Reason> {
         let answer = self.ask(line)?;
         match answer.lines().map(str::trim).find(|line| !is_success(line)) {
             Some(refusal) => Err(Reason::Rejected(refusal.to_owned())),
@@ -113,7 +113,7 @@ impl Runtime<'_> {
 
     /// Deletes what has left. A server that still has connections stays in maintenance.
     fn delete(&self, found: &Changes) -> Result<(), Reason> {
-        let removed = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
+        let removed = found.changes.iter().filter(|change| matches!(change.action, Action::Remove { .. }));
         let keys: Vec<String> =
             removed.map(|change| change.key()).chain(found.parked.iter().cloned()).collect();
         for line in deletions(keys.iter().map(String::as_str)) {
@@ -142,8 +142,8 @@ fn left(found: &Changes, parked: &Parked, rows: &[Row]) -> Parked {
     let mut options: HashMap<String, &str> = HashMap::new();
     options.extend(parked.iter().map(|(key, options)| (key.clone(), options.as_str())));
     for change in &found.changes {
-        match &change.deed {
-            Deed::Remove { options: Some(text) } => drop(options.insert(change.key(), text)),
+        match &change.action {
+            Action::Remove { options: Some(text) } => drop(options.insert(change.key(), text)),
             _ => drop(options.remove(&change.key())),
         }
     }

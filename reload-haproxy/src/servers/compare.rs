@@ -14,7 +14,7 @@ use crate::config::sections::{Layout, Section, Server};
 use crate::config::server::Settings;
 use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::version::Version;
-use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::change::{Action, Change, Changes};
 use crate::servers::reason::Reason;
 use crate::state::note::Parked;
 
@@ -61,7 +61,7 @@ const MENTIONS: [&str; 3] = ["use-server", "track", "srv_"];
 
 /// Fails with a line that names a server which leaves: HAProxy would not load such a file.
 fn check_mentions(wanted: &Layout, found: &Changes) -> Result<(), Reason> {
-    let gone = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
+    let gone = found.changes.iter().filter(|change| matches!(change.action, Action::Remove { .. }));
     let gone: HashSet<&str> = gone.map(|change| change.server.as_str()).collect();
     let sections = wanted.sections.iter().filter(|_| !gone.is_empty());
     let lines = sections.flat_map(Section::texts);
@@ -92,14 +92,14 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         });
         for server in &self.proxy.section.servers {
             let old = olds.take(&server.name);
-            let deed = self.deed(server, old, rows.take(&server.name), &mut found.in_maintenance);
-            let deed = deed.map_err(|why| why.of_server(&server.name, &self.proxy.section.title()))?;
-            let is_new = matches!(deed, Some(Deed::Add { .. }));
+            let action = self.action(server, old, rows.take(&server.name), &mut found.in_maintenance);
+            let action = action.map_err(|why| why.of_server(&server.name, &self.proxy.section.title()))?;
+            let is_new = matches!(action, Some(Action::Add { .. }));
             found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
-            found.changes.extend(deed.map(|deed| self.change(&server.name, deed)));
+            found.changes.extend(action.map(|action| self.change(&server.name, action)));
         }
         // The second of two of one name looks like a new one.
-        if found.changes[had..].iter().any(|change| matches!(change.deed, Deed::Add { .. })) {
+        if found.changes[had..].iter().any(|change| matches!(change.action, Action::Add { .. })) {
             self.check_names()?;
         }
         let mut rest: Vec<&Row> = rows.rest().collect();
@@ -135,22 +135,22 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             return Err(Reason::CutsSessions.of_server(row.name, &self.proxy.section.title()));
         }
         let options = settings.map(|settings| settings.options.text());
-        found.changes.push(self.change(row.name, Deed::Remove { options }));
+        found.changes.push(self.change(row.name, Action::Remove { options }));
         Ok(())
     }
 
-    fn change(&self, server: &str, deed: Deed<'t>) -> Change<'t> {
-        Change { backend: self.proxy.section.name.to_string(), server: server.to_owned(), deed }
+    fn change(&self, server: &str, action: Action<'t>) -> Change<'t> {
+        Change { backend: self.proxy.section.name.to_string(), server: server.to_owned(), action }
     }
 
     /// What is to be done with a server that the file has.
-    fn deed(
+    fn action(
         &self,
         server: &Server<'t>,
         old: Option<&Server>,
         row: Option<&Row>,
         in_maintenance: &mut Vec<String>,
-    ) -> Result<Option<Deed<'t>>, Reason> {
+    ) -> Result<Option<Action<'t>>, Reason> {
         let is_same = old.is_some_and(|old| old.says_the_same(server));
         if is_same && row.is_some_and(|row| self.is_as_it_should_be(server, row)) {
             return Ok(None);
@@ -176,13 +176,13 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             }
             (true, true) => {}
             (false, true) if settings.options.has("on-marked-down") => return Err(Reason::CutsSessions),
-            (false, true) => return Ok(Some(Deed::Disable { settings })),
-            (true, false) if was_disabled => return self.place(settings, true).map(Some),
+            (false, true) => return Ok(Some(Action::Disable { settings })),
+            (true, false) if was_disabled => return self.put_back(settings).map(Some),
             (true, false) => in_maintenance.push(key),
             (false, false) => {}
         }
         if row.endpoint != Some(settings.endpoint) {
-            return self.place(settings, false).map(Some);
+            return self.move_it(settings).map(Some);
         }
         Ok(tuning(&settings, old.as_ref(), row))
     }
@@ -204,7 +204,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
     }
 
-    fn add(&self, server: &Server, settings: Settings<'t>) -> Result<Deed<'t>, Reason> {
+    fn add(&self, server: &Server, settings: Settings<'t>) -> Result<Action<'t>, Reason> {
         let version = self.known.version;
         if !version.can_add() {
             return Err(Reason::CannotAdd);
@@ -219,27 +219,34 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         if settings.options.has("backup") && self.proxy.backups().nth(1).is_some() {
             return Err(Reason::BackupOrder);
         }
-        Ok(Deed::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
+        Ok(Action::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
     }
 
-    fn place(&self, settings: Settings<'t>, was_parked: bool) -> Result<Deed<'t>, Reason> {
-        if settings.options.has("on-marked-down") && !was_parked {
+    fn move_it(&self, settings: Settings<'t>) -> Result<Action<'t>, Reason> {
+        if settings.options.has("on-marked-down") {
             return Err(Reason::CutsSessions);
         }
-        if self.known.version.breaks_on_return() && self.proxy.is_leastconn() {
-            return Err(Reason::Issue3360);
-        }
-        Ok(Deed::Place { settings, was_parked })
+        self.check_return().map(|()| Action::Move { settings })
+    }
+
+    fn put_back(&self, settings: Settings<'t>) -> Result<Action<'t>, Reason> {
+        self.check_return().map(|()| Action::Return { settings })
+    }
+
+    /// Fails if HAProxy may stop when a server is enabled again.
+    fn check_return(&self) -> Result<(), Reason> {
+        let is_risky = self.known.version.breaks_on_return() && self.proxy.is_leastconn();
+        if is_risky { Err(Reason::Issue3360) } else { Ok(()) }
     }
 }
 
 /// The weight and the limit, if they are to change.
-fn tuning<'t>(wanted: &Settings, old: Option<&Settings>, row: &Row) -> Option<Deed<'t>> {
+fn tuning<'t>(wanted: &Settings, old: Option<&Settings>, row: &Row) -> Option<Action<'t>> {
     // An agent on the server changes its weight as it likes.
     let is_agents = wanted.options.has("agent-check") && old.is_some_and(|old| old.weight == wanted.weight);
     let weight = (row.weight != wanted.weight && !is_agents).then_some(wanted.weight);
     let maxconn = old.filter(|old| old.maxconn != wanted.maxconn).map(|_| wanted.maxconn);
-    (weight.is_some() || maxconn.is_some()).then_some(Deed::Tune { weight, maxconn })
+    (weight.is_some() || maxconn.is_some()).then_some(Action::Tune { weight, maxconn })
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl StateDir {
         let file = open.open(directory.join(format!("{key}.lock"))).map_err(|err| refuse("lock", err))?;
         let lock = lock::exclusive(file, timeout).map_err(|err| refuse("lock", err))?;
         match lock {
-            Some(lock) => Ok(StateDir { _lock: Some(lock), ..StateDir::look(directory, config) }),
+            Some(lock) => Ok(StateDir { _lock: Some(lock), ..StateDir::read_only(directory, config) }),
             None => {
                 let line = format!(
                     "cannot lock '{}': another run has held it for {timeout:?}; see --lock-timeout",
@@ -58,7 +58,7 @@ impl StateDir {
     }
 
     /// The notes without the lock, to look at them alone.
-    pub(crate) fn look(directory: &Path, config: &Path) -> StateDir {
+    pub(crate) fn read_only(directory: &Path, config: &Path) -> StateDir {
         let key = key(config);
         StateDir {
             note: directory.join(format!("{key}.json")),
