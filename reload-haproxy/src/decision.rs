@@ -3,7 +3,7 @@
 
 use crate::config::diff::{Difference, difference};
 use crate::config::file::Config;
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::process::wall_clock;
 use crate::plan::{Plan, plan};
@@ -31,7 +31,7 @@ pub(crate) enum Decision<'t> {
 /// something to say about why.
 pub(crate) struct Facts<'f, 't> {
     pub(crate) config: &'f Config,
-    pub(crate) layout: &'f Layout<'t>,
+    pub(crate) layout: &'f Sections<'t>,
     pub(crate) worker: &'f Worker,
     pub(crate) runtime: Result<&'f Runtime<'f>, Option<&'static str>>,
     pub(crate) state: &'f State,
@@ -55,7 +55,7 @@ impl<'t> Facts<'_, 't> {
 
     /// Decides by the text that HAProxy was last proven to run. `why` is what is known without it.
     fn decide_since(&self, text: &str, note: Option<Note>, why: String) -> Decision<'t> {
-        let before = Layout::read(text);
+        let before = Sections::read(text);
         match difference(&before, self.layout) {
             Some(Difference::Line(line)) => Decision::Reload(line),
             difference => {
@@ -67,7 +67,7 @@ impl<'t> Facts<'_, 't> {
 
     /// Compares the servers that HAProxy has with the file's. `different` says in what the file is another
     /// one than `known`; if it is not, what only a reload could change stays as it is.
-    fn compare(&self, known: &Layout, note: Option<Note>, different: Option<&str>) -> Option<Decision<'t>> {
+    fn compare(&self, known: &Sections, note: Option<Note>, different: Option<&str>) -> Option<Decision<'t>> {
         let because = |why: String| Some(Decision::Reload(format!("{}, and {why}", different?)));
         if note.as_ref().is_some_and(|note| note.is_unlike) {
             return because(

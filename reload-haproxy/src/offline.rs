@@ -1,9 +1,9 @@
 //! What would be done about two configurations, told from texts alone: for trials that know no HAProxy, such as
 //! scripts/fuzzing. The texts go the way of `decision`, where note and worker leave it to them.
 
+use crate::config::content::{flaw, text};
 use crate::config::diff::{Difference, difference};
-use crate::config::file::{flaw, text};
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::config::words;
 use crate::haproxy::servers_state;
 use crate::haproxy::version::Version;
@@ -26,7 +26,7 @@ pub enum Verdict {
 /// with `answer`, is brought to the file `new`. Without a version or an answer that can be read it is a reload.
 pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Verdict {
     let (old_text, new_text) = (text(old), text(new));
-    let (before, wanted) = (Layout::read(&old_text), Layout::read(&new_text));
+    let (before, wanted) = (Sections::read(&old_text), Sections::read(&new_text));
     if let Some(Difference::Line(line)) = difference(&before, &wanted) {
         return Verdict::Reload(line);
     }
@@ -43,7 +43,12 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Verdict {
     }
 }
 
-fn commands(before: &Layout, wanted: &Layout, answer: &str, version: &str) -> Result<Vec<String>, String> {
+fn commands(
+    before: &Sections,
+    wanted: &Sections,
+    answer: &str,
+    version: &str,
+) -> Result<Vec<String>, String> {
     let version = Version::parse(version).ok_or("no version")?;
     let rows = servers_state::parse(answer)?;
     let known = Known { layout: before, rows: &rows, parked: &Parked::new(), version };

@@ -6,7 +6,7 @@ use common::messages::Messages;
 
 use crate::args::{Args, MethodChoice};
 use crate::config::file::Config;
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::decision::{Decision, Facts};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::Process;
@@ -24,7 +24,7 @@ use crate::state::note::{Note, Parked, State};
 pub(crate) struct Pass<'p, 't> {
     args: &'p Args,
     config: &'p Config,
-    layout: &'p Layout<'t>,
+    layout: &'p Sections<'t>,
     instance: &'p Instance,
     state: &'p State,
     worker: Option<Worker>,
@@ -35,7 +35,7 @@ impl<'p, 't> Pass<'p, 't> {
     pub(crate) fn new(
         args: &'p Args,
         config: &'p Config,
-        layout: &'p Layout<'t>,
+        layout: &'p Sections<'t>,
         instance: &'p Instance,
         state: &'p State,
     ) -> Pass<'p, 't> {

@@ -9,7 +9,7 @@ use common::messages::Messages;
 
 use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::decision::Decision;
 use crate::haproxy::instance::Instance;
 use crate::output;
@@ -54,7 +54,7 @@ fn settle(args: &Args, path: &Path, state: &State, messages: &mut Messages) -> R
         health::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
-        let layout = Layout::read(&text);
+        let layout = Sections::read(&text);
         if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), messages)? {
             return Ok(());
         }
@@ -74,7 +74,7 @@ fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
     }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
-    let layout = Layout::read(&text);
+    let layout = Sections::read(&text);
     let pass = Pass::new(args, &config, &layout, &instance, state);
     if args.status {
         return pass.tell_status();

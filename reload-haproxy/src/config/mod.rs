@@ -2,7 +2,9 @@
 
 pub(crate) mod backend;
 pub(crate) mod by_name;
+pub(crate) mod content;
 pub(crate) mod diff;
+pub(crate) mod facts;
 pub(crate) mod file;
 pub(crate) mod lines;
 pub(crate) mod requirements;

@@ -32,7 +32,7 @@ pub(crate) enum OptionError {
 
 /// Everything that a server is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settings<'t> {
+pub(crate) struct ServerOptions<'t> {
     pub(crate) endpoint: SocketAddr,
     pub(crate) weight: u32,
     /// 0 if there is no limit.
@@ -64,9 +64,9 @@ pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<O
     Ok(options)
 }
 
-impl<'t> Settings<'t> {
+impl<'t> ServerOptions<'t> {
     /// Reads a `server` line with the defaults that hold for it. Fails with what cannot be taken over.
-    pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<Settings<'t>, OptionError> {
+    pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<ServerOptions<'t>, OptionError> {
         let mut words = split(line)?.into_iter().skip(2);
         let address = words.next().unwrap_or_default();
         let endpoint = endpoint(&address).ok_or_else(|| OptionError::Address(address.into_owned()))?;
@@ -75,7 +75,7 @@ impl<'t> Settings<'t> {
         let weight = options.take_number("weight", WEIGHT_MAX)?.unwrap_or(WEIGHT);
         let maxconn = options.take_number("maxconn", u32::MAX)?.unwrap_or(0);
         let is_disabled = options.take("disabled").is_some();
-        Ok(Settings { endpoint, weight, maxconn, is_disabled, options })
+        Ok(ServerOptions { endpoint, weight, maxconn, is_disabled, options })
     }
 
     /// The address and the weight alone of a line without anything unusual, far sooner than by `read`.
@@ -241,8 +241,8 @@ fn kind(keyword: &str) -> Option<Kind> {
 mod tests {
     use super::*;
 
-    fn read<'t>(line: &'t str, defaults: &Options<'t>) -> Settings<'t> {
-        Settings::read(line, defaults).unwrap()
+    fn read<'t>(line: &'t str, defaults: &Options<'t>) -> ServerOptions<'t> {
+        ServerOptions::read(line, defaults).unwrap()
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_option_that_is_unknown_or_not_plain_is_refused() {
-        let refusal = |line: &str| Settings::read(line, &Options::default()).unwrap_err();
+        let refusal = |line: &str| ServerOptions::read(line, &Options::default()).unwrap_err();
         let unsupported = |keyword: &str| OptionError::Unsupported(keyword.to_owned());
         assert_eq!(refusal("server s1 10.0.0.1:80 resolvers dns"), unsupported("resolvers"));
         assert_eq!(refusal("server s1 10.0.0.1:80 no-sslv3"), unsupported("no-sslv3"));
@@ -305,11 +305,11 @@ mod tests {
             "server s1 10.0.0.1:80 disabled",
             "server s1 'a b':80",
         ] {
-            let read = Settings::read(line, &defaults).ok();
-            let glance = Settings::glance(line, &defaults);
+            let read = ServerOptions::read(line, &defaults).ok();
+            let glance = ServerOptions::glance(line, &defaults);
             assert!(glance.is_none() || glance == read.map(|read| (read.endpoint, read.weight)), "{line}");
         }
-        assert!(Settings::glance("server s1 10.0.0.1:80 check", &defaults).is_some());
+        assert!(ServerOptions::glance("server s1 10.0.0.1:80 check", &defaults).is_some());
     }
 
     #[test]

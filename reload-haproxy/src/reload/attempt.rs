@@ -16,7 +16,8 @@ use common::messages::Messages;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::config::file::{Config, revision};
+use crate::config::content::revision;
+use crate::config::file::Config;
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::{Process, since_boot};
 use crate::haproxy::socket::{self, Processes, ReloadAnswer};

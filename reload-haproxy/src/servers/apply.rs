@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::socket::{ask, parse_info};
@@ -44,7 +44,12 @@ impl Runtime<'_> {
 
     /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
     /// maintenance since they left. Fails with the reason why only a reload can make it true.
-    pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, String> {
+    pub(crate) fn apply(
+        &self,
+        found: &Changes,
+        wanted: &Sections,
+        parked: &Parked,
+    ) -> Result<Parked, String> {
         let remade = self.remake(&found.changes)?;
         for line in lines(&remade, self.version)? {
             self.order(&line)?;
@@ -76,7 +81,7 @@ impl Runtime<'_> {
     }
 
     /// Whether the servers are others than the file says. An answer that does not come says nothing.
-    pub(crate) fn differs(&self, layout: &Layout) -> bool {
+    pub(crate) fn differs(&self, layout: &Sections) -> bool {
         let Ok(answer) = self.servers() else { return false };
         let Ok(rows) = parse(&answer) else { return false };
         let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };

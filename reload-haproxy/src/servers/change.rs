@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::config::server::Settings;
+use crate::config::server::ServerOptions;
 use crate::state::note::Parked;
 
 /// What is to be done with one server.
@@ -17,13 +17,13 @@ pub(crate) struct Change<'t> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deed<'t> {
     /// HAProxy does not have it.
-    Add { settings: Settings<'t>, has_dynamic_cookie: bool },
+    Add { settings: ServerOptions<'t>, has_dynamic_cookie: bool },
     /// HAProxy has it, elsewhere or in maintenance.
-    Place { settings: Settings<'t>, was_parked: bool },
+    Place { settings: ServerOptions<'t>, was_parked: bool },
     /// It serves, and is to have another weight or limit.
     Tune { weight: Option<u32>, maxconn: Option<u32> },
     /// The file says `disabled`.
-    Disable { settings: Settings<'t> },
+    Disable { settings: ServerOptions<'t> },
     /// The file has it no more. The options are known of one that the last file had.
     Remove { options: Option<String> },
 }

@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::server::Settings;
+use crate::config::server::ServerOptions;
 use crate::haproxy::version::Version;
 use crate::servers::change::{Change, Deed};
 
@@ -84,7 +84,7 @@ impl Change<'_> {
     }
 }
 
-fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool) -> Vec<String> {
+fn add(key: &str, settings: &ServerOptions, forgets_cookie: bool, forgets_pool: bool) -> Vec<String> {
     let endpoint = settings.endpoint;
     // A cookie is computed when the port changes.
     let detour = SocketAddr::new(endpoint.ip(), if endpoint.port() == 1 { 2 } else { 1 });
@@ -120,7 +120,7 @@ fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool)
 }
 
 /// Moves a server, or puts a parked one into service.
-fn place(key: &str, settings: &Settings) -> Vec<String> {
+fn place(key: &str, settings: &ServerOptions) -> Vec<String> {
     let endpoint = settings.endpoint;
     let mut commands = vec![
         format!("set server {key} weight 0"),
@@ -136,7 +136,7 @@ fn place(key: &str, settings: &Settings) -> Vec<String> {
 }
 
 /// Into service, with checks by way of down.
-fn enter(key: &str, settings: &Settings) -> Vec<String> {
+fn enter(key: &str, settings: &ServerOptions) -> Vec<String> {
     let mut commands = vec![format!("enable server {key}")];
     if settings.has_checks() {
         commands.push(format!("set server {key} health down"));
@@ -150,8 +150,8 @@ mod tests {
     use super::*;
     use crate::config::server::Options;
 
-    fn settings(line: &str) -> Settings<'_> {
-        Settings::read(line, &Options::default()).unwrap()
+    fn settings(line: &str) -> ServerOptions<'_> {
+        ServerOptions::read(line, &Options::default()).unwrap()
     }
 
     fn change(deed: Deed) -> Change {

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use crate::config::server::{Settings, endpoint};
+use crate::config::server::{ServerOptions, endpoint};
 use crate::haproxy::servers_state::Row;
 use crate::servers::change::{Change, Changes, Deed, StatId};
 use crate::state::note::Parked;
@@ -129,7 +129,7 @@ impl Figures<'_> {
     /// Whether they are as they are to be after the deed.
     fn show(&self, deed: &Deed) -> bool {
         let serves = !self.status.is_empty() && !self.status.starts_with("MAINT");
-        let is_at = |settings: &Settings| self.address == Some(settings.endpoint);
+        let is_at = |settings: &ServerOptions| self.address == Some(settings.endpoint);
         match deed {
             // An agent on the server changes its weight as it likes.
             Deed::Add { settings, .. } | Deed::Place { settings, .. } => {
@@ -158,7 +158,7 @@ mod tests {
         S.3.2.17.status.1:SGP:str:MAINT\nB.3.0.0.pxname.1:KNS:str:nodes\n";
 
     fn added(line: &str) -> Change<'_> {
-        let settings = Settings::read(line, &Options::default()).unwrap();
+        let settings = ServerOptions::read(line, &Options::default()).unwrap();
         let deed = Deed::Add { settings, has_dynamic_cookie: false };
         Change { backend: "nodes".to_owned(), server: "s3".to_owned(), deed }
     }

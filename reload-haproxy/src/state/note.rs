@@ -19,7 +19,8 @@ use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::file::{CONFIG_MAX, Config, fingerprint, text};
+use crate::config::content::{fingerprint, text};
+use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
 
 /// Ages that HAProxy itself tells are in whole seconds.
@@ -217,7 +218,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::config::file::Facts;
+    use crate::config::facts::ConfigFacts;
 
     #[test]
     fn files_of_one_name_have_notes_of_their_own() {
@@ -228,7 +229,7 @@ mod tests {
     #[test]
     fn a_pid_that_came_round_is_another_worker() {
         let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), ..Worker::default() };
-        let config = Config::with(Facts::default(), SystemTime::UNIX_EPOCH);
+        let config = Config::with(ConfigFacts::default(), SystemTime::UNIX_EPOCH);
         let note = Note::default().renewed(&config, &worker(7, 10_000));
         assert!(note.is_about(&worker(7, 11_000)));
         assert!(!note.is_about(&worker(7, 20_000)));

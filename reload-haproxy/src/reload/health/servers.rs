@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::rows::Server;
-use crate::config::file::tcp_address;
+use crate::config::facts::tcp_address;
 use crate::config::lines::lines;
 use crate::config::words::Word;
 

@@ -20,8 +20,8 @@ fn live() -> Vec<Row<'static>> {
 /// The changes from `old` to `new` as people read them, or the reason for a reload.
 fn found(old: &str, new: &str, rows: &[Row], parked: &Parked, version: &str) -> Result<Vec<String>, String> {
     let version = Version::parse(version).unwrap();
-    let known = Known { layout: &Layout::read(old), rows, parked, version };
-    changes(&Layout::read(new), &known).map(|found| found.changes.iter().map(Change::to_string).collect())
+    let known = Known { layout: &Sections::read(old), rows, parked, version };
+    changes(&Sections::read(new), &known).map(|found| found.changes.iter().map(Change::to_string).collect())
 }
 
 fn since(new: &str) -> Result<Vec<String>, String> {
