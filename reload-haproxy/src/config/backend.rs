@@ -79,9 +79,19 @@ impl<'l, 't> Backend<'l, 't> {
         (!is_dynamic).then(|| Obstacle::Balance(algorithm.clone()))
     }
 
+    /// The lines that it inherits, then its own; without `server` lines.
+    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &Line<'t>> {
+        self.defaults.iter().chain(&self.section.lines)
+    }
+
+    /// The lines that it inherits.
+    pub(crate) fn inherited(&self) -> &[Line<'t>] {
+        &self.defaults
+    }
+
     /// Whether lines of it, or of its defaults, stand within `.if`.
     pub(crate) fn is_conditional(&self) -> bool {
-        self.section.lines.iter().chain(&self.defaults).any(|line| line.is_conditional)
+        self.lines().any(|line| line.is_conditional)
     }
 
     /// Whether servers get cookies that HAProxy computes from their addresses.
@@ -108,8 +118,7 @@ impl<'l, 't> Backend<'l, 't> {
 
     /// The words of the last line that begins so, the section's own before those of its defaults.
     fn last(&self, keyword: &str) -> Option<Vec<String>> {
-        let lines = self.section.lines.iter().rev().chain(self.defaults.iter().rev());
-        let line = lines.into_iter().find(|line| line.keyword == keyword)?;
+        let line = self.lines().rev().find(|line| line.keyword == keyword)?;
         Some(line.words().into_iter().map(|word| word.text).collect())
     }
 }

@@ -10,4 +10,5 @@ pub(crate) mod lines;
 pub(crate) mod requirements;
 pub(crate) mod sections;
 pub(crate) mod server;
+pub(crate) mod server_keywords;
 pub(crate) mod words;

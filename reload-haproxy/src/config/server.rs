@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
+use crate::config::server_keywords::{self, AtRuntime, Keyword};
 use crate::config::words::words;
 
 /// HAProxy's own default.
@@ -45,17 +46,6 @@ pub(crate) struct ServerOptions<'t> {
 /// Keywords with their values, each keyword once, sorted: their order says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options<'t>(Vec<(Cow<'t, str>, Option<Cow<'t, str>>)>);
-
-/// Of a keyword: whether a value follows.
-enum Kind {
-    Flag,
-    Value,
-    /// For names that HAProxy resolves, and for a state that a fresh server has anyway: no use to a server
-    /// with an address.
-    Idle {
-        has_value: bool,
-    },
-}
 
 /// Reads a `default-server` line on top of those before it. Fails with what cannot be taken over.
 pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<Options<'t>, OptionError> {
@@ -139,16 +129,17 @@ impl<'t> Options<'t> {
     }
 
     fn read(&mut self, words: &mut dyn Iterator<Item = Cow<'t, str>>) -> Result<(), OptionError> {
-        while let Some(keyword) = words.next() {
-            match kind(&keyword) {
-                Some(Kind::Flag) => self.set(keyword, None),
-                Some(Kind::Value) => {
-                    let value = words.next().ok_or_else(|| OptionError::NoValue(keyword.to_string()))?;
-                    self.set(keyword, Some(value));
-                }
-                Some(Kind::Idle { has_value: true }) => drop(words.next()),
-                Some(Kind::Idle { has_value: false }) => {}
-                None => self.unset(&keyword)?,
+        while let Some(word) = words.next() {
+            let Keyword { takes_value, at_runtime } = server_keywords::keyword(&word);
+            if at_runtime == AtRuntime::NeedsReload {
+                self.unset(&word)?;
+                continue;
+            }
+            let value =
+                takes_value.then(|| words.next().ok_or_else(|| OptionError::NoValue(word.to_string())));
+            let value = value.transpose()?;
+            if at_runtime != AtRuntime::Ignored {
+                self.set(word, value);
             }
         }
         Ok(())
@@ -164,7 +155,11 @@ impl<'t> Options<'t> {
     /// `no-check` takes back `check`; `enabled` takes back `disabled`.
     fn unset(&mut self, keyword: &str) -> Result<(), OptionError> {
         let back = if keyword == "enabled" { Some("disabled") } else { keyword.strip_prefix("no-") };
-        match back.filter(|back| matches!(kind(back), Some(Kind::Flag))) {
+        let is_flag = |back: &&str| {
+            let Keyword { takes_value, at_runtime } = server_keywords::keyword(back);
+            !takes_value && at_runtime != AtRuntime::NeedsReload
+        };
+        match back.filter(is_flag) {
             Some(back) => drop(self.take(back)),
             None => return Err(OptionError::Unsupported(keyword.to_owned())),
         }
@@ -219,22 +214,6 @@ pub(crate) fn endpoint(word: &str) -> Option<SocketAddr> {
     let address: IpAddr = host.parse().ok()?;
     let is_somebody = !address.is_unspecified() && !word.contains('+');
     Some(SocketAddr::new(address, port?)).filter(|_| is_somebody)
-}
-
-fn kind(keyword: &str) -> Option<Kind> {
-    Some(match keyword {
-        "backup" | "check" | "disabled" | "agent-check" | "ssl" | "check-ssl" | "send-proxy"
-        | "send-proxy-v2" | "check-send-proxy" | "tfo" => Kind::Flag,
-        "weight" | "maxconn" | "minconn" | "maxqueue" | "inter" | "fastinter" | "downinter" | "fall"
-        | "rise" | "port" | "addr" | "slowstart" | "observe" | "error-limit" | "on-error"
-        | "on-marked-down" | "on-marked-up" | "pool-purge-delay" | "pool-max-conn" | "pool-low-conn"
-        | "proto" | "check-proto" | "check-alpn" | "check-sni" | "sni" | "verify" | "verifyhost"
-        | "ca-file" | "crl-file" | "crt" | "ciphers" | "ciphersuites" | "alpn" | "npn" | "ssl-min-ver"
-        | "ssl-max-ver" | "tcp-ut" | "ws" | "agent-port" | "agent-addr" | "agent-inter" | "agent-send"
-        | "cookie" | "init-state" => Kind::Value,
-        "init-addr" => Kind::Idle { has_value: true },
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

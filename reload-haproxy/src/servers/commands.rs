@@ -205,7 +205,7 @@ mod tests {
             ["inter 1", "fastinter 1", "downinter 1", "fall 1", "rise 1", "port 1", "addr 1", "slowstart 1"];
         let more =
             ["observe 1", "error-limit 1", "on-error 1", "on-marked-up 1", "sni 1", "verify 1", "alpn 1"];
-        let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "tcp-ut 1"];
+        let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "maxqueue 1"];
         let last = ["ws 1", "agent-port 1", "agent-addr 1", "agent-inter 1", "agent-send 1", "proto 1"];
         line += &[&many[..], &more, &rest, &last].concat().join(" ");
         let add = Deed::Add { settings: settings(&line), has_dynamic_cookie: false };
