@@ -65,6 +65,7 @@ impl<'t> ServerOptions<'t> {
         let weight = options.take_number("weight", WEIGHT_MAX)?.unwrap_or(WEIGHT);
         let maxconn = options.take_number("maxconn", u32::MAX)?.unwrap_or(0);
         let is_disabled = options.take("disabled").is_some();
+        options.check_source()?;
         Ok(ServerOptions { endpoint, weight, maxconn, is_disabled, options })
     }
 
@@ -96,6 +97,11 @@ impl<'t> Options<'t> {
     /// Whether the keyword is among them.
     pub(crate) fn has(&self, keyword: &str) -> bool {
         self.at(keyword).is_ok()
+    }
+
+    /// The value of a keyword.
+    pub(crate) fn value(&self, keyword: &str) -> Option<&str> {
+        self.0[self.at(keyword).ok()?].1.as_deref()
     }
 
     /// All keywords.
@@ -164,6 +170,14 @@ impl<'t> Options<'t> {
             None => return Err(OptionError::Unsupported(keyword.to_owned())),
         }
         Ok(())
+    }
+
+    /// Fails unless `source` is an IP address: a range of ports needs more of HAProxy than the address.
+    fn check_source(&self) -> Result<(), OptionError> {
+        match self.value("source").filter(|source| source.parse::<IpAddr>().is_err()) {
+            Some(source) => Err(OptionError::Unsupported(format!("source {source}"))),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, keyword: &str) -> Option<Option<Cow<'t, str>>> {
@@ -254,6 +268,11 @@ mod tests {
         let unsupported = |keyword: &str| OptionError::Unsupported(keyword.to_owned());
         assert_eq!(refusal("server s1 10.0.0.1:80 resolvers dns"), unsupported("resolvers"));
         assert_eq!(refusal("server s1 10.0.0.1:80 no-sslv3"), unsupported("no-sslv3"));
+        for source in ["10.0.0.9:80", "10.0.0.9:1000-2000", "*"] {
+            let line = format!("server s1 10.0.0.1:80 source {source}");
+            assert_eq!(refusal(&line), unsupported(&format!("source {source}")));
+        }
+        assert_eq!(refusal("server s1 10.0.0.1:80 source ::1 usesrc client"), unsupported("usesrc"));
         assert_eq!(refusal("server s1 a:80"), OptionError::Address("a:80".to_owned()));
         assert_eq!(refusal("server s1"), OptionError::Address(String::new()));
         for (line, word) in [

@@ -36,9 +36,8 @@ pub(crate) fn keyword(name: &str) -> Keyword {
         | "downinter" | "error-limit" | "fall" | "fastinter" | "inter" | "maxconn" | "maxqueue"
         | "minconn" | "npn" | "observe" | "on-error" | "on-marked-down" | "on-marked-up"
         | "pool-low-conn" | "pool-max-conn" | "pool-purge-delay" | "port" | "proto" | "rise"
-        | "slowstart" | "sni" | "ssl-max-ver" | "ssl-min-ver" | "verify" | "verifyhost" | "weight" | "ws" => {
-            (true, ALWAYS)
-        }
+        | "slowstart" | "id" | "sni" | "source" | "ssl-max-ver" | "ssl-min-ver" | "track" | "verify"
+        | "verifyhost" | "weight" | "ws" => (true, ALWAYS),
         "cookie" => (true, AtRuntime::Since(3, 0)),
         "init-state" => (true, AtRuntime::Since(3, 1)),
         // For names that HAProxy resolves.

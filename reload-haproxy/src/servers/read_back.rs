@@ -45,12 +45,25 @@ fn place(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
         taken.insert(server);
     }
     let backend = backend?;
+    if let Some(id) = change.forced_id() {
+        return Some([backend, id.parse().ok()?]);
+    }
     let is_given = |server: &u32| given.contains(&[backend, *server]);
     (1..).find(|server| !taken.contains(server) && !is_given(server)).map(|server| [backend, server])
 }
 
 fn numbers(row: &Row) -> Option<StatId> {
     Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
+}
+
+impl Change<'_> {
+    /// The `id` that the file gives to a server that is added.
+    fn forced_id(&self) -> Option<&str> {
+        match &self.deed {
+            Deed::Add { settings, .. } => settings.options.value("id"),
+            _ => None,
+        }
+    }
 }
 
 /// The commands that ask for them and for who answers; `None` if there are none.
@@ -184,6 +197,9 @@ mod tests {
         let expected = "show info;show stat 3 6 3 typed;show stat 3 6 2 typed;show stat 3 6 5 typed";
         assert_eq!(question(&places).as_deref(), Some(expected));
         assert_eq!(super::places(&vec![removed("s1"); FEW + 1], &rows), [] as [StatId; 0]);
+        let forced =
+            super::places(&[added("server s3 10.0.0.3:80 id 9"), added("server s3 10.0.0.3:80")], &rows);
+        assert_eq!(forced, [[3, 9], [3, 3]]);
         let elsewhere = Change { backend: "new".to_owned(), ..removed("s1") };
         assert_eq!(super::places(&[elsewhere], &rows), [] as [StatId; 0]);
         assert_eq!(question(&[]), None);

@@ -160,3 +160,17 @@ fn servers_that_haproxy_resolves_or_names_itself_are_left_to_it() {
     rows.push(row("t1", "10.0.0.9:80", 1, 0));
     assert_eq!(found(&file, &file, &rows, &Parked::new(), "2.6.12"), Ok(vec![]));
 }
+
+#[test]
+fn a_server_that_another_one_tracks_does_not_leave_alone() {
+    let file = format!("{FILE}  server t1 10.0.0.3:80 track s1\n");
+    let [first, tracker] = ["  server s1 10.0.0.1:80 check weight 5\n", "  server t1 10.0.0.3:80 track s1\n"];
+    let mut rows = live();
+    rows.push(row("t1", "10.0.0.3:80", 1, 0));
+    let none = Parked::new();
+    let gone = file.replace(first, "").replace(tracker, "");
+    let expected = ["server nodes/s1 removed", "server nodes/t1 removed"].map(str::to_owned);
+    assert_eq!(found(&file, &gone, &rows, &none, "3.0.11"), Ok(expected.to_vec()));
+    let kept = found(&file, &file.replace(first, ""), &rows, &none, "3.0.11").unwrap_err();
+    assert_eq!(kept, "server s1 leaves, which 'server t1 10.0.0.3:80 track s1' names");
+}
