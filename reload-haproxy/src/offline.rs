@@ -5,8 +5,10 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::config::file::{Config, facts, fingerprint, text};
-use crate::config::sections::Layout;
+use crate::config::content::{fingerprint, text};
+use crate::config::facts::facts;
+use crate::config::file::Config;
+use crate::config::sections::Sections;
 use crate::config::words;
 pub use crate::decision::Decision;
 use crate::decision::DecisionInput;
@@ -24,7 +26,7 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Decision<V
     let note = Note::default().renewed(&config(old), &worker);
     let config = config(new);
     let text_now = config.text();
-    let layout = Layout::read(&text_now);
+    let layout = Sections::read(&text_now);
     let born = SystemTime::UNIX_EPOCH;
     let input = DecisionInput { config: &config, layout: &layout, worker: &worker, born, note: Some(&note) };
     let version = worker.version.ok_or(Reason::NoVersion);

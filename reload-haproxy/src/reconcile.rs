@@ -6,7 +6,7 @@ use common::messages::Messages;
 
 use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::decision::{Decided, Decision, DecisionInput};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::{Process, wall_clock};
@@ -29,7 +29,7 @@ use crate::state::note::{Note, Parked};
 pub(crate) struct Reconcile<'r, 't> {
     args: &'r Args,
     config: &'r Config,
-    layout: &'r Layout<'t>,
+    layout: &'r Sections<'t>,
     instance: &'r Instance,
     state: &'r StateDir,
     worker: Option<Worker>,
@@ -40,7 +40,7 @@ impl<'r, 't> Reconcile<'r, 't> {
     pub(crate) fn new(
         args: &'r Args,
         config: &'r Config,
-        layout: &'r Layout<'t>,
+        layout: &'r Sections<'t>,
         instance: &'r Instance,
         state: &'r StateDir,
     ) -> Reconcile<'r, 't> {

@@ -9,7 +9,7 @@ use common::messages::Messages;
 
 use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::decision::Decision;
 use crate::haproxy::instance::Instance;
 use crate::output;
@@ -55,7 +55,7 @@ fn settle(args: &Args, path: &Path, state: &StateDir, messages: &mut Messages) -
         health::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
-        let layout = Layout::read(&text);
+        let layout = Sections::read(&text);
         if Reconcile::new(args, &config, &layout, &instance, state)
             .apply(std::mem::take(&mut force), messages)?
         {
@@ -77,7 +77,7 @@ fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
-    let layout = Layout::read(&text);
+    let layout = Sections::read(&text);
     let reconcile = Reconcile::new(args, &config, &layout, &instance, state);
     if args.status {
         return reconcile.print_status();

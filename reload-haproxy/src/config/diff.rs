@@ -4,7 +4,7 @@
 use std::fmt::{self, Display};
 
 use crate::config::by_name::Lookup;
-use crate::config::sections::{Layout, Section, Server, says_the_same};
+use crate::config::sections::{Section, Sections, ServerLine, says_the_same};
 
 /// A difference between two configurations that HAProxy would see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Display for Count {
 }
 
 /// Says in what the configuration `new` differs from `old`; `None` if HAProxy would see no difference.
-pub(crate) fn difference(old: &Layout, new: &Layout) -> Option<Difference> {
+pub(crate) fn difference(old: &Sections, new: &Sections) -> Option<Difference> {
     let pairs = || old.sections.iter().zip(&new.sections);
     let line = pairs().find_map(|(old, new)| changed_line(old, new));
     let gone = || old.sections.get(new.sections.len()).map(|section| format!("{} is gone", section.title()));
@@ -91,9 +91,9 @@ impl Section<'_> {
     }
 }
 
-impl Server<'_> {
+impl ServerLine<'_> {
     /// Whether both lines say the same of a server.
-    pub(crate) fn says_the_same(&self, other: &Server) -> bool {
+    pub(crate) fn says_the_same(&self, other: &ServerLine) -> bool {
         self.defaults == other.defaults && says_the_same(self.text, other.text)
     }
 }
@@ -114,7 +114,7 @@ backend nodes
 ";
 
     fn reason(new: &str) -> Option<String> {
-        difference(&Layout::read(OLD), &Layout::read(new)).map(|difference| difference.to_string())
+        difference(&Sections::read(OLD), &Sections::read(new)).map(|difference| difference.to_string())
     }
 
     #[test]
@@ -151,7 +151,7 @@ backend nodes
     fn a_server_that_comes_under_another_default_server_line_has_changed() {
         let old = OLD.replace("  server s2", "  default-server weight 2\n  server s2");
         let new = OLD.replace("  server s1", "  default-server weight 2\n  server s1");
-        let seen = difference(&Layout::read(&old), &Layout::read(&new)).map(|d| d.to_string());
+        let seen = difference(&Sections::read(&old), &Sections::read(&new)).map(|d| d.to_string());
         assert_eq!(seen.as_deref(), Some("+0 -0 ~1 servers in backend nodes"));
     }
 }

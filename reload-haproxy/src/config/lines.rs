@@ -50,15 +50,20 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
             Some((word, rest)) => (word.into(), Some(rest)),
             None => (nth_word(text, 0), None),
         };
-        let begun = section_kind(&keyword);
-        section = begun.unwrap_or(section);
+        let mut begins_section = false;
         match &*keyword {
             "" => return None,
+            // Most lines, which need not be compared with the kinds of sections.
+            "server" => {}
             ".if" => conditions += 1,
             ".endif" => conditions = conditions.saturating_sub(1),
-            _ => {}
+            _ => {
+                let begun = section_kind(&keyword);
+                begins_section = begun.is_some();
+                section = begun.unwrap_or(section);
+            }
         }
-        let (begins_section, is_conditional) = (begun.is_some(), conditions > 0);
+        let is_conditional = conditions > 0;
         Some(Line { number, text, keyword, rest, section, begins_section, is_conditional })
     })
 }
@@ -66,7 +71,10 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 /// The first word and what follows it, if the word is written without quotes, backslashes and comments.
 fn plain_word(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
-    let start = bytes.iter().position(|byte| !is_blank(*byte)).unwrap_or(bytes.len());
+    let mut start = 0;
+    while start < bytes.len() && is_blank(bytes[start]) {
+        start += 1;
+    }
     let mut end = start;
     while end < bytes.len() && !is_blank(bytes[end]) {
         if bytes[end] < b' ' || matches!(bytes[end], b'"' | b'\'' | b'\\' | b'#') {

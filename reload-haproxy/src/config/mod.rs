@@ -2,10 +2,13 @@
 
 pub(crate) mod backend;
 pub(crate) mod by_name;
+pub(crate) mod content;
 pub(crate) mod diff;
+pub(crate) mod facts;
 pub(crate) mod file;
 pub(crate) mod lines;
 pub(crate) mod requirements;
 pub(crate) mod sections;
 pub(crate) mod server;
+pub(crate) mod server_keywords;
 pub(crate) mod words;

@@ -91,7 +91,7 @@ impl Needs {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::file::facts;
+    use crate::config::facts::facts;
 
     #[test]
     fn what_a_start_needs_is_read_and_the_first_of_two_lines_counts() {

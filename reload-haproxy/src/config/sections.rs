@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-use crate::config::file::revision;
+use crate::config::content::revision;
 use crate::config::lines::{Line, lines};
 use crate::config::words::{Word, words};
 
 /// The layout of one configuration; lines before the first section are in one without a title.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Layout<'t> {
+pub(crate) struct Sections<'t> {
     pub(crate) sections: Vec<Section<'t>>,
 }
 
@@ -26,21 +26,21 @@ pub(crate) struct Section<'t> {
     /// within `.if`, which may not count.
     pub(crate) lines: Vec<Line<'t>>,
     /// Its `server` lines, in their order.
-    pub(crate) servers: Vec<Server<'t>>,
+    pub(crate) servers: Vec<ServerLine<'t>>,
 }
 
 /// A `server` line.
 #[derive(Clone, Debug)]
-pub(crate) struct Server<'t> {
+pub(crate) struct ServerLine<'t> {
     pub(crate) name: Cow<'t, str>,
     pub(crate) text: &'t str,
     /// How many `default-server` lines of its section stand before it, and hold for it.
     pub(crate) defaults: usize,
 }
 
-impl<'t> Layout<'t> {
+impl<'t> Sections<'t> {
     /// Reads the layout of a configuration's text.
-    pub(crate) fn read(text: &'t str) -> Layout<'t> {
+    pub(crate) fn read(text: &'t str) -> Sections<'t> {
         let mut sections = vec![Section::default()];
         let mut defaults = 0;
         for line in lines(text) {
@@ -59,7 +59,7 @@ impl<'t> Layout<'t> {
                 }
             }
         }
-        Layout { sections }
+        Sections { sections }
     }
 
     /// The lines that the section at `index` inherits: those of the `defaults` section that it names after
@@ -81,7 +81,7 @@ impl<'t> Layout<'t> {
     }
 }
 
-impl<'t> Server<'t> {
+impl<'t> ServerLine<'t> {
     /// What stands after its address, as it is in the file.
     pub(crate) fn options(&self) -> &'t str {
         let after_a_word =
@@ -92,11 +92,11 @@ impl<'t> Server<'t> {
 
 impl<'t> Section<'t> {
     /// The server that a line of the section defines, if it does.
-    fn server(&self, line: &Line<'t>, defaults: usize) -> Option<Server<'t>> {
+    fn server(&self, line: &Line<'t>, defaults: usize) -> Option<ServerLine<'t>> {
         let is_one =
             line.keyword == "server" && !line.is_conditional && matches!(self.kind, "backend" | "listen");
         let name = is_one.then(|| line.second()).filter(|name| !name.is_empty())?;
-        Some(Server { name, text: line.text, defaults })
+        Some(ServerLine { name, text: line.text, defaults })
     }
 }
 
@@ -170,7 +170,7 @@ peers p
 
     #[test]
     fn servers_are_found_with_the_defaults_that_hold_for_them() {
-        let layout = Layout::read(TEXT);
+        let layout = Sections::read(TEXT);
         let titles: Vec<String> = layout.sections.iter().map(Section::title).collect();
         let expected = ["", "global", "defaults http", "defaults", "backend nodes", "listen all", "peers p"];
         assert_eq!(titles, expected);
@@ -183,19 +183,19 @@ peers p
             |index: usize| layout.sections[index].lines.iter().any(|line| line.is_conditional);
         assert!(is_conditional(4) && !is_conditional(5));
         assert_eq!(servers(5), [("s5".to_owned(), 0)]);
-        let options: Vec<&str> = layout.sections[4].servers.iter().map(Server::options).collect();
+        let options: Vec<&str> = layout.sections[4].servers.iter().map(ServerLine::options).collect();
         assert_eq!(options, ["check", "", ""]);
         assert_eq!(servers(6), []);
     }
 
     #[test]
     fn the_defaults_that_a_section_names_hold_for_it_and_else_the_last_ones() {
-        let layout = Layout::read(TEXT);
+        let layout = Sections::read(TEXT);
         assert_eq!(layout.defaults_of(4).iter().map(|line| line.number).collect::<Vec<_>>(), [4, 5]);
         assert_eq!(layout.defaults_of(5).iter().map(|line| line.number).collect::<Vec<_>>(), [6]);
-        let chain = Layout::read("defaults a\n mode http\ndefaults b from a\n retries 2\nbackend x\n");
+        let chain = Sections::read("defaults a\n mode http\ndefaults b from a\n retries 2\nbackend x\n");
         assert_eq!(chain.defaults_of(3).iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
-        let named = Layout::read("defaults a\n mode http\ndefaults b\nbackend from from a\n");
+        let named = Sections::read("defaults a\n mode http\ndefaults b\nbackend from from a\n");
         assert_eq!(named.defaults_of(3).iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2]);
     }
 

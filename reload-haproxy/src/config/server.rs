@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
+use crate::config::server_keywords::{self, AtRuntime, Keyword};
 use crate::config::words::words;
 
 /// HAProxy's own default.
@@ -32,7 +33,7 @@ pub(crate) enum OptionError {
 
 /// Everything that a server is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settings<'t> {
+pub(crate) struct ServerOptions<'t> {
     pub(crate) endpoint: SocketAddr,
     pub(crate) weight: u32,
     /// 0 if there is no limit.
@@ -46,17 +47,6 @@ pub(crate) struct Settings<'t> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options<'t>(Vec<(Cow<'t, str>, Option<Cow<'t, str>>)>);
 
-/// Of a keyword: whether a value follows.
-enum Kind {
-    Flag,
-    Value,
-    /// For names that HAProxy resolves, and for a state that a fresh server has anyway: no use to a server
-    /// with an address.
-    Idle {
-        has_value: bool,
-    },
-}
-
 /// Reads a `default-server` line on top of those before it. Fails with what cannot be taken over.
 pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<Options<'t>, OptionError> {
     let mut options = before;
@@ -64,9 +54,9 @@ pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<O
     Ok(options)
 }
 
-impl<'t> Settings<'t> {
+impl<'t> ServerOptions<'t> {
     /// Reads a `server` line with the defaults that hold for it. Fails with what cannot be taken over.
-    pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<Settings<'t>, OptionError> {
+    pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<ServerOptions<'t>, OptionError> {
         let mut words = split(line)?.into_iter().skip(2);
         let address = words.next().unwrap_or_default();
         let endpoint = endpoint(&address).ok_or_else(|| OptionError::Address(address.into_owned()))?;
@@ -75,7 +65,8 @@ impl<'t> Settings<'t> {
         let weight = options.take_number("weight", WEIGHT_MAX)?.unwrap_or(WEIGHT);
         let maxconn = options.take_number("maxconn", u32::MAX)?.unwrap_or(0);
         let is_disabled = options.take("disabled").is_some();
-        Ok(Settings { endpoint, weight, maxconn, is_disabled, options })
+        options.check_source()?;
+        Ok(ServerOptions { endpoint, weight, maxconn, is_disabled, options })
     }
 
     /// The address and the weight alone of a line without anything unusual, far sooner than by `read`.
@@ -106,6 +97,11 @@ impl<'t> Options<'t> {
     /// Whether the keyword is among them.
     pub(crate) fn has(&self, keyword: &str) -> bool {
         self.at(keyword).is_ok()
+    }
+
+    /// The value of a keyword.
+    pub(crate) fn value(&self, keyword: &str) -> Option<&str> {
+        self.0[self.at(keyword).ok()?].1.as_deref()
     }
 
     /// All keywords.
@@ -139,16 +135,17 @@ impl<'t> Options<'t> {
     }
 
     fn read(&mut self, words: &mut dyn Iterator<Item = Cow<'t, str>>) -> Result<(), OptionError> {
-        while let Some(keyword) = words.next() {
-            match kind(&keyword) {
-                Some(Kind::Flag) => self.set(keyword, None),
-                Some(Kind::Value) => {
-                    let value = words.next().ok_or_else(|| OptionError::NoValue(keyword.to_string()))?;
-                    self.set(keyword, Some(value));
-                }
-                Some(Kind::Idle { has_value: true }) => drop(words.next()),
-                Some(Kind::Idle { has_value: false }) => {}
-                None => self.unset(&keyword)?,
+        while let Some(word) = words.next() {
+            let Keyword { takes_value, at_runtime } = server_keywords::keyword(&word);
+            if at_runtime == AtRuntime::NeedsReload {
+                self.unset(&word)?;
+                continue;
+            }
+            let value =
+                takes_value.then(|| words.next().ok_or_else(|| OptionError::NoValue(word.to_string())));
+            let value = value.transpose()?;
+            if at_runtime != AtRuntime::Ignored {
+                self.set(word, value);
             }
         }
         Ok(())
@@ -164,11 +161,23 @@ impl<'t> Options<'t> {
     /// `no-check` takes back `check`; `enabled` takes back `disabled`.
     fn unset(&mut self, keyword: &str) -> Result<(), OptionError> {
         let back = if keyword == "enabled" { Some("disabled") } else { keyword.strip_prefix("no-") };
-        match back.filter(|back| matches!(kind(back), Some(Kind::Flag))) {
+        let is_flag = |back: &&str| {
+            let Keyword { takes_value, at_runtime } = server_keywords::keyword(back);
+            !takes_value && at_runtime != AtRuntime::NeedsReload
+        };
+        match back.filter(is_flag) {
             Some(back) => drop(self.take(back)),
             None => return Err(OptionError::Unsupported(keyword.to_owned())),
         }
         Ok(())
+    }
+
+    /// Fails unless `source` is an IP address: a range of ports needs more of HAProxy than the address.
+    fn check_source(&self) -> Result<(), OptionError> {
+        match self.value("source").filter(|source| source.parse::<IpAddr>().is_err()) {
+            Some(source) => Err(OptionError::Unsupported(format!("source {source}"))),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, keyword: &str) -> Option<Option<Cow<'t, str>>> {
@@ -221,28 +230,12 @@ pub(crate) fn endpoint(word: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, port?)).filter(|_| is_somebody)
 }
 
-fn kind(keyword: &str) -> Option<Kind> {
-    Some(match keyword {
-        "backup" | "check" | "disabled" | "agent-check" | "ssl" | "check-ssl" | "send-proxy"
-        | "send-proxy-v2" | "check-send-proxy" | "tfo" => Kind::Flag,
-        "weight" | "maxconn" | "minconn" | "maxqueue" | "inter" | "fastinter" | "downinter" | "fall"
-        | "rise" | "port" | "addr" | "slowstart" | "observe" | "error-limit" | "on-error"
-        | "on-marked-down" | "on-marked-up" | "pool-purge-delay" | "pool-max-conn" | "pool-low-conn"
-        | "proto" | "check-proto" | "check-alpn" | "check-sni" | "sni" | "verify" | "verifyhost"
-        | "ca-file" | "crl-file" | "crt" | "ciphers" | "ciphersuites" | "alpn" | "npn" | "ssl-min-ver"
-        | "ssl-max-ver" | "tcp-ut" | "ws" | "agent-port" | "agent-addr" | "agent-inter" | "agent-send"
-        | "cookie" | "init-state" => Kind::Value,
-        "init-addr" => Kind::Idle { has_value: true },
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read<'t>(line: &'t str, defaults: &Options<'t>) -> Settings<'t> {
-        Settings::read(line, defaults).unwrap()
+    fn read<'t>(line: &'t str, defaults: &Options<'t>) -> ServerOptions<'t> {
+        ServerOptions::read(line, defaults).unwrap()
     }
 
     #[test]
@@ -271,10 +264,15 @@ mod tests {
 
     #[test]
     fn an_option_that_is_unknown_or_not_plain_is_refused() {
-        let refusal = |line: &str| Settings::read(line, &Options::default()).unwrap_err();
+        let refusal = |line: &str| ServerOptions::read(line, &Options::default()).unwrap_err();
         let unsupported = |keyword: &str| OptionError::Unsupported(keyword.to_owned());
         assert_eq!(refusal("server s1 10.0.0.1:80 resolvers dns"), unsupported("resolvers"));
         assert_eq!(refusal("server s1 10.0.0.1:80 no-sslv3"), unsupported("no-sslv3"));
+        for source in ["10.0.0.9:80", "10.0.0.9:1000-2000", "*"] {
+            let line = format!("server s1 10.0.0.1:80 source {source}");
+            assert_eq!(refusal(&line), unsupported(&format!("source {source}")));
+        }
+        assert_eq!(refusal("server s1 10.0.0.1:80 source ::1 usesrc client"), unsupported("usesrc"));
         assert_eq!(refusal("server s1 a:80"), OptionError::Address("a:80".to_owned()));
         assert_eq!(refusal("server s1"), OptionError::Address(String::new()));
         for (line, word) in [
@@ -305,11 +303,11 @@ mod tests {
             "server s1 10.0.0.1:80 disabled",
             "server s1 'a b':80",
         ] {
-            let read = Settings::read(line, &defaults).ok();
-            let glance = Settings::glance(line, &defaults);
+            let read = ServerOptions::read(line, &defaults).ok();
+            let glance = ServerOptions::glance(line, &defaults);
             assert!(glance.is_none() || glance == read.map(|read| (read.endpoint, read.weight)), "{line}");
         }
-        assert!(Settings::glance("server s1 10.0.0.1:80 check", &defaults).is_some());
+        assert!(ServerOptions::glance("server s1 10.0.0.1:80 check", &defaults).is_some());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crate::config::diff::{Difference, difference};
 use crate::config::file::Config;
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::haproxy::instance::Worker;
 use crate::servers::change::Changes;
 use crate::servers::compare::{Known, changes, read_rows};
@@ -38,7 +38,7 @@ pub(crate) type Decided<'t> = Decision<Changes<'t>, Reason>;
 /// What the decision is made from.
 pub(crate) struct DecisionInput<'i, 't> {
     pub(crate) config: &'i Config,
-    pub(crate) layout: &'i Layout<'t>,
+    pub(crate) layout: &'i Sections<'t>,
     pub(crate) worker: &'i Worker,
     /// The worker's start, on the clock of files.
     pub(crate) born: SystemTime,
@@ -71,7 +71,7 @@ impl<'t> DecisionInput<'_, 't> {
         why: Reason,
         answer: Option<impl FnOnce() -> Result<String, Reason>>,
     ) -> Decided<'t> {
-        let before = Layout::read(text);
+        let before = Sections::read(text);
         let why = match difference(&before, self.layout) {
             Some(Difference::Line(line)) => return Decision::Reload(Reason::Line(line)),
             Some(servers) => Reason::Line(servers.to_string()),
@@ -84,7 +84,7 @@ impl<'t> DecisionInput<'_, 't> {
     /// not, what only a reload could change stays as it is.
     fn compare(
         &self,
-        known: &Layout,
+        known: &Sections,
         different: Option<&Reason>,
         answer: Option<impl FnOnce() -> Result<String, Reason>>,
     ) -> Option<Decided<'t>> {
@@ -118,7 +118,7 @@ impl<'t> DecisionInput<'_, 't> {
     /// Finds the server changes, or why only a reload can make them.
     fn find(
         &self,
-        known: &Layout,
+        known: &Sections,
         answer: impl FnOnce() -> Result<String, Reason>,
     ) -> Result<Changes<'t>, Reason> {
         let answer = answer()?;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::file::{facts, fingerprint};
+use crate::config::content::fingerprint;
+use crate::config::facts::facts;
 use crate::config::server::OptionError;
 use crate::haproxy::version::Version;
 
@@ -53,7 +54,7 @@ impl Case {
     /// The decision, with the changes as they are logged.
     fn decide(self) -> Decision<Vec<String>, Reason> {
         let config = config(&self.file);
-        let layout = Layout::read(&self.file);
+        let layout = Sections::read(&self.file);
         let (worker, born) = (worker(), SystemTime::UNIX_EPOCH);
         let input = DecisionInput {
             config: &config,

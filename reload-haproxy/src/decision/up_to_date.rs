@@ -6,7 +6,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::config::file::{Config, revision};
+use crate::config::content::revision;
+use crate::config::file::Config;
 use crate::haproxy::instance::Worker;
 use crate::servers::reason::Reason;
 use crate::state::note::Note;
@@ -52,7 +53,7 @@ pub(crate) fn up_to_date(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file::Facts;
+    use crate::config::facts::ConfigFacts;
 
     const AT: u64 = 1_000_000;
 
@@ -61,7 +62,7 @@ mod tests {
     }
 
     fn config(revision: Option<&str>) -> Config {
-        let facts = Facts { revision: revision.map(str::to_owned), ..Facts::default() };
+        let facts = ConfigFacts { revision: revision.map(str::to_owned), ..ConfigFacts::default() };
         Config::with(facts, at(100))
     }
 

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::config::file::{Config, revision};
+use crate::config::content::revision;
+use crate::config::file::Config;
 use crate::decision::{Decided, Decision};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::wall_clock;

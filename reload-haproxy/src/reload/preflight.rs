@@ -14,7 +14,8 @@ use nix::sys::socket::{
 };
 use nix::unistd::gethostname;
 
-use crate::config::file::{Config, Facts};
+use crate::config::facts::ConfigFacts;
+use crate::config::file::Config;
 use crate::haproxy::instance::Instance;
 use crate::haproxy::privileges::Rights;
 use crate::haproxy::process::Process;
@@ -38,7 +39,7 @@ pub(crate) fn preflight(config: &Config, instance: &Instance) -> Result<(), Fail
 }
 
 /// All TCP addresses on which HAProxy will listen: those of its `bind` lines, and its own as a peer.
-fn listeners(facts: &Facts, main: &Process) -> Vec<(usize, SocketAddr)> {
+fn listeners(facts: &ConfigFacts, main: &Process) -> Vec<(usize, SocketAddr)> {
     let host = gethostname().unwrap_or_default();
     let named = main.option("-L").into_iter().next_back().map(|name| name.as_os_str().to_owned());
     let own = facts.local_peer.as_ref().map(OsString::from).or(named).unwrap_or(host);
@@ -46,7 +47,7 @@ fn listeners(facts: &Facts, main: &Process) -> Vec<(usize, SocketAddr)> {
     facts.binds.iter().copied().chain(peers.map(|(line, _, address)| (*line, *address))).collect()
 }
 
-fn missing_chroot(facts: &Facts, main: &Process) -> Option<String> {
+fn missing_chroot(facts: &ConfigFacts, main: &Process) -> Option<String> {
     let chroot = facts.chroot.as_ref()?;
     let is_missing = main.place(chroot).is_some_and(|place| !place.is_dir());
     is_missing.then(|| format!("its chroot '{}' is not a directory", chroot.display()))
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    use crate::config::file::facts;
+    use crate::config::facts::facts;
 
     #[test]
     fn an_address_that_another_program_holds_is_seen() {

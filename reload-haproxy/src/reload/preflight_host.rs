@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::command;
 use nix::unistd::{Group, User};
 
-use crate::config::file::Facts;
+use crate::config::facts::ConfigFacts;
 use crate::config::requirements::Needs;
 use crate::haproxy::instance::Instance;
 use crate::haproxy::privileges::Rights;
@@ -21,7 +21,7 @@ use crate::haproxy::process::Process;
 use crate::haproxy::version::Version;
 
 /// Says what of it is missing.
-pub(crate) fn obstacle(facts: &Facts, instance: &Instance) -> Option<String> {
+pub(crate) fn obstacle(facts: &ConfigFacts, instance: &Instance) -> Option<String> {
     let main = instance.main.as_ref()?;
     // With more files, what is said in one may be said otherwise in another.
     let is_whole = main.files().len() == 1 && main.files().iter().all(|file| !file.is_dir());
@@ -77,7 +77,7 @@ fn version(words: &str) -> Option<Version> {
 }
 
 /// A user, a group or a root directory that its master may not give to a worker.
-fn right(facts: &Facts, rights: &Rights, main: &Process) -> Option<String> {
+fn right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option<String> {
     let knows_names = main.shares("mnt");
     let uid = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
     let gid = |name: &str| Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
@@ -102,7 +102,7 @@ fn right(facts: &Facts, rights: &Rights, main: &Process) -> Option<String> {
 }
 
 /// A socket or a pid file that has no place.
-fn place(facts: &Facts, main: &Process) -> Option<String> {
+fn place(facts: &ConfigFacts, main: &Process) -> Option<String> {
     let needs = &facts.needs;
     let prefixed = |path: &str| match &needs.prefix {
         Some(prefix) => PathBuf::from(format!("{prefix}/{path}")),
@@ -167,7 +167,7 @@ fn inodes(pid: i32) -> Option<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file::facts;
+    use crate::config::facts::facts;
 
     #[test]
     fn too_many_files_are_seen_as_haproxy_counts_them() {

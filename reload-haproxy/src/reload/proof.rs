@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::messages::Messages;
 
-use crate::config::file::revision;
+use crate::config::content::revision;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::process::{Process, since_boot};
 use crate::reload::attempt::{Before, LOST, POLL, Reload, UNTOLD, Unproven, has_failed};

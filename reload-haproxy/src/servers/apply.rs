@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
 use crate::haproxy::answers::parse_info;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::Row;
@@ -44,7 +44,12 @@ impl Runtime<'_> {
 
     /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
     /// maintenance since they left. Fails with the reason why only a reload can make it true.
-    pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, Reason> {
+    pub(crate) fn apply(
+        &self,
+        found: &Changes,
+        wanted: &Sections,
+        parked: &Parked,
+    ) -> Result<Parked, Reason> {
         let replaced = self.replace_moved(&found.changes)?;
         for line in lines(&replaced, self.version)? {
             self.send(&line)?;
@@ -76,7 +81,7 @@ impl Runtime<'_> {
     }
 
     /// Whether the servers are others than the file says. An answer that does not come says nothing.
-    pub(crate) fn differs(&self, layout: &Layout) -> bool {
+    pub(crate) fn differs(&self, layout: &Sections) -> bool {
         let Ok(answer) = self.servers() else { return false };
         let Ok(rows) = read_rows(&answer) else { return false };
         let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };

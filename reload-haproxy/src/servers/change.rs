@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::config::server::Settings;
+use crate::config::server::ServerOptions;
 use crate::state::note::Parked;
 
 /// A change of one server.
@@ -17,15 +17,15 @@ pub(crate) struct Change<'t> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action<'t> {
     /// HAProxy does not have it.
-    Add { settings: Settings<'t>, has_dynamic_cookie: bool },
+    Add { settings: ServerOptions<'t>, has_dynamic_cookie: bool },
     /// HAProxy has it at another address.
-    Move { settings: Settings<'t> },
+    Move { settings: ServerOptions<'t> },
     /// HAProxy has it in maintenance: it was parked or disabled.
-    Return { settings: Settings<'t> },
+    Return { settings: ServerOptions<'t> },
     /// It serves, and is to have another weight or limit.
     Tune { weight: Option<u32>, maxconn: Option<u32> },
     /// The file says `disabled`.
-    Disable { settings: Settings<'t> },
+    Disable { settings: ServerOptions<'t> },
     /// The file has it no more. The options are known of one that the last file had.
     Remove { options: Option<String> },
 }

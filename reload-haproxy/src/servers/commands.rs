@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::server::Settings;
+use crate::config::server::ServerOptions;
 use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change};
 use crate::servers::reason::Reason;
@@ -87,7 +87,7 @@ impl Change<'_> {
     }
 }
 
-fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool) -> Vec<String> {
+fn add(key: &str, settings: &ServerOptions, forgets_cookie: bool, forgets_pool: bool) -> Vec<String> {
     let endpoint = settings.endpoint;
     // A cookie is computed when the port changes.
     let detour = SocketAddr::new(endpoint.ip(), if endpoint.port() == 1 { 2 } else { 1 });
@@ -123,7 +123,7 @@ fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool)
 }
 
 /// Moves a server, or puts a parked one into service.
-fn move_or_return(key: &str, settings: &Settings) -> Vec<String> {
+fn move_or_return(key: &str, settings: &ServerOptions) -> Vec<String> {
     let endpoint = settings.endpoint;
     let mut commands = vec![
         format!("set server {key} weight 0"),
@@ -139,7 +139,7 @@ fn move_or_return(key: &str, settings: &Settings) -> Vec<String> {
 }
 
 /// Into service, with checks by way of down.
-fn enter(key: &str, settings: &Settings) -> Vec<String> {
+fn enter(key: &str, settings: &ServerOptions) -> Vec<String> {
     let mut commands = vec![format!("enable server {key}")];
     if settings.has_checks() {
         commands.push(format!("set server {key} health down"));
@@ -153,8 +153,8 @@ mod tests {
     use super::*;
     use crate::config::server::Options;
 
-    fn settings(line: &str) -> Settings<'_> {
-        Settings::read(line, &Options::default()).unwrap()
+    fn settings(line: &str) -> ServerOptions<'_> {
+        ServerOptions::read(line, &Options::default()).unwrap()
     }
 
     fn change(action: Action) -> Change {
@@ -208,7 +208,7 @@ mod tests {
             ["inter 1", "fastinter 1", "downinter 1", "fall 1", "rise 1", "port 1", "addr 1", "slowstart 1"];
         let more =
             ["observe 1", "error-limit 1", "on-error 1", "on-marked-up 1", "sni 1", "verify 1", "alpn 1"];
-        let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "tcp-ut 1"];
+        let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "maxqueue 1"];
         let last = ["ws 1", "agent-port 1", "agent-addr 1", "agent-inter 1", "agent-send 1", "proto 1"];
         line += &[&many[..], &more, &rest, &last].concat().join(" ");
         let add = Action::Add { settings: settings(&line), has_dynamic_cookie: false };

@@ -8,10 +8,10 @@
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
-use crate::config::backend::{Proxy, is_name};
+use crate::config::backend::{Backend, is_name};
 use crate::config::by_name::Lookup;
-use crate::config::sections::{Layout, Section, Server};
-use crate::config::server::Settings;
+use crate::config::sections::{Section, Sections, ServerLine};
+use crate::config::server::ServerOptions;
 use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change, Changes};
@@ -21,7 +21,7 @@ use crate::state::note::Parked;
 /// What is known about HAProxy's servers.
 pub(crate) struct Known<'k, 'l> {
     /// The configuration that it was last proven to run.
-    pub(crate) layout: &'l Layout<'l>,
+    pub(crate) layout: &'l Sections<'l>,
     pub(crate) rows: &'k [Row<'k>],
     pub(crate) parked: &'k Parked,
     pub(crate) version: Version,
@@ -35,22 +35,22 @@ pub(crate) fn read_rows(answer: &str) -> Result<Vec<Row<'_>>, Reason> {
 
 /// Finds the changes that make the servers those of `wanted`, whose other lines are those of
 /// `known.layout`. Fails with the reason if only a reload can do it.
-pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<'t>, Reason> {
+pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Changes<'t>, Reason> {
     // HAProxy tells of one backend after the other.
     let backends = known.rows.chunk_by(|one, other| one.backend == other.backend);
     let rows: HashMap<&str, &[Row]> = backends.map(|rows| (rows[0].backend, rows)).collect();
     let mut found = Changes::default();
-    for (proxy, before) in Proxy::all(wanted).zip(Proxy::all(known.layout)) {
+    for (backend, before) in Backend::all(wanted).zip(Backend::all(known.layout)) {
         // Which of its lines count only HAProxy knows.
-        if proxy.is_conditional() && proxy.section.has_the_same_servers(before.section) {
+        if backend.is_conditional() && backend.section.has_the_same_servers(before.section) {
             continue;
         }
-        let rows = rows.get(&*proxy.section.name).copied().unwrap_or_default();
+        let rows = rows.get(&*backend.section.name).copied().unwrap_or_default();
         let had = found.changes.len();
-        Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
-        let is_unlike = found.changes.len() > had || proxy.section.names().ne(before.section.names());
-        if let Some(why) = proxy.obstacle().filter(|_| is_unlike) {
-            return Err(Reason::Backend { section: proxy.section.title(), why });
+        Comparison { backend: &backend, before: &before, known }.add_to(&mut found, rows)?;
+        let is_unlike = found.changes.len() > had || backend.section.names().ne(before.section.names());
+        if let Some(why) = backend.why_not_at_runtime().filter(|_| is_unlike) {
+            return Err(Reason::Backend { section: backend.section.title(), why });
         }
     }
     check_mentions(wanted, &found).map(|()| found)
@@ -60,7 +60,7 @@ pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<
 const MENTIONS: [&str; 3] = ["use-server", "track", "srv_"];
 
 /// Fails with a line that names a server which leaves: HAProxy would not load such a file.
-fn check_mentions(wanted: &Layout, found: &Changes) -> Result<(), Reason> {
+fn check_mentions(wanted: &Sections, found: &Changes) -> Result<(), Reason> {
     let gone = found.changes.iter().filter(|change| matches!(change.action, Action::Remove { .. }));
     let gone: HashSet<&str> = gone.map(|change| change.server.as_str()).collect();
     let sections = wanted.sections.iter().filter(|_| !gone.is_empty());
@@ -76,8 +76,8 @@ fn check_mentions(wanted: &Layout, found: &Changes) -> Result<(), Reason> {
 
 /// One section, as it is to be and as it was.
 struct Comparison<'c, 'l, 't, 'k> {
-    proxy: &'c Proxy<'l, 't>,
-    before: &'c Proxy<'c, 'k>,
+    backend: &'c Backend<'l, 't>,
+    before: &'c Backend<'c, 'k>,
     known: &'c Known<'k, 'k>,
 }
 
@@ -90,10 +90,10 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             let servers = self.before.section.servers.iter();
             servers.map(|server| (server.options(), server.defaults)).collect::<HashSet<_>>()
         });
-        for server in &self.proxy.section.servers {
+        for server in &self.backend.section.servers {
             let old = olds.take(&server.name);
             let action = self.action(server, old, rows.take(&server.name), &mut found.in_maintenance);
-            let action = action.map_err(|why| why.of_server(&server.name, &self.proxy.section.title()))?;
+            let action = action.map_err(|why| why.of_server(&server.name, &self.backend.section.title()))?;
             let is_new = matches!(action, Some(Action::Add { .. }));
             found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
             found.changes.extend(action.map(|action| self.change(&server.name, action)));
@@ -113,26 +113,28 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     /// Fails with a name that two servers have.
     fn check_names(&self) -> Result<(), Reason> {
         let mut names = HashSet::new();
-        match self.proxy.section.names().find(|name| !names.insert(*name)) {
-            Some(name) => Err(Reason::Twice { server: name.to_owned(), section: self.proxy.section.title() }),
+        match self.backend.section.names().find(|name| !names.insert(*name)) {
+            Some(name) => {
+                Err(Reason::Twice { server: name.to_owned(), section: self.backend.section.title() })
+            }
             None => Ok(()),
         }
     }
 
     /// Takes a server out that the file does not have.
-    fn remove(&self, row: &Row, old: Option<&Server>, found: &mut Changes<'t>) -> Result<(), Reason> {
+    fn remove(&self, row: &Row, old: Option<&ServerLine>, found: &mut Changes<'t>) -> Result<(), Reason> {
         let key = row.key();
         if self.known.parked.contains_key(&key) && row.is_in_maintenance() {
             found.parked.push(key);
             return Ok(());
         }
         // Slots are HAProxy's own, and what is in maintenance takes nothing from anybody.
-        if old.is_none() && (self.proxy.has_slots() || row.is_in_maintenance()) {
+        if old.is_none() && (self.backend.has_slots() || row.is_in_maintenance()) {
             return Ok(());
         }
-        let settings = old.and_then(|old| self.before.settings(old).ok());
+        let settings = old.and_then(|old| self.before.options_of(old).ok());
         if settings.as_ref().is_some_and(|settings| settings.options.has("on-marked-down")) {
-            return Err(Reason::CutsSessions.of_server(row.name, &self.proxy.section.title()));
+            return Err(Reason::CutsSessions.of_server(row.name, &self.backend.section.title()));
         }
         let options = settings.map(|settings| settings.options.text());
         found.changes.push(self.change(row.name, Action::Remove { options }));
@@ -140,14 +142,14 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     }
 
     fn change(&self, server: &str, action: Action<'t>) -> Change<'t> {
-        Change { backend: self.proxy.section.name.to_string(), server: server.to_owned(), action }
+        Change { backend: self.backend.section.name.to_string(), server: server.to_owned(), action }
     }
 
     /// What is to be done with a server that the file has.
     fn action(
         &self,
-        server: &Server<'t>,
-        old: Option<&Server>,
+        server: &ServerLine<'t>,
+        old: Option<&ServerLine>,
         row: Option<&Row>,
         in_maintenance: &mut Vec<String>,
     ) -> Result<Option<Action<'t>>, Reason> {
@@ -155,15 +157,15 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         if is_same && row.is_some_and(|row| self.is_as_it_should_be(server, row)) {
             return Ok(None);
         }
-        let settings = match self.proxy.settings(server) {
+        let settings = match self.backend.options_of(server) {
             Ok(settings) => settings,
             // HAProxy resolves its name, say: nothing here to judge it by.
             Err(_) if is_same && row.is_some() => return Ok(None),
             Err(why) => return Err(why.into()),
         };
         let Some(row) = row else { return self.add(server, settings).map(Some) };
-        let old = old.map(|old| self.before.settings(old)).transpose()?;
-        let key = format!("{}/{}", self.proxy.section.name, server.name);
+        let old = old.map(|old| self.before.options_of(old)).transpose()?;
+        let key = format!("{}/{}", self.backend.section.name, server.name);
         self.check_options(&settings, old.as_ref(), &key)?;
         if settings.options.has("agent-check") && old.as_ref().is_none_or(|old| old.weight != settings.weight)
         {
@@ -188,13 +190,18 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     }
 
     /// Whether a glance shows that nothing is to be done with a server that the file has as before.
-    fn is_as_it_should_be(&self, server: &Server, row: &Row) -> bool {
-        let glance = (!row.is_in_maintenance()).then(|| self.proxy.glance(server)).flatten();
+    fn is_as_it_should_be(&self, server: &ServerLine, row: &Row) -> bool {
+        let glance = (!row.is_in_maintenance()).then(|| self.backend.glance(server)).flatten();
         glance.is_some_and(|(endpoint, weight)| row.endpoint == Some(endpoint) && row.weight == weight)
     }
 
     /// Whether it is the same but for what can be changed while it serves.
-    fn check_options(&self, wanted: &Settings, old: Option<&Settings>, key: &str) -> Result<(), Reason> {
+    fn check_options(
+        &self,
+        wanted: &ServerOptions,
+        old: Option<&ServerOptions>,
+        key: &str,
+    ) -> Result<(), Reason> {
         match (old, self.known.parked.get(key)) {
             (Some(old), _) if old.options == wanted.options => Ok(()),
             (Some(old), _) => Err(Reason::Fixed(wanted.options.first_change(&old.options))),
@@ -204,7 +211,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
     }
 
-    fn add(&self, server: &Server, settings: Settings<'t>) -> Result<Action<'t>, Reason> {
+    fn add(&self, server: &ServerLine, settings: ServerOptions<'t>) -> Result<Action<'t>, Reason> {
         let version = self.known.version;
         if !version.can_add() {
             return Err(Reason::CannotAdd);
@@ -216,32 +223,32 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             return Err(Reason::KeywordVersion(keyword.to_owned()));
         }
         // The first one serves, and one that is added is the last.
-        if settings.options.has("backup") && self.proxy.backups().nth(1).is_some() {
+        if settings.options.has("backup") && self.backend.backups().nth(1).is_some() {
             return Err(Reason::BackupOrder);
         }
-        Ok(Action::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
+        Ok(Action::Add { settings, has_dynamic_cookie: self.backend.has_dynamic_cookie() })
     }
 
-    fn move_it(&self, settings: Settings<'t>) -> Result<Action<'t>, Reason> {
+    fn move_it(&self, settings: ServerOptions<'t>) -> Result<Action<'t>, Reason> {
         if settings.options.has("on-marked-down") {
             return Err(Reason::CutsSessions);
         }
         self.check_return().map(|()| Action::Move { settings })
     }
 
-    fn put_back(&self, settings: Settings<'t>) -> Result<Action<'t>, Reason> {
+    fn put_back(&self, settings: ServerOptions<'t>) -> Result<Action<'t>, Reason> {
         self.check_return().map(|()| Action::Return { settings })
     }
 
     /// Fails if HAProxy may stop when a server is enabled again.
     fn check_return(&self) -> Result<(), Reason> {
-        let is_risky = self.known.version.breaks_on_return() && self.proxy.is_leastconn();
+        let is_risky = self.known.version.breaks_on_return() && self.backend.is_leastconn();
         if is_risky { Err(Reason::Issue3360) } else { Ok(()) }
     }
 }
 
 /// The weight and the limit, if they are to change.
-fn tuning<'t>(wanted: &Settings, old: Option<&Settings>, row: &Row) -> Option<Action<'t>> {
+fn tuning<'t>(wanted: &ServerOptions, old: Option<&ServerOptions>, row: &Row) -> Option<Action<'t>> {
     // An agent on the server changes its weight as it likes.
     let is_agents = wanted.options.has("agent-check") && old.is_some_and(|old| old.weight == wanted.weight);
     let weight = (row.weight != wanted.weight && !is_agents).then_some(wanted.weight);

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use crate::config::server::{Settings, endpoint};
+use crate::config::server::{ServerOptions, endpoint};
 use crate::haproxy::servers_state::Row;
 use crate::servers::change::{Action, Change, Changes, StatId};
 use crate::state::note::Parked;
@@ -45,8 +45,21 @@ fn stat_id(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
         taken.insert(server);
     }
     let backend = backend?;
+    if let Some(id) = change.forced_id() {
+        return Some([backend, id.parse().ok()?]);
+    }
     let is_given = |server: &u32| given.contains(&[backend, *server]);
     (1..).find(|server| !taken.contains(server) && !is_given(server)).map(|server| [backend, server])
+}
+
+impl Change<'_> {
+    /// The `id` that the file gives to a server that is added.
+    fn forced_id(&self) -> Option<&str> {
+        match &self.action {
+            Action::Add { settings, .. } => settings.options.value("id"),
+            _ => None,
+        }
+    }
 }
 
 fn numbers(row: &Row) -> Option<StatId> {
@@ -129,7 +142,7 @@ impl Figures<'_> {
     /// Whether they are as they are to be after the action.
     fn show(&self, action: &Action) -> bool {
         let serves = !self.status.is_empty() && !self.status.starts_with("MAINT");
-        let is_at = |settings: &Settings| self.address == Some(settings.endpoint);
+        let is_at = |settings: &ServerOptions| self.address == Some(settings.endpoint);
         match action {
             // An agent on the server changes its weight as it likes.
             Action::Add { settings, .. } | Action::Move { settings } | Action::Return { settings } => {
@@ -158,7 +171,7 @@ mod tests {
         S.3.2.17.status.1:SGP:str:MAINT\nB.3.0.0.pxname.1:KNS:str:nodes\n";
 
     fn added(line: &str) -> Change<'_> {
-        let settings = Settings::read(line, &Options::default()).unwrap();
+        let settings = ServerOptions::read(line, &Options::default()).unwrap();
         let action = Action::Add { settings, has_dynamic_cookie: false };
         Change { backend: "nodes".to_owned(), server: "s3".to_owned(), action }
     }
@@ -187,6 +200,9 @@ mod tests {
         let elsewhere = Change { backend: "new".to_owned(), ..removed("s1") };
         assert_eq!(super::stat_ids(&[elsewhere], &rows), [] as [StatId; 0]);
         assert_eq!(question(&[]), None);
+        let forced =
+            super::stat_ids(&[added("server s3 10.0.0.3:80 id 9"), added("server s3 10.0.0.3:80")], &rows);
+        assert_eq!(forced, [[3, 9], [3, 3]]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use thiserror::Error;
 
 use crate::config::backend::Obstacle;
-use crate::config::file::Flaw;
+use crate::config::content::Flaw;
 use crate::config::server::OptionError;
 
 /// Why HAProxy must be reloaded.

@@ -15,7 +15,8 @@ use nix::fcntl::{Flock, OFlag};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::config::file::{CONFIG_MAX, Config, fingerprint, text};
+use crate::config::content::{fingerprint, text};
+use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
 use crate::state::note::{Mark, Note};
 

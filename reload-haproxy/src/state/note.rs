@@ -77,12 +77,12 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::config::file::Facts;
+    use crate::config::facts::ConfigFacts;
 
     #[test]
     fn a_pid_that_came_round_is_another_worker() {
         let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), ..Worker::default() };
-        let config = Config::with(Facts::default(), SystemTime::UNIX_EPOCH);
+        let config = Config::with(ConfigFacts::default(), SystemTime::UNIX_EPOCH);
         let note = Note::default().renewed(&config, &worker(7, 10_000));
         assert!(note.is_about(&worker(7, 11_000)));
         assert!(!note.is_about(&worker(7, 20_000)));

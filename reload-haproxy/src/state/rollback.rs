@@ -17,7 +17,8 @@ use common::replace::Staged;
 use common::rewrite::{self, Written};
 use common::rollback_marks;
 
-use crate::config::file::{CONFIG_MAX, fingerprint};
+use crate::config::content::fingerprint;
+use crate::config::file::CONFIG_MAX;
 use crate::state::directory::StateDir;
 use crate::state::note::Mark;
 

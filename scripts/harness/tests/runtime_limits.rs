@@ -43,7 +43,7 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
             with("x 127.9.1.1"),
             "server x of backend nodes: its address '127.9.1.1' is not IP:PORT",
         ),
-        (base.clone(), with("x 127.9.1.1:9 track nodes/s0"), "'track' is not supported at run time"),
+        (base.clone(), with("x 127.9.1.1:9 redir http://a"), "'redir' is not supported at run time"),
         (base.clone(), with("x \"127.9.1.1:${NO_PORT-9}\""), "contains a variable"),
         (
             base.clone(),

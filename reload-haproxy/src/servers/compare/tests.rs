@@ -20,8 +20,8 @@ fn live() -> Vec<Row<'static>> {
 /// The changes from `old` to `new` as people read them, or the reason for a reload.
 fn found(old: &str, new: &str, rows: &[Row], parked: &Parked, version: &str) -> Result<Vec<String>, String> {
     let version = Version::parse(version).unwrap();
-    let known = Known { layout: &Layout::read(old), rows, parked, version };
-    let found = changes(&Layout::read(new), &known).map_err(|why| why.to_string());
+    let known = Known { layout: &Sections::read(old), rows, parked, version };
+    let found = changes(&Sections::read(new), &known).map_err(|why| why.to_string());
     found.map(|found| found.changes.iter().map(Change::to_string).collect())
 }
 
@@ -163,4 +163,18 @@ fn resolved_names_and_template_slots_are_left_alone() {
     rows[1] = row("s2", "192.0.2.7:80", 1, 0);
     rows.push(row("t1", "10.0.0.9:80", 1, 0));
     assert_eq!(found(&file, &file, &rows, &Parked::new(), "2.6.12"), Ok(vec![]));
+}
+
+#[test]
+fn a_tracked_server_is_removed_only_with_the_server_that_tracks_it() {
+    let file = format!("{FILE}  server t1 10.0.0.3:80 track s1\n");
+    let [first, tracker] = ["  server s1 10.0.0.1:80 check weight 5\n", "  server t1 10.0.0.3:80 track s1\n"];
+    let mut rows = live();
+    rows.push(row("t1", "10.0.0.3:80", 1, 0));
+    let none = Parked::new();
+    let gone = file.replace(first, "").replace(tracker, "");
+    let expected = ["server nodes/s1 removed", "server nodes/t1 removed"].map(str::to_owned);
+    assert_eq!(found(&file, &gone, &rows, &none, "3.0.11"), Ok(expected.to_vec()));
+    let kept = found(&file, &file.replace(first, ""), &rows, &none, "3.0.11").unwrap_err();
+    assert_eq!(kept, "server s1 is removed, but 'server t1 10.0.0.3:80 track s1' names it");
 }
