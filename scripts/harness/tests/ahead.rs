@@ -39,7 +39,11 @@ fn assert_seen_rightly(bed: &Bed, run: impl Fn() -> Outcome, (place, line, says)
     place.write(bed, line);
     let outcome = run();
     assert_refused(&outcome, says);
-    assert!(outcome.stderr.contains("what runs goes on"), "{line}: {}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("the running configuration stays in service"),
+        "{line}: {}",
+        outcome.stderr
+    );
     assert_eq!(bed.worker(), worker);
     place.write(bed, &format!(".if 1\n{line}\n.endif"));
     assert_refused(&run(), "HAProxy rejected it");
@@ -104,7 +108,10 @@ fn a_socket_is_looked_for_behind_its_prefix() {
     let bed = Bed::running(Mode::MasterSocket);
     let prefix = format!("unix-bind prefix {}", bed.run.join("missing").display());
     bed.write(&format!("{}\n  {prefix}", revision(2)), "bind unix@/x.sock");
-    assert_refused(&bed.reload(&[]), "missing//x.sock' is missing; the running configuration stays in service");
+    assert_refused(
+        &bed.reload(&[]),
+        "missing//x.sock' is missing; the running configuration stays in service",
+    );
 }
 
 #[test]

@@ -84,8 +84,7 @@ fn a_run_killed_at_any_moment_of_a_change_is_made_good_by_the_next() {
         child.wait().unwrap();
         let outcome = bed.reload(&[]);
         assert_done(&outcome, "");
-        amends +=
-            usize::from(outcome.stderr.contains("an earlier run did not finish its server changes"));
+        amends += usize::from(outcome.stderr.contains("an earlier run did not finish its server changes"));
         assert_settled(&bed);
     }
     assert!(amends > 0, "none was killed in the middle");
@@ -317,15 +316,18 @@ fn lies() -> [(&'static str, Lie); 10] {
     };
     [
         ("HAProxy rejected a command with 'Huh?'", about_orders(true, |answer| answer + "Huh?\n")),
-        ("HAProxy rejected a command with 'Permission denied'", about_orders(false, |_| "Permission denied\n".to_owned())),
+        (
+            "HAProxy rejected a command with 'Permission denied'",
+            about_orders(false, |_| "Permission denied\n".to_owned()),
+        ),
         ("still differs from the file after the changes", about_orders(false, |_| "\n".to_owned())),
-        ("liar.sock' fails: timed out", about_orders(false, never)),
+        ("liar.sock' failed: timed out", about_orders(false, never)),
         ("HAProxy answered 'show servers state", about_servers(|answer| answer.replace(" 9 ", " nine "))),
         (
             "HAProxy answered 'show servers state",
             about_servers(|answer| answer.replace("srv_uweight", "weight")),
         ),
-        ("has come in place of", about_servers(|answer| answer.replace("\nPid: ", "\nPid: 9"))),
+        ("has replaced worker", about_servers(|answer| answer.replace("\nPid: ", "\nPid: 9"))),
         ("HAProxy answered 'show info", about_servers(|_| String::new())),
         ("is incomplete", about_servers(|answer| most(&answer).0.to_owned())),
         ("is incomplete", about_servers(|answer| answer[..most(&answer).1].to_owned())),
@@ -354,7 +356,10 @@ fn an_order_that_is_refused_halfway_becomes_a_reload() {
     let liar = Liar::start(&bed, lie);
     bed.write_nodes(&many(300));
     let outcome = bed.reload(&["--stats-socket", liar.path.to_str().unwrap()]);
-    assert_done(&outcome, "HAProxy rejected a command with 'Already exists a server with the same name in backend.'");
+    assert_done(
+        &outcome,
+        "HAProxy rejected a command with 'Already exists a server with the same name in backend.'",
+    );
     drop(liar);
     assert_settled(&bed);
 }

@@ -52,7 +52,7 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
         ),
         (base.clone(), of_s0(" check", " check backup"), "nodes: 'backup' cannot change while it runs"),
         (base.clone(), of_s0(" check", " check inter 9s"), "nodes: 'inter 9s' cannot change while it runs"),
-        (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled, and changes its address"),
+        (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled and its address changes"),
         (cutting, base, "server s3 of backend nodes: its on-marked-down would cut its sessions"),
         (backup, backups, "server s4 of backend nodes: the order of backup servers matters"),
     ]
@@ -318,7 +318,8 @@ fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
         start_with(&mut bed, &arguments, &config);
         assert_done(&reload_at(&bed, &config), "runs");
         bed.write_nodes(&many(3));
-        let says = "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy was started on other files too";
+        let says =
+            "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy was started on other files too";
         assert_done(&reload_at(&bed, &config), says);
         assert!(bed.live().contains_key("nodes/s2"));
     }
