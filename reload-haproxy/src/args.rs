@@ -18,53 +18,53 @@ use crate::reload::method::{self, Method};
 
 /// Bring the running HAProxy to the configuration on disk, and prove it.
 ///
-/// Does nothing if HAProxy runs the file already. If only `server` lines are others, changes the servers
-/// through HAProxy's socket and reads them back. Otherwise checks the file, reloads in the way that the running
-/// HAProxy supports, and waits until a new worker says that it runs the file. A file that HAProxy does not
-/// take makes way for the last good one, and is tried again by the next run.
+/// Does nothing if HAProxy already runs the file. If only `server` lines differ, changes the servers through
+/// HAProxy's socket and reads them back. Otherwise checks the file, reloads with a method that the running
+/// HAProxy supports, and waits until a new worker reports that it runs the file. If HAProxy rejects the file, the
+/// last good one is restored, and the next run tries the file again.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = "/etc/haproxy/haproxy.cfg")]
     pub(crate) config: PathBuf,
-    /// HAProxy's stats socket; found in the configuration
+    /// HAProxy's stats socket [default: the one in the configuration]
     #[arg(long, value_name = "PATH")]
     pub(crate) stats_socket: Option<PathBuf>,
-    /// The master's socket (haproxy -S); found on the master's command line
+    /// The master's socket (haproxy -S) [default: the one on its command line]
     #[arg(long, value_name = "PATH")]
     pub(crate) master_socket: Option<PathBuf>,
-    /// HAProxy's pid file; believed only if the process is a HAProxy
+    /// HAProxy's pid file; ignored if the process is not a HAProxy
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// The HAProxy program; found in the running process
+    /// The HAProxy program [default: the running one]
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) haproxy: Option<PathBuf>,
-    /// How to bring HAProxy to the file
+    /// How to apply the file
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) method: MethodChoice,
-    /// Reload even if HAProxy runs the file already
+    /// Reload even if HAProxy already runs the file
     #[arg(long)]
     pub(crate) force: bool,
-    /// Say on stdout what would be done and why, and do nothing
+    /// Print what would be done and why, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Say on stdout what runs, and whether that is the file
+    /// Print what runs, and whether it is the file
     #[arg(long, conflicts_with_all = ["force", "dry_run"])]
     pub(crate) status: bool,
-    /// Say on stdout which servers HAProxy's own checks find up, a name on a line
+    /// Print the names of the servers that HAProxy's checks find up, one a line
     #[arg(long, conflicts_with_all = ["force", "dry_run", "status", "json"])]
     pub(crate) up: bool,
-    /// Say on stdout as JSON what runs, or what was done
+    /// Print as JSON what runs, or what was done
     #[arg(long)]
     pub(crate) json: bool,
     /// How long HAProxy may take to check the file, and again to load it
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = non_zero)]
     pub(crate) timeout: Duration,
-    /// How long to wait while another run reloads
+    /// How long to wait for another run
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) lock_timeout: Duration,
-    /// Where it is noted what was last proven loaded
+    /// Where the state of earlier runs is kept
     #[arg(long, value_name = "DIR", default_value = "/run/rollcall")]
     pub(crate) state_dir: PathBuf,
     #[command(flatten)]
@@ -75,9 +75,9 @@ pub(crate) struct Args {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  HAProxy runs the file         4  the file system said no
-  1  something unforeseen          5  HAProxy said no, could not be reached, or did not prove
-  2  called wrongly                   that it took the file; the next run tries again
+  0  HAProxy runs the file         4  file system error
+  1  unexpected error              5  HAProxy rejected the file, could not be reached, or did not
+  2  wrong usage                      prove that it loaded the file; the next run tries again
                                    7  another run held the lock too long
 
 Examples:
@@ -115,12 +115,13 @@ impl Args {
             master_socket: self.master_socket.clone(),
             pid_file: self.pid_file.clone(),
             name: name.map_or_else(|| "haproxy".to_owned(), |name| name.to_string_lossy().into_owned()),
-            // Several questions are asked, and one that stands still answers none.
+            // HAProxy is asked several times, and one that hangs answers none of them.
             patience: (self.timeout / 4).clamp(Duration::from_millis(100), Duration::from_secs(1)),
         }
     }
 
-    /// How to reload: as it was said, or as the running HAProxy supports it. `why` is what it is for.
+    /// The reload method: the one given on the command line, or the best one that the running HAProxy supports.
+    /// `why` is the reason for the reload, used in the error.
     pub(crate) fn method(&self, instance: &Instance, why: &str) -> Result<Method, Failure> {
         match self.method {
             MethodChoice::Auto => method::supported(instance),
@@ -136,14 +137,14 @@ impl Args {
         }
     }
 
-    /// The program to check with: the one named, the one that runs, or the one on the PATH.
+    /// The program that checks the file: the one given, the running one, or the one on the PATH.
     pub(crate) fn program(&self, instance: &Instance) -> PathBuf {
         let running = || instance.main.as_ref().and_then(Process::program);
         self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
     }
 }
 
-fn some_time(text: &str) -> Result<Duration, String> {
+fn non_zero(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time.is_zero() { Err("the timeout must be greater than zero".to_owned()) } else { Ok(time) }
 }

@@ -1,5 +1,5 @@
-//! One pass over the file and HAProxy as they are at one moment: what there is to do, and doing it. While a
-//! file goes on changing, a run makes several.
+//! One pass: decide what to do from the file and HAProxy as they are now, and do it. A run makes several
+//! passes while the file keeps changing.
 
 use common::failure::{Code, Failure};
 use common::messages::Messages;
@@ -25,7 +25,7 @@ use crate::servers::reason::Reason;
 use crate::state::directory::StateDir;
 use crate::state::note::{Note, Parked};
 
-/// What one pass looks at.
+/// What one pass works on.
 pub(crate) struct Reconcile<'r, 't> {
     args: &'r Args,
     config: &'r Config,
@@ -47,7 +47,7 @@ impl<'r, 't> Reconcile<'r, 't> {
         Reconcile { args, config, layout, instance, state, worker: instance.worker() }
     }
 
-    /// Brings HAProxy to the file. Gives whether it still was the file on disk then.
+    /// Brings HAProxy to the file. Returns whether the file on disk was still the same afterwards.
     pub(crate) fn apply(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {
@@ -65,7 +65,7 @@ impl<'r, 't> Reconcile<'r, 't> {
         self.load(&why.to_string(), messages)
     }
 
-    /// Says on stdout what would be done.
+    /// Prints what would be done.
     pub(crate) fn dry_run(&self, decision: Decided) -> Result<(), Failure> {
         let (report, lines) = match decision {
             Decision::Nothing(how) => {
@@ -86,10 +86,10 @@ impl<'r, 't> Reconcile<'r, 't> {
                 (Report::reload(self.config, &why, self.worker.as_ref(), &method.to_string()), vec![line])
             }
         };
-        if self.args.json { self.report(&report.as_dry_run()) } else { print(&(lines.join("\n") + "\n")) }
+        if self.args.json { self.report(&report.into_dry_run()) } else { print(&(lines.join("\n") + "\n")) }
     }
 
-    /// Says on stdout what runs. Fails if that is not the file.
+    /// Prints what runs. Fails if that is not the file.
     pub(crate) fn print_status(&self) -> Result<(), Failure> {
         let runtime = self.worker.as_ref().and_then(|worker| self.runtime(worker).ok());
         let answer = runtime.and_then(|runtime| runtime.servers().ok()).unwrap_or_default();
@@ -122,7 +122,7 @@ impl<'r, 't> Reconcile<'r, 't> {
 
     /// The worker's socket for server changes, or why they cannot be made.
     fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, Reason> {
-        // What the others say of defaults, say, is not known.
+        // The other files may set defaults.
         if self.instance.main.as_ref().is_some_and(Process::has_several_files) {
             return Err(Reason::OtherFiles);
         }
@@ -131,14 +131,14 @@ impl<'r, 't> Reconcile<'r, 't> {
         Ok(Runtime { socket, worker, version, patience: self.args.timeout })
     }
 
-    /// Keeps in mind that the worker runs the file.
+    /// Notes that the worker runs the file.
     fn note_loaded(&self) -> Result<(), Failure> {
         let Some(worker) = &self.worker else { return Ok(()) };
         let note = self.state.note_about(worker).unwrap_or_default();
         self.state.remember(self.config, &note.renewed(self.config, worker))
     }
 
-    /// Changes servers; gives the reason if they could not be changed.
+    /// Changes servers; returns the reason if they could not be changed.
     fn change(
         &self,
         found: &Changes,
@@ -150,18 +150,18 @@ impl<'r, 't> Reconcile<'r, 't> {
             Ok(runtime) => runtime,
             Err(why) => return Ok(Some(why)),
         };
-        // Its new worker may come with an earlier file, and after these changes.
+        // Its new worker may load an earlier file, and start after these changes.
         if self.instance.is_loading(worker) {
             return Ok(Some(Reason::Loading));
         }
         if found.is_untried {
-            // Refused in the middle, it could not be loaded either, and what runs would be neither file.
+            // If a command were rejected halfway, HAProxy could not load the file either, and would run neither file.
             let program = self.args.program(self.instance);
             check::check(self.config, self.instance, &program, self.args.timeout, messages)?;
         }
         messages.info(format!("runtime: {different}"));
         if self.state.note_about(worker).is_none() {
-            // Without a note it runs the file, but for its servers.
+            // Without a note, only its servers differ from the file.
             self.note_loaded()?;
         }
         self.state.begin(worker)?;
@@ -171,7 +171,7 @@ impl<'r, 't> Reconcile<'r, 't> {
             Ok(_) if self.instance.is_loading(worker) => Ok(Some(Reason::Loading)),
             Ok(parked) => {
                 found.lines(&parked).iter().for_each(|line| messages.info(line));
-                // First kept, then told: a reader that is gone must not cost a reload.
+                // Noted before it is printed: a closed stdout must not cost a reload.
                 let report = Report::runtime(self.config, different, Some(worker), found, &parked);
                 self.state.remember(self.config, &Note { parked, ..note })?;
                 self.report(&report).map(|()| None)
@@ -179,7 +179,7 @@ impl<'r, 't> Reconcile<'r, 't> {
         }
     }
 
-    /// Loads the file. Gives whether it still was the file on disk then.
+    /// Loads the file. Returns whether the file on disk was still the same afterwards.
     fn load(&self, why: &str, messages: &mut Messages) -> Result<bool, Unproven> {
         let method = self.args.method(self.instance, why)?;
         messages.info(format!("reload ({}): {why}", method));
@@ -206,7 +206,7 @@ impl<'r, 't> Reconcile<'r, 't> {
         health::kept_over(config, instance, messages, |messages| reload.run(method, messages))
     }
 
-    /// With `--json`, says on stdout what was done.
+    /// With `--json`, prints what was done.
     fn report(&self, report: &Report) -> Result<(), Failure> {
         if self.args.json { print(&json(report)) } else { Ok(()) }
     }

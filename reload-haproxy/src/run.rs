@@ -20,8 +20,8 @@ use crate::servers::reason::Reason;
 use crate::state::directory::StateDir;
 use crate::state::rollback::Rollback;
 
-/// A file that goes on changing is loaded anew for so many times `--timeout`.
-const SETTLING: u32 = 3;
+/// How many times `--timeout` a run goes on reloading a file that keeps changing.
+const RELOADS_MAX: u32 = 3;
 
 /// Does what the command line says.
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
@@ -32,11 +32,11 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let state = StateDir::lock(&args.state_dir, &path, args.lock_timeout)?;
     let rollback = Rollback::new(&state, &path, args.lock_timeout);
     if rollback.due().is_some() {
-        // Where no HAProxy runs, nobody can try it, and the next start needs the file that works.
+        // If no HAProxy runs, the file cannot be tried, and the next start needs the good one.
         Instance::find(&Config::read(&path)?, &args.hints())?;
         rollback.try_again(messages)?;
     }
-    match settle(args, &path, &state, messages) {
+    match reconcile_until_stable(args, &path, &state, messages) {
         Ok(()) => rollback.forget(),
         Err(unproven) => {
             let line = rollback.put_back(unproven.refused.as_deref());
@@ -45,12 +45,17 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     }
 }
 
-/// Brings HAProxy to the file, until it is the one on disk that runs.
-fn settle(args: &Args, path: &Path, state: &StateDir, messages: &mut Messages) -> Result<(), Unproven> {
-    let deadline = Instant::now() + SETTLING * args.timeout;
+/// Reconciles until HAProxy runs the file that is on disk.
+fn reconcile_until_stable(
+    args: &Args,
+    path: &Path,
+    state: &StateDir,
+    messages: &mut Messages,
+) -> Result<(), Unproven> {
+    let deadline = Instant::now() + RELOADS_MAX * args.timeout;
     let mut force = args.force;
     loop {
-        // Read under the lock: runs that waited find the last file, and mostly nothing left to do.
+        // Read under the lock: a run that waited reads the latest file, and mostly has nothing to do.
         let config = Config::read(path)?;
         health::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
@@ -69,7 +74,7 @@ fn settle(args: &Args, path: &Path, state: &StateDir, messages: &mut Messages) -
     }
 }
 
-/// Says on stdout what runs, or what would be done.
+/// Prints what runs, or what would be done.
 fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     let config = Config::read(path)?;
     if args.up {

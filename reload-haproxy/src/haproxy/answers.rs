@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::haproxy::version::Version;
 
-/// What `show info` says of the worker that answers.
+/// What `show info` reports about the worker that answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Info {
     pub(crate) pid: i32,
@@ -12,11 +12,11 @@ pub(crate) struct Info {
     /// The text of `global` / `description`, empty if there is none.
     pub(crate) description: String,
     pub(crate) version: Option<Version>,
-    /// Whether it is on its way out, finishing its last connections.
+    /// Whether it is stopping and only finishes its connections.
     pub(crate) is_stopping: bool,
 }
 
-/// Reads the answer to `show info`; `None` if it is no such answer.
+/// Reads the answer to `show info`; `None` if it is something else.
 pub(crate) fn parse_info(answer: &str) -> Option<Info> {
     let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     Some(Info {
@@ -28,11 +28,11 @@ pub(crate) fn parse_info(answer: &str) -> Option<Info> {
     })
 }
 
-/// What the master's `show proc` says.
+/// What the master's `show proc` reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Processes {
     pub(crate) master: i32,
-    /// How often it has loaded a configuration anew.
+    /// How often it has reloaded.
     pub(crate) reloads: Option<u32>,
     /// How many reloads failed in a row; only 2.5 and later say so.
     pub(crate) failed: Option<u32>,
@@ -42,7 +42,7 @@ pub(crate) struct Processes {
     pub(crate) old_workers: Vec<i32>,
 }
 
-/// Reads the answer to `show proc`; `None` if it is no such answer.
+/// Reads the answer to `show proc`; `None` if it is something else.
 ///
 /// Columns are `PID TYPE [RELATIVE] RELOADS UPTIME [VERSION]`.
 pub(crate) fn parse_processes(answer: &str) -> Option<Processes> {
@@ -75,15 +75,15 @@ fn failed_count(line: &str) -> Option<u32> {
     rest.split(']').next()?.parse().ok()
 }
 
-/// What the master says of a reload that it was asked for.
+/// The master's answer to `reload`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReloadAnswer {
-    /// Before 2.7 it says nothing and closes.
+    /// Before 2.7 it answers nothing and closes.
     Nothing,
     Success,
-    /// It is at work on another reload.
+    /// It is busy with another reload.
     Busy,
-    /// HAProxy's own words, one line each.
+    /// HAProxy's messages, one line each.
     Failure(Vec<String>),
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn parse_reload(answer: &str) -> ReloadAnswer {
 }
 
 fn refused(words: Vec<String>) -> ReloadAnswer {
-    // From 3.1 on the master still listens while it loads.
+    // From 3.1 on the master accepts connections while it loads.
     if words.iter().any(|line| line.contains("Another reload is still in progress")) {
         ReloadAnswer::Busy
     } else {

@@ -32,7 +32,7 @@ pub(crate) struct Instance {
     pub(crate) master_socket: Option<PathBuf>,
     /// A stats socket that answers, or the first one that should.
     pub(crate) stats_socket: Option<PathBuf>,
-    /// The worker that answered when it was found, for whoever asks for the worker first: it was a moment ago.
+    /// The worker that answered when the instance was found, for the first call of `worker`.
     answered: RefCell<Option<Worker>>,
     /// The configuration file.
     config: PathBuf,
@@ -57,7 +57,7 @@ impl Instance {
         Instance::seek(config, hints)?.ok_or_else(|| none_running(&config.path))
     }
 
-    /// The same, where it is no fault if there is none.
+    /// The same; `None` if no HAProxy runs the file.
     pub(crate) fn seek(config: &Config, hints: &Hints) -> Result<Option<Instance>, Failure> {
         let sockets = match &hints.stats_socket {
             Some(path) => vec![path.clone()],
@@ -77,7 +77,7 @@ impl Instance {
         Ok(is_reached.then_some(instance))
     }
 
-    /// The worker that serves, if it can be told.
+    /// The worker that serves, if it is known.
     pub(crate) fn worker(&self) -> Option<Worker> {
         let answered = self.answered.take();
         answered
@@ -99,13 +99,13 @@ impl Instance {
         pids
     }
 
-    /// What the master says of its processes.
+    /// What the master reports about its processes.
     pub(crate) fn processes(&self) -> Option<Processes> {
         processes(self.master_socket.as_ref()?, self.hints.patience)
     }
 
-    /// Whether the master is at work on a reload, after which `worker` is not the one that serves. It refuses
-    /// connections then (up to 3.0), or has another worker. One that cannot be asked is not known to be.
+    /// Whether the master is reloading, so that `worker` will be replaced. Up to 3.0 it refuses connections
+    /// then; later it has another worker. False if it cannot be asked.
     pub(crate) fn is_loading(&self, worker: &Worker) -> bool {
         let Some(path) = &self.master_socket else { return false };
         match socket::ask(path, "show proc", self.hints.patience) {
@@ -116,12 +116,12 @@ impl Instance {
         }
     }
 
-    /// Who answers at the stats socket, unless it is on its way out.
+    /// The worker that answers at the stats socket, unless it is stopping.
     pub(crate) fn worker_by_stats_socket(&self) -> Option<Worker> {
         Some(self.known_worker(info(self.stats_socket.as_ref()?, self.hints.patience)?))
     }
 
-    /// What the worker `pid` says through the master.
+    /// What the worker `pid` reports through the master.
     pub(crate) fn worker_through_master(&self, pid: i32) -> Option<Worker> {
         let command = format!("@!{pid} show info");
         let answer = socket::ask(self.master_socket.as_ref()?, &command, self.hints.patience).ok()?;
@@ -169,14 +169,14 @@ impl Instance {
         }
     }
 
-    /// Whether it had a master and that has ended: up to 3.0 one dies if a new worker cannot start.
+    /// Whether its master has ended: up to 3.0 it ends if a new worker cannot start.
     pub(crate) fn has_ended(&self) -> bool {
         self.is_master && self.main.as_ref().is_some_and(Process::has_ended)
     }
 
-    /// The workers of a master that has no others: stopped for ever by the SIGTTIN with which a new worker
-    /// that cannot start gives the listeners back (up to 3.0, while they finish under `hard-stop-after`).
-    /// None if the master stands still, too: that is somebody else's doing.
+    /// The workers of a master that has only stopped ones: up to 3.0, with `hard-stop-after`, a new worker
+    /// that cannot start stops them with SIGTTIN for ever. Empty if the master itself is stopped: another
+    /// program did that.
     pub(crate) fn stalled(&self) -> Vec<i32> {
         let children = self.children();
         let is_stalled =
@@ -184,14 +184,14 @@ impl Instance {
         if is_stalled { children.iter().map(|child| child.pid).collect() } else { Vec::new() }
     }
 
-    /// Whether one of these workers is stopped; far cheaper than to look for all that there are.
+    /// Whether one of these workers is stopped; far cheaper than `stalled`.
     pub(crate) fn is_any_stopped(&self, workers: &HashSet<i32>) -> bool {
         let find = |pid: &i32| Process::find(*pid, &self.hints.name);
         workers.iter().filter_map(find).any(|worker| worker.is_stopped())
     }
 
-    /// Those of `pids` that may be told to make way for a successor: HAProxys that run the file. A socket
-    /// can name any number.
+    /// Those of `pids` that a successor may replace: HAProxy processes that run the file. A socket can report
+    /// any pid.
     pub(crate) fn predecessors(&self, pids: &HashSet<i32>) -> Vec<i32> {
         let is_one = |pid: &&i32| {
             let process = Process::find(**pid, &self.hints.name);
@@ -202,7 +202,7 @@ impl Instance {
         pids
     }
 
-    /// The pid file of `main`: the one that was named, or the one on its command line if it is no trap.
+    /// The pid file of `main`: the one given, or the one on its command line if it is safe to use.
     pub(crate) fn pid_file(&self, main: &Process) -> Option<PathBuf> {
         let own = || {
             let path = main.directory().join(main.option("-p").into_iter().next_back()?);
@@ -231,7 +231,7 @@ impl Instance {
 }
 
 impl Worker {
-    /// What answered `info`; `process` is the same one, if it can be seen from here.
+    /// The worker that answered `info`; `process` is its process, if it is visible from here.
     fn of(info: &Info, process: Option<&Process>) -> Worker {
         let birth = process.map_or_else(|| since_boot().saturating_sub(info.uptime), |process| process.birth);
         Worker { pid: info.pid, birth, description: Some(info.description.clone()), version: info.version }

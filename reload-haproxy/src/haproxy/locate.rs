@@ -14,7 +14,7 @@ use crate::haproxy::process::Process;
 
 pub(crate) const PID_FILE_MAX: u64 = 4096;
 
-/// What the operator says about the running HAProxy; everything else is found out.
+/// What the operator gives about the running HAProxy; everything else is found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hints {
     pub(crate) stats_socket: Option<PathBuf>,
@@ -26,8 +26,7 @@ pub(crate) struct Hints {
     pub(crate) patience: Duration,
 }
 
-/// The master, or the one process of a HAProxy without, and whether it is a master. `answering` is who
-/// answers at the stats socket.
+/// The main process, and whether it is a master. `answering` is the process that answers at the stats socket.
 pub(crate) fn locate(
     config: &Config,
     hints: &Hints,
@@ -61,8 +60,8 @@ fn from_pid_file(hints: &Hints) -> Option<Process> {
         .find_map(|word| Process::find(word.parse().ok()?, &hints.name))
 }
 
-/// The one HAProxy that was started on the file, if there is one. A command line proves nothing about
-/// another user's process.
+/// The one HAProxy that was started on the file, if there is one. The command line of another user's process
+/// proves nothing.
 fn by_command_line(config: &Config, hints: &Hints) -> Result<Option<Process>, Failure> {
     let mut tops = tops(&config.path, &hints.name);
     tops.retain(Process::is_trusted);
@@ -87,7 +86,7 @@ pub(crate) fn master_socket(main: &Process) -> Option<PathBuf> {
     let value = main.option("-S").into_iter().next_back()?.to_str()?;
     let path = value.split(',').next()?;
     let path = path.strip_prefix("unix@").unwrap_or(path);
-    // A TCP address is not asked: anyone on the machine may have taken it.
+    // A TCP address is not used: any user may have taken the port.
     path.contains('/').then(|| main.directory().join(path))
 }
 

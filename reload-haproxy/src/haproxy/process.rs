@@ -1,7 +1,7 @@
 //! HAProxy's processes as /proc shows them: a pid alone proves nothing.
 //!
-//! A pid file may be stale and its number somebody else's by now; a signal to the wrong process kills it.
-//! So a process counts as HAProxy only after a look at what it is.
+//! A pid file may be stale and its pid reused, and a signal to the wrong process ends it. So a process counts as
+//! HAProxy only after its name and command line were checked.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,8 +14,7 @@ use std::time::{Duration, SystemTime};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::geteuid;
 
-/// What the variables begin with that a master hands itself when it executes itself anew, or that are for
-/// the loader.
+/// Prefixes of variables that a master sets when it executes itself again, or that are for the loader.
 const OWN_VARIABLES: [&str; 7] = [
     "LD_",
     "HAPROXY_MWORKER",
@@ -26,7 +25,7 @@ const OWN_VARIABLES: [&str; 7] = [
     "NOTIFY_SOCKET",
 ];
 
-/// So many looks, 5 ms apart, at a process that is executing another program.
+/// How often, 5 ms apart, the command line of a process that is executing another program is read.
 const EXECUTING: u32 = 40;
 
 /// A HAProxy process that is alive.
@@ -47,7 +46,7 @@ impl Process {
     pub(crate) fn find(pid: i32, name: &str) -> Option<Process> {
         let directory = proc(pid);
         let stat = parse_stat(&fs::read_to_string(directory.join("stat")).ok()?)?;
-        // The kernel keeps 15 bytes of a name. A zombie serves nobody.
+        // The kernel keeps 15 bytes of a name. A zombie serves no requests.
         let is_name = |known: &str| stat.name == known.get(..15).unwrap_or(known);
         if stat.is_dead || !(is_name("haproxy") || is_name(name)) {
             return None;
@@ -101,8 +100,8 @@ impl Process {
         theirs.is_none() || theirs == inode("self")
     }
 
-    /// Whether it is root's or the caller's own. Anybody can call a program `haproxy` and give it any
-    /// command line, environment and directory: of another user's process nothing is executed.
+    /// Whether it belongs to root or the caller. Any user can call a program `haproxy` and give it any
+    /// command line, environment and directory, so nothing of another user's process is executed.
     pub(crate) fn is_trusted(&self) -> bool {
         let own = geteuid().as_raw();
         self.users.iter().all(|user| *user == 0 || *user == own)
@@ -113,7 +112,7 @@ impl Process {
         self.users[1] == geteuid().as_raw()
     }
 
-    /// The program that it runs, if it is to be trusted and that still stands where it was started from.
+    /// The program that it runs, if it is trusted and the file still exists.
     pub(crate) fn program(&self) -> Option<PathBuf> {
         let program = fs::read_link(proc(self.pid).join("exe")).ok().filter(|path| path.exists());
         program.filter(|_| self.is_trusted())
@@ -128,8 +127,8 @@ impl Process {
         }
     }
 
-    /// Where that path leads to as it sees it, as a path for this program; `None` if it changed its root since
-    /// and that cannot be told.
+    /// The path as this program must open it to reach what the process sees there; `None` if the process has
+    /// changed its root and this cannot be determined.
     pub(crate) fn place(&self, path: &Path) -> Option<PathBuf> {
         if self.shares("mnt") {
             return Some(path.to_owned());
@@ -139,8 +138,8 @@ impl Process {
         is_whole.then(|| root.join(path.strip_prefix("/").unwrap_or(path)))
     }
 
-    /// The environment that it was started with, without what a master tells itself over a reload (with
-    /// that, `haproxy -c` reads no file and finds nothing); empty if it may not be read.
+    /// The environment that it was started with, without what a master sets for a reload (with that, `haproxy
+    /// -c` reads no file and finds nothing); empty if it cannot be read.
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
         let bytes = fs::read(proc(self.pid).join("environ")).unwrap_or_default();
         let pair = |entry: &[u8]| {
@@ -152,7 +151,7 @@ impl Process {
         bytes.split(|&b| b == 0).filter_map(pair).filter(|(name, _)| !own(name)).collect()
     }
 
-    /// Its configuration files: the values of `-f`, and all that stands after `--`.
+    /// Its configuration files: the values of `-f`, and everything after `--`.
     pub(crate) fn files(&self) -> Vec<&Path> {
         let rest = self.arguments.iter().skip_while(|argument| *argument != "--").skip(1);
         self.option("-f").into_iter().chain(rest.map(Path::new)).collect()
@@ -183,9 +182,9 @@ impl Process {
         self.arguments.iter().skip(1).any(|argument| argument == name)
     }
 
-    /// Whether it was started on the configuration file at `config` (symlinks resolved), or on the
-    /// directory that holds it. It is asked for the very file: a container has one of the same path, and
-    /// Debian's unit gives HAProxy a view of the file system of its own in which the file is the same.
+    /// Whether it was started on the configuration file at `config` (symlinks resolved), or on its directory.
+    /// The files themselves are compared: a container may have another file at the same path, and Debian's
+    /// unit gives HAProxy its own view of the file system with the same file.
     pub(crate) fn runs(&self, config: &Path) -> bool {
         let directory = self.directory();
         let root = proc(self.pid).join("root");
@@ -194,7 +193,7 @@ impl Process {
             return false;
         }
         self.files().into_iter().any(|file| {
-            // From within a chroot nothing can be looked up any more; there only the name is left.
+            // After a chroot paths cannot be resolved; only the name can be compared.
             if is_chrooted && file.is_relative() {
                 return file.file_name() == config.file_name();
             }
@@ -208,15 +207,15 @@ impl Process {
 /// Whether both paths lead to one file.
 fn is_same(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
-    // The file may just be replaced; then its directory and its name are still the same.
+    // The file may have just been replaced; then its directory and its name are still the same.
     let place = |path: &Path| Some((identity(path.parent()?)?, path.file_name()?.to_owned()));
     let same = |found: Option<bool>| found == Some(true);
     same(identity(one).map(|found| Some(found) == identity(other)))
         || same(place(one).map(|found| Some(found) == place(other)))
 }
 
-/// The words of /proc/PID/cmdline. They are gone for a moment while a process executes another program, as
-/// a master does for each reload.
+/// The arguments in /proc/PID/cmdline. They are empty for a moment while a process executes another program,
+/// as a master does for each reload.
 fn command_line(path: &Path) -> Option<Vec<OsString>> {
     let mut bytes = fs::read(path).ok()?;
     for _ in 0..EXECUTING {
@@ -250,7 +249,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let (name, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     let ticks: u64 = fields.get(19)?.parse().ok()?;
-    // Clock ticks are hundredths of a second in /proc on every Linux that there is.
+    // Clock ticks are hundredths of a second in /proc on every Linux.
     let birth = Duration::from_millis(ticks.checked_mul(10)?);
     Some(Stat {
         name: name.to_owned(),
@@ -261,8 +260,8 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// The real and the effective user in /proc/PID/status (proc(5)). The owner of /proc/PID is no answer: it
-/// is root for a process that has changed its user.
+/// The real and the effective user in /proc/PID/status (proc(5)). The owner of /proc/PID is not enough: it is
+/// root for a process that has changed its user.
 fn parse_users(text: &str) -> Option<[u32; 2]> {
     let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let mut users = line.split_whitespace().map(|user| user.parse().ok());
@@ -284,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_is_read_whatever_the_name_holds() {
+    fn stat_is_read_with_any_name() {
         let text = "7 (a) b (c) S 1 7 7 0 -1 4194304 2 0 0 0 3 0 0 0 20 0 1 0 158391 97890304 3157";
         let stat = parse_stat(text).unwrap();
         assert_eq!((stat.name.as_str(), stat.is_dead, stat.parent), ("a) b (c", false, 1));

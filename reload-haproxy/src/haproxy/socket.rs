@@ -34,7 +34,7 @@ pub(crate) fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<S
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        // There may be thousands of pieces, and nobody needs a limit that is exact.
+        // There may be thousands of reads, and the limit need not be exact.
         if limit.is_zero() || left < limit / 2 {
             limit = left;
             stream.set_read_timeout(Some(limit))?;
@@ -54,8 +54,8 @@ fn text(answer: Vec<u8>) -> String {
     String::from_utf8(answer).unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned())
 }
 
-/// Connects before `deadline`: a HAProxy that stands still accepts nobody, and once its queue is full a
-/// plain connect would wait for ever.
+/// Connects before `deadline`: a HAProxy that hangs accepts no connections, and once its queue is full a
+/// plain connect would block for ever.
 fn connect(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;

@@ -16,9 +16,9 @@ pub(crate) struct Report {
     /// The configuration file.
     config: String,
     action: Outcome,
-    /// Whether it was only said and not done.
+    /// Whether it was only printed and not done.
     is_dry_run: bool,
-    /// The way of a reload.
+    /// The reload method.
     method: Option<String>,
     /// Why it was done, or how it is known that there was nothing to do.
     reason: String,
@@ -72,8 +72,8 @@ impl Report {
         Report { method: Some(method.to_owned()), ..Report::new(config, Outcome::Reload, why, worker) }
     }
 
-    /// The same, only said.
-    pub(crate) fn as_dry_run(self) -> Report {
+    /// The same for a dry run.
+    pub(crate) fn into_dry_run(self) -> Report {
         Report { is_dry_run: true, ..self }
     }
 

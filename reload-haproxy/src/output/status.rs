@@ -1,6 +1,6 @@
 //! What runs, for people and for programs: `--status`, with `--json` as one object.
 //!
-//! Everything is asked in this moment; only what was done since the last reload stands in the note.
+//! Everything is read from HAProxy now, except what the note has: server changes since the last reload.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -22,11 +22,11 @@ use crate::state::note::Parked;
 pub(crate) struct Status {
     /// The configuration file.
     config: String,
-    /// The revision that the file says it is.
+    /// The revision in the file.
     revision: Option<String>,
     worker: Option<Serving>,
-    /// How often the master has loaded the file anew since it began, and failed in a row since the last time
-    /// that it did not; unknown without a master's socket.
+    /// How often the master has reloaded since it started, and how often it has failed since the last
+    /// success; `None` without a master's socket.
     reloads: Option<u32>,
     failed_reloads: Option<u32>,
     /// How many servers are in each state, by backend.
@@ -49,7 +49,7 @@ struct Serving {
 }
 
 impl Status {
-    /// Puts together what was found out.
+    /// Builds the status.
     pub(crate) fn new(
         config: &Config,
         instance: &Instance,
@@ -76,7 +76,7 @@ impl Status {
         }
     }
 
-    /// Whether the worker runs the file; if it does not, in what they differ.
+    /// Fails with the difference if the worker does not run the file.
     pub(crate) fn verdict(&self) -> Result<(), &str> {
         if self.is_up_to_date { Ok(()) } else { Err(&self.reason) }
     }
@@ -96,7 +96,7 @@ impl Serving {
 
 fn count(rows: &[Row], parked: &Parked) -> BTreeMap<String, BTreeMap<State, usize>> {
     let mut servers: BTreeMap<String, BTreeMap<State, usize>> = BTreeMap::new();
-    // Up to 2.2 its own workers are among them.
+    // Up to 2.2 the master's own workers are among them.
     for row in rows.iter().filter(|row| row.backend != "MASTER") {
         let state = match row.state() {
             State::Maint if parked.contains_key(&row.key()) => State::Parked,

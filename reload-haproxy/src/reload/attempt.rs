@@ -21,7 +21,7 @@ pub(crate) struct Reload<'a> {
     pub(crate) config: &'a Config,
     pub(crate) instance: &'a Instance,
     pub(crate) program: &'a Path,
-    /// How long HAProxy takes to read the file, about.
+    /// About how long HAProxy takes to read the file.
     pub(crate) load_time: Duration,
     pub(crate) timeout: Duration,
 }
@@ -29,18 +29,18 @@ pub(crate) struct Reload<'a> {
 /// What was there before a reload.
 pub(crate) struct Before {
     pub(crate) workers: HashSet<i32>,
-    /// Those that do not stand still: whoever has stopped the others, it was not this reload.
+    /// Those that are not stopped: this reload did not stop the others.
     running: HashSet<i32>,
     pub(crate) processes: Option<Processes>,
 }
 
-/// Why HAProxy was not seen to run the file.
+/// Why it is not proven that HAProxy runs the file.
 #[derive(Debug)]
 pub(crate) struct Unproven {
     pub(crate) failure: Failure,
-    /// SHA-256 of the bytes that HAProxy was told to load and did not take; `None` if it was told nothing.
+    /// SHA-256 of the bytes that HAProxy was asked to load and rejected; `None` if it was not asked.
     pub(crate) refused: Option<String>,
-    /// Workers that are stopped for ever, and hold their master.
+    /// Workers that are stopped for ever, and keep their master waiting.
     stalled: Vec<i32>,
 }
 
@@ -51,8 +51,8 @@ impl From<Failure> for Unproven {
 }
 
 impl Unproven {
-    /// Ends it with a last line. Only now, with a good file in its place perhaps, workers that are stopped for
-    /// ever go on: they end, and so does their master, for a supervisor to start it anew.
+    /// The failure, with a last line. Only now, when the good file may be back, stopped workers are
+    /// continued: they end, and so does their master, so that a supervisor can restart it.
     pub(crate) fn end(self, line: Option<String>) -> Failure {
         for pid in self.stalled {
             // It may have ended since.
@@ -63,11 +63,11 @@ impl Unproven {
 }
 
 pub(crate) const LOST: &str = "the new worker died, and the old workers have ended";
-pub(crate) const UNTOLD: &str =
+pub(crate) const REASON_IN_LOG: &str =
     "the reason is only in HAProxy's own log (journalctl -u haproxy, or its stderr)";
 
 impl Reload<'_> {
-    /// What there is now. A master that is just loading another configuration is waited for.
+    /// What is there now. Waits for a master that is loading another file.
     pub(crate) fn before(&self, deadline: Instant) -> Before {
         let mut processes = self.instance.processes();
         while processes.is_none() && self.instance.master_socket.is_some() && Instant::now() < deadline {
@@ -90,14 +90,14 @@ impl Reload<'_> {
         Unproven { failure: Failure::new(Code::Haproxy, line), refused, stalled: self.instance.stalled() }
     }
 
-    /// Whether nobody is left that could load the file or go on without it.
+    /// Whether no process is left that could load the file or serve without it.
     pub(crate) fn is_lost(&self, before: &Before) -> bool {
         let instance = self.instance;
         instance.has_ended() || instance.is_any_stopped(&before.running) && !instance.stalled().is_empty()
     }
 }
 
-/// Whether a reload failed between the two. Up to 2.4 it shows as a master without workers but old ones.
+/// Whether a reload failed between the two. Up to 2.4 such a master has only old workers.
 pub(crate) fn has_failed(before: &Processes, now: &Processes) -> bool {
     match (before.failed, now.failed) {
         (before, Some(now)) => now > before.unwrap_or(0),

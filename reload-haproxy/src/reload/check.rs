@@ -11,8 +11,8 @@ use common::command;
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
-/// Runs `haproxy -c` on the files of the running process, with its environment. Gives how long it took,
-/// which is about how long HAProxy will take to load them.
+/// Runs `haproxy -c` on the files of the running process, with its environment. Returns how long it took,
+/// which is about how long HAProxy takes to load them.
 pub(crate) fn check(
     config: &Config,
     instance: &Instance,
@@ -38,7 +38,7 @@ pub(crate) fn check(
         Some(_) => "haproxy -c rejects it, see its messages above".to_owned(),
         None => format!("haproxy -c did not end within {timeout:?}; see --timeout"),
     };
-    say_words(&outcome.words, messages);
+    log_messages(&outcome.words, messages);
     Err(cannot_load(config, &refusal))
 }
 
@@ -50,14 +50,14 @@ pub(crate) fn cannot_load(config: &Config, reason: &str) -> Failure {
     )
 }
 
-/// HAProxy's own words, a line each.
-pub(crate) fn say_words(words: &str, messages: &mut Messages) {
+/// Logs HAProxy's messages, one line each.
+pub(crate) fn log_messages(words: &str, messages: &mut Messages) {
     for line in words.lines().filter(|line| !line.trim().is_empty()) {
         messages.warn(format!("haproxy: {line}"));
     }
 }
 
-/// A command that finds files and variables as `process` does, if that is to be trusted.
+/// A command with the environment and directory of `process`, if that is trusted.
 pub(crate) fn command_like(process: Option<&Process>, program: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/");

@@ -28,9 +28,9 @@ pub(crate) fn preflight(config: &Config, instance: &Instance) -> Result<(), Fail
     let obstacle =
         missing_chroot(&config.facts, main).or_else(|| preflight_host::obstacle(&config.facts, instance));
     let obstacle = obstacle.or_else(|| {
-        // The kernel lets only the same user share a port, and ports are of one network namespace.
+        // Only processes of the same user can share a port, within one network namespace.
         let can_judge = main.shares("net") && main.is_callers() && !config.facts.shares_no_port;
-        // Where it may be allowed more than this program is, a refusal says nothing.
+        // If the new worker may have more rights than this program, a failure here proves nothing.
         let may_not = instance.is_master
             && Rights::of(&main.pid.to_string()).is_some_and(|rights| !rights.can(Rights::LOW_PORTS));
         can_judge.then(|| taken_address(&listeners(&config.facts, main), may_not)).flatten()
@@ -38,7 +38,7 @@ pub(crate) fn preflight(config: &Config, instance: &Instance) -> Result<(), Fail
     obstacle.map_or(Ok(()), |obstacle| Err(cannot_load(config, &obstacle)))
 }
 
-/// All TCP addresses on which HAProxy will listen: those of its `bind` lines, and its own as a peer.
+/// All TCP addresses on which HAProxy will listen: those of its `bind` lines, and its own peer address.
 fn listeners(facts: &ConfigFacts, main: &Process) -> Vec<(usize, SocketAddr)> {
     let host = gethostname().unwrap_or_default();
     let named = main.option("-L").into_iter().next_back().map(|name| name.as_os_str().to_owned());
@@ -53,7 +53,7 @@ fn missing_chroot(facts: &ConfigFacts, main: &Process) -> Option<String> {
     is_missing.then(|| format!("its chroot '{}' is not a directory", chroot.display()))
 }
 
-/// `may_not` says that HAProxy has no right to low ports.
+/// `may_not`: HAProxy has no right to low ports.
 fn taken_address(listeners: &[(usize, SocketAddr)], may_not: bool) -> Option<String> {
     listeners.iter().find_map(|(line, address)| {
         let reason = match probe(*address) {
@@ -66,8 +66,7 @@ fn taken_address(listeners: &[(usize, SocketAddr)], may_not: bool) -> Option<Str
     })
 }
 
-/// Binds as HAProxy would, beside its own listeners, and does not listen: a listening probe would take
-/// connections away from them.
+/// Binds as HAProxy would, beside its listeners, but does not listen: it would take connections from them.
 fn probe(address: SocketAddr) -> Result<(), Errno> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let probe = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;

@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 
 use crate::haproxy::answers::{self, ReloadAnswer};
 use crate::haproxy::socket;
-use crate::reload::attempt::{Before, LOST, POLL, Reload, UNTOLD, Unproven, cannot, has_failed};
-use crate::reload::check::{command_like, say_words};
+use crate::reload::attempt::{Before, LOST, POLL, REASON_IN_LOG, Reload, Unproven, cannot, has_failed};
+use crate::reload::check::{command_like, log_messages};
 use crate::reload::method::Method;
 use crate::reload::successor;
 
@@ -33,7 +33,8 @@ impl Reload<'_> {
         }
     }
 
-    /// Asks the master to reload, until it listens: one that is loading refuses connections, or says so.
+    /// Sends `reload` until the master accepts it: a master that is loading refuses connections or answers
+    /// so.
     fn tell_master(
         &self,
         before: &mut Before,
@@ -45,18 +46,18 @@ impl Reload<'_> {
         };
         loop {
             if let Some(now) = self.instance.processes() {
-                // Its answer may have been lost, though it took the command.
+                // The command may have been accepted although its answer was lost.
                 if before.processes.as_ref().is_some_and(|before| has_failed(before, &now)) {
-                    return Err(self.refused(UNTOLD));
+                    return Err(self.refused(REASON_IN_LOG));
                 }
-                // Who is there now came of an earlier reload, somebody else's perhaps.
+                // These workers belong to an earlier reload, perhaps by another program.
                 before.workers.extend(now.workers);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match socket::ask(path, "reload", left).map(|answer| answers::parse_reload(&answer)) {
                 Ok(ReloadAnswer::Nothing | ReloadAnswer::Success) => return Ok(()),
                 Ok(ReloadAnswer::Failure(words)) => {
-                    say_words(&words.join("\n"), messages);
+                    log_messages(&words.join("\n"), messages);
                     return Err(self.refused("see its messages above"));
                 }
                 _ if self.is_lost(before) => return Err(self.refused(LOST)),
@@ -83,8 +84,8 @@ impl Reload<'_> {
         sent.map_err(|err| cannot("signal", &format!("master {pid}"), err.desc()))
     }
 
-    /// Starts a new process as the old one was started, which takes over its listeners if it can and
-    /// tells it to finish.
+    /// Starts a new process with the arguments of the old one. It takes over the listeners if it can, and
+    /// tells the old one to finish.
     fn start_successor(
         &self,
         before: &Before,
@@ -120,18 +121,18 @@ impl Reload<'_> {
                 break;
             }
         }
-        say_words(&words, messages);
+        log_messages(&words, messages);
         Err(self.refused("see its messages above"))
     }
 
-    /// The sockets to fetch listeners from, best first; none at last, which drops a few connections.
+    /// The sockets to fetch listeners from; at last `None`, which drops a few connections.
     fn exporters(&self) -> Vec<Option<&PathBuf>> {
         let exposing = self.config.facts.stats_sockets.iter().filter(|socket| socket.exposes_listeners);
         exposing.map(|socket| Some(&socket.path)).take(1).chain([None]).collect()
     }
 }
 
-/// Whether a master that is just loading a configuration would cause this.
+/// Whether a master that is loading a configuration causes this error.
 fn is_passing(err: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound};
     matches!(err.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | NotFound)

@@ -1,5 +1,5 @@
-//! Server changes through the stats socket, all or none: an answer that is not understood, a worker that is
-//! another one, a state that is not the file's afterwards, each ends it with a reason, and a reload follows.
+//! Makes server changes through the stats socket. It fails with a reason, and a reload follows, if an answer
+//! is not understood, another worker answers, or the servers do not match the file afterwards.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -28,13 +28,13 @@ pub(crate) struct Runtime<'a> {
 }
 
 impl Runtime<'_> {
-    /// What `show servers state` answers, from this worker.
+    /// The answer of this worker to `show servers state`.
     pub(crate) fn servers(&self) -> Result<String, Reason> {
         let answer = self.ask("show info;show servers state")?;
         let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
         let (info, state) = answer.split_at(at);
         match parse_info(info).filter(|info| !info.is_stopping) {
-            // Rows that are missing at the end would be servers that are missing.
+            // Rows missing at the end would look like missing servers.
             Some(info) if info.pid == self.worker.pid && state.ends_with("\n\n") => Ok(state.to_owned()),
             Some(info) if info.pid == self.worker.pid => Err(Reason::Incomplete),
             Some(info) => Err(Reason::OtherWorker { now: info.pid, before: self.worker.pid }),
@@ -42,8 +42,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
-    /// maintenance since they left. Fails with the reason why only a reload can make it true.
+    /// Makes the changes that make the servers those of `wanted`, and proves it. Returns the servers that are
+    /// now parked. Fails with the reason for a reload.
     pub(crate) fn apply(
         &self,
         found: &Changes,
@@ -70,9 +70,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// Proves a few changes by what HAProxy says of their servers alone: the others were as the file has them a
-    /// moment ago, this run has not touched them, and what somebody else has done to one since is no different
-    /// from what he does a moment later. Gives what `apply` does; `None` proves nothing, for or against.
+    /// Proves a few changes by the figures of those servers alone. The others matched the file a moment ago,
+    /// and this run has not touched them. Returns what `apply` does, or `None` if nothing is proven.
     fn prove_few(&self, found: &Changes, parked: &Parked) -> Option<Parked> {
         let answer = self.ask(&read_back::question(&found.stat_ids)?).ok()?;
         let info = parse_info(&answer).filter(|info| !info.is_stopping)?;
@@ -80,7 +79,7 @@ impl Runtime<'_> {
         is_same.then(|| read_back::prove(found, &answer, parked, self.version.can_delete())).flatten()
     }
 
-    /// Whether the servers are others than the file says. An answer that does not come says nothing.
+    /// Whether the servers differ from the file; false if there is no answer.
     pub(crate) fn differs(&self, layout: &Sections) -> bool {
         let Ok(answer) = self.servers() else { return false };
         let Ok(rows) = read_rows(&answer) else { return false };
@@ -88,14 +87,14 @@ impl Runtime<'_> {
         changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
     }
 
-    /// Deletes those servers that are to be elsewhere, if it can be done at once, so that they are added: the
-    /// first check of a server that moves comes up to `inter` later than that of a new one.
+    /// Deletes servers that move, if that is possible at once, so that they are added again: the first check
+    /// of a moved server may come up to `inter` later than that of a new one.
     fn replace_moved<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, Reason> {
         let mut changes = changes.to_vec();
         for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
             let key = change.key();
             let (Action::Move { settings } | Action::Return { settings }) = &change.action else { continue };
-            // One that is added is the last, and of backup servers the first one serves.
+            // An added server is the last one, and only the first backup server serves.
             if settings.options.has("backup") {
                 continue;
             }
@@ -107,7 +106,7 @@ impl Runtime<'_> {
         Ok(changes)
     }
 
-    /// Sends commands of which each must succeed.
+    /// Sends commands, each of which must succeed.
     fn send(&self, line: &str) -> Result<(), Reason> {
         let answer = self.ask(line)?;
         match answer.lines().map(str::trim).find(|line| !is_success(line)) {
@@ -116,7 +115,7 @@ impl Runtime<'_> {
         }
     }
 
-    /// Deletes what has left. A server that still has connections stays in maintenance.
+    /// Deletes removed servers. One that still has connections stays in maintenance.
     fn delete(&self, found: &Changes) -> Result<(), Reason> {
         let removed = found.changes.iter().filter(|change| matches!(change.action, Action::Remove { .. }));
         let keys: Vec<String> =
@@ -134,15 +133,15 @@ impl Runtime<'_> {
     }
 }
 
-/// What HAProxy says when it has done what it was told; most commands say nothing.
+/// Whether a line reports success; most commands answer nothing.
 fn is_success(line: &str) -> bool {
-    // facts: 2.6 and 3.x have words of their own for an address that changes, or does not.
+    // 2.6 and 3.x report changed and unchanged addresses differently.
     const BEGINNINGS: [&str; 3] = ["IP changed from '", "port changed from '", "no need to change the addr"];
     let is_new_address = BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
     line.is_empty() || is_new_address || line == "nothing changed" || line == "New server registered."
 }
 
-/// The servers that are in maintenance because they have left, with their options.
+/// The removed servers that are in maintenance, with their options.
 fn left(found: &Changes, parked: &Parked, rows: &[Row]) -> Parked {
     let mut options: HashMap<String, &str> = HashMap::new();
     options.extend(parked.iter().map(|(key, options)| (key.clone(), options.as_str())));

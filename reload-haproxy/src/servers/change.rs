@@ -1,4 +1,4 @@
-//! A change of one server, and what people read of it.
+//! A change of one server, and how it is logged.
 
 use std::fmt::{self, Display};
 
@@ -22,28 +22,28 @@ pub(crate) enum Action<'t> {
     Move { settings: ServerOptions<'t> },
     /// HAProxy has it in maintenance: it was parked or disabled.
     Return { settings: ServerOptions<'t> },
-    /// It serves, and is to have another weight or limit.
+    /// It has another weight or limit.
     Tune { weight: Option<u32>, maxconn: Option<u32> },
     /// The file says `disabled`.
     Disable { settings: ServerOptions<'t> },
-    /// The file has it no more. The options are known of one that the last file had.
+    /// The file does not have it. Its options are known if the last file had it.
     Remove { options: Option<String> },
 }
 
 /// The numbers by which `show stat` finds a server: its backend's and its own.
 pub(crate) type StatId = [u32; 2];
 
-/// What is to be done, and what is left as it is though the file does not say so.
+/// The changes to make, and what is left although the file does not say so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes<'t> {
     pub(crate) changes: Vec<Change<'t>>,
-    /// Servers that somebody else has put into maintenance, as `backend/server`.
+    /// Servers that were put into maintenance by hand, as `backend/server`.
     pub(crate) in_maintenance: Vec<String>,
-    /// Servers that have left, as `backend/server`, and are still parked.
+    /// Removed servers that are still parked, as `backend/server`.
     pub(crate) parked: Vec<String>,
-    /// Whether a server is added with options that no other one had, which HAProxy may refuse.
+    /// Whether a server is added with options that no other server has: HAProxy may reject them.
     pub(crate) is_untried: bool,
-    /// Where HAProxy will show those that are changed, if they are few.
+    /// The ids of the changed servers, if they are few.
     pub(crate) stat_ids: Vec<StatId>,
 }
 
@@ -59,7 +59,7 @@ impl Display for Changes<'_> {
 }
 
 impl Changes<'_> {
-    /// What was done, a line for each server. Those that have left and are in `parked` are not deleted.
+    /// A line for each change. Removed servers in `parked` were not deleted.
     pub(crate) fn lines(&self, parked: &Parked) -> Vec<String> {
         let rest =
             |change: &Change| if parked.contains_key(&change.key()) { ", parked in maintenance" } else { "" };

@@ -1,9 +1,8 @@
-//! The commands that do a change, in the order in which nobody notices it.
+//! The commands of a change, in an order that no request notices.
 //!
-//! A server that comes gets no request before its checks have passed: it enters service with weight 0, is
-//! called down, and only then gets its weight (facts: without the weight 7 of 150 joins under load sent
-//! requests to a server that did not listen yet). A server that goes is put into maintenance: it gets no new
-//! request, and those it has are finished.
+//! A new server gets no request before its checks have passed: it is added with weight 0, marked DOWN, and
+//! only then gets its weight. (Without weight 0, 7 of 150 servers added under load got requests before they
+//! listened.) A removed server is put into maintenance: it gets no new requests, and current ones finish.
 
 use std::net::SocketAddr;
 
@@ -12,18 +11,18 @@ use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change};
 use crate::servers::reason::Reason;
 
-/// HAProxy from 3.2 on takes a line up to its buffer's size, 16 KiB unless configured.
+/// From 3.2 on HAProxy accepts a line up to its buffer's size, 16 KiB unless configured.
 const LINE_MAX: usize = 12 << 10;
-/// A command has at most 64 words.
-const WORDS_MAX: usize = 60;
+/// A command has at most 64 arguments.
+const ARGUMENTS_MAX: usize = 60;
 
-/// The commands of all changes, as lines of several each, and how many servers they add. Fails with the
-/// server that takes more words than HAProxy does.
+/// The commands of all changes, several to a line. Fails if a command has more arguments than HAProxy
+/// accepts.
 pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, Reason> {
     let mut lines = vec![String::new()];
     for change in changes {
         let commands = change.commands(version);
-        if commands.iter().any(|command| command.split(' ').count() > WORDS_MAX) {
+        if commands.iter().any(|command| command.split(' ').count() > ARGUMENTS_MAX) {
             return Err(
                 Reason::TooManyOptions.of_server(&change.server, &format!("backend {}", change.backend))
             );
@@ -59,7 +58,7 @@ fn push(lines: &mut Vec<String>, commands: &str) {
 }
 
 impl Change<'_> {
-    /// How the socket calls the server.
+    /// The name of the server on the socket.
     pub(crate) fn key(&self) -> String {
         format!("{}/{}", self.backend, self.server)
     }
@@ -103,7 +102,7 @@ fn add(key: &str, settings: &ServerOptions, forgets_cookie: bool, forgets_pool: 
         add += " pool-max-conn -1";
     }
     let mut commands = vec![add];
-    // Percentages, such as an agent's, are of the weight that it begins with; so not `weight 0` above.
+    // An agent's percentages scale the weight that the server starts with, so `add` does not set weight 0.
     if settings.has_checks() && !settings.is_disabled {
         commands.push(format!("set server {key} weight 0"));
     }
@@ -138,7 +137,7 @@ fn move_or_return(key: &str, settings: &ServerOptions) -> Vec<String> {
     commands
 }
 
-/// Into service, with checks by way of down.
+/// Enables a server; one with checks is marked DOWN first.
 fn enter(key: &str, settings: &ServerOptions) -> Vec<String> {
     let mut commands = vec![format!("enable server {key}")];
     if settings.has_checks() {
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_comes_is_down_before_it_has_a_weight() {
+    fn a_new_server_is_down_before_it_has_a_weight() {
         let add = |line| Action::Add { settings: settings(line), has_dynamic_cookie: true };
         let line = "server s [::1]:80 check inter 2s weight 5 maxconn 9";
         let expected = "add server b/s [::1]:1 check inter 2s weight 5 maxconn 9 pool-purge-delay 5s pool-max-conn -1\n\
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_moves_is_out_of_service_meanwhile() {
+    fn a_moving_server_is_out_of_service() {
         let settings = settings("server s 10.0.0.1:80 check weight 5");
         let expected = "set server b/s weight 0\ndisable server b/s\nset server b/s addr 10.0.0.1 port 80\n\
                         set maxconn server b/s 0\nenable server b/s\nset server b/s health down\n\
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_no_longer_than_haproxy_takes_and_keep_a_servers_commands_together() {
+    fn lines_fit_haproxys_buffer_and_keep_a_servers_commands_together() {
         let settings = settings("server s 10.0.0.1:80 check");
         let add = change(Action::Add { settings, has_dynamic_cookie: true });
         let lines = lines(&vec![add; 500], Version::parse("2.6.12").unwrap()).unwrap();
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_of_too_many_words_is_not_sent() {
+    fn a_command_with_too_many_arguments_is_an_error() {
         let mut line = "server s 10.0.0.1:80".to_owned();
         (0..70).for_each(|_| line += " ");
         let many =

@@ -1,9 +1,8 @@
-//! Which changes of servers bring the running HAProxy to the file, from the file, what HAProxy was last
-//! proven to run, and the servers that it has now, whoever made them.
+//! Finds the server changes, from the file, the file that HAProxy was last proven to run, and the servers
+//! that it has now.
 //!
-//! What the file says about a server is made true: that it is there, its address, weight and limit. What
-//! the file does not say stays: a server that an operator has put into maintenance through the socket stays
-//! there until the file says something else about it.
+//! What the file sets is enforced: that a server exists, its address, weight and limit. What the file does
+//! not set is left alone: a server put into maintenance by hand stays there until its line changes.
 
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
@@ -36,12 +35,12 @@ pub(crate) fn read_rows(answer: &str) -> Result<Vec<Row<'_>>, Reason> {
 /// Finds the changes that make the servers those of `wanted`, whose other lines are those of
 /// `known.layout`. Fails with the reason if only a reload can do it.
 pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Changes<'t>, Reason> {
-    // HAProxy tells of one backend after the other.
+    // HAProxy lists one backend after the other.
     let backends = known.rows.chunk_by(|one, other| one.backend == other.backend);
     let rows: HashMap<&str, &[Row]> = backends.map(|rows| (rows[0].backend, rows)).collect();
     let mut found = Changes::default();
     for (backend, before) in Backend::all(wanted).zip(Backend::all(known.layout)) {
-        // Which of its lines count only HAProxy knows.
+        // Only HAProxy can evaluate conditions.
         if backend.is_conditional() && backend.section.has_the_same_servers(before.section) {
             continue;
         }
@@ -56,10 +55,10 @@ pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Change
     check_mentions(wanted, &found).map(|()| found)
 }
 
-/// What may stand in a line that names a server of another one.
+/// Keywords of lines that name servers of other lines.
 const MENTIONS: [&str; 3] = ["use-server", "track", "srv_"];
 
-/// Fails with a line that names a server which leaves: HAProxy would not load such a file.
+/// Fails if a line names a removed server: HAProxy would reject such a file.
 fn check_mentions(wanted: &Sections, found: &Changes) -> Result<(), Reason> {
     let gone = found.changes.iter().filter(|change| matches!(change.action, Action::Remove { .. }));
     let gone: HashSet<&str> = gone.map(|change| change.server.as_str()).collect();
@@ -74,7 +73,7 @@ fn check_mentions(wanted: &Sections, found: &Changes) -> Result<(), Reason> {
     Ok(())
 }
 
-/// One section, as it is to be and as it was.
+/// One section: as it should be, and as it was.
 struct Comparison<'c, 'l, 't, 'k> {
     backend: &'c Backend<'l, 't>,
     before: &'c Backend<'c, 'k>,
@@ -98,7 +97,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
             found.changes.extend(action.map(|action| self.change(&server.name, action)));
         }
-        // The second of two of one name looks like a new one.
+        // A second server of the same name looks like a new one.
         if found.changes[had..].iter().any(|change| matches!(change.action, Action::Add { .. })) {
             self.check_names()?;
         }
@@ -121,14 +120,14 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
     }
 
-    /// Takes a server out that the file does not have.
+    /// Removes a server that the file does not have.
     fn remove(&self, row: &Row, old: Option<&ServerLine>, found: &mut Changes<'t>) -> Result<(), Reason> {
         let key = row.key();
         if self.known.parked.contains_key(&key) && row.is_in_maintenance() {
             found.parked.push(key);
             return Ok(());
         }
-        // Slots are HAProxy's own, and what is in maintenance takes nothing from anybody.
+        // Slots of a server-template belong to HAProxy, and a server in maintenance does no harm.
         if old.is_none() && (self.backend.has_slots() || row.is_in_maintenance()) {
             return Ok(());
         }
@@ -145,7 +144,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         Change { backend: self.backend.section.name.to_string(), server: server.to_owned(), action }
     }
 
-    /// What is to be done with a server that the file has.
+    /// The action for a server that the file has.
     fn action(
         &self,
         server: &ServerLine<'t>,
@@ -159,7 +158,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
         let settings = match self.backend.options_of(server) {
             Ok(settings) => settings,
-            // HAProxy resolves its name, say: nothing here to judge it by.
+            // For example, HAProxy resolves its name.
             Err(_) if is_same && row.is_some() => return Ok(None),
             Err(why) => return Err(why.into()),
         };
@@ -189,13 +188,13 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         Ok(tuning(&settings, old.as_ref(), row))
     }
 
-    /// Whether a glance shows that nothing is to be done with a server that the file has as before.
+    /// Whether a quick check shows that an unchanged server needs no action.
     fn is_as_it_should_be(&self, server: &ServerLine, row: &Row) -> bool {
         let glance = (!row.is_in_maintenance()).then(|| self.backend.glance(server)).flatten();
         glance.is_some_and(|(endpoint, weight)| row.endpoint == Some(endpoint) && row.weight == weight)
     }
 
-    /// Whether it is the same but for what can be changed while it serves.
+    /// Fails if options differ that cannot change while the server runs.
     fn check_options(
         &self,
         wanted: &ServerOptions,
@@ -222,7 +221,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         if let Some(keyword) = settings.options.keywords().find(|keyword| !version.takes(keyword)) {
             return Err(Reason::KeywordVersion(keyword.to_owned()));
         }
-        // The first one serves, and one that is added is the last.
+        // Only the first backup server serves, and an added one is the last.
         if settings.options.has("backup") && self.backend.backups().nth(1).is_some() {
             return Err(Reason::BackupOrder);
         }
@@ -247,9 +246,9 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     }
 }
 
-/// The weight and the limit, if they are to change.
+/// The changes of weight and limit.
 fn tuning<'t>(wanted: &ServerOptions, old: Option<&ServerOptions>, row: &Row) -> Option<Action<'t>> {
-    // An agent on the server changes its weight as it likes.
+    // An agent on the server may change its weight.
     let is_agents = wanted.options.has("agent-check") && old.is_some_and(|old| old.weight == wanted.weight);
     let weight = (row.weight != wanted.weight && !is_agents).then_some(wanted.weight);
     let maxconn = old.filter(|old| old.maxconn != wanted.maxconn).map(|_| wanted.maxconn);

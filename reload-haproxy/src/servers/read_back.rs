@@ -1,9 +1,9 @@
-//! Reading back a few servers that were changed, without all the others: HAProxy writes the state of ten
-//! thousand servers in some 9 ms, and the figures of one in less than 1 ms.
+//! Reads back a few changed servers, without all the others: HAProxy writes the state of ten thousand servers
+//! in about 9 ms, and the figures of one in less than 1 ms.
 //!
-//! `show stat BACKEND 6 SERVER` goes by numbers and tells of the backend (2) and of the server (4). The number
-//! of a server that is added is foretold: HAProxy gives the lowest that is free. Whatever is not as foretold
-//! proves nothing, and all servers are read.
+//! `show stat BACKEND 6 SERVER` takes ids and reports the backend (2) and the server (4). The id of an added
+//! server is predicted: HAProxy assigns the lowest free one. If an answer does not match, all servers are
+//! read.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,11 +13,11 @@ use crate::haproxy::servers_state::Row;
 use crate::servers::change::{Action, Change, Changes, StatId};
 use crate::state::note::Parked;
 
-/// More changes than this are cheaper to read back with everything else.
+/// With more changes than this, reading all servers is cheaper.
 const FEW: usize = 8;
 
-/// Where HAProxy, which has `rows`, will show the servers that are changed; empty if they are not few or one
-/// cannot be told.
+/// The ids of the changed servers in a HAProxy that has `rows`; empty if there are too many or one cannot be
+/// predicted.
 pub(crate) fn stat_ids(changes: &[Change], rows: &[Row]) -> Vec<StatId> {
     if changes.len() > FEW {
         return Vec::new();
@@ -66,13 +66,13 @@ fn numbers(row: &Row) -> Option<StatId> {
     Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
 }
 
-/// The commands that ask for them and for who answers; `None` if there are none.
+/// The commands that ask for these servers and for the worker; `None` if there are no ids.
 pub(crate) fn question(stat_ids: &[StatId]) -> Option<String> {
     let ask = |[backend, server]: &StatId| format!(";show stat {backend} 6 {server} typed");
     (!stat_ids.is_empty()).then(|| "show info".to_owned() + &stat_ids.iter().map(ask).collect::<String>())
 }
 
-/// What HAProxy says of one server.
+/// What HAProxy reports about one server.
 #[derive(Debug, Default)]
 struct Figures<'a> {
     backend: &'a str,
@@ -83,10 +83,10 @@ struct Figures<'a> {
     status: &'a str,
 }
 
-/// Whether the answer shows that all changes were made: then the servers that are in maintenance since they left,
-/// of them and of those in `parked`. One that is gone counts as removed where it can be deleted.
+/// Returns the servers that are now parked, those removed by this change and those in `parked`, if the answer
+/// shows that all changes were made. A missing server counts as removed if this version can delete.
 pub(crate) fn prove(found: &Changes, answer: &str, parked: &Parked, can_delete: bool) -> Option<Parked> {
-    // An attempt to delete those has been made.
+    // This run has tried to delete them.
     if can_delete && !found.parked.is_empty() {
         return None;
     }
@@ -106,13 +106,13 @@ pub(crate) fn prove(found: &Changes, answer: &str, parked: &Parked, can_delete: 
     Some(left)
 }
 
-/// Whether the backend was told of: then a server that was not is not there.
+/// Whether the answer contains the backend: then a server that it does not contain does not exist.
 fn has_backend(answer: &str, [backend, _]: &StatId) -> bool {
     let beginning = format!("B.{backend}.0.");
     answer.lines().any(|line| line.starts_with(&beginning))
 }
 
-/// Reads lines like `S.3.17.73.addr.1:CGS:str:10.0.0.1:80`: the fourth word of the beginning is the field's name.
+/// Reads lines like `S.3.17.73.addr.1:CGS:str:10.0.0.1:80`: the fourth word is the field's name.
 fn figures<'a>(answer: &'a str, [backend, server]: &StatId) -> Option<Figures<'a>> {
     let beginning = format!("S.{backend}.{server}.");
     let mut figures = None;
@@ -139,12 +139,12 @@ impl Figures<'_> {
         self.backend == change.backend && self.name == change.server
     }
 
-    /// Whether they are as they are to be after the action.
+    /// Whether they are as expected after the action.
     fn show(&self, action: &Action) -> bool {
         let serves = !self.status.is_empty() && !self.status.starts_with("MAINT");
         let is_at = |settings: &ServerOptions| self.address == Some(settings.endpoint);
         match action {
-            // An agent on the server changes its weight as it likes.
+            // An agent on the server may change its weight.
             Action::Add { settings, .. } | Action::Move { settings } | Action::Return { settings } => {
                 let has_weight = self.weight == Some(settings.weight) && !settings.options.has("agent-check");
                 serves && !settings.is_disabled && is_at(settings) && has_weight
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_are_there_and_those_that_will_be_are_asked_for_by_their_numbers() {
+    fn existing_and_added_servers_are_asked_for_by_id() {
         let rows = servers_state::parse(ROWS).unwrap();
         let changes = [added("server s3 10.0.0.3:80"), removed("s2"), added("server s3 10.0.0.3:80")];
         let stat_ids = stat_ids(&changes, &rows);
@@ -206,14 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_the_file_has_it_is_proven() {
+    fn servers_that_match_the_file_are_proven() {
         let changes = vec![added("server s3 10.0.0.3:80 weight 5"), removed("s2")];
         assert_eq!(proven(changes, ANSWER, false), Some(vec!["nodes/s2".to_owned()]));
         assert_eq!(proven(vec![removed("s4")], ANSWER, true), Some(vec![]));
     }
 
     #[test]
-    fn everything_else_proves_nothing() {
+    fn servers_that_differ_prove_nothing() {
         for line in [
             "server s3 10.0.0.3:80",
             "server s3 10.0.0.4:80 weight 5",

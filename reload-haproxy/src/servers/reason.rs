@@ -117,11 +117,12 @@ mod tests {
 
     /// One reason for each case, with the values that the manual has.
     fn examples() -> Vec<Reason> {
+        [about_the_file(), about_haproxy(), about_a_backend(), about_a_server()].concat()
+    }
+
+    fn about_the_file() -> Vec<Reason> {
         let text = str::to_owned;
-        let (wanted, section) = (text("rollcall-6f0d1c2b3a495867"), text("backend nodes"));
-        let server = |why: Reason| why.of_server("s3", "backend nodes");
-        let option = |error| Reason::from(error).of_server("s3", "backend nodes");
-        let backend = |why| Reason::Backend { section: text("backend nodes"), why };
+        let wanted = text("rollcall-6f0d1c2b3a495867");
         vec![
             Reason::Forced,
             Reason::TriedAgain(text("haproxy.cfg.refused")),
@@ -138,6 +139,12 @@ mod tests {
             Reason::Line(text("line 41 of frontend web changed")),
             Flaw::Nul.into(),
             Flaw::NoNewline.into(),
+        ]
+    }
+
+    fn about_haproxy() -> Vec<Reason> {
+        let text = str::to_owned;
+        vec![
             Reason::Unlike,
             Reason::OtherFiles,
             Reason::NoSocket,
@@ -150,11 +157,27 @@ mod tests {
             Reason::Rejected(text("Permission denied")),
             Reason::NotApplied(text("nodes/s3")),
             Reason::Parked(1001),
+        ]
+    }
+
+    fn about_a_backend() -> Vec<Reason> {
+        let text = str::to_owned;
+        let section = text("backend nodes");
+        let backend = |why| Reason::Backend { section: text("backend nodes"), why };
+        vec![
             backend(Obstacle::Conditional),
             backend(Obstacle::Name),
             backend(Obstacle::Balance(text("source"))),
             Reason::Twice { server: text("s3"), section },
             Reason::Named { server: text("s2"), line: text("use-server s2 ...") },
+        ]
+    }
+
+    fn about_a_server() -> Vec<Reason> {
+        let text = str::to_owned;
+        let server = |why: Reason| why.of_server("s3", "backend nodes");
+        let option = |error| Reason::from(error).of_server("s3", "backend nodes");
+        vec![
             option(OptionError::Address(text("app:80"))),
             option(OptionError::NoValue(text("inter"))),
             option(OptionError::Number { keyword: "weight", value: text("300"), most: 256 }),

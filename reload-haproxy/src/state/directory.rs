@@ -20,7 +20,7 @@ use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
 use crate::state::note::{Mark, Note};
 
-/// Parked servers stand in it, as many as the file has, each with its options.
+/// The note lists the parked servers with their options, as many as the file has.
 const NOTE_MAX: u64 = CONFIG_MAX;
 
 /// The notes about one configuration file in the state directory.
@@ -34,7 +34,7 @@ pub(crate) struct StateDir {
 }
 
 impl StateDir {
-    /// Makes the directory if it is absent (mode 0750) and takes the lock of the file at `config`,
+    /// Creates the directory if it is missing (mode 0750) and takes the lock of the file at `config`,
     /// waiting at most `timeout`.
     pub(crate) fn lock(directory: &Path, config: &Path, timeout: Duration) -> Result<StateDir, Failure> {
         let refuse =
@@ -58,7 +58,7 @@ impl StateDir {
         }
     }
 
-    /// The notes without the lock, to look at them alone.
+    /// The notes without the lock, only to read them.
     pub(crate) fn read_only(directory: &Path, config: &Path) -> StateDir {
         let key = key(config);
         StateDir {
@@ -85,10 +85,10 @@ impl StateDir {
         self.last_good().map(|copy| text(&copy).into_owned())
     }
 
-    /// The bytes that were last proven to run, in whichever worker: it may have died since.
+    /// The bytes that were last proven to run; their worker may have died since.
     pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
         let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
-        // Two files are not written at once: the copy may be a newer one's or an older one's.
+        // The note and the copy are written one after the other, so they may not belong together.
         self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
     }
 
@@ -97,7 +97,7 @@ impl StateDir {
         serde_json::from_slice(&regular_file::read(&self.mark, NOTE_MAX).ok()?).ok()
     }
 
-    /// Where the mark stands.
+    /// The path of the mark.
     pub(crate) fn mark_path(&self) -> &Path {
         &self.mark
     }
@@ -107,17 +107,17 @@ impl StateDir {
         replace(&self.mark, &json(mark), 0o640)
     }
 
-    /// Notes that changes of servers are about to begin, so that a run that is cut short is made good.
+    /// Notes that server changes are about to begin, so that the next run reloads if this one is killed.
     pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
         match self.note_about(worker) {
             Some(note) => self.write(&Note { is_begun: true, ..note }),
-            // Without a note the next run has to find out all the same.
+            // Without a note the next run compares everything anyway.
             None => Ok(()),
         }
     }
 
-    /// Keeps a note, and the bytes that it is about, unless it stands there already. The copy is for the
-    /// owner's eyes: a configuration may hold passwords.
+    /// Writes a note, and the bytes that it is about, unless it is already there. Only the owner may read the
+    /// copy: a configuration may hold passwords.
     pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
         if self.note().as_ref() == Some(note) {
             return Ok(());
@@ -131,7 +131,7 @@ impl StateDir {
     }
 }
 
-/// Replaces a file that need not outlive the machine, as the worker that it is about does not.
+/// Replaces a file. It need not outlive a reboot, because the worker does not either, so it is not synced.
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
     put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
@@ -143,7 +143,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// A file name for a configuration's path: its own name for people, a hash against confusion.
+/// The file name for a configuration's path: its own name for people, and a hash to make it unique.
 fn key(config: &Path) -> String {
     let hash = format!("{:x}", Sha256::digest(config.as_os_str().as_encoded_bytes()));
     let name = config.file_name().unwrap_or_default().to_string_lossy();

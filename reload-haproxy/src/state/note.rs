@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::file::Config;
 use crate::haproxy::instance::Worker;
 
-/// Ages that HAProxy itself tells are in whole seconds.
+/// HAProxy reports ages in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
 
-/// Servers that are in maintenance because they have left, as `backend/server`, with their options.
+/// Servers that are in maintenance because they were removed, as `backend/server`, with their options.
 pub(crate) type Parked = BTreeMap<String, String>;
 
 /// What was last proven loaded.
@@ -27,22 +27,21 @@ pub(crate) struct Note {
     pub(crate) fingerprint: String,
     /// The worker that took them.
     pub(crate) pid: i32,
-    /// Its birth, in milliseconds since the machine's.
+    /// Its start, in milliseconds since the machine's.
     pub(crate) birth: u64,
     /// Whether a run has begun to change its servers and has not proven that it finished.
     #[serde(default)]
     pub(crate) is_begun: bool,
-    /// Whether it showed other servers than the file's right after it had loaded it: then what it shows is
-    /// nothing to judge by.
+    /// Whether its servers differed from the file right after it was loaded: then they cannot be compared.
     #[serde(default)]
     pub(crate) is_unlike: bool,
-    /// Servers that have left since and are in maintenance.
+    /// Servers that were removed since and are in maintenance.
     #[serde(default)]
     pub(crate) parked: Parked,
 }
 
 impl Note {
-    /// The same about `worker` that runs `config` now.
+    /// The same note for `worker`, which runs `config` now.
     pub(crate) fn renewed(self, config: &Config, worker: &Worker) -> Note {
         Note {
             config: config.path.clone(),
@@ -61,12 +60,12 @@ impl Note {
     }
 }
 
-/// Which refused bytes belong to which good ones.
+/// Which rejected bytes belong to which good ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     /// The configuration file, for people who read the mark.
     pub(crate) config: PathBuf,
-    /// SHA-256 of the bytes that HAProxy did not take.
+    /// SHA-256 of the bytes that HAProxy rejected.
     pub(crate) refused: String,
     /// SHA-256 of the last good bytes.
     pub(crate) good: String,
@@ -80,7 +79,7 @@ mod tests {
     use crate::config::facts::ConfigFacts;
 
     #[test]
-    fn a_pid_that_came_round_is_another_worker() {
+    fn a_reused_pid_is_a_different_worker() {
         let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), ..Worker::default() };
         let config = Config::with(ConfigFacts::default(), SystemTime::UNIX_EPOCH);
         let note = Note::default().renewed(&config, &worker(7, 10_000));
