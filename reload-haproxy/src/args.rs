@@ -11,7 +11,8 @@ use common::failure::{Code, Failure};
 use common::messages::MessageArgs;
 use common::time_limit::TimeLimit;
 
-use crate::haproxy::instance::{Hints, Instance};
+use crate::haproxy::instance::Instance;
+use crate::haproxy::locate::Hints;
 use crate::haproxy::process::Process;
 use crate::reload::method::{self, Method};
 
@@ -99,6 +100,13 @@ pub(crate) enum MethodChoice {
     Classic,
 }
 
+impl MethodChoice {
+    /// Whether servers may be changed without a reload.
+    pub(crate) fn may_change_servers(self) -> bool {
+        matches!(self, MethodChoice::Auto | MethodChoice::Runtime)
+    }
+}
+
 impl Args {
     pub(crate) fn hints(&self) -> Hints {
         let name = self.haproxy.as_ref().and_then(|program| program.file_name());
@@ -117,7 +125,9 @@ impl Args {
         match self.method {
             MethodChoice::Auto => method::supported(instance),
             MethodChoice::Runtime => {
-                let line = format!("cannot change 'haproxy' while it runs: {why}; --method auto reloads it");
+                let line = format!(
+                    "cannot change 'haproxy' without a reload: {why}; use --method auto to reload it"
+                );
                 Err(Failure::new(Code::Haproxy, line))
             }
             MethodChoice::Master => Ok(Method::Master),
@@ -135,5 +145,5 @@ impl Args {
 
 fn some_time(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
-    if time.is_zero() { Err("HAProxy needs some time".to_owned()) } else { Ok(time) }
+    if time.is_zero() { Err("the timeout must be greater than zero".to_owned()) } else { Ok(time) }
 }

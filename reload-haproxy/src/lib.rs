@@ -12,7 +12,6 @@ mod decision;
 mod haproxy;
 pub mod offline;
 mod output;
-mod plan;
 mod reconcile;
 mod reload;
 mod run;

@@ -13,10 +13,11 @@ use crate::config::sections::Sections;
 use crate::decision::Decision;
 use crate::haproxy::instance::Instance;
 use crate::output;
-use crate::reconcile::Pass;
+use crate::reconcile::Reconcile;
 use crate::reload::attempt::Unproven;
 use crate::reload::health;
-use crate::state::note::State;
+use crate::servers::reason::Reason;
+use crate::state::directory::StateDir;
 use crate::state::rollback::Rollback;
 
 /// A file that goes on changing is loaded anew for so many times `--timeout`.
@@ -26,9 +27,9 @@ const SETTLING: u32 = 3;
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
     if args.dry_run || args.status || args.up {
-        return look(args, &path, &State::look(&args.state_dir, &path));
+        return inspect(args, &path, &StateDir::read_only(&args.state_dir, &path));
     }
-    let state = State::lock(&args.state_dir, &path, args.lock_timeout)?;
+    let state = StateDir::lock(&args.state_dir, &path, args.lock_timeout)?;
     let rollback = Rollback::new(&state, &path, args.lock_timeout);
     if rollback.due().is_some() {
         // Where no HAProxy runs, nobody can try it, and the next start needs the file that works.
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
 }
 
 /// Brings HAProxy to the file, until it is the one on disk that runs.
-fn settle(args: &Args, path: &Path, state: &State, messages: &mut Messages) -> Result<(), Unproven> {
+fn settle(args: &Args, path: &Path, state: &StateDir, messages: &mut Messages) -> Result<(), Unproven> {
     let deadline = Instant::now() + SETTLING * args.timeout;
     let mut force = args.force;
     loop {
@@ -55,33 +56,34 @@ fn settle(args: &Args, path: &Path, state: &State, messages: &mut Messages) -> R
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
         let layout = Sections::read(&text);
-        if Pass::new(args, &config, &layout, &instance, state).bring(std::mem::take(&mut force), messages)? {
+        if Reconcile::new(args, &config, &layout, &instance, state)
+            .apply(std::mem::take(&mut force), messages)?
+        {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            let line = "it changes faster than HAProxy loads it; run this again when it is at rest";
-            let line = format!("cannot settle '{}': {line}", path.display());
+            let line = "it keeps changing while HAProxy loads it; run again once it is stable";
+            let line = format!("cannot load '{}': {line}", path.display());
             return Err(Failure::new(Code::Haproxy, line).into());
         }
     }
 }
 
 /// Says on stdout what runs, or what would be done.
-fn look(args: &Args, path: &Path, state: &State) -> Result<(), Failure> {
+fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     let config = Config::read(path)?;
     if args.up {
-        return output::up::tell(Instance::seek(&config, &args.hints())?.as_ref());
+        return output::up::print_up(Instance::seek(&config, &args.hints())?.as_ref());
     }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
     let layout = Sections::read(&text);
-    let pass = Pass::new(args, &config, &layout, &instance, state);
+    let reconcile = Reconcile::new(args, &config, &layout, &instance, state);
     if args.status {
-        return pass.tell_status();
+        return reconcile.print_status();
     }
     let rollback = Rollback::new(state, path, args.lock_timeout);
-    let again =
-        |refused: &Path| format!("'{}', which HAProxy did not take, is tried again", refused.display());
+    let again = |refused: &Path| Reason::TriedAgain(refused.display().to_string());
     let refused = rollback.due().map(|refused| Decision::Reload(again(refused)));
-    pass.rehearse(refused.unwrap_or_else(|| pass.decide(args.force)))
+    reconcile.dry_run(refused.unwrap_or_else(|| reconcile.decide(args.force)))
 }

@@ -66,6 +66,19 @@ impl Process {
         all
     }
 
+    /// The HAProxy that is its parent.
+    pub(crate) fn master(&self, name: &str) -> Option<Process> {
+        Process::find(self.parent, name)
+    }
+
+    pub(crate) fn children(&self, name: &str) -> Vec<Process> {
+        Process::all(name).into_iter().filter(|process| process.parent == self.pid).collect()
+    }
+
+    pub(crate) fn has_children(&self, name: &str) -> bool {
+        !self.children(name).is_empty()
+    }
+
     /// Whether it has ended since; its number may be another's by now.
     pub(crate) fn has_ended(&self) -> bool {
         self.stat().is_none_or(|stat| stat.is_dead)

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::content::revision;
 use crate::config::file::Config;
-use crate::decision::Decision;
+use crate::decision::{Decided, Decision};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::process::wall_clock;
 use crate::haproxy::servers_state::{Row, State};
@@ -56,12 +56,13 @@ impl Status {
         worker: Option<&Worker>,
         rows: &[Row],
         parked: &Parked,
-        decision: &Decision,
+        decision: &Decided,
     ) -> Status {
         let processes = instance.processes();
         let (is_up_to_date, reason) = match decision {
             Decision::Nothing(how) => (true, how.clone()),
-            Decision::Servers(_, why) | Decision::Reload(why) => (false, why.clone()),
+            Decision::Servers(_, why) => (false, why.clone()),
+            Decision::Reload(why) => (false, why.to_string()),
         };
         Status {
             config: config.path.display().to_string(),
@@ -111,7 +112,7 @@ impl Display for Status {
         let unknown = || "no revision".to_owned();
         writeln!(f, "file       {}, {}", self.config, self.revision.clone().unwrap_or_else(unknown))?;
         match &self.worker {
-            None => writeln!(f, "worker     none that says what it runs")?,
+            None => writeln!(f, "worker     none that reports what it runs")?,
             Some(worker) => {
                 let version =
                     worker.version.map_or_else(String::new, |version| format!(" of HAProxy {version}"));

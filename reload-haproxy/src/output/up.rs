@@ -13,11 +13,11 @@ use crate::output::report::print;
 
 /// Says their names on stdout, sorted, each once in whatever backends it is; nobody's where no HAProxy runs or none can
 /// be asked, for that lasts. Fails if one that can be asked does not tell.
-pub(crate) fn tell(instance: Option<&Instance>) -> Result<(), Failure> {
+pub(crate) fn print_up(instance: Option<&Instance>) -> Result<(), Failure> {
     let Some(instance) = instance.filter(|instance| instance.has_socket()) else { return Ok(()) };
     let silence = || refused("it does not answer");
     let answer = instance.ask_worker("show servers state").ok_or_else(silence)?;
-    let rows = parse(&answer).map_err(|line| refused(&format!("its answer says '{line}'")))?;
+    let rows = parse(&answer).map_err(|line| refused(&format!("it answered '{line}'")))?;
     let names: BTreeSet<&str> =
         rows.iter().filter(|row| row.is_seen_up()).map(|row: &Row| row.name).collect();
     print(&names.iter().map(|name| format!("{name}\n")).collect::<String>())

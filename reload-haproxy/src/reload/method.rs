@@ -40,7 +40,8 @@ pub(crate) fn supported(instance: &Instance) -> Result<Method, Failure> {
             main.pid
         )),
         None => {
-            no("cannot reload 'haproxy': only its stats socket is reached; give --master-socket".to_owned())
+            no("cannot reload 'haproxy': only its stats socket can be reached; give --master-socket"
+                .to_owned())
         }
     }
 }

@@ -56,7 +56,7 @@ fn too_many_files(needs: &Needs, own: u64, most: u64) -> Option<String> {
     });
     let (line, what, wanted, most) =
         [asked, taken].into_iter().flatten().find(|(.., wanted, most)| wanted > most)?;
-    Some(format!("line {line}: {what} takes {wanted} open files, and it may have {most}"))
+    Some(format!("line {line}: {what} needs {wanted} open files, and HAProxy may have {most}"))
 }
 
 fn files_of_any_process() -> Option<u64> {
@@ -94,11 +94,11 @@ fn right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option<String>
             !rights.can(Rights::SETGID) && denied(name, gid(name), &rights.groups).is_some()
         });
     let chroot = facts.chroot.as_ref().filter(|_| !rights.can(Rights::CHROOT));
-    user.map(|(line, name)| format!("line {line}: its master may not become user '{name}'"))
+    user.map(|(line, name)| format!("line {line}: its master has no right to become user '{name}'"))
         .or_else(|| {
-            group.map(|(line, name)| format!("line {line}: its master may not become group '{name}'"))
+            group.map(|(line, name)| format!("line {line}: its master has no right to become group '{name}'"))
         })
-        .or_else(|| chroot.map(|path| format!("its master may not chroot to '{}'", path.display())))
+        .or_else(|| chroot.map(|path| format!("its master has no right to chroot to '{}'", path.display())))
 }
 
 /// A socket or a pid file that has no place.
@@ -126,7 +126,7 @@ fn displaced(line: usize, what: &str, path: &Path, main: &Process) -> Option<Str
     if !place.parent()?.is_dir() {
         return Some(format!("line {line}: the directory of {what} '{name}' is missing"));
     }
-    place.is_dir().then(|| format!("line {line}: '{name}' is a directory and no place for a {what}"))
+    place.is_dir().then(|| format!("line {line}: '{name}' is a directory, not a {what}"))
 }
 
 /// An abstract name that another program holds.
@@ -174,7 +174,7 @@ mod tests {
         let needs = |global: &str| facts(&format!("global\n {global}\n")).needs;
         let seen = |global| too_many_files(&needs(global), 20_000, 20_000);
         let said = seen("maxconn 20000").unwrap();
-        assert_eq!(said, "line 2: maxconn 20000 takes 40000 open files, and it may have 20000");
+        assert_eq!(said, "line 2: maxconn 20000 needs 40000 open files, and HAProxy may have 20000");
         assert_eq!(seen("maxconn 9000"), None);
         assert!(seen("ulimit-n 30000\n maxconn 10").is_some());
         // What it was not asked for it has all the same.

@@ -54,7 +54,7 @@ impl Attempts {
         self.soonest = since_boot + loading;
     }
 
-    /// A worker came with another file than ours.
+    /// A worker loaded another file than ours.
     pub(crate) fn overtaken(&mut self, now: Instant) {
         if self.spare > 0 {
             self.spare -= 1;

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 
 use crate::config::server::ServerOptions;
 use crate::haproxy::version::Version;
-use crate::servers::change::{Change, Deed};
+use crate::servers::change::{Action, Change};
+use crate::servers::reason::Reason;
 
 /// HAProxy from 3.2 on takes a line up to its buffer's size, 16 KiB unless configured.
 const LINE_MAX: usize = 12 << 10;
@@ -18,12 +19,14 @@ const WORDS_MAX: usize = 60;
 
 /// The commands of all changes, as lines of several each, and how many servers they add. Fails with the
 /// server that takes more words than HAProxy does.
-pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, String> {
+pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, Reason> {
     let mut lines = vec![String::new()];
     for change in changes {
         let commands = change.commands(version);
         if commands.iter().any(|command| command.split(' ').count() > WORDS_MAX) {
-            return Err(format!("server {} has too many options for the socket", change.key()));
+            return Err(
+                Reason::TooManyOptions.of_server(&change.server, &format!("backend {}", change.backend))
+            );
         }
         push(&mut lines, &commands.join(";"));
     }
@@ -63,23 +66,23 @@ impl Change<'_> {
 
     fn commands(&self, version: Version) -> Vec<String> {
         let key = self.key();
-        match &self.deed {
-            Deed::Add { settings, has_dynamic_cookie } => {
+        match &self.action {
+            Action::Add { settings, has_dynamic_cookie } => {
                 let forgets_cookie = *has_dynamic_cookie && version.forgets_cookie();
                 add(&key, settings, forgets_cookie, version.forgets_pool())
             }
-            Deed::Place { settings, .. } => place(&key, settings),
-            Deed::Tune { weight, maxconn } => {
+            Action::Move { settings } | Action::Return { settings } => move_or_return(&key, settings),
+            Action::Tune { weight, maxconn } => {
                 let weight = weight.map(|weight| format!("set server {key} weight {weight}"));
                 let maxconn = maxconn.map(|maxconn| format!("set maxconn server {key} {maxconn}"));
                 weight.into_iter().chain(maxconn).collect()
             }
-            Deed::Disable { settings } => vec![
+            Action::Disable { settings } => vec![
                 format!("disable server {key}"),
                 format!("set server {key} weight {}", settings.weight),
                 format!("set maxconn server {key} {}", settings.maxconn),
             ],
-            Deed::Remove { .. } => vec![format!("disable server {key}")],
+            Action::Remove { .. } => vec![format!("disable server {key}")],
         }
     }
 }
@@ -120,7 +123,7 @@ fn add(key: &str, settings: &ServerOptions, forgets_cookie: bool, forgets_pool: 
 }
 
 /// Moves a server, or puts a parked one into service.
-fn place(key: &str, settings: &ServerOptions) -> Vec<String> {
+fn move_or_return(key: &str, settings: &ServerOptions) -> Vec<String> {
     let endpoint = settings.endpoint;
     let mut commands = vec![
         format!("set server {key} weight 0"),
@@ -154,17 +157,17 @@ mod tests {
         ServerOptions::read(line, &Options::default()).unwrap()
     }
 
-    fn change(deed: Deed) -> Change {
-        Change { backend: "b".to_owned(), server: "s".to_owned(), deed }
+    fn change(action: Action) -> Change {
+        Change { backend: "b".to_owned(), server: "s".to_owned(), action }
     }
 
-    fn commands(deed: Deed, version: &str) -> String {
-        lines(&[change(deed)], Version::parse(version).unwrap()).unwrap().join("\n").replace(';', "\n")
+    fn commands(action: Action, version: &str) -> String {
+        lines(&[change(action)], Version::parse(version).unwrap()).unwrap().join("\n").replace(';', "\n")
     }
 
     #[test]
     fn a_server_that_comes_is_down_before_it_has_a_weight() {
-        let add = |line| Deed::Add { settings: settings(line), has_dynamic_cookie: true };
+        let add = |line| Action::Add { settings: settings(line), has_dynamic_cookie: true };
         let line = "server s [::1]:80 check inter 2s weight 5 maxconn 9";
         let expected = "add server b/s [::1]:1 check inter 2s weight 5 maxconn 9 pool-purge-delay 5s pool-max-conn -1\n\
                         set server b/s weight 0\nset server b/s addr ::1 port 80\nenable health b/s\nenable server b/s\n\
@@ -185,13 +188,13 @@ mod tests {
         let expected = "set server b/s weight 0\ndisable server b/s\nset server b/s addr 10.0.0.1 port 80\n\
                         set maxconn server b/s 0\nenable server b/s\nset server b/s health down\n\
                         set server b/s weight 5";
-        assert_eq!(commands(Deed::Place { settings, was_parked: false }, "2.6.12"), expected);
+        assert_eq!(commands(Action::Move { settings }, "2.6.12"), expected);
     }
 
     #[test]
     fn lines_are_no_longer_than_haproxy_takes_and_keep_a_servers_commands_together() {
         let settings = settings("server s 10.0.0.1:80 check");
-        let add = change(Deed::Add { settings, has_dynamic_cookie: true });
+        let add = change(Action::Add { settings, has_dynamic_cookie: true });
         let lines = lines(&vec![add; 500], Version::parse("2.6.12").unwrap()).unwrap();
         assert!(lines.len() > 5 && lines.iter().all(|line| line.len() <= LINE_MAX));
         assert!(lines.iter().all(|line| line.starts_with("add server") && line.ends_with("weight 1")));
@@ -208,7 +211,7 @@ mod tests {
         let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "maxqueue 1"];
         let last = ["ws 1", "agent-port 1", "agent-addr 1", "agent-inter 1", "agent-send 1", "proto 1"];
         line += &[&many[..], &more, &rest, &last].concat().join(" ");
-        let add = Deed::Add { settings: settings(&line), has_dynamic_cookie: false };
+        let add = Action::Add { settings: settings(&line), has_dynamic_cookie: false };
         assert!(lines(&[change(add)], Version::parse("3.0").unwrap()).is_err());
     }
 }

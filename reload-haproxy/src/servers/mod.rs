@@ -5,3 +5,4 @@ pub(crate) mod change;
 pub(crate) mod commands;
 pub(crate) mod compare;
 pub(crate) mod read_back;
+pub(crate) mod reason;

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use crate::config::server::{ServerOptions, endpoint};
 use crate::haproxy::servers_state::Row;
-use crate::servers::change::{Change, Changes, Deed, StatId};
+use crate::servers::change::{Action, Change, Changes, StatId};
 use crate::state::note::Parked;
 
 /// More changes than this are cheaper to read back with everything else.
@@ -18,21 +18,21 @@ const FEW: usize = 8;
 
 /// Where HAProxy, which has `rows`, will show the servers that are changed; empty if they are not few or one
 /// cannot be told.
-pub(crate) fn places(changes: &[Change], rows: &[Row]) -> Vec<StatId> {
+pub(crate) fn stat_ids(changes: &[Change], rows: &[Row]) -> Vec<StatId> {
     if changes.len() > FEW {
         return Vec::new();
     }
-    let mut places = Vec::new();
+    let mut stat_ids = Vec::new();
     for change in changes {
-        match place(change, rows, &places) {
-            Some(place) => places.push(place),
+        match stat_id(change, rows, &stat_ids) {
+            Some(id) => stat_ids.push(id),
             None => return Vec::new(),
         }
     }
-    places
+    stat_ids
 }
 
-fn place(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
+fn stat_id(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
     let is_there = |row: &&Row| row.backend == change.backend && row.name == change.server;
     if let Some(row) = rows.iter().find(is_there) {
         return numbers(row);
@@ -59,17 +59,17 @@ fn numbers(row: &Row) -> Option<StatId> {
 impl Change<'_> {
     /// The `id` that the file gives to a server that is added.
     fn forced_id(&self) -> Option<&str> {
-        match &self.deed {
-            Deed::Add { settings, .. } => settings.options.value("id"),
+        match &self.action {
+            Action::Add { settings, .. } => settings.options.value("id"),
             _ => None,
         }
     }
 }
 
 /// The commands that ask for them and for who answers; `None` if there are none.
-pub(crate) fn question(places: &[StatId]) -> Option<String> {
+pub(crate) fn question(stat_ids: &[StatId]) -> Option<String> {
     let ask = |[backend, server]: &StatId| format!(";show stat {backend} 6 {server} typed");
-    (!places.is_empty()).then(|| "show info".to_owned() + &places.iter().map(ask).collect::<String>())
+    (!stat_ids.is_empty()).then(|| "show info".to_owned() + &stat_ids.iter().map(ask).collect::<String>())
 }
 
 /// What HAProxy says of one server.
@@ -92,15 +92,15 @@ pub(crate) fn prove(found: &Changes, answer: &str, parked: &Parked, can_delete: 
     }
     let options = |key: &String| parked.get(key).map(|options| (key.clone(), options.clone()));
     let mut left: Parked = found.parked.iter().filter_map(options).collect();
-    for (change, place) in found.changes.iter().zip(&found.places) {
-        let figures = figures(answer, place);
-        match &change.deed {
-            Deed::Remove { .. } if figures.is_none() && can_delete && has_backend(answer, place) => {}
-            Deed::Remove { options } => {
+    for (change, id) in found.changes.iter().zip(&found.stat_ids) {
+        let figures = figures(answer, id);
+        match &change.action {
+            Action::Remove { .. } if figures.is_none() && can_delete && has_backend(answer, id) => {}
+            Action::Remove { options } => {
                 figures.filter(|figures| figures.are_of(change) && figures.status == "MAINT")?;
                 left.extend(options.as_ref().map(|options| (change.key(), options.clone())));
             }
-            deed => figures.filter(|figures| figures.are_of(change) && figures.show(deed)).map(drop)?,
+            action => figures.filter(|figures| figures.are_of(change) && figures.show(action)).map(drop)?,
         }
     }
     Some(left)
@@ -139,17 +139,17 @@ impl Figures<'_> {
         self.backend == change.backend && self.name == change.server
     }
 
-    /// Whether they are as they are to be after the deed.
-    fn show(&self, deed: &Deed) -> bool {
+    /// Whether they are as they are to be after the action.
+    fn show(&self, action: &Action) -> bool {
         let serves = !self.status.is_empty() && !self.status.starts_with("MAINT");
         let is_at = |settings: &ServerOptions| self.address == Some(settings.endpoint);
-        match deed {
+        match action {
             // An agent on the server changes its weight as it likes.
-            Deed::Add { settings, .. } | Deed::Place { settings, .. } => {
+            Action::Add { settings, .. } | Action::Move { settings } | Action::Return { settings } => {
                 let has_weight = self.weight == Some(settings.weight) && !settings.options.has("agent-check");
                 serves && !settings.is_disabled && is_at(settings) && has_weight
             }
-            Deed::Tune { weight, .. } => weight.is_none() || self.weight == *weight,
+            Action::Tune { weight, .. } => weight.is_none() || self.weight == *weight,
             _ => false,
         }
     }
@@ -172,18 +172,18 @@ mod tests {
 
     fn added(line: &str) -> Change<'_> {
         let settings = ServerOptions::read(line, &Options::default()).unwrap();
-        let deed = Deed::Add { settings, has_dynamic_cookie: false };
-        Change { backend: "nodes".to_owned(), server: "s3".to_owned(), deed }
+        let action = Action::Add { settings, has_dynamic_cookie: false };
+        Change { backend: "nodes".to_owned(), server: "s3".to_owned(), action }
     }
 
     fn removed(server: &str) -> Change<'static> {
-        let deed = Deed::Remove { options: Some("check".to_owned()) };
-        Change { backend: "nodes".to_owned(), server: server.to_owned(), deed }
+        let action = Action::Remove { options: Some("check".to_owned()) };
+        Change { backend: "nodes".to_owned(), server: server.to_owned(), action }
     }
 
     fn proven(changes: Vec<Change>, answer: &str, can_delete: bool) -> Option<Vec<String>> {
-        let places = places(&changes, &servers_state::parse(ROWS).unwrap());
-        let found = Changes { changes, places, ..Changes::default() };
+        let stat_ids = stat_ids(&changes, &servers_state::parse(ROWS).unwrap());
+        let found = Changes { changes, stat_ids, ..Changes::default() };
         let left = prove(&found, answer, &Parked::new(), can_delete)?;
         Some(left.into_keys().collect())
     }
@@ -192,16 +192,16 @@ mod tests {
     fn those_that_are_there_and_those_that_will_be_are_asked_for_by_their_numbers() {
         let rows = servers_state::parse(ROWS).unwrap();
         let changes = [added("server s3 10.0.0.3:80"), removed("s2"), added("server s3 10.0.0.3:80")];
-        let places = places(&changes, &rows);
-        assert_eq!(places, [[3, 3], [3, 2], [3, 5]]);
+        let stat_ids = stat_ids(&changes, &rows);
+        assert_eq!(stat_ids, [[3, 3], [3, 2], [3, 5]]);
         let expected = "show info;show stat 3 6 3 typed;show stat 3 6 2 typed;show stat 3 6 5 typed";
-        assert_eq!(question(&places).as_deref(), Some(expected));
-        assert_eq!(super::places(&vec![removed("s1"); FEW + 1], &rows), [] as [StatId; 0]);
+        assert_eq!(question(&stat_ids).as_deref(), Some(expected));
+        assert_eq!(super::stat_ids(&vec![removed("s1"); FEW + 1], &rows), [] as [StatId; 0]);
         let forced =
-            super::places(&[added("server s3 10.0.0.3:80 id 9"), added("server s3 10.0.0.3:80")], &rows);
+            super::stat_ids(&[added("server s3 10.0.0.3:80 id 9"), added("server s3 10.0.0.3:80")], &rows);
         assert_eq!(forced, [[3, 9], [3, 3]]);
         let elsewhere = Change { backend: "new".to_owned(), ..removed("s1") };
-        assert_eq!(super::places(&[elsewhere], &rows), [] as [StatId; 0]);
+        assert_eq!(super::stat_ids(&[elsewhere], &rows), [] as [StatId; 0]);
         assert_eq!(question(&[]), None);
     }
 

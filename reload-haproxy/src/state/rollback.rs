@@ -19,11 +19,12 @@ use common::rollback_marks;
 
 use crate::config::content::fingerprint;
 use crate::config::file::CONFIG_MAX;
-use crate::state::note::{Mark, State};
+use crate::state::directory::StateDir;
+use crate::state::note::Mark;
 
 /// The way back from a file that HAProxy does not take.
 pub(crate) struct Rollback<'a> {
-    state: &'a State,
+    state: &'a StateDir,
     /// Symlinks resolved.
     config: &'a Path,
     refused: PathBuf,
@@ -33,7 +34,7 @@ pub(crate) struct Rollback<'a> {
 
 impl<'a> Rollback<'a> {
     /// For the file at `config`, symlinks resolved. Others that write it are waited for as long as `patience`.
-    pub(crate) fn new(state: &'a State, config: &'a Path, patience: Duration) -> Rollback<'a> {
+    pub(crate) fn new(state: &'a StateDir, config: &'a Path, patience: Duration) -> Rollback<'a> {
         Rollback { state, config, refused: rollback_marks::refused_path(config), patience }
     }
 
@@ -51,11 +52,12 @@ impl<'a> Rollback<'a> {
     /// Puts the refused file back to its place, to be tried again. It stays beside it, too.
     pub(crate) fn try_again(&self, messages: &mut Messages) -> Result<(), Failure> {
         let path = self.config.display();
-        let refuse = |err| Failure::new(Code::Files, format!("cannot put a refused file to '{path}': {err}"));
+        let refuse =
+            |err| Failure::new(Code::Files, format!("cannot restore the rejected file to '{path}': {err}"));
         let Some(mark) = self.state.mark() else { return Ok(()) };
         let refused = regular_file::read(&self.refused, CONFIG_MAX).map_err(refuse)?;
         if self.exchange(&mark.good, &refused, None).map_err(refuse)?.is_some() {
-            messages.info(format!("'{}' is back in '{path}' and tried again", self.refused.display()));
+            messages.info(format!("'{}' is restored to '{path}' and tried again", self.refused.display()));
         }
         Ok(())
     }
@@ -65,7 +67,7 @@ impl<'a> Rollback<'a> {
     pub(crate) fn put_back(&self, told: Option<&str>) -> Option<String> {
         let path = self.config.display();
         self.roll_back(told)
-            .unwrap_or_else(|err| Some(format!("cannot put the last good file back to '{path}': {err}")))
+            .unwrap_or_else(|err| Some(format!("cannot restore the last good file to '{path}': {err}")))
     }
 
     /// Forgets the refused file: HAProxy runs the one that stands in its place.
@@ -95,7 +97,7 @@ impl<'a> Rollback<'a> {
             (Verdict::Stays(line), _) => Ok(line.map(|line| format!("'{}' {line}", self.config.display()))),
             (Verdict::Refused, Some(good)) => self.keep_and_restore(&mark, &now, &good).map(Some),
             (Verdict::Refused, None) => Ok(Some(format!(
-                "'{}' stays as it is: no other file was ever proven to work",
+                "'{}' stays in place: no earlier file was proven loaded",
                 self.config.display()
             ))),
         }
@@ -109,10 +111,10 @@ impl<'a> Rollback<'a> {
         staged.commit()?;
         Ok(match self.exchange(&mark.refused, good, Some(time))? {
             Some(Written::Replaced) => format!(
-                "the last good file is back in '{path}', the refused one is '{beside}'; the next run tries it again"
+                "the last good file is restored to '{path}', the rejected one is '{beside}'; the next run tries it again"
             ),
             Some(Written::InPlace) => format!(
-                "the last good file is back in '{path}', written in place for it is a mount point, the refused \
+                "the last good file is restored to '{path}' (in place, because it is a mount point), the rejected \
                  one is '{beside}'; the next run tries it again"
             ),
             None => format!("'{path}' {CHANGED}"),
@@ -123,7 +125,7 @@ impl<'a> Rollback<'a> {
     /// fingerprint `old`.
     fn exchange(&self, old: &str, new: &[u8], time: Option<SystemTime>) -> io::Result<Option<Written>> {
         let lock = rewrite::lock(self.config, self.patience)?;
-        let _lock = lock.ok_or_else(|| io::Error::other("another program has its lock"))?;
+        let _lock = lock.ok_or_else(|| io::Error::other("another program holds its lock"))?;
         let staged = self.stage(self.config, new)?;
         let set = |file: &File| time.map_or(Ok(()), |time| file.set_modified(time));
         set(staged.file())?;
@@ -148,7 +150,7 @@ impl<'a> Rollback<'a> {
     }
 }
 
-const CHANGED: &str = "has changed meanwhile and stays as it is; the next run tries it";
+const CHANGED: &str = "has changed meanwhile and stays in place; the next run loads it";
 
 /// What becomes of the file that stands there after a run that proved nothing.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! A file that HAProxy does not take, though `haproxy -c` and a look ahead pass it: the last good one is put
-//! back, and the refused one is tried again, whoever is killed in between.
+//! back, and the rejected one is tried again, whoever is killed in between.
 //!
 //! What stands in `.if` is passed over by the look ahead, so each of these reloads is really attempted.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -21,7 +21,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
 const MODE: u32 = 0o640;
-const PUT_BACK: &str = "the last good file is back in '";
+const PUT_BACK: &str = "the last good file is restored to '";
 /// Where only the absence of a new worker shows that a reload failed, a run lasts as long.
 const BRIEFLY: [&str; 2] = ["--timeout", "3s"];
 
@@ -174,7 +174,7 @@ fn without_a_file_that_was_proven_to_work_nothing_is_put_back() {
     let bed = Bed::running(Mode::MasterSocket);
     let bad = write_with_missing_directory(&bed, 2);
     for _ in 0..2 {
-        assert_refused(&bed.reload(&BRIEFLY), "stays as it is: no other file was ever proven to work");
+        assert_refused(&bed.reload(&BRIEFLY), "stays in place: no earlier file was proven loaded");
         assert!(read(&bed.config()) == bad && !refused(&bed).exists());
     }
 }
@@ -183,8 +183,8 @@ fn without_a_file_that_was_proven_to_work_nothing_is_put_back() {
 fn a_file_that_is_refused_before_the_reload_stays() {
     let bed = proven(Mode::MasterSocket);
     for (global, frontend, says) in [
-        ("", "bogus words", "haproxy -c refuses it"),
-        ("chroot /nonexistent/jail", "", "is no directory; what runs goes on"),
+        ("", "bogus words", "haproxy -c rejects it"),
+        ("chroot /nonexistent/jail", "", "is not a directory; the running configuration stays in service"),
     ] {
         bed.write(&format!("{}\n  {global}", revision(2)), frontend);
         let bad = read(&bed.config());
@@ -276,7 +276,7 @@ fn a_dry_run_says_that_a_refused_file_is_tried_again_and_leaves_all_as_it_is() {
     assert_refused(&bed.reload(&[]), PUT_BACK);
     let output = bed.command(&["--dry-run"]).stdout(Stdio::piped()).output().unwrap();
     let expected = format!(
-        "reload (master): '{}', which HAProxy did not take, is tried again\n",
+        "reload (master): '{}', which HAProxy rejected, is tried again\n",
         refused(&bed).canonicalize().unwrap().display()
     );
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);

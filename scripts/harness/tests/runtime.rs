@@ -156,7 +156,7 @@ fn what_was_done_by_hand_at_the_socket_is_put_right() {
     let taken = "add server nodes/s5 127.9.9.9:9;enable server nodes/s5";
     bed.haproxy().command(taken).unwrap();
     bed.write_nodes(&many(6));
-    assert_done(&bed.reload(&[]), "server s5 of backend nodes: somebody else has added one of that name");
+    assert_done(&bed.reload(&[]), "server s5 of backend nodes: a server of that name was added by hand");
     bed.assert_runs_the_file();
 }
 
@@ -197,8 +197,8 @@ fn what_was_done_is_told_to_programs_too() {
     let done = json(&[]);
     assert_eq!((&said["is_dry_run"], &done["is_dry_run"]), (&true.into(), &false.into()));
     assert_eq!((&said["servers"], &done["action"]), (&done["servers"], &"runtime".into()));
-    let tuned = serde_json::json!({"server": "nodes/s1", "deed": "tune", "weight": 2});
-    let added = serde_json::json!({"server": "nodes/new", "deed": "add", "address": "127.9.9.9:9", "weight": 1, "maxconn": 4});
+    let tuned = serde_json::json!({"server": "nodes/s1", "action": "tune", "weight": 2});
+    let added = serde_json::json!({"server": "nodes/new", "action": "add", "address": "127.9.9.9:9", "weight": 1, "maxconn": 4});
     assert_eq!(done["servers"], serde_json::json!([tuned, added]));
     assert_eq!(json(&[])["action"], "nothing");
     let status = json(&["--status"]);

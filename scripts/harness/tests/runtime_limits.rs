@@ -53,8 +53,8 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
         (base.clone(), of_s0(" check", " check backup"), "nodes: 'backup' cannot change while it runs"),
         (base.clone(), of_s0(" check", " check inter 9s"), "nodes: 'inter 9s' cannot change while it runs"),
         (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled, and changes its address"),
-        (cutting, base, "server nodes/s3: its on-marked-down would cut its sessions"),
-        (backup, backups, "server s4 of backend nodes: its place among the backup servers counts"),
+        (cutting, base, "server s3 of backend nodes: its on-marked-down would cut its sessions"),
+        (backup, backups, "server s4 of backend nodes: the order of backup servers matters"),
     ]
 }
 
@@ -108,7 +108,7 @@ fn what_newer_versions_take_is_changed_where_they_run() {
         let says = if is_since(version) {
             "server nodes/x added"
         } else {
-            "this HAProxy does not take 'cookie' while it runs"
+            "this HAProxy version does not accept 'cookie' at run time"
         };
         assert_done(&outcome, says);
         bed.assert_runs_the_file();
@@ -135,7 +135,7 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
         (added, "backend nodes\n"),
     ] {
         bed.write_backend(&(backend + end));
-        assert_refused(&bed.reload(&[]), "haproxy -c refuses it");
+        assert_refused(&bed.reload(&[]), "haproxy -c rejects it");
         assert_eq!(bed.live(), live, "{end}");
     }
     bed.write_backend(&base);
@@ -278,7 +278,7 @@ fn an_agents_percentage_is_of_the_weight_in_the_file() {
     poll::until(SOON, "half of its weight", || weighs("40")).unwrap();
     assert_done(&bed.reload(&[]), "nothing to do");
     bed.write_nodes(&line(60));
-    assert_done(&bed.reload(&[]), "its agent's percentages are of the weight that it began with");
+    assert_done(&bed.reload(&[]), "its agent-check scales the weight");
     poll::until(SOON, "half of its weight", || weighs("30")).unwrap();
 }
 
@@ -318,7 +318,8 @@ fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
         start_with(&mut bed, &arguments, &config);
         assert_done(&reload_at(&bed, &config), "runs");
         bed.write_nodes(&many(3));
-        let says = "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy runs other files, too";
+        let says =
+            "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy was started on other files too";
         assert_done(&reload_at(&bed, &config), says);
         assert!(bed.live().contains_key("nodes/s2"));
     }
@@ -337,12 +338,12 @@ fn a_socket_that_takes_no_orders_or_none_at_all_means_a_reload() {
     bed.start_proven(Mode::MasterSocket);
     rewrite(&bed, &many(3), &operator);
     let says = "reload (master): +1 -0 ~0 servers in backend nodes, and ";
-    assert_done(&bed.reload(&[]), &format!("{says}HAProxy says '"));
+    assert_done(&bed.reload(&[]), &format!("{says}HAProxy rejected a command with '"));
     assert_done(&bed.reload(&[]), "nothing to do");
     let without = |line: &str| if line.contains("stats socket") { String::new() } else { line.to_owned() };
     rewrite(&bed, &many(4), &without);
     assert_done(&bed.reload(&[]), "reload (master): ");
     rewrite(&bed, &many(5), &without);
-    assert_done(&bed.reload(&[]), &format!("{says}the file names no stats socket"));
+    assert_done(&bed.reload(&[]), &format!("{says}the file has no stats socket"));
     assert_done(&bed.reload(&[]), "nothing to do");
 }

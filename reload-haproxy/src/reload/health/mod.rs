@@ -57,12 +57,12 @@ pub(crate) fn kept_over<T>(
             let result = reload(messages);
             // What is true now misleads a cold start.
             if let Err(loss) = put(&path, HEAD) {
-                messages.warn(format!("{loss}; remove it before HAProxy is started anew"));
+                messages.warn(format!("{loss}; remove it before HAProxy is started again"));
             }
             result
         }
         Err(loss) => {
-            messages.warn(format!("{loss}; the new worker takes every server for up"));
+            messages.warn(format!("{loss}; the new worker starts with every server up"));
             reload(messages)
         }
     }

@@ -1,0 +1,111 @@
+//! Reloads, and waits for the proof: a worker that was not there before and that reports the file's revision.
+//!
+//! A signal that was sent proves nothing: up to 3.0 a SIGUSR2 that arrives during a reload is lost. A socket that
+//! answers proves nothing: the old process owns the path until the new one takes it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::messages::Messages;
+
+use crate::config::content::revision;
+use crate::haproxy::instance::Worker;
+use crate::haproxy::process::{Process, since_boot};
+use crate::reload::attempt::{Before, LOST, POLL, Reload, UNTOLD, Unproven, has_failed};
+use crate::reload::method::Method;
+use crate::reload::retry::Attempts;
+
+/// Without any socket, a new worker must live this long to count.
+const PROBATION: Duration = Duration::from_millis(500);
+
+/// What a reload came to.
+pub(crate) struct Taken {
+    /// The new worker.
+    pub(crate) worker: Worker,
+    /// Whether it took the file; otherwise the file has changed meanwhile, and there is more to do.
+    pub(crate) is_proven: bool,
+}
+
+/// What there is to see while a reload is under way.
+enum Look {
+    Pending,
+    Loaded(Worker),
+    Failed,
+}
+
+impl Reload<'_> {
+    /// Reloads, and gives the worker that came of it.
+    pub(crate) fn run(&self, method: Method, messages: &mut Messages) -> Result<Taken, Unproven> {
+        let deadline = Instant::now() + self.timeout;
+        let mut before = self.before(deadline);
+        let mut attempts = Attempts::new(method, self.load_time, Instant::now());
+        let mut reason = format!("no new worker within {:?}", self.timeout);
+        let mut was_told = false;
+        loop {
+            if attempts.is_due(Instant::now()) {
+                attempts.told(Instant::now(), since_boot());
+                if std::mem::replace(&mut was_told, true) {
+                    messages.info(format!("{method} sent again"));
+                }
+                self.tell(method, &mut before, deadline, messages)?;
+            }
+            match self.look(&before) {
+                Look::Loaded(worker) if self.took(&worker, &attempts) => {
+                    return Ok(Taken { worker, is_proven: true });
+                }
+                Look::Loaded(worker) if self.config.is_outdated() => {
+                    return Ok(Taken { worker, is_proven: false });
+                }
+                // Of a reload that somebody else had begun on an earlier file; it may have swallowed ours.
+                Look::Loaded(worker) => {
+                    before.workers.insert(worker.pid);
+                    reason = format!("worker {} loaded another file", worker.pid);
+                    attempts.overtaken(Instant::now());
+                }
+                Look::Failed => return Err(self.refused(UNTOLD)),
+                Look::Pending if self.is_lost(&before) => return Err(self.refused(LOST)),
+                Look::Pending if Instant::now() >= deadline => return Err(self.refused(&reason)),
+                Look::Pending => thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// Whether the worker took the file: it says so, or, without a revision, nothing speaks against it.
+    fn took(&self, worker: &Worker, attempts: &Attempts) -> bool {
+        match (&self.config.facts.revision, &worker.description) {
+            (Some(wanted), Some(description)) => revision(description).as_ref() == Some(wanted),
+            _ => attempts.can_be_of_ours(worker.birth),
+        }
+    }
+
+    fn look(&self, before: &Before) -> Look {
+        if let Some(processes) = self.instance.processes() {
+            if before.processes.as_ref().is_some_and(|before| has_failed(before, &processes)) {
+                return Look::Failed;
+            }
+            let new = processes.workers.iter().filter(|pid| !before.workers.contains(pid));
+            let answering = new.filter_map(|&pid| self.instance.worker_through_master(pid)).next();
+            return answering.map_or(Look::Pending, Look::Loaded);
+        }
+        if self.instance.master_socket.is_some() {
+            return Look::Pending;
+        }
+        if self.instance.stats_socket.is_some() {
+            let worker = self.instance.worker_by_stats_socket();
+            let is_new = |worker: &Worker| !before.workers.contains(&worker.pid);
+            return worker.filter(is_new).map_or(Look::Pending, Look::Loaded);
+        }
+        self.look_at_processes(before)
+    }
+
+    fn look_at_processes(&self, before: &Before) -> Look {
+        let processes =
+            if self.instance.is_master { self.instance.children() } else { self.instance.alone() };
+        let settled = |process: &&Process| {
+            !before.workers.contains(&process.pid) && since_boot().saturating_sub(process.birth) >= PROBATION
+        };
+        processes.iter().rfind(settled).map_or(Look::Pending, |process| {
+            Look::Loaded(Worker { pid: process.pid, birth: process.birth, ..Worker::default() })
+        })
+    }
+}
