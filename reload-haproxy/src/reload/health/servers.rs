@@ -34,9 +34,10 @@ struct Checks {
 /// Reads a configuration. Lines within `.if` are left out, because they may not apply.
 pub(crate) fn wanted(text: &str) -> Wanted {
     let sections = Sections::read(text);
-    let lines = || sections.sections.iter().flat_map(|section| &section.lines).filter(|line| applies(line));
+    let all = || sections.sections.iter().flat_map(|section| &section.lines);
+    let lines = || all().filter(|line| applies(line));
     let global = |keyword: &'static str| lines().filter(move |line| is_global(line, keyword));
-    let path = |keyword| global(keyword).filter_map(path).last();
+    let path = |keyword| global(keyword).filter_map(path).next_back();
     let is_loaded = lines().any(|line| loads_state(line) == Some(true));
     let base = path("server-state-base").unwrap_or_default();
     Wanted {
