@@ -40,7 +40,7 @@ impl StateDir {
         let refuse =
             |verb, err| Failure::new(Code::Files, format!("cannot {verb} '{}': {err}", directory.display()));
         let made = DirBuilder::new().recursive(true).mode(0o750).create(directory);
-        made.map_err(|err| refuse("make", err))?;
+        made.map_err(|err| refuse("create", err))?;
         let key = key(config);
         let mut open = OpenOptions::new();
         open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
