@@ -98,6 +98,8 @@ impl<'t> DecisionInput<'_, 't> {
             return because(flaw.into());
         }
         match self.find(known, answer?) {
+            // These last, and the worker runs the file.
+            Err(Reason::OtherFiles | Reason::NoSocket | Reason::NoVersion) if different.is_none() => None,
             // Waiting loses nothing, and a reload for this might be repeated again and again.
             Err(why) if different.is_none() => {
                 Some(Decision::Nothing(format!("worker {} loaded this file, but {why}", self.worker.pid)))

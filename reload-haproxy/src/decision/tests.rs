@@ -107,6 +107,15 @@ fn nothing_and_no_question_if_the_method_only_reloads() {
 }
 
 #[test]
+fn nothing_if_the_file_is_loaded_and_there_is_no_socket_to_ask() {
+    let how = "worker 7 runs this file".to_owned();
+    assert_eq!(
+        Case { answer: Some(Err(Reason::NoSocket)), ..Case::of(FILE) }.decide(),
+        Decision::Nothing(how)
+    );
+}
+
+#[test]
 fn servers_if_only_servers_differ() {
     let line = "server nodes/s2 added at 10.0.0.2:80".to_owned();
     assert_eq!(Case::added().decide(), Decision::Servers(vec![line], COUNT.to_owned()));

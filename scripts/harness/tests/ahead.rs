@@ -39,7 +39,11 @@ fn assert_seen_rightly(bed: &Bed, run: impl Fn() -> Outcome, (place, line, says)
     place.write(bed, line);
     let outcome = run();
     assert_refused(&outcome, says);
-    assert!(outcome.stderr.contains("what runs goes on"), "{line}: {}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("the running configuration stays in service"),
+        "{line}: {}",
+        outcome.stderr
+    );
     assert_eq!(bed.worker(), worker);
     place.write(bed, &format!(".if 1\n{line}\n.endif"));
     assert_refused(&run(), "HAProxy rejected it");

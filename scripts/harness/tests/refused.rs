@@ -141,7 +141,7 @@ fn a_haproxy_that_died_of_a_file_starts_again_on_the_last_good_one() {
         drop(bed.haproxy.take());
         worker.into_iter().for_each(end);
         // Where none runs, the file that works stays in its place.
-        assert_refused(&bed.reload(&[]), "start it: haproxy -W -S");
+        assert_refused(&bed.reload(&[]), "start one: haproxy -W -S");
         assert_rolled_back(&bed, &good, &bad);
         bed.start(mode);
         assert_eq!(bed.description(), revision(1), "{mode:?}");
@@ -211,7 +211,7 @@ fn a_file_that_is_written_during_the_reload_is_not_overwritten() {
     );
     let busy = bed.script("busy", &text);
     let outcome = finish(bed.command_with(&busy, &[]).spawn().unwrap());
-    assert_refused(&outcome, "has changed meanwhile and stays as it is");
+    assert_refused(&outcome, "has changed meanwhile and stays in place");
     assert!(read(&bed.config()) == newer);
     assert_done(&bed.reload(&[]), "runs '");
     assert_settled(&bed, &newer, 3);
@@ -333,7 +333,7 @@ fn a_file_that_is_a_mount_point_is_put_back_in_place() {
     // Into the file that is mounted, as whoever mounted it would.
     fs::copy(bed.config(), &mounted).unwrap();
     let outcome = reload();
-    assert_refused(&outcome, "written in place for it is a mount point");
+    assert_refused(&outcome, "in place, because it is a mount point");
     let refused = bed.run.join("in/haproxy.cfg.refused");
     assert!(read(&mounted) == good && read(&refused) == bad, "{}", outcome.stderr);
     fs::create_dir(missing(&bed, 2)).unwrap();

@@ -252,7 +252,7 @@ fn a_pid_file_that_names_another_program_is_not_believed() {
     let arguments = ["--pid-file", pid_file.to_str().unwrap()];
     for method in ["auto", "signal", "classic", "master"] {
         let outcome = bed.reload(&[&arguments[..], &["--method", method]].concat());
-        assert_refused(&outcome, "start it: haproxy -W -S");
+        assert_refused(&outcome, "start one: haproxy -W -S");
     }
     assert!(other.try_wait().unwrap().is_none(), "the other program was ended");
     other.kill().unwrap();
@@ -382,7 +382,7 @@ fn a_haproxy_whose_file_only_has_the_same_path_is_another_one() {
     replace(&elsewhere.path().join("haproxy.cfg"), other.as_bytes(), 0o644).unwrap();
     bed.haproxy = Some(bed.start_program(&wrapper, "haproxy", Mode::Foreground, None));
     poll::until(SOON, "its listener", || std::net::TcpStream::connect(bed.front()).ok()).unwrap();
-    assert_refused(&bed.reload(&[]), "start it: haproxy -W -S");
+    assert_refused(&bed.reload(&[]), "start one: haproxy -W -S");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
         ),
         (base.clone(), of_s0(" check", " check backup"), "nodes: 'backup' cannot change while it runs"),
         (base.clone(), of_s0(" check", " check inter 9s"), "nodes: 'inter 9s' cannot change while it runs"),
-        (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled, and changes its address"),
+        (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled and its address changes"),
         (cutting, base, "server s3 of backend nodes: its on-marked-down would cut its sessions"),
         (backup, backups, "server s4 of backend nodes: the order of backup servers matters"),
     ]

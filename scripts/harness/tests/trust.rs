@@ -105,7 +105,7 @@ fn a_process_of_another_user_that_calls_itself_haproxy_is_not_believed() {
     })
     .unwrap();
     let (code, stderr, _) = bed.reload(&[]);
-    assert!(code == 5 && stderr.contains("start it: haproxy -W -S"), "{stderr}");
+    assert!(code == 5 && stderr.contains("start one: haproxy -W -S"), "{stderr}");
     let pid_file = bed.run.join("pid");
     replace(&pid_file, impostor.id().to_string().as_bytes(), 0o644).unwrap();
     bed.reload(&["--pid-file", pid_file.to_str().unwrap(), "--timeout", "2s", "--method", "classic"]);
