@@ -1,5 +1,5 @@
-//! A `backend` or `listen` section as far as its servers are concerned: whether they can be changed while
-//! HAProxy runs, and what holds for all of them.
+//! A `backend` or `listen` section with what its `defaults` section adds: the options of its servers, and whether
+//! they can be changed while HAProxy runs.
 
 use std::net::SocketAddr;
 
@@ -20,11 +20,11 @@ pub(crate) enum Obstacle {
     Balance(String),
 }
 
-/// Such a section, with what its `defaults` section adds.
+/// Such a section.
 pub(crate) struct Backend<'l, 't> {
     pub(crate) section: &'l Section<'t>,
     defaults: Vec<Line<'t>>,
-    /// What a server is told by default, after none, one, two... of the `default-server` lines.
+    /// The options that a server inherits after none, one, two, ... of the `default-server` lines.
     default_options: Vec<Result<Options<'t>, OptionError>>,
 }
 
@@ -46,7 +46,7 @@ impl<'l, 't> Backend<'l, 't> {
         Backend { section, defaults, default_options }
     }
 
-    /// What one of its servers is told. Fails with what only a reload can tell.
+    /// The options of one of its servers. Fails if only a reload can set them.
     pub(crate) fn options_of(&self, server: &ServerLine<'t>) -> Result<ServerOptions<'t>, OptionError> {
         match self.default_options.get(server.defaults) {
             Some(Ok(options)) => ServerOptions::read(server.text, options),
@@ -56,7 +56,7 @@ impl<'l, 't> Backend<'l, 't> {
         }
     }
 
-    /// The address and the weight of one of its servers, if a glance tells them.
+    /// The address and the weight of one of its servers, if its line is simple enough for `glance`.
     pub(crate) fn glance(&self, server: &ServerLine) -> Option<(SocketAddr, u32)> {
         let options = self.default_options.get(server.defaults)?.as_ref().ok()?;
         ServerOptions::glance(server.text, options)
@@ -72,8 +72,8 @@ impl<'l, 't> Backend<'l, 't> {
         }
         let balance = self.last("balance")?;
         let algorithm = balance.get(1)?;
-        // HAProxy adds servers with `first` and consistent hashes too; but `first` goes by their order, and up
-        // to 2026 a hash sends requests elsewhere than after a reload (#3413).
+        // HAProxy adds servers with `first` and consistent hashes too. But `first` depends on their order, and up
+        // to 2026 a hash sends requests to other servers than after a reload (#3413).
         let base = algorithm.split('(').next().unwrap_or_default();
         let is_dynamic = matches!(base, "roundrobin" | "leastconn" | "random");
         (!is_dynamic).then(|| Obstacle::Balance(algorithm.clone()))
@@ -89,7 +89,7 @@ impl<'l, 't> Backend<'l, 't> {
         &self.defaults
     }
 
-    /// Whether lines of it, or of its defaults, stand within `.if`.
+    /// Whether lines of it, or of its defaults, are within `.if`.
     pub(crate) fn is_conditional(&self) -> bool {
         self.lines().any(|line| line.is_conditional)
     }
@@ -99,14 +99,14 @@ impl<'l, 't> Backend<'l, 't> {
         self.last("cookie").is_some_and(|words| words.iter().any(|word| word == "dynamic"))
     }
 
-    /// Its servers for when no others serve.
+    /// Its backup servers.
     pub(crate) fn backups(&self) -> impl Iterator<Item = &ServerLine<'t>> {
         let is_one =
             |server: &&ServerLine<'t>| self.options_of(server).is_ok_and(|its| its.options.has("backup"));
         self.section.servers.iter().filter(is_one)
     }
 
-    /// Whether it has slots for servers that it names itself.
+    /// Whether it has a `server-template`, whose servers HAProxy names.
     pub(crate) fn has_slots(&self) -> bool {
         self.last("server-template").is_some()
     }
@@ -116,14 +116,14 @@ impl<'l, 't> Backend<'l, 't> {
         self.last("balance").is_some_and(|words| words.get(1).is_some_and(|word| word == "leastconn"))
     }
 
-    /// The words of the last line that begins so, the section's own before those of its defaults.
+    /// The words of the last line with this keyword; the section's own lines come after those of its defaults.
     fn last(&self, keyword: &str) -> Option<Vec<String>> {
         let line = self.lines().rev().find(|line| line.keyword == keyword)?;
         Some(line.words().into_iter().map(|word| word.text).collect())
     }
 }
 
-/// Whether the socket takes it as the name of a backend or a server.
+/// Whether the socket accepts it as the name of a backend or a server.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     !name.is_empty() && name.bytes().all(is_plain)
@@ -198,7 +198,7 @@ backend two
     }
 
     #[test]
-    fn what_the_defaults_say_holds() {
+    fn lines_of_the_defaults_apply() {
         assert!(
             backend("nodes", |backend| backend.has_dynamic_cookie())
                 && backend("nodes", |backend| backend.is_leastconn())

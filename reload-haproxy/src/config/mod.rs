@@ -1,4 +1,4 @@
-//! What haproxy.cfg says.
+//! What haproxy.cfg contains. Nothing here opens anything but the file itself.
 
 pub(crate) mod backend;
 pub(crate) mod by_name;

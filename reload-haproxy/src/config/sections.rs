@@ -1,7 +1,7 @@
-//! The layout of haproxy.cfg: its sections, and in each the `server` lines apart from all others.
+//! The sections of haproxy.cfg, and in each the `server` lines apart from all others.
 //!
-//! Lines stay as they are in the file and are split into words only where somebody asks: of ten thousand
-//! servers a change of membership touches one.
+//! Lines are kept as they are in the file and are split into words only when needed: of ten thousand servers a
+//! change of membership affects one.
 
 use std::borrow::Cow;
 
@@ -9,21 +9,21 @@ use crate::config::content::revision;
 use crate::config::lines::{Line, lines};
 use crate::config::words::{Word, words};
 
-/// The layout of one configuration; lines before the first section are in one without a title.
+/// The sections of one configuration. Lines before the first section are in one without a title.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sections<'t> {
     pub(crate) sections: Vec<Section<'t>>,
 }
 
-/// A section and what is in it.
+/// A section and its lines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section<'t> {
     /// `backend`, `defaults`, ...; empty before the first section.
     pub(crate) kind: &'static str,
     /// Its name; empty if it has none.
     pub(crate) name: Cow<'t, str>,
-    /// Every line that says something but `server` lines; its own first line among them, and `server` lines
-    /// within `.if`, which may not count.
+    /// Its lines without `server` lines, empty ones and comments. Its first line is among them, and so are
+    /// `server` lines within `.if`, which may not apply.
     pub(crate) lines: Vec<Line<'t>>,
     /// Its `server` lines, in their order.
     pub(crate) servers: Vec<ServerLine<'t>>,
@@ -34,12 +34,12 @@ pub(crate) struct Section<'t> {
 pub(crate) struct ServerLine<'t> {
     pub(crate) name: Cow<'t, str>,
     pub(crate) text: &'t str,
-    /// How many `default-server` lines of its section stand before it, and hold for it.
+    /// How many `default-server` lines of its section come before it, and apply to it.
     pub(crate) defaults: usize,
 }
 
 impl<'t> Sections<'t> {
-    /// Reads the layout of a configuration's text.
+    /// Reads the text of a configuration.
     pub(crate) fn read(text: &'t str) -> Sections<'t> {
         let mut sections = vec![Section::default()];
         let mut defaults = 0;
@@ -49,7 +49,7 @@ impl<'t> Sections<'t> {
                 sections.push(Section { kind, name, ..Section::default() });
                 defaults = 0;
             }
-            // There is one from the start on.
+            // There is always at least one.
             let Some(section) = sections.last_mut() else { continue };
             match section.server(&line, defaults) {
                 Some(server) => section.servers.push(server),
@@ -82,7 +82,7 @@ impl<'t> Sections<'t> {
 }
 
 impl<'t> ServerLine<'t> {
-    /// What stands after its address, as it is in the file.
+    /// What follows its address, as it is in the file.
     pub(crate) fn options(&self) -> &'t str {
         let after_a_word =
             |rest: &'t str| rest.split_once([' ', '\t']).map_or("", |(_, rest)| rest.trim_ascii_start());
@@ -101,7 +101,7 @@ impl<'t> Section<'t> {
 }
 
 impl Section<'_> {
-    /// What people call it: `backend nodes`.
+    /// Its kind and name: `backend nodes`.
     pub(crate) fn title(&self) -> String {
         format!("{} {}", self.kind, self.name).trim_end().to_owned()
     }
@@ -125,8 +125,8 @@ impl Section<'_> {
     }
 }
 
-/// Whether two lines say the same: spacing and comments make no difference, and neither does the revision,
-/// which changes with every other line.
+/// Whether two lines mean the same. Spacing and comments do not count, and neither does the revision, which
+/// changes whenever another line does.
 pub(crate) fn says_the_same(a: &str, b: &str) -> bool {
     a == b || without_revision(words(a)) == without_revision(words(b))
 }
@@ -169,7 +169,7 @@ peers p
 ";
 
     #[test]
-    fn servers_are_found_with_the_defaults_that_hold_for_them() {
+    fn servers_are_found_with_the_number_of_default_server_lines_before_them() {
         let layout = Sections::read(TEXT);
         let titles: Vec<String> = layout.sections.iter().map(Section::title).collect();
         let expected = ["", "global", "defaults http", "defaults", "backend nodes", "listen all", "peers p"];
@@ -189,7 +189,7 @@ peers p
     }
 
     #[test]
-    fn the_defaults_that_a_section_names_hold_for_it_and_else_the_last_ones() {
+    fn a_section_inherits_the_defaults_that_it_names_or_the_last_ones() {
         let layout = Sections::read(TEXT);
         assert_eq!(layout.defaults_of(4).iter().map(|line| line.number).collect::<Vec<_>>(), [4, 5]);
         assert_eq!(layout.defaults_of(5).iter().map(|line| line.number).collect::<Vec<_>>(), [6]);
@@ -200,7 +200,7 @@ peers p
     }
 
     #[test]
-    fn spacing_comments_quotes_and_the_revision_say_nothing() {
+    fn spacing_comments_quotes_and_the_revision_do_not_count() {
         assert!(says_the_same("  bind :80", "\tbind   \":80\" # here"));
         assert!(!says_the_same("  bind :80", "  bind :81"));
         let revision = |digit: char| format!("description rollcall-{}", digit.to_string().repeat(16));

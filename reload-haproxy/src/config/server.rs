@@ -1,8 +1,8 @@
-//! What a `server` line says in the end, with the `default-server` lines that hold for it: a server that is
-//! added through the socket inherits none of them and must be told everything.
+//! The options of a `server` line with those of the `default-server` lines that apply to it. A server added
+//! through the socket inherits none, so all of them must be sent.
 //!
-//! Only what is known is taken over: a keyword that is not listed here, or a value that the command line of
-//! the socket might read otherwise, makes the server a matter for a reload.
+//! A keyword that is not in the table of server_keywords.rs, or a value that the socket's command line might read
+//! differently, needs a reload.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -31,7 +31,7 @@ pub(crate) enum OptionError {
     Unsupported(String),
 }
 
-/// Everything that a server is told.
+/// The options of one server, inherited ones included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerOptions<'t> {
     pub(crate) endpoint: SocketAddr,
@@ -39,15 +39,15 @@ pub(crate) struct ServerOptions<'t> {
     /// 0 if there is no limit.
     pub(crate) maxconn: u32,
     pub(crate) is_disabled: bool,
-    /// All others.
+    /// All other options.
     pub(crate) options: Options<'t>,
 }
 
-/// Keywords with their values, each keyword once, sorted: their order says nothing.
+/// Keywords with their values, each keyword once, sorted: their order has no meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options<'t>(Vec<(Cow<'t, str>, Option<Cow<'t, str>>)>);
 
-/// Reads a `default-server` line on top of those before it. Fails with what cannot be taken over.
+/// Adds a `default-server` line to those before it. Fails with an option that needs a reload.
 pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<Options<'t>, OptionError> {
     let mut options = before;
     options.read(&mut split(line)?.into_iter().skip(1))?;
@@ -55,7 +55,7 @@ pub(crate) fn default_server<'t>(line: &'t str, before: Options<'t>) -> Result<O
 }
 
 impl<'t> ServerOptions<'t> {
-    /// Reads a `server` line with the defaults that hold for it. Fails with what cannot be taken over.
+    /// Reads a `server` line with the defaults that apply to it. Fails with an option that needs a reload.
     pub(crate) fn read(line: &'t str, defaults: &Options<'t>) -> Result<ServerOptions<'t>, OptionError> {
         let mut words = split(line)?.into_iter().skip(2);
         let address = words.next().unwrap_or_default();
@@ -69,11 +69,11 @@ impl<'t> ServerOptions<'t> {
         Ok(ServerOptions { endpoint, weight, maxconn, is_disabled, options })
     }
 
-    /// The address and the weight alone of a line without anything unusual, far sooner than by `read`.
+    /// The address and the weight of a simple line, far quicker than by `read`. `None` if it is not simple.
     pub(crate) fn glance(line: &str, defaults: &Options) -> Option<(SocketAddr, u32)> {
-        let is_particular =
+        let has_exception =
             line.contains("agent-check") || line.contains("disabled") || defaults.has("disabled");
-        if is_particular || !is_usual(line) {
+        if has_exception || !is_usual(line) {
             return None;
         }
         let mut words = line.split_ascii_whitespace().skip(2);
@@ -87,7 +87,7 @@ impl<'t> ServerOptions<'t> {
         Some((endpoint, weight.or_else(|| defaults.weight())?))
     }
 
-    /// Whether HAProxy finds out itself if it is up.
+    /// Whether HAProxy checks it.
     pub(crate) fn has_checks(&self) -> bool {
         self.options.has("check")
     }
@@ -109,7 +109,7 @@ impl<'t> Options<'t> {
         self.0.iter().map(|(keyword, _)| &**keyword)
     }
 
-    /// As they are written on a line, without a space around.
+    /// As they are written on a line, without spaces around.
     pub(crate) fn text(&self) -> String {
         let words = self.0.iter().flat_map(|(keyword, value)| [Some(&**keyword), value.as_deref()]);
         words.flatten().collect::<Vec<_>>().join(" ")
@@ -120,7 +120,7 @@ impl<'t> Options<'t> {
         self.0.binary_search_by(|(known, _)| (**known).cmp(keyword))
     }
 
-    /// The first keyword that is not said as in `before`, as it is said in one or the other.
+    /// The first option that differs from `before`, as it is in one or the other.
     pub(crate) fn first_change(&self, before: &Options) -> String {
         let new = self.0.iter().find(|option| !before.0.contains(option));
         let option = new.or_else(|| before.0.iter().find(|option| !self.0.contains(option)));
@@ -158,7 +158,7 @@ impl<'t> Options<'t> {
         }
     }
 
-    /// `no-check` takes back `check`; `enabled` takes back `disabled`.
+    /// `no-check` cancels `check`, and `enabled` cancels `disabled`.
     fn unset(&mut self, keyword: &str) -> Result<(), OptionError> {
         let back = if keyword == "enabled" { Some("disabled") } else { keyword.strip_prefix("no-") };
         let is_flag = |back: &&str| {
@@ -191,12 +191,12 @@ impl<'t> Options<'t> {
     }
 }
 
-/// Whether a line's words are what white space separates, for HAProxy and for its socket.
+/// Whether HAProxy and its socket both split the line at white space alone.
 fn is_usual(line: &str) -> bool {
     line.bytes().all(|byte| is_plain_byte(byte) || matches!(byte, b' ' | b'\t'))
 }
 
-/// The words of a line, if the socket would read each as the file does.
+/// The words of a line, if the socket reads each of them as HAProxy reads the file.
 fn split(line: &str) -> Result<Vec<Cow<'_, str>>, OptionError> {
     if is_usual(line) {
         return Ok(line.split_ascii_whitespace().map(Cow::from).collect());
@@ -210,7 +210,7 @@ fn split(line: &str) -> Result<Vec<Cow<'_, str>>, OptionError> {
         .collect()
 }
 
-/// Of such words the socket's command line takes every one as it is.
+/// Whether the socket's command line takes the word as it is.
 fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(is_plain_byte)
 }
@@ -219,15 +219,15 @@ fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.:,/@%+=*()[]{}!~^&|?".contains(&byte)
 }
 
-/// The address of a server: an IP address and a port, IPv6 in brackets or not. Names, sockets, ports that
-/// follow the client's and addresses that are the client's are not.
+/// The address of a server: an IP address and a port, IPv6 in brackets or not. Not names, sockets, ports
+/// relative to the client's, or addresses that are the client's.
 pub(crate) fn endpoint(word: &str) -> Option<SocketAddr> {
     let (host, port) = word.rsplit_once(':')?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = port.parse().ok().filter(|port| *port > 0 && word.as_bytes()[word.len() - 1].is_ascii_digit());
     let address: IpAddr = host.parse().ok()?;
-    let is_somebody = !address.is_unspecified() && !word.contains('+');
-    Some(SocketAddr::new(address, port?)).filter(|_| is_somebody)
+    let is_definite = !address.is_unspecified() && !word.contains('+');
+    Some(SocketAddr::new(address, port?)).filter(|_| is_definite)
 }
 
 #[cfg(test)]
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn default_server_lines_are_merged_and_the_last_word_counts() {
+    fn default_server_lines_are_merged_and_the_last_value_is_used() {
         let defaults = default_server("default-server check inter 2s weight 7 backup", Options::default());
         let defaults = default_server("default-server inter 1s fall 3", defaults.unwrap()).unwrap();
         let settings = read("  server s1 10.0.0.1:80 no-backup weight 9 fall 5 maxconn 4", &defaults);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glance_sees_what_reading_sees_or_nothing() {
+    fn a_glance_gives_what_reading_gives_or_nothing() {
         let defaults = default_server("default-server weight 7", Options::default()).unwrap();
         for line in [
             "server s1 10.0.0.1:80 check",
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_comments_around_plain_words_are_no_obstacle() {
+    fn quotes_and_comments_around_plain_words_are_read() {
         let settings = read(r#"server "s1" "10.0.0.1:80" check  # ours"#, &Options::default());
         assert_eq!(settings.options.text(), "check");
     }

@@ -4,6 +4,8 @@
 //! A new keyword of HAProxy's goes here. One that is not here is left to a reload. What `add server` takes was
 //! tried on HAProxy 2.6.12, 3.0.11 and 3.2.26, and 3.2 prints the same for `add server help`.
 
+use std::collections::HashSet;
+
 /// A keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Keyword {
@@ -74,6 +76,13 @@ pub(crate) fn since(name: &str) -> Option<(u32, u32)> {
     }
 }
 
+/// The keywords in the answer to `add server help`; `None` if this HAProxy does not list them.
+pub(crate) fn listed_keywords(answer: &str) -> Option<HashSet<&str>> {
+    let mut lines = answer.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.next().filter(|first| first.starts_with("List of keywords"))?;
+    Some(lines.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +101,12 @@ mod tests {
     fn keywords_are_taken_at_run_time_from_their_version_on() {
         assert_eq!((since("check"), since("cookie")), (Some((2, 6)), Some((3, 0))));
         assert_eq!([since("tcp-ut"), since("init-addr"), since("resolvers")], [None; 3]);
+    }
+
+    #[test]
+    fn the_list_of_keywords_is_read_where_haproxy_prints_one() {
+        let listed = listed_keywords("List of keywords supported for dynamic server:\ncheck\nid\n\n");
+        assert_eq!(listed, Some(HashSet::from(["check", "id"])));
+        assert_eq!(listed_keywords("Require 'backend/server'.\n"), None);
     }
 }

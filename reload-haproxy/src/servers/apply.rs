@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::sections::Sections;
+use crate::config::server_keywords::listed_keywords;
 use crate::haproxy::answers::parse_info;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::Row;
@@ -50,6 +51,10 @@ impl Runtime<'_> {
         wanted: &Sections,
         parked: &Parked,
     ) -> Result<Parked, Reason> {
+        // Options that another server has were accepted before.
+        if found.is_untried {
+            self.check_keywords(&found.changes)?;
+        }
         let replaced = self.replace_moved(&found.changes)?;
         for line in lines(&replaced, self.version)? {
             self.send(&line)?;
@@ -68,6 +73,20 @@ impl Runtime<'_> {
             None => Ok(left),
             Some(change) => Err(Reason::NotApplied(change.key())),
         }
+    }
+
+    /// Fails if HAProxy's own list of keywords, which it prints since 3.2, lacks one of an added server.
+    fn check_keywords(&self, changes: &[Change]) -> Result<(), Reason> {
+        let answer = self.ask("add server help")?;
+        let Some(known) = listed_keywords(&answer) else { return Ok(()) };
+        for change in changes {
+            let Action::Add { settings, .. } = &change.action else { continue };
+            if let Some(keyword) = settings.options.keywords().find(|keyword| !known.contains(keyword)) {
+                return Err(Reason::KeywordVersion(keyword.to_owned())
+                    .of_server(&change.server, &format!("backend {}", change.backend)));
+            }
+        }
+        Ok(())
     }
 
     /// Proves a few changes by the figures of those servers alone. The others matched the file a moment ago,

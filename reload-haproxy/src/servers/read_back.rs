@@ -52,6 +52,10 @@ fn stat_id(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
     (1..).find(|server| !taken.contains(server) && !is_given(server)).map(|server| [backend, server])
 }
 
+fn numbers(row: &Row) -> Option<StatId> {
+    Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
+}
+
 impl Change<'_> {
     /// The `id` that the file gives to a server that is added.
     fn forced_id(&self) -> Option<&str> {
@@ -60,10 +64,6 @@ impl Change<'_> {
             _ => None,
         }
     }
-}
-
-fn numbers(row: &Row) -> Option<StatId> {
-    Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
 }
 
 /// The commands that ask for these servers and for the worker; `None` if there are no ids.
@@ -197,12 +197,12 @@ mod tests {
         let expected = "show info;show stat 3 6 3 typed;show stat 3 6 2 typed;show stat 3 6 5 typed";
         assert_eq!(question(&stat_ids).as_deref(), Some(expected));
         assert_eq!(super::stat_ids(&vec![removed("s1"); FEW + 1], &rows), [] as [StatId; 0]);
-        let elsewhere = Change { backend: "new".to_owned(), ..removed("s1") };
-        assert_eq!(super::stat_ids(&[elsewhere], &rows), [] as [StatId; 0]);
-        assert_eq!(question(&[]), None);
         let forced =
             super::stat_ids(&[added("server s3 10.0.0.3:80 id 9"), added("server s3 10.0.0.3:80")], &rows);
         assert_eq!(forced, [[3, 9], [3, 3]]);
+        let elsewhere = Change { backend: "new".to_owned(), ..removed("s1") };
+        assert_eq!(super::stat_ids(&[elsewhere], &rows), [] as [StatId; 0]);
+        assert_eq!(question(&[]), None);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(crate) struct Server {
 const UNKNOWN: &str = "0";
 const PASSED: [&str; 2] = ["3", "4"];
 
+/// A server of the running HAProxy, with what its checks have found.
+type Seen<'a> = (Row<'a>, Check<'a>);
+
 /// How a server begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Start<'a> {
@@ -76,7 +79,7 @@ impl Start<'_> {
 }
 
 /// How `server` is to begin.
-fn start<'a>(server: &Server, seen: Option<&(Row<'a>, Check<'a>)>) -> Start<'a> {
+fn start<'a>(server: &Server, seen: Option<&Seen<'a>>) -> Start<'a> {
     if server.is_disabled {
         return Start::Disabled;
     }
@@ -116,7 +119,7 @@ fn row(server: &Server, start: &Start, others_serve: bool) -> Option<String> {
 }
 
 /// Each server with what its checks have found, by backend and name. Rows that cannot be read are left out.
-fn seen(answer: &str) -> Option<HashMap<(&str, &str), (Row<'_>, Check<'_>)>> {
+fn seen(answer: &str) -> Option<HashMap<(&str, &str), Seen<'_>>> {
     let mut seen = HashMap::new();
     for row in rows(answer).ok()?.flatten() {
         let check = row.check?;

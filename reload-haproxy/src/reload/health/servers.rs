@@ -13,14 +13,15 @@ use crate::config::sections::{Sections, ServerLine};
 use crate::config::server_keywords::keyword;
 use crate::config::words::{Word, words};
 
-/// What a configuration says of server states.
+/// The settings for server states in a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// `server-state-file` within `server-state-base`, if it is loaded; may be relative to HAProxy's directory.
+    /// `server-state-file` within `server-state-base`, if any proxy loads it. It may be relative to HAProxy's
+    /// directory.
     pub(crate) file: Option<PathBuf>,
-    /// Whether a warning, as HAProxy gives for every server that begins DOWN, keeps it from starting.
+    /// Whether HAProxy does not start after a warning. It warns of every server that begins DOWN.
     pub(crate) forbids_warnings: bool,
-    /// The servers of all proxies that load their state from that file.
+    /// The servers of all backends that load their state from that file.
     pub(crate) servers: Vec<Server>,
 }
 
@@ -34,9 +35,10 @@ struct Checks {
 /// Reads a configuration. Lines within `.if` are left out, because they may not apply.
 pub(crate) fn wanted(text: &str) -> Wanted {
     let sections = Sections::read(text);
-    let lines = || sections.sections.iter().flat_map(|section| &section.lines).filter(|line| applies(line));
+    let all = || sections.sections.iter().flat_map(|section| &section.lines);
+    let lines = || all().filter(|line| applies(line));
     let global = |keyword: &'static str| lines().filter(move |line| is_global(line, keyword));
-    let path = |keyword| global(keyword).filter_map(path).last();
+    let path = |keyword| global(keyword).filter_map(path).next_back();
     let is_loaded = lines().any(|line| loads_state(line) == Some(true));
     let base = path("server-state-base").unwrap_or_default();
     Wanted {
