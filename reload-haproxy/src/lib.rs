@@ -1,6 +1,6 @@
 //! reload-haproxy: brings the running HAProxy to the configuration on disk, and proves it.
 //!
-//! The folders, in the order of the way; each uses only those before it:
+//! The folders; each uses only those named before it (`state` and `reload` do not use each other):
 //! `config` reads haproxy.cfg; `haproxy` finds the running HAProxy and asks it; `state` keeps what earlier runs
 //! left in --state-dir; `reload` reloads and proves it; `servers` changes servers without a reload; `output` is
 //! what is printed. `decision` chooses between them, `reconcile` does what it chose, `run` repeats that until

@@ -17,7 +17,8 @@ use common::regular_file;
 use crate::config::file::Config;
 use crate::haproxy::answers::{self, Info, Processes};
 use crate::haproxy::locate::{Hints, PID_FILE_MAX, locate, master_socket, tops};
-use crate::haproxy::process::{Process, since_boot};
+use crate::haproxy::proc::since_boot;
+use crate::haproxy::process::Process;
 use crate::haproxy::socket;
 use crate::haproxy::version::Version;
 

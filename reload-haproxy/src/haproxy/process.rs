@@ -8,11 +8,11 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use nix::unistd::geteuid;
+
+use crate::haproxy::proc;
 
 /// Prefixes of variables that a master sets when it executes itself again, or that are for the loader.
 const OWN_VARIABLES: [&str; 7] = [
@@ -24,9 +24,6 @@ const OWN_VARIABLES: [&str; 7] = [
     "HAPROXY_CFGFILES",
     "NOTIFY_SOCKET",
 ];
-
-/// How often, 5 ms apart, the command line of a process that is executing another program is read.
-const EXECUTING: u32 = 40;
 
 /// A HAProxy process that is alive.
 #[derive(Clone, Debug)]
@@ -44,15 +41,15 @@ pub(crate) struct Process {
 impl Process {
     /// The process `pid`, if there is one and it is a HAProxy called `name`.
     pub(crate) fn find(pid: i32, name: &str) -> Option<Process> {
-        let directory = proc(pid);
-        let stat = parse_stat(&fs::read_to_string(directory.join("stat")).ok()?)?;
+        let directory = proc::directory(pid);
+        let stat = proc::parse_stat(&fs::read_to_string(directory.join("stat")).ok()?)?;
         // The kernel keeps 15 bytes of a name. A zombie serves no requests.
         let is_name = |known: &str| stat.name == known.get(..15).unwrap_or(known);
         if stat.is_dead || !(is_name("haproxy") || is_name(name)) {
             return None;
         }
-        let arguments = command_line(&directory.join("cmdline"))?;
-        let users = parse_users(&fs::read_to_string(directory.join("status")).ok()?)?;
+        let arguments = proc::command_line(&directory.join("cmdline"))?;
+        let users = proc::parse_users(&fs::read_to_string(directory.join("status")).ok()?)?;
         Some(Process { pid, parent: stat.parent, birth: stat.birth, users, arguments })
     }
 
@@ -88,8 +85,8 @@ impl Process {
         self.stat().is_some_and(|stat| stat.is_stopped)
     }
 
-    fn stat(&self) -> Option<Stat> {
-        let stat = parse_stat(&fs::read_to_string(proc(self.pid).join("stat")).ok()?)?;
+    fn stat(&self) -> Option<proc::Stat> {
+        let stat = proc::parse_stat(&fs::read_to_string(proc::directory(self.pid).join("stat")).ok()?)?;
         (stat.birth == self.birth).then_some(stat)
     }
 
@@ -114,13 +111,13 @@ impl Process {
 
     /// The program that it runs, if it is trusted and the file still exists.
     pub(crate) fn program(&self) -> Option<PathBuf> {
-        let program = fs::read_link(proc(self.pid).join("exe")).ok().filter(|path| path.exists());
+        let program = fs::read_link(proc::directory(self.pid).join("exe")).ok().filter(|path| path.exists());
         program.filter(|_| self.is_trusted())
     }
 
     /// Its working directory, or `/` if it changed its root since and paths mean something else there.
     pub(crate) fn directory(&self) -> PathBuf {
-        let link = |name| fs::read_link(proc(self.pid).join(name)).ok();
+        let link = |name| fs::read_link(proc::directory(self.pid).join(name)).ok();
         match link("root") {
             Some(root) if root != Path::new("/") => "/".into(),
             _ => link("cwd").unwrap_or_else(|| "/".into()),
@@ -133,7 +130,7 @@ impl Process {
         if self.shares("mnt") {
             return Some(path.to_owned());
         }
-        let root = proc(self.pid).join("root");
+        let root = proc::directory(self.pid).join("root");
         let is_whole = fs::read_link(&root).is_ok_and(|root| root == Path::new("/"));
         is_whole.then(|| root.join(path.strip_prefix("/").unwrap_or(path)))
     }
@@ -141,7 +138,7 @@ impl Process {
     /// The environment that it was started with, without what a master sets for a reload (with that, `haproxy
     /// -c` reads no file and finds nothing); empty if it cannot be read.
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
-        let bytes = fs::read(proc(self.pid).join("environ")).unwrap_or_default();
+        let bytes = fs::read(proc::directory(self.pid).join("environ")).unwrap_or_default();
         let pair = |entry: &[u8]| {
             let at = entry.iter().position(|&b| b == b'=').filter(|&at| at > 0)?;
             Some((OsString::from_vec(entry[..at].to_vec()), OsString::from_vec(entry[at + 1..].to_vec())))
@@ -187,7 +184,7 @@ impl Process {
     /// unit gives HAProxy its own view of the file system with the same file.
     pub(crate) fn runs(&self, config: &Path) -> bool {
         let directory = self.directory();
-        let root = proc(self.pid).join("root");
+        let root = proc::directory(self.pid).join("root");
         let is_chrooted = fs::read_link(&root).map_or(true, |root| root != Path::new("/"));
         if is_chrooted && !self.shares("mnt") {
             return false;
@@ -214,82 +211,9 @@ fn is_same(one: &Path, other: &Path) -> bool {
         || same(place(one).map(|found| Some(found) == place(other)))
 }
 
-/// The arguments in /proc/PID/cmdline. They are empty for a moment while a process executes another program,
-/// as a master does for each reload.
-fn command_line(path: &Path) -> Option<Vec<OsString>> {
-    let mut bytes = fs::read(path).ok()?;
-    for _ in 0..EXECUTING {
-        if !bytes.is_empty() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(5));
-        bytes = fs::read(path).ok()?;
-    }
-    // The last one ends in a NUL too.
-    let bytes = bytes.strip_suffix(b"\0")?;
-    Some(bytes.split(|&b| b == 0).map(|word| OsString::from_vec(word.to_vec())).collect())
-}
-
-fn proc(pid: i32) -> PathBuf {
-    format!("/proc/{pid}").into()
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    name: String,
-    is_dead: bool,
-    is_stopped: bool,
-    parent: i32,
-    birth: Duration,
-}
-
-/// Reads /proc/PID/stat (proc(5)): `PID (NAME) STATE PPID ... STARTTIME ...`; the name may hold anything.
-fn parse_stat(text: &str) -> Option<Stat> {
-    let (_, rest) = text.split_once('(')?;
-    let (name, rest) = rest.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    let ticks: u64 = fields.get(19)?.parse().ok()?;
-    // Clock ticks are hundredths of a second in /proc on every Linux.
-    let birth = Duration::from_millis(ticks.checked_mul(10)?);
-    Some(Stat {
-        name: name.to_owned(),
-        is_dead: matches!(fields[0], "Z" | "X"),
-        is_stopped: fields[0] == "T",
-        parent: fields[1].parse().ok()?,
-        birth,
-    })
-}
-
-/// The real and the effective user in /proc/PID/status (proc(5)). The owner of /proc/PID is not enough: it is
-/// root for a process that has changed its user.
-fn parse_users(text: &str) -> Option<[u32; 2]> {
-    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let mut users = line.split_whitespace().map(|user| user.parse().ok());
-    Some([users.next()??, users.next()??])
-}
-
-/// How long the machine has been up, on the clock of a process's birth.
-pub(crate) fn since_boot() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
-}
-
-/// A moment since boot, on the clock of files.
-pub(crate) fn wall_clock(moment: Duration) -> SystemTime {
-    SystemTime::now() - since_boot().saturating_sub(moment)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stat_is_read_with_any_name() {
-        let text = "7 (a) b (c) S 1 7 7 0 -1 4194304 2 0 0 0 3 0 0 0 20 0 1 0 158391 97890304 3157";
-        let stat = parse_stat(text).unwrap();
-        assert_eq!((stat.name.as_str(), stat.is_dead, stat.parent), ("a) b (c", false, 1));
-        assert_eq!(stat.birth, Duration::from_millis(1_583_910));
-        assert_eq!(parse_stat("7 (haproxy) S 1"), None);
-    }
 
     #[test]
     fn a_process_that_is_not_haproxy_is_not_found() {
@@ -307,7 +231,6 @@ mod tests {
         let own = geteuid().as_raw();
         assert!(like(&[], [0, 0]).is_trusted() && like(&[], [own, own]).is_trusted());
         assert!(!like(&[], [65534, 0]).is_trusted() && !like(&[], [0, 65534]).is_trusted());
-        assert_eq!(parse_users("Name:\thaproxy\nUid:\t0\t105\t105\t105\nGid:\t0\n"), Some([0, 105]));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::config::content::revision;
 use crate::config::file::Config;
 use crate::decision::{Decided, Decision};
 use crate::haproxy::instance::{Instance, Worker};
-use crate::haproxy::process::wall_clock;
+use crate::haproxy::proc::wall_clock;
 use crate::haproxy::servers_state::{Row, State};
 use crate::haproxy::version::Version;
 use crate::state::note::Parked;

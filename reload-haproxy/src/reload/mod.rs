@@ -1,4 +1,4 @@
-//! A reload, and the proof that it took.
+//! A reload, and the proof that HAProxy loaded the file.
 
 pub(crate) mod attempt;
 pub(crate) mod check;

@@ -10,7 +10,8 @@ use common::messages::Messages;
 
 use crate::config::content::revision;
 use crate::haproxy::instance::Worker;
-use crate::haproxy::process::{Process, since_boot};
+use crate::haproxy::proc::since_boot;
+use crate::haproxy::process::Process;
 use crate::reload::attempt::{Before, LOST, POLL, REASON_IN_LOG, Reload, Unproven, has_failed};
 use crate::reload::method::Method;
 use crate::reload::retry::Attempts;

@@ -1,4 +1,4 @@
-//! Changes of servers without a reload.
+//! Server changes without a reload.
 
 pub(crate) mod apply;
 pub(crate) mod change;
