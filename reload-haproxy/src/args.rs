@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use common::duration::duration;
+use common::duration::{duration, non_zero};
 use common::failure::{Code, Failure};
 use common::messages::MessageArgs;
 use common::time_limit::TimeLimit;
@@ -142,9 +142,4 @@ impl Args {
         let running = || instance.main.as_ref().and_then(Process::program);
         self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
     }
-}
-
-fn non_zero(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time.is_zero() { Err("the timeout must be greater than zero".to_owned()) } else { Ok(time) }
 }
