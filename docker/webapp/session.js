@@ -2,8 +2,8 @@
 
 // A visitor's session: a cookie that holds the session itself, signed with a secret that all backends share.
 //
-// Nothing is kept on the server, so the counter goes on at any backend when the visitor's own is killed. The price:
-// the visitor can read it, and can play back an older one; nothing that must not be read or repeated belongs in it.
+// Nothing is kept on the server, so any backend continues the counter when the visitor's own is killed. In return, the
+// visitor can read the session and send an older one again: keep out of it what must not be read or repeated.
 
 const crypto = require('node:crypto');
 
@@ -40,7 +40,7 @@ function open(value, secret, now) {
   const good = Buffer.from(sign(`${id}.${views}.${seen}`, secret));
   if (!crypto.timingSafeEqual(good, Buffer.from(signature))) return undefined;
   const age = now / 1000 - Number(seen);
-  // A little in the future is another backend's clock.
+  // A time slightly in the future comes from another backend's clock.
   return age <= MAX_AGE_S && age >= -60 ? { id, views: Number(views) } : undefined;
 }
 

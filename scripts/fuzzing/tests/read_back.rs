@@ -1,7 +1,7 @@
 //! Random values and random lines, read back from a real HAProxy by the thousand: the escape makes one argument
 //! of whatever a value holds, and the properties' own way of splitting a line is HAProxy's.
 //!
-//! FUZZ_VALUES says how many values (2,000), FUZZ_SEED from where they begin; `$HAPROXY` names another HAProxy
+//! FUZZ_VALUES is the number of values (2,000), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy
 //! than the installed one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -11,13 +11,13 @@ use std::os::unix::net::UnixStream;
 use std::str::FromStr;
 
 use common::replace::replace;
-use fuzzing::words::words;
-use harness::bed::{Bed, program};
-use harness::haproxy::Mode;
-use harness::programs;
+use fuzzing::word_splitting::words;
+use harness::cluster::single_haproxy::{HaproxyFixture, program};
+use harness::daemons::haproxy::Mode;
+use harness::run::programs;
 use render_cfg::escape::escape;
 
-/// HAProxy takes a file of so many without a pause.
+/// HAProxy loads a file of this many at once.
 const BATCH: u64 = 2_000;
 
 /// Bytes that have a meaning in a line, and some that have none.
@@ -78,7 +78,7 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
 
 /// Has HAProxy read `arguments` and gives everything that it then has in its environment.
 fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let mut config = format!("global\n stats socket {} level admin\n", bed.run.join("admin.sock").display());
     config += &format!("frontend f\n mode http\n timeout client 1s\n bind {}\nglobal\n", bed.front());
     let mut config = config.into_bytes();
@@ -94,7 +94,7 @@ fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
     answer
 }
 
-/// Every argument is read back as the value that stands beside it.
+/// Every argument is read back as the value beside it.
 fn assert_read_back(pairs: Vec<(Vec<u8>, Vec<u8>)>) {
     let (arguments, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     let answer = read_back(&arguments);

@@ -1,7 +1,7 @@
-//! Changes of servers in a running HAProxy that go wrong in the middle: runs that are killed or crowded out,
-//! reloads and restarts by others, answers that make no sense. The end is always what the file says.
+//! Changes of servers in a running HAProxy that fail halfway: killed or concurrent runs, reloads and restarts by other
+//! programs, invalid answers. In the end HAProxy always has the servers of the file.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeSet;
@@ -16,9 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::bed::{BALANCED, Bed, Outcome, assert_done, finish, many};
-use harness::haproxy::{Mode, ask};
-use harness::poll;
+use harness::cluster::single_haproxy::{BALANCED, HaproxyFixture, Outcome, assert_done, finish, many};
+use harness::daemons::haproxy::{Mode, ask};
+use harness::run::poll;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -28,9 +28,9 @@ fn pid(id: u32) -> Pid {
     Pid::from_raw(i32::try_from(id).unwrap())
 }
 
-/// The worker has the servers of the file and no others, each where the file says, and a run says so.
+/// The worker has exactly the servers of the file, at their addresses, and a run reports that.
 #[track_caller]
-fn assert_settled(bed: &Bed) {
+fn assert_settled(bed: &HaproxyFixture) {
     let file = fs::read_to_string(bed.config()).unwrap();
     let servers = file.lines().filter(|line| line.starts_with("  server "));
     let wanted: BTreeSet<String> = servers
@@ -65,12 +65,12 @@ fn varied(round: u32) -> String {
 }
 
 const MOMENTS: u32 = 60;
-/// As `--timeout` says.
+/// As given by `--timeout`.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 #[test]
-fn a_run_killed_at_any_moment_of_a_change_is_made_good_by_the_next() {
-    let bed = Bed::with_nodes(&many(3));
+fn the_next_run_completes_a_change_killed_at_any_moment() {
+    let bed = HaproxyFixture::with_nodes(&many(3));
     bed.write_nodes(&varied(0));
     let start = Instant::now();
     bed.change();
@@ -92,7 +92,7 @@ fn a_run_killed_at_any_moment_of_a_change_is_made_good_by_the_next() {
 
 #[test]
 fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for wave in 0..4 {
         let mut runs: Vec<Child> = Vec::new();
         for round in 0..20 {
@@ -116,8 +116,8 @@ fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one()
 }
 
 #[test]
-fn after_a_reload_by_somebody_else_there_is_nothing_to_do() {
-    let bed = Bed::with_nodes(&many(3));
+fn after_a_reload_by_another_program_there_is_nothing_to_do() {
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..5 {
         bed.write_nodes(&varied(round));
         bed.change();
@@ -132,8 +132,8 @@ fn after_a_reload_by_somebody_else_there_is_nothing_to_do() {
 }
 
 #[test]
-fn a_reload_by_somebody_else_during_runs_does_no_harm() {
-    let bed = Bed::with_nodes(&many(3));
+fn a_reload_by_another_program_during_runs_does_no_harm() {
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let master = pid(bed.haproxy().pid().unwrap());
     for round in 0..20 {
         bed.write_nodes(&varied(round));
@@ -144,7 +144,7 @@ fn a_reload_by_somebody_else_during_runs_does_no_harm() {
             _ => drop(bed.haproxy().master_command("reload")),
         }
         assert_done(&finish(child), "");
-        // Its worker may come with an earlier file when both are over: whatever it is, a next run sees it.
+        // Its worker may start with an earlier file after both have ended; the next run notices that.
         let rest = || {
             let outcome = bed.reload(&[]);
             assert_done(&outcome, "");
@@ -160,7 +160,7 @@ fn a_reload_by_somebody_else_during_runs_does_no_harm() {
 
 #[test]
 fn a_reload_that_a_killed_run_has_begun_does_not_overtake_the_next_run() {
-    let bed = Bed::with_nodes(&many(3));
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..20 {
         let mut child = bed.start_reload(&["--force"]);
         thread::sleep(Duration::from_millis(u64::from(round * 8)));
@@ -175,8 +175,8 @@ fn a_reload_that_a_killed_run_has_begun_does_not_overtake_the_next_run() {
 }
 
 #[test]
-fn a_haproxy_that_is_started_anew_between_or_during_runs_ends_on_the_file() {
-    let mut bed = Bed::with_nodes(&many(3));
+fn a_haproxy_restarted_between_or_during_runs_ends_on_the_file() {
+    let mut bed = HaproxyFixture::with_nodes(&many(3));
     for round in 0..8 {
         bed.write_nodes(&varied(round));
         let child = bed.start_reload(&[]);
@@ -200,8 +200,8 @@ fn a_haproxy_that_is_started_anew_between_or_during_runs_ends_on_the_file() {
 }
 
 #[test]
-fn notes_that_are_lost_or_wrong_cost_a_reload_at_most() {
-    let bed = Bed::with_nodes(&many(3));
+fn lost_or_wrong_notes_cost_at_most_a_reload() {
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let state = bed.run.join("state");
     let notes = |end: &str| -> Vec<PathBuf> {
         let entries = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
@@ -231,8 +231,8 @@ fn notes_that_are_lost_or_wrong_cost_a_reload_at_most() {
 }
 
 #[test]
-fn a_worker_that_stands_still_is_replaced_by_one_that_runs_the_file() {
-    let bed = Bed::with_nodes(&many(3));
+fn a_hanging_worker_is_replaced_by_one_that_runs_the_file() {
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let worker = bed.worker();
     bed.write_nodes(&varied(1));
     kill(pid(worker), Signal::SIGSTOP).unwrap();
@@ -242,7 +242,7 @@ fn a_worker_that_stands_still_is_replaced_by_one_that_runs_the_file() {
     assert_settled(&bed);
 }
 
-/// A stats socket that passes every line on to the real one and gives its answer, but for one lie.
+/// A stats socket that forwards every line to the real one and returns its answer, except for one false answer.
 struct Liar {
     path: PathBuf,
     is_over: Arc<AtomicBool>,
@@ -251,18 +251,18 @@ struct Liar {
 
 #[derive(Clone, Copy)]
 struct Lie {
-    /// It is about lines with this.
+    /// It applies to lines with this text.
     about: &'static str,
-    /// Whether these reach the real one all the same.
+    /// Whether these lines still reach the real socket.
     obeys: bool,
-    /// What becomes of the answer.
+    /// How the answer is changed.
     makes: fn(String) -> String,
 }
 
 impl Liar {
-    fn start(bed: &Bed, lie: Lie) -> Liar {
+    fn start(bed: &HaproxyFixture, lie: Lie) -> Liar {
         let (path, real) = (bed.run.join("liar.sock"), bed.run.join("admin.sock"));
-        // One before it may have left its.
+        // An earlier one may have left its socket.
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
@@ -278,7 +278,7 @@ impl Liar {
                 let truth = || ask(&real, line.trim_end()).unwrap_or_default();
                 let answer = if !is_it || lie.obeys { truth() } else { String::new() };
                 let answer = if is_it { (lie.makes)(answer) } else { answer };
-                // Whoever has heard enough has gone.
+                // The client may have closed the connection already.
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
@@ -308,7 +308,7 @@ fn most(answer: &str) -> (&str, usize) {
     (most, most.rfind('\n').unwrap() + 1)
 }
 
-/// Lies, and what a run says of them.
+/// False answers, and what a run reports about them.
 fn lies() -> [(&'static str, Lie); 10] {
     let never = |_| {
         thread::sleep(PATIENCE + Duration::from_secs(1));
@@ -335,8 +335,8 @@ fn lies() -> [(&'static str, Lie); 10] {
 }
 
 #[test]
-fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_that_says_so() {
-    let bed = Bed::with_nodes(&many(3));
+fn invalid_answers_and_ignored_commands_lead_to_a_reload_that_reports_them() {
+    let bed = HaproxyFixture::with_nodes(&many(3));
     for (round, (says, lie)) in (0..).zip(lies()) {
         let liar = Liar::start(&bed, lie);
         bed.write_nodes(&varied(round));
@@ -349,8 +349,8 @@ fn answers_that_make_no_sense_and_orders_that_are_not_obeyed_become_a_reload_tha
 }
 
 #[test]
-fn an_order_that_is_refused_halfway_becomes_a_reload() {
-    let bed = Bed::with_nodes(&many(3));
+fn a_command_refused_halfway_leads_to_a_reload() {
+    let bed = HaproxyFixture::with_nodes(&many(3));
     let refusal = |_| "Already exists a server with the same name in backend.\n".to_owned();
     let lie = Lie { about: "add server nodes/s200 ", obeys: false, makes: refusal };
     let liar = Liar::start(&bed, lie);

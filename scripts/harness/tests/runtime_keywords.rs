@@ -8,13 +8,13 @@ use std::io::Write;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use harness::bed::{Bed, assert_done, is_since, many};
-use harness::poll;
+use harness::cluster::single_haproxy::{HaproxyFixture, assert_done, is_since, many};
+use harness::run::poll;
 
 const SOON: Duration = Duration::from_secs(10);
 
 /// The id, whether the file gave it, the address and the weight of every server.
-fn identities(bed: &Bed) -> BTreeMap<String, Vec<String>> {
+fn identities(bed: &HaproxyFixture) -> BTreeMap<String, Vec<String>> {
     let columns = ["srv_id", "srv_f_forced_id", "srv_addr", "srv_port", "srv_uweight"];
     let states = bed.states().into_iter();
     states.map(|(name, row)| (name, columns.map(|column| row[column].clone()).to_vec())).collect()
@@ -22,7 +22,7 @@ fn identities(bed: &Bed) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn a_server_with_an_id_has_it_as_after_a_reload() {
-    let bed = Bed::with_nodes(&many(2));
+    let bed = HaproxyFixture::with_nodes(&many(2));
     bed.write_nodes(&format!("{}  server x 127.9.1.1:9 check id 77\n", many(2)));
     bed.change();
     let changed = identities(&bed);
@@ -34,7 +34,7 @@ fn a_server_with_an_id_has_it_as_after_a_reload() {
 
 #[test]
 fn an_id_that_another_server_has_is_left_to_a_reload() {
-    let bed = Bed::with_nodes(&many(2));
+    let bed = HaproxyFixture::with_nodes(&many(2));
     let worker = bed.worker();
     bed.write_nodes(&format!("{}  server x 127.9.1.1:9 check id 1\n", many(2)));
     assert_done(&bed.reload(&[]), "custom id 1 already used");
@@ -52,7 +52,7 @@ fn origin(listener: &TcpListener) -> IpAddr {
 
 #[test]
 fn a_server_with_a_source_is_reached_from_there_as_after_a_reload() {
-    let bed = Bed::with_nodes(&many(1));
+    let bed = HaproxyFixture::with_nodes(&many(1));
     let listener = TcpListener::bind(bed.address(7)).unwrap();
     bed.write_nodes(&format!("  server x {} source 127.0.0.77\n", bed.address(7)));
     bed.change();
@@ -68,7 +68,7 @@ fn a_server_with_a_source_is_reached_from_there_as_after_a_reload() {
 
 #[test]
 fn a_server_that_tracks_another_has_its_health_as_after_a_reload() {
-    let (bed, mut apps) = Bed::serving();
+    let (bed, mut apps) = HaproxyFixture::serving();
     drop(apps.remove(0));
     let status = |name: &str| bed.server(name).map(|server| server.status).unwrap_or_default();
     let is_seen = |name: &str, wanted: &str| status(name).starts_with(wanted).then_some(());
@@ -88,7 +88,7 @@ fn a_server_that_tracks_another_has_its_health_as_after_a_reload() {
 #[test]
 fn a_server_and_those_that_track_it_leave_in_one_change() {
     let tracked = format!("{}  server a 127.9.1.1:9 check\n  server t 127.9.1.2:9 track a\n", many(1));
-    let bed = Bed::with_nodes(&tracked);
+    let bed = HaproxyFixture::with_nodes(&tracked);
     bed.write_nodes(&many(1));
     bed.change();
     // HAProxy never deletes a server that was tracked: it stays in maintenance until a reload.
@@ -105,7 +105,7 @@ fn a_server_and_those_that_track_it_leave_in_one_change() {
 
 #[test]
 fn a_server_that_tracks_one_that_was_added_is_left_to_a_reload() {
-    let bed = Bed::with_nodes(&many(1));
+    let bed = HaproxyFixture::with_nodes(&many(1));
     let added = format!("{}  server a 127.9.1.1:9 check\n", many(1));
     bed.write_nodes(&added);
     bed.change();

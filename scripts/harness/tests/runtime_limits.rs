@@ -1,7 +1,7 @@
-//! What cannot be changed in a running HAProxy is loaded instead, and the reason says what it is; and what only
-//! looks strange is changed like everything else.
+//! What cannot be changed in a running HAProxy is reloaded instead, with the reason; what only looks unusual is changed
+//! like everything else.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -11,15 +11,17 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::replace::replace;
-use harness::bed::{Bed, Outcome, assert_done, assert_refused, finish, is_since, many, program};
-use harness::haproxy::{Haproxy, Mode};
-use harness::poll;
+use harness::cluster::single_haproxy::{
+    HaproxyFixture, Outcome, assert_done, assert_refused, finish, is_since, many, program,
+};
+use harness::daemons::haproxy::{Haproxy, Mode};
+use harness::run::poll;
 
 const SOON: Duration = Duration::from_secs(10);
 
 /// A HAProxy that is proven to run the backend `nodes` with these lines.
-fn running(lines: &str) -> Bed {
-    let mut bed = Bed::empty();
+fn running(lines: &str) -> HaproxyFixture {
+    let mut bed = HaproxyFixture::empty();
     bed.write_backend(lines);
     bed.start_proven(Mode::MasterSocket);
     bed
@@ -27,7 +29,7 @@ fn running(lines: &str) -> Bed {
 
 const S3: &str = "  server s3 127.9.1.1:9 check\n";
 
-/// Changes from one set of lines to another, and what a run says of each; of servers of a backend that is
+/// Changes from one set of lines to another, and the report for each; of servers of a backend that is
 /// balanced anyhow.
 fn server_cases() -> Vec<(String, String, &'static str)> {
     let base = many(2);
@@ -77,7 +79,7 @@ fn line_cases() -> Vec<(String, String, &'static str)> {
 }
 
 #[test]
-fn what_only_a_reload_can_do_is_done_by_one_that_names_it() {
+fn changes_that_need_a_reload_get_one_with_the_reason() {
     let bed = running(&many(2));
     for (before, after, says) in server_cases().into_iter().chain(line_cases()) {
         bed.write_backend(&before);
@@ -94,7 +96,7 @@ fn what_only_a_reload_can_do_is_done_by_one_that_names_it() {
 }
 
 #[test]
-fn what_newer_versions_take_is_changed_where_they_run() {
+fn options_of_newer_versions_are_changed_where_those_run() {
     for (line, version) in [
         ("  server x 127.9.1.1:9 check cookie x\n", (3, 0)),
         ("  server x 127.9.1.1:9 check init-state down\n", (3, 1)),
@@ -143,7 +145,7 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
 }
 
 #[test]
-fn names_and_lines_that_look_strange_are_changed_like_all_others() {
+fn unusual_names_and_lines_are_changed_like_all_others() {
     let bed = running(&many(2));
     let strange: String =
         ["check", "weight", "disabled", "server", "add", "5", "-", "a:b", "x.y", "S1", "all"]
@@ -166,7 +168,7 @@ fn names_and_lines_that_look_strange_are_changed_like_all_others() {
     bed.write_backend(&many(2));
     bed.change();
     bed.assert_runs_the_file();
-    // The same file as other systems write it, and with bytes that are no text.
+    // The same file with other systems' line ends, and with bytes that are not text.
     let crlf = fs::read_to_string(bed.config()).unwrap().replace('\n', "\r\n");
     bed.write_text(&crlf);
     assert_done(&bed.reload(&[]), "nothing to do");
@@ -178,7 +180,7 @@ fn names_and_lines_that_look_strange_are_changed_like_all_others() {
 
 #[test]
 fn only_servers_of_backends_and_listens_are_touched() {
-    let mut bed = Bed::empty();
+    let mut bed = HaproxyFixture::empty();
     let others = |port: u16| {
         format!(
             "ring events\n  format rfc3164\n  size 32764\n  server log 127.9.9.1:{port}\n\
@@ -213,7 +215,7 @@ fn only_servers_of_backends_and_listens_are_touched() {
 }
 
 #[test]
-fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
+fn conditional_sections_lose_no_server() {
     // HAProxy has s1 in `nodes`.
     let lines =
         |more: &str| format!("{}.if 0\nbackend other\n.endif\n  server s9 127.9.1.9:9\n{more}", many(2));
@@ -238,8 +240,8 @@ fn lines_that_belong_elsewhere_because_of_conditions_lose_no_server() {
 }
 
 #[test]
-fn a_backend_within_conditions_keeps_no_other_from_being_changed() {
-    let mut bed = Bed::empty();
+fn a_conditional_backend_does_not_block_changes_of_others() {
+    let mut bed = HaproxyFixture::empty();
     let front = bed.front();
     let file = |count: u32, more: &str| {
         let some =
@@ -256,8 +258,8 @@ fn a_backend_within_conditions_keeps_no_other_from_being_changed() {
 }
 
 #[test]
-fn an_agents_percentage_is_of_the_weight_in_the_file() {
-    let bed = Bed::with_nodes(&many(1));
+fn an_agents_percentage_applies_to_the_weight_in_the_file() {
+    let bed = HaproxyFixture::with_nodes(&many(1));
     let agent = std::net::TcpListener::bind((bed.subnet.host(9), 0)).unwrap();
     let port = agent.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -283,7 +285,7 @@ fn an_agents_percentage_is_of_the_weight_in_the_file() {
 }
 
 /// A HAProxy that is started with these arguments in place of `-f CONFIG`, and the file at `config`.
-fn start_with(bed: &mut Bed, arguments: &str, config: &Path) {
+fn start_with(bed: &mut HaproxyFixture, arguments: &str, config: &Path) {
     let wrapper = bed.run.join("wrapper");
     let text = format!("#!/bin/sh\nshift 2\nexec {} {arguments} \"$@\"\n", program().display());
     replace(&wrapper, text.as_bytes(), 0o755).unwrap();
@@ -293,8 +295,8 @@ fn start_with(bed: &mut Bed, arguments: &str, config: &Path) {
     bed.haproxy = Some(haproxy.unwrap());
 }
 
-/// A run on another file than the bed's, which gets the same content.
-fn reload_at(bed: &Bed, config: &Path) -> Outcome {
+/// A run on another file than the fixture's, with the same content.
+fn reload_at(bed: &HaproxyFixture, config: &Path) -> Outcome {
     replace(config, &fs::read(bed.config()).unwrap(), 0o644).unwrap();
     let command = bed.command(&[]);
     let mut other = Command::new(command.get_program());
@@ -302,11 +304,11 @@ fn reload_at(bed: &Bed, config: &Path) -> Outcome {
     finish(other.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
-/// What the others say may hold for these servers, too.
+/// The other files may contain defaults for these servers.
 #[test]
 fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
     for is_directory in [false, true] {
-        let mut bed = Bed::empty();
+        let mut bed = HaproxyFixture::empty();
         bed.write_nodes(&many(2));
         fs::create_dir(bed.run.join("conf.d")).unwrap();
         let (directory, config) = (bed.run.join("conf.d"), bed.run.join("conf.d/2.cfg"));
@@ -326,9 +328,9 @@ fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
 }
 
 #[test]
-fn a_socket_that_takes_no_orders_or_none_at_all_means_a_reload() {
-    let mut bed = Bed::empty();
-    let rewrite = |bed: &Bed, servers: &str, edit: &dyn Fn(&str) -> String| {
+fn a_missing_or_read_only_socket_leads_to_a_reload() {
+    let mut bed = HaproxyFixture::empty();
+    let rewrite = |bed: &HaproxyFixture, servers: &str, edit: &dyn Fn(&str) -> String| {
         bed.write_nodes(servers);
         let text = fs::read_to_string(bed.config()).unwrap();
         bed.write_text(&text.lines().map(|line| edit(line) + "\n").collect::<String>());

@@ -1,18 +1,18 @@
-//! Changes of servers in a running HAProxy, as visitors see them: not at all.
+//! Changes of servers in a running HAProxy under traffic: no visitor notices them.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs. Requests are not tried
-//! again: each that goes wrong is seen to fail.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs. HAProxy does not retry
+//! requests here, so each failure is visible.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::app::App;
-use harness::bed::{BALANCED, Bed, assert_done, is_since};
-use harness::haproxy::Mode;
-use harness::http::Client;
-use harness::load::{Counts, Load, Rate};
-use harness::poll;
+use harness::cluster::single_haproxy::{BALANCED, HaproxyFixture, assert_done, is_since};
+use harness::daemons::counting_server::CountingServer;
+use harness::daemons::haproxy::Mode;
+use harness::run::poll;
+use harness::traffic::http::Client;
+use harness::traffic::load::{Counts, Load, Rate};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -28,8 +28,8 @@ fn assert_none_failed(counts: &Counts, least: u64) {
 }
 
 #[test]
-fn servers_that_do_not_listen_yet_get_no_request_and_nobody_notices_that_they_join() {
-    let (bed, _apps) = Bed::serving();
+fn servers_that_do_not_listen_yet_get_no_request_and_join_without_failures() {
+    let (bed, _apps) = HaproxyFixture::serving();
     let mut file = bed.two();
     let (start, load) = (Instant::now(), Load::start(bed.front(), "/", Rate::default()));
     for n in 0..150 {
@@ -45,8 +45,8 @@ fn servers_that_do_not_listen_yet_get_no_request_and_nobody_notices_that_they_jo
 
 #[test]
 fn a_server_that_listens_serves_as_soon_as_its_checks_have_passed() {
-    let mut bed = Bed::empty();
-    let _apps: Vec<App> = (11..16).map(|host| bed.app(host)).collect();
+    let mut bed = HaproxyFixture::empty();
+    let _apps: Vec<CountingServer> = (11..16).map(|host| bed.app(host)).collect();
     // `inter` alone would take longer than the test waits.
     let rare = format!("{BALANCED}  default-server inter 30s\n");
     let mut file = rare + &bed.line("s11", 11, "");
@@ -66,8 +66,8 @@ fn a_server_that_listens_serves_as_soon_as_its_checks_have_passed() {
 
 #[test]
 fn requests_that_run_are_finished_when_their_server_leaves_or_moves() {
-    let (bed, apps) = Bed::serving();
-    let slow = |at: &App, file: &str| {
+    let (bed, apps) = HaproxyFixture::serving();
+    let slow = |at: &CountingServer, file: &str| {
         let (front, begun) = (bed.front(), apps.iter().map(|app| app.begun()).sum::<u64>());
         let requests: Vec<_> = (0..4)
             .map(|_| {
@@ -98,7 +98,7 @@ fn requests_that_run_are_finished_when_their_server_leaves_or_moves() {
 
 #[test]
 fn a_visitor_stays_with_a_server_of_weight_0_and_moves_when_it_leaves() {
-    let (bed, _apps) = Bed::serving();
+    let (bed, _apps) = HaproxyFixture::serving();
     let _new = bed.app(13);
     bed.write_nodes(&(bed.two() + &bed.line("s3", 13, "")));
     bed.change();
@@ -137,7 +137,7 @@ fn a_visitor_stays_with_a_server_of_weight_0_and_moves_when_it_leaves() {
 
 #[test]
 fn connections_to_a_server_that_was_added_or_moved_are_kept_and_used_again() {
-    let bed = Bed::with_nodes("  http-reuse always\n");
+    let bed = HaproxyFixture::with_nodes("  http-reuse always\n");
     let lines = |host: u8| format!("  http-reuse always\n{}", bed.line("s1", host, ""));
     for host in [11, 12] {
         let app = bed.app(host);
@@ -153,7 +153,7 @@ fn connections_to_a_server_that_was_added_or_moved_are_kept_and_used_again() {
 
 #[test]
 fn what_has_left_takes_nothing_and_may_come_back() {
-    let (bed, apps) = Bed::serving();
+    let (bed, apps) = HaproxyFixture::serving();
     bed.write_nodes(&bed.line("s1", 11, ""));
     assert_eq!(bed.change().stderr.contains("server nodes/s2 removed, parked in maintenance"), !deletes());
     assert_eq!(bed.server("s2").map(|server| server.is_in_maintenance()), (!deletes()).then_some(true));
@@ -189,7 +189,7 @@ fn a_server_that_still_has_connections_is_deleted_by_a_later_run() {
     if !deletes() {
         return;
     }
-    let (bed, apps) = Bed::serving();
+    let (bed, apps) = HaproxyFixture::serving();
     let front = bed.front();
     let requests: Vec<_> =
         (0..2).map(|_| thread::spawn(move || Client::fresh(front).get("/slow/1500").map(drop))).collect();

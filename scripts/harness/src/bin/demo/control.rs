@@ -1,4 +1,4 @@
-//! What is said between `up` and the other commands: a request of one line, then lines of answer.
+//! The protocol between `up` and the other commands: a request of one line, then lines of answer.
 //!
 //! The socket is the user's alone (mode 0600 in a directory of mode 0700), so a request is trusted as far as the
 //! user is; its length and its time are bounded all the same.
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use harness::{Error, Result};
 
-use crate::place;
+use crate::running_demos;
 
 const MAX_REQUEST: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,9 +19,10 @@ const END: &str = "end ";
 
 /// Sends a request to a demo that is up, shows what it answers, and gives its exit code.
 pub fn ask(name: Option<&str>, request: &str) -> Result<ExitCode> {
-    let directory = place::find(name)?;
-    let failed = |err| Error::System { verb: "talk to", object: directory.display().to_string(), err };
-    let mut stream = UnixStream::connect(place::socket(&directory)).map_err(failed)?;
+    let directory = running_demos::find(name)?;
+    let failed =
+        |err| Error::System { verb: "send a request to", object: directory.display().to_string(), err };
+    let mut stream = UnixStream::connect(running_demos::socket(&directory)).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     writeln!(stream, "{request}").map_err(failed)?;
     for line in BufReader::new(stream).lines() {
@@ -54,7 +55,7 @@ impl Request {
 
     /// Says a line.
     pub fn say(&mut self, line: impl AsRef<str>) {
-        // One who has gone away wanted it done, not told.
+        // The client may have gone; the request is done anyway.
         let _ = writeln!(self.stream, "{}", line.as_ref());
     }
 
