@@ -1,12 +1,14 @@
 //! What reload-haproxy decides about two configurations: never less than a reload where another line than a
 //! server's differs, nothing where nothing does, and commands that make HAProxy's servers the file's.
 
-use reload_haproxy::offline::{self, Verdict, decide};
+use reload_haproxy::offline::{self, Decision, decide};
 
 use crate::model::Model;
 use crate::non_server_lines::outline;
 use crate::simple_config::{self, Servers};
 use crate::word_splitting::words;
+
+type Decided = Decision<Vec<String>, String>;
 
 /// What must hold for an input: HAProxy's version, the file that it runs, the new file, and what it answers to
 /// `show servers state`, with lines of `%%` between. Without a new file it is the old one; without an answer
@@ -20,8 +22,8 @@ pub(crate) fn holds(input: &[u8]) {
     let answer = String::from_utf8_lossy(part());
     // HAProxy takes no file with a NUL in it.
     if input.contains(&0) {
-        let verdict = decide(old, new, &answer, version.trim());
-        assert!(old == new || !new.contains(&0) || matches!(verdict, Verdict::Reload(_)), "{verdict:?}");
+        let decision = decide(old, new, &answer, version.trim());
+        assert!(old == new || !new.contains(&0) || matches!(decision, Decision::Reload(_)), "{decision:?}");
         return;
     }
     [old, new].into_iter().for_each(check_words);
@@ -32,15 +34,18 @@ pub(crate) fn holds(input: &[u8]) {
         None if answer.trim().is_empty() => Model::default().answer(),
         None => answer.into_owned(),
     };
-    let verdict = decide(old, new, &answer, version.trim());
-    check_outlines(old, new, &verdict);
+    let decision = decide(old, new, &answer, version.trim());
+    check_outlines(old, new, &decision);
     if old == new {
-        assert!(!matches!(verdict, Verdict::Reload(_)), "the same file twice: {verdict:?}");
-        assert!(begun.is_none() || verdict == Verdict::Nothing, "it has what is in the file: {verdict:?}");
+        assert!(!matches!(decision, Decision::Reload(_)), "the same file twice: {decision:?}");
+        assert!(
+            begun.is_none() || matches!(decision, Decision::Nothing(_)),
+            "it has what is in the file: {decision:?}"
+        );
     }
     if let (Some(before), Some(after)) = (before, simple_config::servers(new)) {
         if let Some(model) = begun.or_else(|| Model::answering(&answer, &before)) {
-            check_servers(model, &before, &after, &verdict, old == new);
+            check_servers(model, &before, &after, &decision, old == new);
         }
     }
 }
@@ -74,38 +79,38 @@ fn check_words(config: &[u8]) {
     }
 }
 
-fn check_outlines(old: &[u8], new: &[u8], verdict: &Verdict) {
+fn check_outlines(old: &[u8], new: &[u8], decision: &Decided) {
     let (Some(before), Some(after)) = (outline(old), outline(new)) else { return };
     if let Some((one, other)) = before.iter().zip(&after).find(|(one, other)| one != other) {
-        assert!(matches!(verdict, Verdict::Reload(_)), "{one:?} has become {other:?}: {verdict:?}");
+        assert!(matches!(decision, Decision::Reload(_)), "{one:?} has become {other:?}: {decision:?}");
     }
-    assert!(before.len() == after.len() || matches!(verdict, Verdict::Reload(_)), "lines: {verdict:?}");
+    assert!(before.len() == after.len() || matches!(decision, Decision::Reload(_)), "lines: {decision:?}");
 }
 
 /// After the commands HAProxy has the new file's servers.
-fn check_servers(model: Model, before: &Servers, after: &Servers, verdict: &Verdict, is_same: bool) {
-    let lines = match verdict {
-        Verdict::Servers(lines) => &lines[..],
+fn check_servers(model: Model, before: &Servers, after: &Servers, decision: &Decided, is_same: bool) {
+    let lines = match decision {
+        Decision::Servers(lines, _) => &lines[..],
         // What cannot be changed at run time may stay if the file is the same.
-        Verdict::Nothing if !is_same => &[],
+        Decision::Nothing(_) if !is_same => &[],
         _ => return,
     };
     let mut changed = model.clone();
     lines.iter().for_each(|line| changed.obey(line));
     for (key, server) in after {
-        let live = changed.servers.get(key).unwrap_or_else(|| panic!("{key} is not there: {verdict:?}"));
-        assert_eq!(live.endpoint, Some(server.endpoint), "{key} after {verdict:?}");
-        assert_eq!(live.weight, server.number("weight", 1), "{key} after {verdict:?}");
-        assert_eq!(live.maxconn, Some(server.number("maxconn", 0)), "{key} after {verdict:?}");
+        let live = changed.servers.get(key).unwrap_or_else(|| panic!("{key} is not there: {decision:?}"));
+        assert_eq!(live.endpoint, Some(server.endpoint), "{key} after {decision:?}");
+        assert_eq!(live.weight, server.number("weight", 1), "{key} after {decision:?}");
+        assert_eq!(live.maxconn, Some(server.number("maxconn", 0)), "{key} after {decision:?}");
         let stays = model.servers.get(key).is_some_and(|live| live.is_in_maintenance);
         let is_right = live.is_in_maintenance == server.is_disabled() || stays && live.is_in_maintenance;
-        assert!(is_right, "{key} in maintenance: {} after {verdict:?}", live.is_in_maintenance);
+        assert!(is_right, "{key} in maintenance: {} after {decision:?}", live.is_in_maintenance);
         check_options(key, live.options.as_ref(), server, before);
     }
     let backends: Vec<&str> = after.keys().filter_map(|key| Some(key.split_once('/')?.0)).collect();
     for (key, live) in changed.servers.iter().filter(|(key, _)| !after.contains_key(*key)) {
         let is_ours = key.split_once('/').is_some_and(|(backend, _)| backends.contains(&backend));
-        assert!(!is_ours || live.is_in_maintenance, "{key} is left after {verdict:?}");
+        assert!(!is_ours || live.is_in_maintenance, "{key} is left after {decision:?}");
     }
 }
 

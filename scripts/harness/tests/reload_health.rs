@@ -366,7 +366,7 @@ fn a_state_file_that_cannot_be_written_loses_health_but_not_the_reload() {
     let outcome = bed.reload(&[]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert_eq!(outcome.stderr.matches("cannot write '").count(), 1, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("the new worker takes every server for up"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the new worker starts with every server up"), "{}", outcome.stderr);
     assert_ne!(bed.haproxy().worker_pid().unwrap(), worker);
 }
 
@@ -389,7 +389,7 @@ fn a_failed_reload_leaves_no_server_in_the_state_file() {
     let servers = [("s1", bed.address(11)), ("dead", bed.address(13))];
     bed.write(&servers);
     let outcome = bed.reload(&[]);
-    assert!(outcome.code == 5 && outcome.stderr.contains("did not take it"), "{}", outcome.stderr);
+    assert!(outcome.code == 5 && outcome.stderr.contains("rejected it"), "{}", outcome.stderr);
     bed.assert_names_no_server();
     assert_eq!(bed.server("dead").status, "DOWN");
 }

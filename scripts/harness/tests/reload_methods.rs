@@ -82,7 +82,7 @@ fn a_file_that_haproxy_rejects_is_not_loaded_and_its_messages_are_printed() {
         bed.write(&revision(2), "bogus words");
         for _ in 0..2 {
             let outcome = bed.reload(&[]);
-            assert_refused(&outcome, "haproxy -c refuses it");
+            assert_refused(&outcome, "haproxy -c rejects it");
             assert!(outcome.stderr.contains("unknown keyword 'bogus'"), "{}", outcome.stderr);
         }
         assert_eq!(bed.worker(), worker, "{mode:?}");
@@ -99,7 +99,10 @@ fn an_address_in_use_fails_no_request_and_the_next_run_retries_it() {
         bed.write(&revision(2), &format!("bind {address}"));
         let start = Instant::now();
         let load = Load::start(bed.front(), "/", Rate::default());
-        assert_refused(&bed.reload(&[]), "another program holds it; what runs goes on");
+        assert_refused(
+            &bed.reload(&[]),
+            "another program holds it; the running configuration stays in service",
+        );
         poll::pass(Duration::from_millis(300)).unwrap();
         let counts = load.since(start);
         assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
@@ -117,17 +120,17 @@ fn a_missing_chroot_and_a_missing_socket_directory_do_not_take_the_service_down(
     let bed = HaproxyFixture::running(Mode::MasterSocket);
     let worker = bed.worker();
     bed.write(&format!("{}\n  chroot {}", revision(2), bed.run.join("missing").display()), "");
-    assert_refused(&bed.reload(&[]), "is no directory; what runs goes on");
+    assert_refused(&bed.reload(&[]), "is not a directory; the running configuration stays in service");
     let socket = bed.run.join("missing/x.sock");
     bed.write(&format!("{}\n  stats socket {}", revision(2), socket.display()), "");
-    assert_refused(&bed.reload(&[]), "is missing; what runs goes on");
+    assert_refused(&bed.reload(&[]), "is missing; the running configuration stays in service");
     assert_eq!(bed.worker(), worker);
 }
 
 #[test]
 fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
     for (mode, says) in
-        [(Mode::MasterSocket, "HAProxy did not take it"), (Mode::MasterWorker, "no new worker within")]
+        [(Mode::MasterSocket, "HAProxy rejected it"), (Mode::MasterWorker, "no new worker within")]
     {
         let bed = HaproxyFixture::running(mode);
         let worker = bed.worker();
@@ -136,7 +139,7 @@ fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
         for _ in 0..2 {
             let outcome = bed.reload(&["--timeout", "2s"]);
             assert_refused(&outcome, says);
-            assert!(outcome.stderr.contains(&format!("worker {worker} goes on")), "{}", outcome.stderr);
+            assert!(outcome.stderr.contains(&format!("worker {worker} still serves")), "{}", outcome.stderr);
         }
         assert_eq!(bed.description(), revision(1));
         bed.write(&revision(3), "");
@@ -249,7 +252,7 @@ fn a_pid_file_of_another_program_is_not_used() {
     let arguments = ["--pid-file", pid_file.to_str().unwrap()];
     for method in ["auto", "signal", "classic", "master"] {
         let outcome = bed.reload(&[&arguments[..], &["--method", method]].concat());
-        assert_refused(&outcome, "start it: haproxy -W -S");
+        assert_refused(&outcome, "start one: haproxy -W -S");
     }
     assert!(other.try_wait().unwrap().is_none(), "the other program was ended");
     other.kill().unwrap();
@@ -301,7 +304,7 @@ fn two_masters_on_one_file_are_an_error() {
     let first = bed.start_program(&program(), "first", Mode::MasterWorker, None);
     bed.write_without_socket(2, "");
     bed.haproxy = Some(bed.start_program(&program(), "second", Mode::MasterWorker, None));
-    assert_refused(&bed.reload(&[]), "name one with --pid-file");
+    assert_refused(&bed.reload(&[]), "choose one with --pid-file");
     let pid_file = bed.haproxy().pid_file().to_owned();
     assert_done(&bed.reload(&["--pid-file", pid_file.to_str().unwrap()]), "");
     drop(first);
@@ -379,7 +382,7 @@ fn a_haproxy_with_the_same_path_in_another_root_is_not_used() {
     replace(&elsewhere.path().join("haproxy.cfg"), other.as_bytes(), 0o644).unwrap();
     bed.haproxy = Some(bed.start_program(&wrapper, "haproxy", Mode::Foreground, None));
     poll::until(SOON, "its listener", || std::net::TcpStream::connect(bed.front()).ok()).unwrap();
-    assert_refused(&bed.reload(&[]), "start it: haproxy -W -S");
+    assert_refused(&bed.reload(&[]), "start one: haproxy -W -S");
 }
 
 #[test]

@@ -45,26 +45,30 @@ fn assert_seen_rightly(
     place.write(bed, line);
     let outcome = run();
     assert_refused(&outcome, says);
-    assert!(outcome.stderr.contains("what runs goes on"), "{line}: {}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("the running configuration stays in service"),
+        "{line}: {}",
+        outcome.stderr
+    );
     assert_eq!(bed.worker(), worker);
     place.write(bed, &format!(".if 1\n{line}\n.endif"));
-    assert_refused(&run(), "HAProxy did not take it");
+    assert_refused(&run(), "HAProxy rejected it");
 }
 
 #[test]
-fn what_the_look_ahead_refuses_haproxy_would_not_take() {
+fn haproxy_rejects_what_the_preflight_rejects() {
     let _held = UnixListener::bind_addr(&abstract_name()).unwrap();
     for case in [
-        (Global, "maxconn 1000000", "maxconn 1000000 takes 2000000 open files"),
-        (Global, "ulimit-n 2000000", "ulimit-n 2000000 takes 2000000 open files"),
+        (Global, "maxconn 1000000", "maxconn 1000000 needs 2000000 open files"),
+        (Global, "ulimit-n 2000000", "ulimit-n 2000000 needs 2000000 open files"),
         // Up to 3.0 it ends the whole HAProxy.
-        (Global, "ulimit-n 100\nmaxconn 600000", "maxconn 600000 takes 1200000 open files"),
-        (Global, "maxconn 1000\nfd-hard-limit 100", "and it may have 100; what"),
+        (Global, "ulimit-n 100\nmaxconn 600000", "maxconn 600000 needs 1200000 open files"),
+        (Global, "maxconn 1000\nfd-hard-limit 100", "and HAProxy may have 100; the"),
         (Global, "stats socket RUN/missing/x.sock", "the directory of socket '"),
-        (Global, "stats socket RUN/state", "is a directory and no place for a socket"),
-        (Global, "chroot RUN/missing", "is no directory"),
+        (Global, "stats socket RUN/state", "is a directory, not a socket"),
+        (Global, "chroot RUN/missing", "is not a directory"),
         (Frontend, "bind unix@RUN/missing/x.sock", "the directory of socket '"),
-        (Frontend, "bind RUN/state", "is a directory and no place for a socket"),
+        (Frontend, "bind RUN/state", "is a directory, not a socket"),
         (Frontend, &format!("bind abns@{}", name()), "another program holds it"),
     ] {
         let bed = HaproxyFixture::running(Mode::MasterSocket);
@@ -110,7 +114,10 @@ fn a_socket_is_looked_for_behind_its_prefix() {
     let bed = HaproxyFixture::running(Mode::MasterSocket);
     let prefix = format!("unix-bind prefix {}", bed.run.join("missing").display());
     bed.write(&format!("{}\n  {prefix}", revision(2)), "bind unix@/x.sock");
-    assert_refused(&bed.reload(&[]), "missing//x.sock' is missing; what runs goes on");
+    assert_refused(
+        &bed.reload(&[]),
+        "missing//x.sock' is missing; the running configuration stays in service",
+    );
 }
 
 #[test]
@@ -119,7 +126,7 @@ fn a_log_forwarders_address_is_looked_at_too() {
     let other = TcpListener::bind((bed.subnet.host(2), 0)).unwrap();
     let forward = format!("\nlog-forward logs\n  bind {}\n  log global", other.local_addr().unwrap());
     bed.write(&revision(2), &forward);
-    assert_refused(&bed.reload(&[]), "another program holds it; what runs goes on");
+    assert_refused(&bed.reload(&[]), "another program holds it; the running configuration stays in service");
 }
 
 /// On 3.2 it ends the master.
@@ -146,10 +153,10 @@ fn options_that_need_root_are_refused_for_an_unprivileged_haproxy() {
         return;
     }
     for case in [
-        (Global, "user games", "its master may not become user 'games'"),
-        (Global, "gid 60", "its master may not become group '60'"),
-        (Global, "chroot /", "its master may not chroot to '/'"),
-        (Frontend, "bind 127.0.0.1:1", "may not have that port"),
+        (Global, "user games", "its master has no right to become user 'games'"),
+        (Global, "gid 60", "its master has no right to become group '60'"),
+        (Global, "chroot /", "its master has no right to chroot to '/'"),
+        (Frontend, "bind 127.0.0.1:1", "may not use the port"),
     ] {
         let mut bed = HaproxyFixture::empty();
         fs::set_permissions(bed.run.path(), fs::Permissions::from_mode(0o777)).unwrap();

@@ -23,7 +23,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
 const MODE: u32 = 0o640;
-const PUT_BACK: &str = "the last good file is back in '";
+const PUT_BACK: &str = "the last good file is restored to '";
 /// Where only the absence of a new worker shows that a reload failed, a run lasts as long.
 const BRIEFLY: [&str; 2] = ["--timeout", "3s"];
 
@@ -143,7 +143,7 @@ fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
         drop(bed.haproxy.take());
         worker.into_iter().for_each(end);
         // If no HAProxy runs, the working file stays in place.
-        assert_refused(&bed.reload(&[]), "start it: haproxy -W -S");
+        assert_refused(&bed.reload(&[]), "start one: haproxy -W -S");
         assert_rolled_back(&bed, &good, &bad);
         bed.start(mode);
         assert_eq!(bed.description(), revision(1), "{mode:?}");
@@ -176,7 +176,7 @@ fn without_a_file_that_was_proven_to_work_nothing_is_put_back() {
     let bed = HaproxyFixture::running(Mode::MasterSocket);
     let bad = write_with_missing_directory(&bed, 2);
     for _ in 0..2 {
-        assert_refused(&bed.reload(&BRIEFLY), "stays as it is: no other file was ever proven to work");
+        assert_refused(&bed.reload(&BRIEFLY), "stays in place: no earlier file was proven loaded");
         assert!(read(&bed.config()) == bad && !refused(&bed).exists());
     }
 }
@@ -185,8 +185,8 @@ fn without_a_file_that_was_proven_to_work_nothing_is_put_back() {
 fn a_file_that_is_refused_before_the_reload_stays() {
     let bed = proven(Mode::MasterSocket);
     for (global, frontend, says) in [
-        ("", "bogus words", "haproxy -c refuses it"),
-        ("chroot /nonexistent/jail", "", "is no directory; what runs goes on"),
+        ("", "bogus words", "haproxy -c rejects it"),
+        ("chroot /nonexistent/jail", "", "is not a directory; the running configuration stays in service"),
     ] {
         bed.write(&format!("{}\n  {global}", revision(2)), frontend);
         let bad = read(&bed.config());
@@ -213,7 +213,7 @@ fn a_file_that_is_written_during_the_reload_is_not_overwritten() {
     );
     let busy = bed.script("busy", &text);
     let outcome = finish(bed.command_with(&busy, &[]).spawn().unwrap());
-    assert_refused(&outcome, "has changed meanwhile and stays as it is");
+    assert_refused(&outcome, "has changed meanwhile and stays in place");
     assert!(read(&bed.config()) == newer);
     assert_done(&bed.reload(&[]), "runs '");
     assert_settled(&bed, &newer, 3);
@@ -278,7 +278,7 @@ fn a_dry_run_reports_the_retry_of_a_refused_file_and_changes_nothing() {
     assert_refused(&bed.reload(&[]), PUT_BACK);
     let output = bed.command(&["--dry-run"]).stdout(Stdio::piped()).output().unwrap();
     let expected = format!(
-        "reload (master): '{}', which HAProxy did not take, is tried again\n",
+        "reload (master): '{}', which HAProxy rejected, is tried again\n",
         refused(&bed).canonicalize().unwrap().display()
     );
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
@@ -335,7 +335,7 @@ fn a_file_that_is_a_mount_point_is_put_back_in_place() {
     // Into the mounted file, as its owner would write it.
     fs::copy(bed.config(), &mounted).unwrap();
     let outcome = reload();
-    assert_refused(&outcome, "written in place for it is a mount point");
+    assert_refused(&outcome, "in place, because it is a mount point");
     let refused = bed.run.join("in/haproxy.cfg.refused");
     assert!(read(&mounted) == good && read(&refused) == bad, "{}", outcome.stderr);
     fs::create_dir(missing(&bed, 2)).unwrap();

@@ -105,7 +105,7 @@ fn a_process_of_another_user_named_haproxy_is_not_used() {
     })
     .unwrap();
     let (code, stderr, _) = bed.reload(&[]);
-    assert!(code == 5 && stderr.contains("start it: haproxy -W -S"), "{stderr}");
+    assert!(code == 5 && stderr.contains("start one: haproxy -W -S"), "{stderr}");
     let pid_file = bed.run.join("pid");
     replace(&pid_file, impostor.id().to_string().as_bytes(), 0o644).unwrap();
     bed.reload(&["--pid-file", pid_file.to_str().unwrap(), "--timeout", "2s", "--method", "classic"]);
@@ -193,7 +193,10 @@ fn a_peers_address_that_another_program_holds_is_seen_before_the_reload() {
     let address = other.local_addr().unwrap();
     bed.write(&format!("{global}\npeers all\n  peer me {address}\n  peer you {}:1024", bed.subnet.host(2)));
     let (code, stderr, _) = bed.reload(&[]);
-    assert!(code == 5 && stderr.contains("another program holds it; what runs goes on"), "{stderr}");
+    assert!(
+        code == 5 && stderr.contains("another program holds it; the running configuration stays in service"),
+        "{stderr}"
+    );
     assert_eq!(haproxy.worker_pid().unwrap(), worker);
     drop(other);
     let (code, stderr, _) = bed.reload(&[]);

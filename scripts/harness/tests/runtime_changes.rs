@@ -155,7 +155,7 @@ fn what_was_done_by_hand_at_the_socket_is_put_right() {
     let taken = "add server nodes/s5 127.9.9.9:9;enable server nodes/s5";
     bed.haproxy().command(taken).unwrap();
     bed.write_nodes(&many(6));
-    assert_done(&bed.reload(&[]), "server s5 of backend nodes: somebody else has added one of that name");
+    assert_done(&bed.reload(&[]), "server s5 of backend nodes: a server of that name was added by hand");
     bed.assert_runs_the_file();
 }
 
@@ -196,8 +196,8 @@ fn actions_are_also_reported_as_json() {
     let done = json(&[]);
     assert_eq!((&said["is_dry_run"], &done["is_dry_run"]), (&true.into(), &false.into()));
     assert_eq!((&said["servers"], &done["action"]), (&done["servers"], &"runtime".into()));
-    let tuned = serde_json::json!({"server": "nodes/s1", "deed": "tune", "weight": 2});
-    let added = serde_json::json!({"server": "nodes/new", "deed": "add", "address": "127.9.9.9:9", "weight": 1, "maxconn": 4});
+    let tuned = serde_json::json!({"server": "nodes/s1", "action": "tune", "weight": 2});
+    let added = serde_json::json!({"server": "nodes/new", "action": "add", "address": "127.9.9.9:9", "weight": 1, "maxconn": 4});
     assert_eq!(done["servers"], serde_json::json!([tuned, added]));
     assert_eq!(json(&[])["action"], "nothing");
     let status = json(&["--status"]);
@@ -216,7 +216,7 @@ fn runtime_alone_does_what_it_can_and_reloads_nothing() {
     assert_done(&bed.reload(&["--method", "runtime"]), "runtime: +1 -0 ~0");
     bed.write_backend(&format!("{BALANCED}{}  retries 1\n", many(3)));
     let outcome = bed.reload(&["--method", "runtime"]);
-    assert!(outcome.code == 5 && outcome.stderr.contains("--method auto reloads it"), "{}", outcome.stderr);
+    assert!(outcome.code == 5 && outcome.stderr.contains("use --method auto"), "{}", outcome.stderr);
     assert_eq!(bed.worker(), worker);
 }
 
@@ -249,5 +249,5 @@ fn the_status_is_whether_the_file_runs_and_in_what_they_differ() {
     bed.order("set server nodes/s1 weight 9");
     status(&bed, 5, "same       no: HAProxy differs: +0 -0 ~1 servers\n");
     drop(bed.haproxy.take());
-    assert_refused(&bed.reload(&["--status"]), "start it: haproxy -W -S");
+    assert_refused(&bed.reload(&["--status"]), "start one: haproxy -W -S");
 }

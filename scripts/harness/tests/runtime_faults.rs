@@ -84,8 +84,7 @@ fn the_next_run_completes_a_change_killed_at_any_moment() {
         child.wait().unwrap();
         let outcome = bed.reload(&[]);
         assert_done(&outcome, "");
-        amends +=
-            usize::from(outcome.stderr.contains("an earlier run did not finish its changes of servers"));
+        amends += usize::from(outcome.stderr.contains("an earlier run did not finish its server changes"));
         assert_settled(&bed);
     }
     assert!(amends > 0, "none was killed in the middle");
@@ -239,7 +238,7 @@ fn a_hanging_worker_is_replaced_by_one_that_runs_the_file() {
     kill(pid(worker), Signal::SIGSTOP).unwrap();
     let outcome = bed.reload(&[]);
     kill(pid(worker), Signal::SIGCONT).unwrap();
-    assert_done(&outcome, "reload (master): no worker says what it runs");
+    assert_done(&outcome, "reload (master): no worker reports what it runs");
     assert_settled(&bed);
 }
 
@@ -316,19 +315,22 @@ fn lies() -> [(&'static str, Lie); 10] {
         String::new()
     };
     [
-        ("HAProxy says 'Huh?'", about_orders(true, |answer| answer + "Huh?\n")),
-        ("HAProxy says 'Permission denied'", about_orders(false, |_| "Permission denied\n".to_owned())),
-        ("is not as the file has it", about_orders(false, |_| "\n".to_owned())),
-        ("liar.sock' fails: timed out", about_orders(false, never)),
-        ("is no answer to show servers state", about_servers(|answer| answer.replace(" 9 ", " nine "))),
+        ("HAProxy rejected a command with 'Huh?'", about_orders(true, |answer| answer + "Huh?\n")),
         (
-            "is no answer to show servers state",
+            "HAProxy rejected a command with 'Permission denied'",
+            about_orders(false, |_| "Permission denied\n".to_owned()),
+        ),
+        ("still differs from the file after the changes", about_orders(false, |_| "\n".to_owned())),
+        ("liar.sock' failed: timed out", about_orders(false, never)),
+        ("HAProxy answered 'show servers state", about_servers(|answer| answer.replace(" 9 ", " nine "))),
+        (
+            "HAProxy answered 'show servers state",
             about_servers(|answer| answer.replace("srv_uweight", "weight")),
         ),
-        ("has come in place of", about_servers(|answer| answer.replace("\nPid: ", "\nPid: 9"))),
-        ("is no answer to show info", about_servers(|_| String::new())),
-        ("is not whole", about_servers(|answer| most(&answer).0.to_owned())),
-        ("is not whole", about_servers(|answer| answer[..most(&answer).1].to_owned())),
+        ("has replaced worker", about_servers(|answer| answer.replace("\nPid: ", "\nPid: 9"))),
+        ("HAProxy answered 'show info", about_servers(|_| String::new())),
+        ("is incomplete", about_servers(|answer| most(&answer).0.to_owned())),
+        ("is incomplete", about_servers(|answer| answer[..most(&answer).1].to_owned())),
     ]
 }
 
@@ -354,7 +356,10 @@ fn a_command_refused_halfway_leads_to_a_reload() {
     let liar = Liar::start(&bed, lie);
     bed.write_nodes(&many(300));
     let outcome = bed.reload(&["--stats-socket", liar.path.to_str().unwrap()]);
-    assert_done(&outcome, "HAProxy says 'Already exists a server with the same name in backend.'");
+    assert_done(
+        &outcome,
+        "HAProxy rejected a command with 'Already exists a server with the same name in backend.'",
+    );
     drop(liar);
     assert_settled(&bed);
 }

@@ -39,10 +39,14 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
     let backup = with("s3 127.9.1.1:9 backup");
     let backups = format!("{backup}  server s4 127.9.1.1:9 backup\n");
     vec![
-        (base.clone(), with("x localhost:9 check"), "server x of backend nodes: its address is no IP:PORT"),
-        (base.clone(), with("x 127.9.1.1"), "server x of backend nodes: its address is no IP:PORT"),
-        (base.clone(), with("x 127.9.1.1:9 track nodes/s0"), "'track' is not known to work at run time"),
-        (base.clone(), with("x \"127.9.1.1:${NO_PORT-9}\""), "is not plain text"),
+        (base.clone(), with("x localhost:9 check"), "its address 'localhost:9' is not IP:PORT"),
+        (
+            base.clone(),
+            with("x 127.9.1.1"),
+            "server x of backend nodes: its address '127.9.1.1' is not IP:PORT",
+        ),
+        (base.clone(), with("x 127.9.1.1:9 redir http://a"), "'redir' is not supported at run time"),
+        (base.clone(), with("x \"127.9.1.1:${NO_PORT-9}\""), "contains a variable"),
         (
             base.clone(),
             of_s0(" check", ""),
@@ -50,9 +54,9 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
         ),
         (base.clone(), of_s0(" check", " check backup"), "nodes: 'backup' cannot change while it runs"),
         (base.clone(), of_s0(" check", " check inter 9s"), "nodes: 'inter 9s' cannot change while it runs"),
-        (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled, and changes its address"),
-        (cutting, base, "server nodes/s3: its on-marked-down would cut its sessions"),
-        (backup, backups, "server s4 of backend nodes: its place among the backup servers counts"),
+        (base.clone(), of_s0(".1:9", ".7:9 disabled"), "it is disabled and its address changes"),
+        (cutting, base, "server s3 of backend nodes: its on-marked-down would cut its sessions"),
+        (backup, backups, "server s4 of backend nodes: the order of backup servers matters"),
     ]
 }
 
@@ -65,10 +69,10 @@ fn line_cases() -> Vec<(String, String, &'static str)> {
     let rotating = format!("  balance static-rr\n{base}");
     let weighed = rotating.replace(".2:9 ", ".2:9 weight 2 ");
     vec![
-        (source.0, source.1, "backend nodes: 'balance source' is for a reload"),
-        (quoted.0, quoted.1, "backend nodes: 'balance source' is for a reload"),
-        (conditional.0, conditional.1, "backend nodes: some of its lines stand within .if"),
-        (rotating, weighed, "backend nodes: 'balance static-rr' is for a reload"),
+        (source.0, source.1, "backend nodes: 'balance source' needs a reload"),
+        (quoted.0, quoted.1, "backend nodes: 'balance source' needs a reload"),
+        (conditional.0, conditional.1, "backend nodes: some of its lines are within .if"),
+        (rotating, weighed, "backend nodes: 'balance static-rr' needs a reload"),
         (base.clone(), format!("  default-server inter 3s\n{base}"), " of backend nodes changed"),
         (base.clone(), format!("{base}\nbackend more\n{}", many(1)), "backend more is new"),
     ]
@@ -106,7 +110,7 @@ fn options_of_newer_versions_are_changed_where_those_run() {
         let says = if is_since(version) {
             "server nodes/x added"
         } else {
-            "this HAProxy does not take 'cookie' while it runs"
+            "this HAProxy version does not accept 'cookie' at run time"
         };
         assert_done(&outcome, says);
         bed.assert_runs_the_file();
@@ -133,7 +137,7 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
         (added, "backend nodes\n"),
     ] {
         bed.write_backend(&(backend + end));
-        assert_refused(&bed.reload(&[]), "haproxy -c refuses it");
+        assert_refused(&bed.reload(&[]), "haproxy -c rejects it");
         assert_eq!(bed.live(), live, "{end}");
     }
     bed.write_backend(&base);
@@ -219,7 +223,7 @@ fn conditional_sections_lose_no_server() {
     let worker = bed.worker();
     assert_done(&bed.reload(&[]), "nothing to do");
     bed.write_backend(&lines("  server s10 127.9.1.10:9\n"));
-    assert_done(&bed.reload(&[]), "some of its lines stand within .if");
+    assert_done(&bed.reload(&[]), "some of its lines are within .if");
     assert!(bed.worker() != worker && bed.live().contains_key("nodes/s10"));
     // A default that may not hold.
     let defaults = |servers: &str| {
@@ -231,7 +235,7 @@ fn conditional_sections_lose_no_server() {
     bed.write_sections(&defaults(&many(2)));
     assert_done(&bed.reload(&[]), "reload (");
     bed.write_sections(&defaults(&many(3)));
-    assert_done(&bed.reload(&[]), "some of its lines stand within .if");
+    assert_done(&bed.reload(&[]), "some of its lines are within .if");
     assert_eq!(bed.live()["nodes/s2"]["srv_uweight"], "1");
 }
 
@@ -276,7 +280,7 @@ fn an_agents_percentage_applies_to_the_weight_in_the_file() {
     poll::until(SOON, "half of its weight", || weighs("40")).unwrap();
     assert_done(&bed.reload(&[]), "nothing to do");
     bed.write_nodes(&line(60));
-    assert_done(&bed.reload(&[]), "its agent's percentages are of the weight that it began with");
+    assert_done(&bed.reload(&[]), "its agent-check scales the weight");
     poll::until(SOON, "half of its weight", || weighs("30")).unwrap();
 }
 
@@ -316,7 +320,8 @@ fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
         start_with(&mut bed, &arguments, &config);
         assert_done(&reload_at(&bed, &config), "runs");
         bed.write_nodes(&many(3));
-        let says = "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy runs other files, too";
+        let says =
+            "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy was started on other files too";
         assert_done(&reload_at(&bed, &config), says);
         assert!(bed.live().contains_key("nodes/s2"));
     }
@@ -335,12 +340,12 @@ fn a_missing_or_read_only_socket_leads_to_a_reload() {
     bed.start_proven(Mode::MasterSocket);
     rewrite(&bed, &many(3), &operator);
     let says = "reload (master): +1 -0 ~0 servers in backend nodes, and ";
-    assert_done(&bed.reload(&[]), &format!("{says}HAProxy says '"));
+    assert_done(&bed.reload(&[]), &format!("{says}HAProxy rejected a command with '"));
     assert_done(&bed.reload(&[]), "nothing to do");
     let without = |line: &str| if line.contains("stats socket") { String::new() } else { line.to_owned() };
     rewrite(&bed, &many(4), &without);
     assert_done(&bed.reload(&[]), "reload (master): ");
     rewrite(&bed, &many(5), &without);
-    assert_done(&bed.reload(&[]), &format!("{says}the file names no stats socket"));
+    assert_done(&bed.reload(&[]), &format!("{says}the file has no stats socket"));
     assert_done(&bed.reload(&[]), "nothing to do");
 }

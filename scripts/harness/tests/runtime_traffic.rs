@@ -176,7 +176,10 @@ fn what_has_left_takes_nothing_and_may_come_back() {
     if deletes() {
         bed.change();
     } else {
-        assert_done(&bed.reload(&[]), "server s2 of backend nodes: it left with 'check downinter");
+        assert_done(
+            &bed.reload(&[]),
+            "server s2 of backend nodes: it was parked with options 'check downinter",
+        );
     }
     bed.assert_runs_the_file();
 }

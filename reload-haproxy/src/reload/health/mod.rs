@@ -1,8 +1,8 @@
-//! Health over a reload: a new worker begins with every server up, dead or not, unless it is told.
+//! Keeps the health of servers over a reload. Without this a new worker begins with every server up, dead or not.
 //!
-//! HAProxy loads what is known of its servers from the `server-state-file`, when it reloads but also at a
-//! cold start, when all of it is out of date. So the file names servers only for as long as a reload takes.
-//! Nothing here may keep a reload from happening: without the file, health is forgotten and nothing worse.
+//! HAProxy loads the state of servers from the `server-state-file` at a reload, but also at a cold start, when the
+//! state is out of date. So the file names servers only while a reload takes place. Nothing here may prevent a
+//! reload: without the file only the health is lost.
 
 mod rows;
 mod servers;
@@ -20,10 +20,10 @@ use crate::haproxy::instance::Instance;
 use rows::HEAD;
 use servers::Wanted;
 
-/// A million servers take less.
+/// A file of a million servers is smaller.
 const FILE_MAX: u64 = 256 << 20;
 
-/// Whoever may run `haproxy -c` reads it, and it holds no more than the stats page shows.
+/// Everyone who may run `haproxy -c` must be able to read it. It holds no more than the stats page shows.
 const MODE: u32 = 0o644;
 
 /// Why the servers' health is not kept.
@@ -55,21 +55,21 @@ pub(crate) fn kept_over<T>(
     match text(&wanted, instance).and_then(|text| put(&path, &text)) {
         Ok(()) => {
             let result = reload(messages);
-            // What is true now misleads a cold start.
+            // A cold start would load a state that is out of date.
             if let Err(loss) = put(&path, HEAD) {
-                messages.warn(format!("{loss}; remove it before HAProxy is started anew"));
+                messages.warn(format!("{loss}; remove it before HAProxy is started again"));
             }
             result
         }
         Err(loss) => {
-            messages.warn(format!("{loss}; the new worker takes every server for up"));
+            messages.warn(format!("{loss}; the new worker starts with every server up"));
             reload(messages)
         }
     }
 }
 
 /// Makes the file that the configuration names if it is missing, and empties it if a run was killed in the
-/// middle of a reload. Says nothing if it cannot: the next reload does.
+/// middle of a reload. Reports no failure: the next reload does.
 pub(crate) fn tidy(config: &Config) {
     let Some(path) = wanted(config).file.filter(|path| path.is_absolute()) else { return };
     let is_ours = match regular_file::read(&path, FILE_MAX) {
@@ -83,7 +83,7 @@ pub(crate) fn tidy(config: &Config) {
 
 fn wanted(config: &Config) -> Wanted {
     let text = config.text();
-    // Reading ten thousand servers takes longer than changing one.
+    // Reading ten thousand servers takes longer than changing one, and most files do not use this.
     if text.contains("server-state-file") { servers::wanted(&text) } else { Wanted::default() }
 }
 
@@ -93,7 +93,7 @@ fn directory(instance: &Instance) -> PathBuf {
     main.map_or_else(|| "/".into(), |main| main.directory())
 }
 
-/// What the file is to say.
+/// The content of the file during a reload.
 fn text(wanted: &Wanted, instance: &Instance) -> Result<String, Loss> {
     if wanted.forbids_warnings || instance.main.as_ref().is_some_and(|main| main.has_flag("-dW")) {
         return Err(Loss::ZeroWarning);
@@ -103,7 +103,7 @@ fn text(wanted: &Wanted, instance: &Instance) -> Result<String, Loss> {
     rows::text(&answer, &wanted.servers).ok_or_else(|| Loss::Answer(first()))
 }
 
-/// Gives the file this text, unless it has it.
+/// Writes the file, unless it has this text already.
 fn put(path: &Path, text: &str) -> Result<(), Loss> {
     if regular_file::read(path, FILE_MAX).is_ok_and(|present| present == text.as_bytes()) {
         return Ok(());
