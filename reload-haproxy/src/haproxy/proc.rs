@@ -1,7 +1,8 @@
 //! Reads /proc/PID (proc(5)), and converts between its clock and that of files.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,23 +10,58 @@ use std::time::{Duration, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// How often, 5 ms apart, the command line of a process that is executing another program is read.
-const EXECUTING: u32 = 40;
+/// How often, at most, the memory of a process is read until two reads agree.
+const READS: u32 = 40;
+/// More than the command line or environment of most processes.
+const USUAL_SIZE: usize = 16 << 10;
 
-/// The arguments in /proc/PID/cmdline. They are empty for a moment while a process executes another program,
-/// as a master does for each reload.
-pub(crate) fn command_line(path: &Path) -> Option<Vec<OsString>> {
-    let mut bytes = fs::read(path).ok()?;
-    for _ in 0..EXECUTING {
-        if !bytes.is_empty() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(5));
-        bytes = fs::read(path).ok()?;
-    }
+/// The arguments of the process `pid`.
+pub(crate) fn command_line(pid: i32) -> Option<Vec<OsString>> {
+    let bytes = memory(&directory(pid).join("cmdline")).ok()?;
     // The last one ends in a NUL too.
     let bytes = bytes.strip_suffix(b"\0")?;
     Some(bytes.split(|&b| b == 0).map(|word| OsString::from_vec(word.to_vec())).collect())
+}
+
+/// The environment that the process `pid` was started with, empty if it cannot be read.
+pub(crate) fn environment(pid: i32) -> Vec<(OsString, OsString)> {
+    let bytes = memory(&directory(pid).join("environ")).unwrap_or_default();
+    let pair = |entry: &[u8]| {
+        let at = entry.iter().position(|&b| b == b'=').filter(|&at| at > 0)?;
+        Some((OsString::from_vec(entry[..at].to_vec()), OsString::from_vec(entry[at + 1..].to_vec())))
+    };
+    bytes.split(|&b| b == 0).filter_map(pair).collect()
+}
+
+/// Reads /proc/PID/cmdline or environ. A process gets new memory when it executes a program, as a master does
+/// for each reload. For a moment the text is empty then, and two halves may be of different programs. So it is
+/// read until two reads agree.
+fn memory(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = read_at_once(path)?;
+    for _ in 0..READS {
+        if bytes.is_empty() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let again = read_at_once(path)?;
+        if again == bytes && !again.is_empty() {
+            break;
+        }
+        bytes = again;
+    }
+    Ok(bytes)
+}
+
+/// Reads a file by one `read`: the kernel copies the process's memory of that moment.
+fn read_at_once(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; USUAL_SIZE];
+    loop {
+        let length = File::open(path)?.read(&mut bytes)?;
+        if length < bytes.len() {
+            bytes.truncate(length);
+            return Ok(bytes);
+        }
+        bytes.resize(2 * length, 0);
+    }
 }
 
 pub(crate) fn directory(pid: i32) -> PathBuf {
@@ -78,7 +114,36 @@ pub(crate) fn wall_clock(moment: Duration) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::iter;
+    use std::process::Command;
+    use std::time::Instant;
+
     use super::*;
+
+    /// Executes itself again and again, with its two command lines by turns.
+    const AGAIN: &str = r#"case $1 in
+        one) exec sh -eu -f -c "$0" "$0" another ;;
+        *) exec sh -c "$0" "$0" one ;;
+    esac"#;
+
+    #[test]
+    fn what_is_read_of_a_process_that_executes_itself_again_is_whole() {
+        let lines = [vec!["-c", AGAIN, AGAIN, "one"], vec!["-eu", "-f", "-c", AGAIN, AGAIN, "another"]];
+        let mut child = Command::new("sh").args(&lines[0]).env("AGAIN", AGAIN).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let (mut seen, mut is_whole) = (BTreeSet::new(), true);
+        let end = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < end {
+            seen.extend(command_line(pid));
+            is_whole &= environment(pid).contains(&("AGAIN".into(), AGAIN.into()));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let with_name = |line: Vec<&str>| iter::once("sh").chain(line).map(OsString::from).collect();
+        assert_eq!(seen, lines.map(with_name).into());
+        assert!(is_whole, "a part of an environment was read");
+    }
 
     #[test]
     fn stat_is_read_with_any_name() {

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,9 +48,11 @@ impl Process {
         if stat.is_dead || !(is_name("haproxy") || is_name(name)) {
             return None;
         }
-        let arguments = proc::command_line(&directory.join("cmdline"))?;
+        let arguments = proc::command_line(pid)?;
         let users = proc::parse_users(&fs::read_to_string(directory.join("status")).ok()?)?;
-        Some(Process { pid, parent: stat.parent, birth: stat.birth, users, arguments })
+        let process = Process { pid, parent: stat.parent, birth: stat.birth, users, arguments };
+        // All of it is about one process, unless the pid was reused meanwhile.
+        (!process.has_ended()).then_some(process)
     }
 
     /// All HAProxy processes called `name`, the oldest first.
@@ -138,14 +140,9 @@ impl Process {
     /// The environment that it was started with, without what a master sets for a reload (with that, `haproxy
     /// -c` reads no file and finds nothing); empty if it cannot be read.
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
-        let bytes = fs::read(proc::directory(self.pid).join("environ")).unwrap_or_default();
-        let pair = |entry: &[u8]| {
-            let at = entry.iter().position(|&b| b == b'=').filter(|&at| at > 0)?;
-            Some((OsString::from_vec(entry[..at].to_vec()), OsString::from_vec(entry[at + 1..].to_vec())))
-        };
         let own =
             |name: &OsString| OWN_VARIABLES.iter().any(|own| name.as_bytes().starts_with(own.as_bytes()));
-        bytes.split(|&b| b == 0).filter_map(pair).filter(|(name, _)| !own(name)).collect()
+        proc::environment(self.pid).into_iter().filter(|(name, _)| !own(name)).collect()
     }
 
     /// Its configuration files: the values of `-f`, and everything after `--`.
