@@ -4,6 +4,7 @@ pub(crate) mod attempt;
 pub(crate) mod check;
 pub(crate) mod health;
 pub(crate) mod method;
+pub(crate) mod missing;
 pub(crate) mod preflight;
 pub(crate) mod preflight_host;
 pub(crate) mod proof;

@@ -20,14 +20,15 @@ use crate::haproxy::instance::Instance;
 use crate::haproxy::privileges::Rights;
 use crate::haproxy::process::Process;
 use crate::reload::check::cannot_load;
+use crate::reload::missing::Missing;
 use crate::reload::preflight_host;
 
 /// Fails with what would certainly make a start fail.
 pub(crate) fn preflight(config: &Config, instance: &Instance) -> Result<(), Failure> {
     let Some(main) = &instance.main else { return Ok(()) };
-    let obstacle =
-        missing_chroot(&config.facts, main).or_else(|| preflight_host::obstacle(&config.facts, instance));
-    let obstacle = obstacle.or_else(|| {
+    let missing =
+        missing_chroot(&config.facts, main).or_else(|| preflight_host::missing(&config.facts, instance));
+    let missing = missing.or_else(|| {
         // Only processes of the same user can share a port, within one network namespace.
         let can_judge = main.shares("net") && main.is_callers() && !config.facts.shares_no_port;
         // If the new worker may have more rights than this program, a failure here proves nothing.
@@ -35,7 +36,7 @@ pub(crate) fn preflight(config: &Config, instance: &Instance) -> Result<(), Fail
             && Rights::of(&main.pid.to_string()).is_some_and(|rights| !rights.can(Rights::LOW_PORTS));
         can_judge.then(|| taken_address(&listeners(&config.facts, main), may_not)).flatten()
     });
-    obstacle.map_or(Ok(()), |obstacle| Err(cannot_load(config, &obstacle)))
+    missing.map_or(Ok(()), |missing| Err(cannot_load(config, &missing.to_string())))
 }
 
 /// All TCP addresses on which HAProxy will listen: those of its `bind` lines, and its own peer address.
@@ -47,22 +48,22 @@ fn listeners(facts: &ConfigFacts, main: &Process) -> Vec<(usize, SocketAddr)> {
     facts.binds.iter().copied().chain(peers.map(|(line, _, address)| (*line, *address))).collect()
 }
 
-fn missing_chroot(facts: &ConfigFacts, main: &Process) -> Option<String> {
+fn missing_chroot(facts: &ConfigFacts, main: &Process) -> Option<Missing> {
     let chroot = facts.chroot.as_ref()?;
     let is_missing = main.place(chroot).is_some_and(|place| !place.is_dir());
-    is_missing.then(|| format!("its chroot '{}' is not a directory", chroot.display()))
+    is_missing.then(|| Missing::Chroot(chroot.clone()))
 }
 
 /// `may_not`: HAProxy has no right to low ports.
-fn taken_address(listeners: &[(usize, SocketAddr)], may_not: bool) -> Option<String> {
-    listeners.iter().find_map(|(line, address)| {
-        let reason = match probe(*address) {
+fn taken_address(listeners: &[(usize, SocketAddr)], may_not: bool) -> Option<Missing> {
+    listeners.iter().find_map(|&(line, address)| {
+        let why = match probe(address) {
             Err(Errno::EADDRINUSE) => "another program holds it",
             Err(Errno::EADDRNOTAVAIL) => "this host does not have the address",
             Err(Errno::EACCES) if may_not => "HAProxy is not root and may not use the port",
             _ => return None,
         };
-        Some(format!("line {line}: cannot bind {address}: {reason}"))
+        Some(Missing::Address { line, address, why })
     })
 }
 
@@ -93,7 +94,7 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = other.local_addr().unwrap();
         let taken = taken_address(&facts(&format!("frontend x\n bind {address}\n")).binds, false);
-        assert_eq!(taken, Some(format!("line 2: cannot bind {address}: another program holds it")));
+        assert_eq!(taken, Some(Missing::Address { line: 2, address, why: "another program holds it" }));
         drop(other);
         assert_eq!(taken_address(&facts(&format!("frontend x\n bind {address}\n")).binds, false), None);
     }
@@ -101,6 +102,8 @@ mod tests {
     #[test]
     fn an_address_that_the_host_lacks_is_seen() {
         let taken = taken_address(&facts("frontend x\n bind 192.0.2.1:80\n").binds, false);
-        assert!(taken.is_some_and(|taken| taken.ends_with("this host does not have the address")));
+        assert!(
+            taken.is_some_and(|taken| taken.to_string().ends_with("this host does not have the address"))
+        );
     }
 }

@@ -19,9 +19,10 @@ use crate::haproxy::instance::Instance;
 use crate::haproxy::privileges::Rights;
 use crate::haproxy::process::Process;
 use crate::haproxy::version::Version;
+use crate::reload::missing::Missing;
 
 /// The first missing prerequisite.
-pub(crate) fn obstacle(facts: &ConfigFacts, instance: &Instance) -> Option<String> {
+pub(crate) fn missing(facts: &ConfigFacts, instance: &Instance) -> Option<Missing> {
     let main = instance.main.as_ref()?;
     // With several files, one may override another.
     let is_whole = main.files().len() == 1 && main.files().iter().all(|file| !file.is_dir());
@@ -40,7 +41,7 @@ pub(crate) fn obstacle(facts: &ConfigFacts, instance: &Instance) -> Option<Strin
 }
 
 /// Too few open files.
-fn too_few_files(needs: &Needs, main: &Process, rights: Option<&Rights>) -> Option<String> {
+fn too_few_files(needs: &Needs, main: &Process, rights: Option<&Rights>) -> Option<Missing> {
     let rights = rights.filter(|_| !needs.is_lenient && main.option("-n").is_empty())?;
     let own = rights.files?;
     let most = if rights.can(Rights::RESOURCE) { files_of_any_process()? } else { own };
@@ -49,16 +50,16 @@ fn too_few_files(needs: &Needs, main: &Process, rights: Option<&Rights>) -> Opti
 
 /// HAProxy asks for `ulimit-n` files, or for as many as `maxconn` needs, and needs no more than it gets. It
 /// has `own` and can ask for `most`.
-fn too_many_files(needs: &Needs, own: u64, most: u64) -> Option<String> {
+fn too_many_files(needs: &Needs, own: u64, most: u64) -> Option<Missing> {
     let most = needs.most_files.map_or(most, |(_, limit)| limit.min(most));
-    let asked = needs.files.map(|(line, files)| (line, format!("ulimit-n {files}"), files, most));
+    let asked = needs.files.map(|(line, files)| (line, "ulimit-n", files, files, most));
     let taken = needs.connections.map(|(line, number)| {
         let most = needs.files.map_or(most, |(_, files)| files.max(own));
-        (line, format!("maxconn {number}"), number.saturating_mul(2), most)
+        (line, "maxconn", number, number.saturating_mul(2), most)
     });
-    let (line, what, wanted, most) =
+    let (line, keyword, number, wanted, most) =
         [asked, taken].into_iter().flatten().find(|(.., wanted, most)| wanted > most)?;
-    Some(format!("line {line}: {what} needs {wanted} open files, and HAProxy may have {most}"))
+    Some(Missing::Files { line, keyword, number, wanted, most })
 }
 
 fn files_of_any_process() -> Option<u64> {
@@ -79,7 +80,7 @@ fn version(words: &str) -> Option<Version> {
 }
 
 /// A user, a group or a root directory that its master may not give to a worker.
-fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option<String> {
+fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option<Missing> {
     let knows_names = main.shares("mnt");
     let uid = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
     let gid = |name: &str| Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
@@ -96,15 +97,15 @@ fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option
             !rights.can(Rights::SETGID) && denied(name, gid(name), &rights.groups).is_some()
         });
     let chroot = facts.chroot.as_ref().filter(|_| !rights.can(Rights::CHROOT));
-    user.map(|(line, name)| format!("line {line}: its master has no right to become user '{name}'"))
-        .or_else(|| {
-            group.map(|(line, name)| format!("line {line}: its master has no right to become group '{name}'"))
-        })
-        .or_else(|| chroot.map(|path| format!("its master has no right to chroot to '{}'", path.display())))
+    let right =
+        |kind, (line, name): &(usize, String)| Missing::Right { line: *line, kind, name: name.clone() };
+    user.map(|user| right("user", user))
+        .or_else(|| group.map(|group| right("group", group)))
+        .or_else(|| chroot.map(|path| Missing::ChrootRight(path.clone())))
 }
 
 /// A socket or a pid file without a directory.
-fn missing_place(facts: &ConfigFacts, main: &Process) -> Option<String> {
+fn missing_place(facts: &ConfigFacts, main: &Process) -> Option<Missing> {
     let needs = &facts.needs;
     let prefixed = |path: &str| match &needs.prefix {
         Some(prefix) => PathBuf::from(format!("{prefix}/{path}")),
@@ -120,19 +121,20 @@ fn missing_place(facts: &ConfigFacts, main: &Process) -> Option<String> {
     })
 }
 
-fn missing_directory(line: usize, what: &str, path: &Path, main: &Process) -> Option<String> {
+fn missing_directory(line: usize, kind: &'static str, path: &Path, main: &Process) -> Option<Missing> {
     if !path.is_absolute() {
         return None;
     }
-    let (place, name) = (main.place(path)?, path.display());
+    let place = main.place(path)?;
+    let path = path.to_owned();
     if !place.parent()?.is_dir() {
-        return Some(format!("line {line}: the directory of {what} '{name}' is missing"));
+        return Some(Missing::Directory { line, kind, path });
     }
-    place.is_dir().then(|| format!("line {line}: '{name}' is a directory, not a {what}"))
+    place.is_dir().then_some(Missing::IsDirectory { line, kind, path })
 }
 
 /// An abstract name that another program holds.
-fn held_name(needs: &Needs, main: &Process, instance: &Instance) -> Option<String> {
+fn held_name(needs: &Needs, main: &Process, instance: &Instance) -> Option<Missing> {
     if needs.names.is_empty() {
         return None;
     }
@@ -143,7 +145,7 @@ fn held_name(needs: &Needs, main: &Process, instance: &Instance) -> Option<Strin
     }
     let held = |name: &str| holder(&table, name).is_some_and(|inode| !own.contains(&inode));
     let (line, name) = needs.names.iter().find(|(_, name)| held(name))?;
-    Some(format!("line {line}: cannot bind abns{}: another program holds it", name.trim_end_matches('@')))
+    Some(Missing::Name { line: *line, name: name.trim_end_matches('@').to_owned() })
 }
 
 /// The inode of the socket that listens at an abstract name: `ADDRESS: REFS PROTOCOL FLAGS TYPE STATE INODE
@@ -175,8 +177,8 @@ mod tests {
     fn too_many_files_are_seen_as_haproxy_counts_them() {
         let needs = |global: &str| facts(&format!("global\n {global}\n")).needs;
         let seen = |global| too_many_files(&needs(global), 20_000, 20_000);
-        let said = seen("maxconn 20000").unwrap();
-        assert_eq!(said, "line 2: maxconn 20000 needs 40000 open files, and HAProxy may have 20000");
+        let missing = seen("maxconn 20000").unwrap().to_string();
+        assert_eq!(missing, "line 2: maxconn 20000 needs 40000 open files, and HAProxy may have 20000");
         assert_eq!(seen("maxconn 9000"), None);
         assert!(seen("ulimit-n 30000\n maxconn 10").is_some());
         // A lower `ulimit-n` does not lower the limit.
