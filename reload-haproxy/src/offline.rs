@@ -11,7 +11,7 @@ use crate::config::file::Config;
 use crate::config::sections::Sections;
 use crate::config::words;
 pub use crate::decision::Decision;
-use crate::decision::DecisionInput;
+use crate::decision::{DecisionInput, Question};
 use crate::haproxy::instance::Worker;
 use crate::haproxy::version::Version;
 use crate::servers::commands::lines;
@@ -30,7 +30,12 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Decision<V
     let born = SystemTime::UNIX_EPOCH;
     let input = DecisionInput { config: &config, layout: &layout, worker: &worker, born, note: Some(&note) };
     let version = worker.version.ok_or(Reason::NoVersion);
-    match input.decide(|| Some(text(old).into_owned()), Some(|| Ok(answer.to_owned()))) {
+    let ask = |question| match question {
+        Question::Servers => Ok(answer.to_owned()),
+        // Before 3.2 there is no list.
+        Question::Keywords => Ok(String::new()),
+    };
+    match input.decide(|| Some(text(old).into_owned()), Some(ask)) {
         Decision::Nothing(how) => Decision::Nothing(how),
         Decision::Reload(why) => Decision::Reload(why.to_string()),
         Decision::Servers(found, why) => match version.and_then(|version| lines(&found.changes, version)) {

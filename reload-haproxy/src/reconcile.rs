@@ -7,7 +7,7 @@ use common::messages::Messages;
 use crate::args::Args;
 use crate::config::file::Config;
 use crate::config::sections::Sections;
-use crate::decision::{Decided, Decision, DecisionInput};
+use crate::decision::{Decided, Decision, DecisionInput, Question};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::proc::wall_clock;
 use crate::haproxy::process::Process;
@@ -116,9 +116,15 @@ impl<'r, 't> Reconcile<'r, 't> {
         };
         let note = state.note_about(worker);
         let born = wall_clock(worker.birth);
-        let answer = || self.runtime(worker)?.servers();
+        let ask = |question| {
+            let runtime = self.runtime(worker)?;
+            match question {
+                Question::Servers => runtime.servers(),
+                Question::Keywords => runtime.keywords(),
+            }
+        };
         DecisionInput { config, layout, worker, born, note: note.as_ref() }
-            .decide(|| state.loaded(worker), self.args.method.may_change_servers().then_some(answer))
+            .decide(|| state.loaded(worker), self.args.method.may_change_servers().then_some(ask))
     }
 
     /// The worker's socket for server changes, or why they cannot be made.

@@ -1,7 +1,7 @@
 //! The decision: nothing, server changes, or a reload and why.
 //!
-//! It is pure: it opens nothing, and is handed the file, the note, the worker, and HAProxy's answer to
-//! `show servers state`, which is fetched only if the decision depends on it.
+//! It is pure: it opens nothing, and is handed the file, the note, the worker, and HAProxy's answers, each of which
+//! is fetched only if the decision depends on it.
 
 mod up_to_date;
 
@@ -35,6 +35,15 @@ pub enum Decision<S, R> {
 /// The decision as it is made here.
 pub(crate) type Decided<'t> = Decision<Changes<'t>, Reason>;
 
+/// What HAProxy is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// `show servers state`
+    Servers,
+    /// `add server help`
+    Keywords,
+}
+
 /// What the decision is made from.
 pub(crate) struct DecisionInput<'i, 't> {
     pub(crate) config: &'i Config,
@@ -47,18 +56,18 @@ pub(crate) struct DecisionInput<'i, 't> {
 }
 
 impl<'t> DecisionInput<'_, 't> {
-    /// Decides. `loaded` gives the text that the worker was last proven to run. `answer` gives the answer to
-    /// `show servers state`, or why servers cannot be changed; it is `None` if they must not be.
+    /// Decides. `loaded` gives the text that the worker was last proven to run. `ask` gives the answer to a
+    /// question, or why servers cannot be changed; it is `None` if they must not be.
     pub(crate) fn decide(
         &self,
         loaded: impl FnOnce() -> Option<String>,
-        answer: Option<impl FnOnce() -> Result<String, Reason>>,
+        ask: Option<impl Fn(Question) -> Result<String, Reason>>,
     ) -> Decided<'t> {
         match up_to_date(self.config, self.worker, self.born, self.note) {
-            Ok(how) => self.compare(self.layout, None, answer).unwrap_or(Decision::Nothing(how)),
+            Ok(how) => self.compare(self.layout, None, ask).unwrap_or(Decision::Nothing(how)),
             Err(_) if self.note.is_some_and(|note| note.is_begun) => Decision::Reload(Reason::Unfinished),
             Err(why) => match loaded() {
-                Some(text) => self.decide_since(&text, why, answer),
+                Some(text) => self.decide_since(&text, why, ask),
                 None => Decision::Reload(why),
             },
         }
@@ -69,7 +78,7 @@ impl<'t> DecisionInput<'_, 't> {
         &self,
         text: &str,
         why: Reason,
-        answer: Option<impl FnOnce() -> Result<String, Reason>>,
+        ask: Option<impl Fn(Question) -> Result<String, Reason>>,
     ) -> Decided<'t> {
         let before = Sections::read(text);
         let why = match difference(&before, self.layout) {
@@ -77,7 +86,7 @@ impl<'t> DecisionInput<'_, 't> {
             Some(servers) => Reason::Line(servers.to_string()),
             None => why,
         };
-        self.compare(&before, Some(&why), answer).unwrap_or(Decision::Reload(why))
+        self.compare(&before, Some(&why), ask).unwrap_or(Decision::Reload(why))
     }
 
     /// Compares HAProxy's servers with the file's. `different` is how the file differs from `known`. If it does
@@ -86,7 +95,7 @@ impl<'t> DecisionInput<'_, 't> {
         &self,
         known: &Sections,
         different: Option<&Reason>,
-        answer: Option<impl FnOnce() -> Result<String, Reason>>,
+        ask: Option<impl Fn(Question) -> Result<String, Reason>>,
     ) -> Option<Decided<'t>> {
         let because = |why: Reason| {
             Some(Decision::Reload(Reason::Differs { difference: different?.to_string(), why: why.into() }))
@@ -97,7 +106,7 @@ impl<'t> DecisionInput<'_, 't> {
         if let Some(flaw) = self.config.flaw().filter(|_| different.is_some()) {
             return because(flaw.into());
         }
-        match self.find(known, answer?) {
+        match self.find(known, ask?) {
             // These last, and the worker runs the file.
             Err(Reason::OtherFiles | Reason::NoSocket | Reason::NoVersion) if different.is_none() => None,
             // Waiting loses nothing, and a reload for this might be repeated again and again.
@@ -121,14 +130,18 @@ impl<'t> DecisionInput<'_, 't> {
     fn find(
         &self,
         known: &Sections,
-        answer: impl FnOnce() -> Result<String, Reason>,
+        ask: impl Fn(Question) -> Result<String, Reason>,
     ) -> Result<Changes<'t>, Reason> {
-        let answer = answer()?;
+        let answer = ask(Question::Servers)?;
         let rows = read_rows(&answer)?;
         let version = self.worker.version.ok_or(Reason::NoVersion)?;
         let none = Parked::new();
         let parked = self.note.map_or(&none, |note| &note.parked);
         let found = changes(self.layout, &Known { layout: known, rows: &rows, parked, version })?;
+        // Options that another server has were accepted before.
+        if found.is_untried {
+            found.check_keywords(&ask(Question::Keywords)?)?;
+        }
         Ok(Changes { stat_ids: stat_ids(&found.changes, &rows), ..found })
     }
 

@@ -19,6 +19,8 @@ struct Case {
     note: Option<Note>,
     loaded: Option<&'static str>,
     answer: Option<Result<String, Reason>>,
+    /// The answer to `add server help`.
+    keywords: &'static str,
 }
 
 fn worker() -> Worker {
@@ -39,6 +41,7 @@ impl Case {
             note: Some(note),
             loaded: Some(FILE),
             answer: Some(Ok(ROWS.to_owned())),
+            keywords: "Require 'backend/server'.\n",
         }
     }
 
@@ -63,7 +66,13 @@ impl Case {
             born,
             note: self.note.as_ref(),
         };
-        match input.decide(|| self.loaded.map(str::to_owned), self.answer.map(|answer| || answer)) {
+        let ask = self.answer.map(|answer| {
+            move |question| match question {
+                Question::Servers => answer.clone(),
+                Question::Keywords => Ok(self.keywords.to_owned()),
+            }
+        });
+        match input.decide(|| self.loaded.map(str::to_owned), ask) {
             Decision::Nothing(how) => Decision::Nothing(how),
             Decision::Servers(found, why) => Decision::Servers(found.lines(&Parked::new()), why),
             Decision::Reload(why) => Decision::Reload(why),
@@ -165,6 +174,15 @@ fn reload_if_a_server_cannot_be_added_at_run_time() {
     let why = Reason::from(OptionError::Unsupported("resolvers".to_owned()));
     let file = format!("{FILE}  server s2 10.0.0.2:80 resolvers dns\n");
     assert_eq!(Case::of(&file).reason(), differs(why.of_server("s2", "backend nodes")));
+}
+
+#[test]
+fn reload_if_haproxys_own_list_lacks_a_keyword_that_no_other_server_has() {
+    let list = "List of keywords supported for dynamic server:\ncheck\n";
+    let file = format!("{FILE}  server s2 10.0.0.2:80 check inter 1s\n");
+    let why = Reason::KeywordVersion("inter".to_owned()).of_server("s2", "backend nodes");
+    assert_eq!(Case { keywords: list, ..Case::of(&file) }.reason(), differs(why));
+    assert!(matches!(Case::of(&file).decide(), Decision::Servers(..)));
 }
 
 #[test]

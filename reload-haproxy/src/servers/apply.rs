@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::sections::Sections;
-use crate::config::server_keywords::listed_keywords;
 use crate::haproxy::answers::parse_info;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::servers_state::Row;
@@ -43,6 +42,11 @@ impl Runtime<'_> {
         }
     }
 
+    /// Its answer to `add server help`: the keywords that it takes, from 3.2 on.
+    pub(crate) fn keywords(&self) -> Result<String, Reason> {
+        self.ask("add server help")
+    }
+
     /// Makes the changes that make the servers those of `wanted`, and proves it. Returns the servers that are
     /// now parked. Fails with the reason for a reload.
     pub(crate) fn apply(
@@ -51,10 +55,6 @@ impl Runtime<'_> {
         wanted: &Sections,
         parked: &Parked,
     ) -> Result<Parked, Reason> {
-        // Options that another server has were accepted before.
-        if found.is_untried {
-            self.check_keywords(&found.changes)?;
-        }
         let replaced = self.replace_moved(&found.changes)?;
         for line in lines(&replaced, self.version)? {
             self.send(&line)?;
@@ -73,20 +73,6 @@ impl Runtime<'_> {
             None => Ok(left),
             Some(change) => Err(Reason::NotApplied(change.key())),
         }
-    }
-
-    /// Fails if HAProxy's own list of keywords, which it prints since 3.2, lacks one of an added server.
-    fn check_keywords(&self, changes: &[Change]) -> Result<(), Reason> {
-        let answer = self.ask("add server help")?;
-        let Some(known) = listed_keywords(&answer) else { return Ok(()) };
-        for change in changes {
-            let Action::Add { settings, .. } = &change.action else { continue };
-            if let Some(keyword) = settings.options.keywords().find(|keyword| !known.contains(keyword)) {
-                return Err(Reason::KeywordVersion(keyword.to_owned())
-                    .of_server(&change.server, &format!("backend {}", change.backend)));
-            }
-        }
-        Ok(())
     }
 
     /// Proves a few changes by the figures of those servers alone. The others matched the file a moment ago,

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 
 use crate::config::server::ServerOptions;
+use crate::config::server_keywords::listed_keywords;
+use crate::servers::reason::Reason;
 use crate::state::note::Parked;
 
 /// A change of one server.
@@ -67,6 +69,20 @@ impl Changes<'_> {
         let left = self.in_maintenance.iter();
         done.chain(left.map(|key| format!("server {key} stays in maintenance, where it was put by hand")))
             .collect()
+    }
+
+    /// Fails if an added server has a keyword that HAProxy's answer to `add server help` lacks. Passes if it does
+    /// not list its keywords.
+    pub(crate) fn check_keywords(&self, answer: &str) -> Result<(), Reason> {
+        let Some(known) = listed_keywords(answer) else { return Ok(()) };
+        for change in &self.changes {
+            let Action::Add { settings, .. } = &change.action else { continue };
+            if let Some(keyword) = settings.options.keywords().find(|keyword| !known.contains(keyword)) {
+                return Err(Reason::KeywordVersion(keyword.to_owned())
+                    .of_server(&change.server, &format!("backend {}", change.backend)));
+            }
+        }
+        Ok(())
     }
 }
 
