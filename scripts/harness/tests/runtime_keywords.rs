@@ -1,6 +1,6 @@
 //! Keywords of which the end must be proven to equal a reload's: `id`, `source` and `track`.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeMap;

@@ -34,8 +34,13 @@ pub type Facts = BTreeMap<String, String>;
 impl HaproxyFixture {
     /// A fixture with these lines in its backend, which a HAProxy with a master's socket is proven to run.
     pub fn with_nodes(servers: &str) -> HaproxyFixture {
+        HaproxyFixture::with_backend(&format!("{BALANCED}{servers}"))
+    }
+
+    /// The same with nothing in the backend but these lines.
+    pub fn with_backend(lines: &str) -> HaproxyFixture {
         let mut fixture = HaproxyFixture::empty();
-        fixture.write_nodes(servers);
+        fixture.write_backend(lines);
         fixture.start_proven(Mode::MasterSocket);
         fixture
     }

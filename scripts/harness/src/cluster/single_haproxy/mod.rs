@@ -2,8 +2,11 @@
 
 mod backend_servers;
 mod fixture;
+pub mod health_fixture;
 mod outcome;
+pub mod refused_file;
 mod tested_haproxy;
+pub mod varied_servers;
 
 pub use backend_servers::{BALANCED, Facts, many};
 pub use fixture::{HaproxyFixture, MODES, every_mode, revision};
