@@ -78,16 +78,17 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
 
 /// Has HAProxy read `arguments` and gives everything that it then has in its environment.
 fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
-    let mut bed = HaproxyFixture::empty();
-    let mut config = format!("global\n stats socket {} level admin\n", bed.run.join("admin.sock").display());
-    config += &format!("frontend f\n mode http\n timeout client 1s\n bind {}\nglobal\n", bed.front());
+    let mut fixture = HaproxyFixture::empty();
+    let mut config =
+        format!("global\n stats socket {} level admin\n", fixture.run.join("admin.sock").display());
+    config += &format!("frontend f\n mode http\n timeout client 1s\n bind {}\nglobal\n", fixture.front());
     let mut config = config.into_bytes();
     for (number, argument) in arguments.iter().enumerate() {
         config.extend([format!(" setenv V{number} ").as_bytes(), argument, b"\n"].concat());
     }
-    replace(&bed.config(), &config, 0o644).unwrap();
-    bed.start(Mode::Foreground);
-    let mut socket = UnixStream::connect(bed.run.join("admin.sock")).unwrap();
+    replace(&fixture.config(), &config, 0o644).unwrap();
+    fixture.start(Mode::Foreground);
+    let mut socket = UnixStream::connect(fixture.run.join("admin.sock")).unwrap();
     socket.write_all(b"show env\n").unwrap();
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();

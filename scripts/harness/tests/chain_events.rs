@@ -35,21 +35,21 @@ fn sorted(pairs: impl Iterator<Item = (String, String)>) -> Vec<String> {
     sorted
 }
 
-fn served(stage: &Cluster) -> Vec<String> {
-    let servers = stage.servers().unwrap_or_default().into_iter();
+fn served(cluster: &Cluster) -> Vec<String> {
+    let servers = cluster.servers().unwrap_or_default().into_iter();
     sorted(servers.map(|server| (server.name, server.address)))
 }
 
 /// The backends that are alive in Serf.
-fn alive(stage: &Cluster) -> Vec<String> {
-    let members = stage.balancer.agent.as_ref().unwrap().members(stage.run()).unwrap().into_iter();
+fn alive(cluster: &Cluster) -> Vec<String> {
+    let members = cluster.balancer.agent.as_ref().unwrap().members(cluster.run()).unwrap().into_iter();
     let backends = members.filter(|member| member.status == "alive" && member.name != "balancer");
     sorted(backends.map(|member| (member.name, member.addr)))
 }
 
-fn wait_until(within: Duration, what: &str, stage: &Cluster, is_true: impl Fn() -> bool) {
+fn wait_until(within: Duration, what: &str, cluster: &Cluster, is_true: impl Fn() -> bool) {
     let seen = poll::until(within, what, || is_true().then_some(()));
-    seen.unwrap_or_else(|err| panic!("{err}; served: {:?}\n{}", served(stage), stage.balancer.log()));
+    seen.unwrap_or_else(|err| panic!("{err}; served: {:?}\n{}", served(cluster), cluster.balancer.log()));
 }
 
 /// Stops a backend's agent in order, and starts one with the same name beside another web app.
@@ -64,10 +64,10 @@ fn succeed(run: &Run, mut old: Backend, app: WebApp, seeds: &[Ipv4Addr]) -> (Bac
 
 /// Recreates backends, one a little after the other as a rolling restart does: each leaves the cluster, and as
 /// soon as its agent has ended one of the same name joins at another address. Web apps are up on both already.
-fn recreate(stage: &mut Cluster, names: &[&str]) -> Vec<String> {
-    let (run, seeds) = (stage.run().clone(), stage.seeds());
-    let olds: Vec<Backend> = names.iter().map(|name| stage.take(name).unwrap()).collect();
-    let app = |_| WebApp::start(&run, "recreated", stage.net.next_host()).unwrap();
+fn recreate(cluster: &mut Cluster, names: &[&str]) -> Vec<String> {
+    let (run, seeds) = (cluster.run().clone(), cluster.seeds());
+    let olds: Vec<Backend> = names.iter().map(|name| cluster.take(name).unwrap()).collect();
+    let app = |_| WebApp::start(&run, "recreated", cluster.net.next_host()).unwrap();
     let apps: Vec<WebApp> = names.iter().map(app).collect();
     let stagger = (SPREAD / (apps.len() as u32 - 1)).min(LONGEST_STAGGER);
     let numbers = 0..;
@@ -86,7 +86,7 @@ fn recreate(stage: &mut Cluster, names: &[&str]) -> Vec<String> {
     let wanted = sorted(news.iter().map(|(_, new)| (new.name.clone(), new.address.to_string())));
     for (mut old, new) in news {
         old.kill9();
-        stage.backends.insert(new.name.clone(), new);
+        cluster.backends.insert(new.name.clone(), new);
     }
     wanted
 }
@@ -98,14 +98,14 @@ fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
     for count in 2..=5 {
         let names: Vec<String> = (1..=count).map(|number| format!("w{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let Some(mut stage) = Cluster::serving(&names).unwrap() else { return };
+        let Some(mut cluster) = Cluster::serving(&names).unwrap() else { return };
         // Without a timer: only Serf's events trigger anything.
         has_occurred |= (0..TRIES).any(|_| {
-            let wanted = recreate(&mut stage, &names);
-            wait_until(SOON, "Serf to know the new addresses", &stage, || alive(&stage) == wanted);
-            let is_stale = is_stale_for_long(&stage, &wanted);
-            assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
-            wait_until(AT_ONCE, "the new addresses", &stage, || served(&stage) == wanted);
+            let wanted = recreate(&mut cluster, &names);
+            wait_until(SOON, "Serf to know the new addresses", &cluster, || alive(&cluster) == wanted);
+            let is_stale = is_stale_for_long(&cluster, &wanted);
+            assert_eq!(cluster.balancer.reconcile().unwrap(), 0, "{}", cluster.balancer.log());
+            wait_until(AT_ONCE, "the new addresses", &cluster, || served(&cluster) == wanted);
             is_stale
         });
     }
@@ -114,13 +114,13 @@ fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
 }
 
 /// True if the records and the servers are at other addresses than Serf's members, and stay so.
-fn is_stale_for_long(stage: &Cluster, wanted: &[String]) -> bool {
-    let is_repaired = || served(stage) == wanted || recorded(stage) == wanted;
+fn is_stale_for_long(cluster: &Cluster, wanted: &[String]) -> bool {
+    let is_repaired = || served(cluster) == wanted || recorded(cluster) == wanted;
     poll::until(STALE, "an event", || is_repaired().then_some(())).is_err()
 }
 
-fn recorded(stage: &Cluster) -> Vec<String> {
-    let (nodes, faults) = read_all(&stage.balancer.nodes_dir()).unwrap();
+fn recorded(cluster: &Cluster) -> Vec<String> {
+    let (nodes, faults) = read_all(&cluster.balancer.nodes_dir()).unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     let backends = nodes.into_iter().filter(|node| node.name != "balancer");
     sorted(backends.map(|node| (node.name, node.address.to_string())))
@@ -128,9 +128,9 @@ fn recorded(stage: &Cluster) -> Vec<String> {
 
 /// A balancer with these backends, whose agent has been killed: `serf members` fails from now on.
 fn serving_without_serf(names: &[&str]) -> Option<Cluster> {
-    let mut stage = Cluster::serving(names).unwrap()?;
-    stage.balancer.agent.take()?.kill9();
-    Some(stage)
+    let mut cluster = Cluster::serving(names).unwrap()?;
+    cluster.balancer.agent.take()?.kill9();
+    Some(cluster)
 }
 
 fn line(name: &str, address: Ipv4Addr) -> String {
@@ -139,43 +139,43 @@ fn line(name: &str, address: Ipv4Addr) -> String {
 
 #[test]
 fn a_join_is_recorded_and_served_from_the_event_alone_and_a_bad_line_beside_it_is_named() {
-    let Some(stage) = serving_without_serf(&["s1"]) else { return };
-    let (old, address) = (stage.backends["s1"].address, stage.net.next_host());
-    let _app = WebApp::start(stage.run(), "s2", address).unwrap();
+    let Some(cluster) = serving_without_serf(&["s1"]) else { return };
+    let (old, address) = (cluster.backends["s1"].address, cluster.net.next_host());
+    let _app = WebApp::start(cluster.run(), "s2", address).unwrap();
     let payload = format!("bad\tno-address\tbackend\trole=backend\n{}", line("s2", address));
-    assert_eq!(stage.balancer.handle("member-join", &payload).unwrap(), 3, "{}", stage.balancer.log());
+    assert_eq!(cluster.balancer.handle("member-join", &payload).unwrap(), 3, "{}", cluster.balancer.log());
     let wanted = [format!("s1 {old}"), format!("s2 {address}")];
-    assert_eq!(recorded(&stage), wanted, "{}", stage.balancer.log());
-    wait_until(AT_ONCE, "both servers", &stage, || served(&stage) == wanted);
-    stage.wait_for_up("s2", SOON).unwrap();
-    assert!(stage.balancer.log().contains("no-address"), "{}", stage.balancer.log());
+    assert_eq!(recorded(&cluster), wanted, "{}", cluster.balancer.log());
+    wait_until(AT_ONCE, "both servers", &cluster, || served(&cluster) == wanted);
+    cluster.wait_for_up("s2", SOON).unwrap();
+    assert!(cluster.balancer.log().contains("no-address"), "{}", cluster.balancer.log());
 }
 
 #[test]
 fn a_leave_is_obeyed_from_the_event_alone() {
-    let Some(stage) = serving_without_serf(&["s1", "s2"]) else { return };
-    let (kept, gone) = (stage.backends["s1"].address, stage.backends["s2"].address);
+    let Some(cluster) = serving_without_serf(&["s1", "s2"]) else { return };
+    let (kept, gone) = (cluster.backends["s1"].address, cluster.backends["s2"].address);
     // 3: Serf does not answer, so that nothing confirms it.
-    let code = stage.balancer.handle("member-leave", &line("s2", gone)).unwrap();
-    assert_eq!(code, 3, "{}", stage.balancer.log());
+    let code = cluster.balancer.handle("member-leave", &line("s2", gone)).unwrap();
+    assert_eq!(code, 3, "{}", cluster.balancer.log());
     let wanted = [format!("s1 {kept}")];
-    assert_eq!(recorded(&stage), wanted, "{}", stage.balancer.log());
-    wait_until(AT_ONCE, "one server", &stage, || served(&stage) == wanted);
+    assert_eq!(recorded(&cluster), wanted, "{}", cluster.balancer.log());
+    wait_until(AT_ONCE, "one server", &cluster, || served(&cluster) == wanted);
 }
 
 #[test]
 fn a_node_that_is_twice_in_one_event_is_served_at_the_address_of_the_last_line() {
-    let Some(mut stage) = Cluster::serving(&["s1"]).unwrap() else { return };
-    let (address, elsewhere) = (stage.backends["s1"].address, stage.net.next_host());
+    let Some(mut cluster) = Cluster::serving(&["s1"]).unwrap() else { return };
+    let (address, elsewhere) = (cluster.backends["s1"].address, cluster.net.next_host());
     let twice = |first, last| line("s1", first) + &line("s1", last);
     // With Serf's list, which overrides both lines.
-    assert_eq!(stage.balancer.handle("member-join", &twice(elsewhere, address)).unwrap(), 0);
-    assert_eq!(recorded(&stage), [format!("s1 {address}")]);
-    assert_eq!(stage.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 0);
-    assert_eq!(recorded(&stage), [format!("s1 {address}")]);
+    assert_eq!(cluster.balancer.handle("member-join", &twice(elsewhere, address)).unwrap(), 0);
+    assert_eq!(recorded(&cluster), [format!("s1 {address}")]);
+    assert_eq!(cluster.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 0);
+    assert_eq!(recorded(&cluster), [format!("s1 {address}")]);
     // Without it the event is the only information.
-    stage.balancer.agent.take().unwrap().kill9();
-    assert_eq!(stage.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 3);
-    assert_eq!(recorded(&stage), [format!("s1 {elsewhere}")], "{}", stage.balancer.log());
-    wait_until(AT_ONCE, "the server", &stage, || served(&stage) == [format!("s1 {elsewhere}")]);
+    cluster.balancer.agent.take().unwrap().kill9();
+    assert_eq!(cluster.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 3);
+    assert_eq!(recorded(&cluster), [format!("s1 {elsewhere}")], "{}", cluster.balancer.log());
+    wait_until(AT_ONCE, "the server", &cluster, || served(&cluster) == [format!("s1 {elsewhere}")]);
 }

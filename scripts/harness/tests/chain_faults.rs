@@ -14,70 +14,70 @@ use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::run::{poll, process, programs};
 use harness::traffic::http::Client;
 
-fn line(name: &str, stage: &Cluster) -> String {
-    let address = stage.backends[name].address;
+fn line(name: &str, cluster: &Cluster) -> String {
+    let address = cluster.backends[name].address;
     format!("{name}\t{address}\tbackend\trole=backend,port=3000\n")
 }
 
-fn records(stage: &Cluster) -> Vec<String> {
-    let (nodes, faults) = read_all(&stage.balancer.nodes_dir()).unwrap();
+fn records(cluster: &Cluster) -> Vec<String> {
+    let (nodes, faults) = read_all(&cluster.balancer.nodes_dir()).unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     nodes.into_iter().map(|node| node.name).collect()
 }
 
 #[test]
 fn twenty_handlers_at_once_fifty_times_lose_nothing_and_reload_nothing() {
-    let Some(stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
-    assert_eq!(stage.balancer.reconcile().unwrap(), 0);
-    let worker = stage.balancer.haproxy().unwrap().worker_pid().unwrap();
+    let Some(cluster) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 0);
+    let worker = cluster.balancer.haproxy().unwrap().worker_pid().unwrap();
     for _ in 0..50 {
         let handlers: Vec<Child> = (0..20)
             .map(|number| match number % 4 {
-                0 => stage.balancer.start_handler("member-join", &line("s1", &stage)).unwrap(),
-                1 => stage.balancer.start_handler("member-update", &line("s2", &stage)).unwrap(),
+                0 => cluster.balancer.start_handler("member-join", &line("s1", &cluster)).unwrap(),
+                1 => cluster.balancer.start_handler("member-update", &line("s2", &cluster)).unwrap(),
                 // A stale event: the membership, which is read in the same run, overrides it.
-                2 => stage.balancer.start_handler("member-failed", &line("s1", &stage)).unwrap(),
-                _ => stage.balancer.start_handler("member-leave", "nobody\t10.0.0.1\tbackend\t\n").unwrap(),
+                2 => cluster.balancer.start_handler("member-failed", &line("s1", &cluster)).unwrap(),
+                _ => cluster.balancer.start_handler("member-leave", "nobody\t10.0.0.1\tbackend\t\n").unwrap(),
             })
             .collect();
         for mut handler in handlers {
-            assert_eq!(handler.wait().unwrap().code(), Some(0), "{}", stage.balancer.log());
+            assert_eq!(handler.wait().unwrap().code(), Some(0), "{}", cluster.balancer.log());
         }
-        assert_eq!(records(&stage), ["balancer", "s1", "s2"]);
+        assert_eq!(records(&cluster), ["balancer", "s1", "s2"]);
     }
-    assert_eq!(stage.balancer.haproxy().unwrap().worker_pid().unwrap(), worker);
+    assert_eq!(cluster.balancer.haproxy().unwrap().worker_pid().unwrap(), worker);
 }
 
 #[test]
 fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
-    let Some(mut stage) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
-    announce(&mut stage, "s1", "9");
-    assert_eq!(stage.balancer.reconcile().unwrap(), 0);
-    announce(&mut stage, "s1", "10");
+    let Some(mut cluster) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
+    announce(&mut cluster, "s1", "9");
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 0);
+    announce(&mut cluster, "s1", "10");
     let start = Instant::now();
-    assert_eq!(stage.balancer.handle("member-update", &line("s1", &stage)).unwrap(), 0);
+    assert_eq!(cluster.balancer.handle("member-update", &line("s1", &cluster)).unwrap(), 0);
     let whole = start.elapsed();
     let mut killed = 0;
     for moment in 0..25 {
         // A tag that appears in the file, so that every step has something to do.
         let weight = (11 + moment).to_string();
-        announce(&mut stage, "s1", &weight);
+        announce(&mut cluster, "s1", &weight);
         let mark = format!("victim-{moment}");
-        stage.balancer.set_env(VICTIM, &mark);
-        let mut handler = stage.balancer.start_handler("member-update", &line("s1", &stage)).unwrap();
+        cluster.balancer.set_env(VICTIM, &mark);
+        let mut handler = cluster.balancer.start_handler("member-update", &line("s1", &cluster)).unwrap();
         thread::sleep(whole * moment / 25);
         // The script and every step that it has started.
         process::kill_marked(&format!("{VICTIM}={mark}")).unwrap();
         killed += u32::from(handler.wait().unwrap().code().is_none());
-        let config = stage.balancer.config();
+        let config = cluster.balancer.config();
         let check = Command::new("haproxy").arg("-c").arg("-q").arg("-f").arg(&config).status().unwrap();
         assert!(check.success(), "after {moment}");
-        records(&stage);
-        assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
+        records(&cluster);
+        assert_eq!(cluster.balancer.reconcile().unwrap(), 0, "{}", cluster.balancer.log());
         assert!(fs::read_to_string(&config).unwrap().contains(&format!("weight {weight}")));
-        let servers = stage.servers().unwrap();
+        let servers = cluster.servers().unwrap();
         let served = servers.iter().find(|server| server.name == "s1").unwrap();
-        assert_eq!(served.weight, 11 + moment, "{}", stage.balancer.log());
+        assert_eq!(served.weight, 11 + moment, "{}", cluster.balancer.log());
     }
     // Each of them, except those that were faster this time.
     assert!(killed >= 10, "only {killed} handlers were still running when they were killed");
@@ -87,10 +87,10 @@ fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
 const VICTIM: &str = "ROLLCALL_VICTIM";
 
 /// Sets a backend's tag `weight`, and waits until the balancer's agent has it.
-fn announce(stage: &mut Cluster, name: &str, weight: &str) {
-    let run = stage.run().clone();
-    stage.backend(name).unwrap().agent.set_tag(&run, "weight", weight).unwrap();
-    let agent = stage.balancer.agent().unwrap();
+fn announce(cluster: &mut Cluster, name: &str, weight: &str) {
+    let run = cluster.run().clone();
+    cluster.backend(name).unwrap().agent.set_tag(&run, "weight", weight).unwrap();
+    let agent = cluster.balancer.agent().unwrap();
     poll::try_until(SOON, "the balancer to know the tag", || {
         let members = agent.members(&run)?;
         let is_known = |tags: &BTreeMap<String, String>| tags.get("weight").is_some_and(|tag| tag == weight);
@@ -164,20 +164,20 @@ fn on_a_small_disk() -> Option<(Cluster, Mount)> {
     if !programs::are_all_here() {
         return None;
     }
-    let mut stage = Cluster::new().unwrap();
-    let mount = Mount::over(stage.balancer.directory())?;
-    fs::create_dir(stage.balancer.nodes_dir()).unwrap();
-    stage.start_balancer().unwrap();
-    stage.add("s1").unwrap();
-    stage.wait_for_servers(&["s1"], SOON).unwrap();
-    stage.wait_for_up("s1", SOON).unwrap();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 0);
-    // What stands last is dropped first: the stage's directory can be removed once nothing is mounted there.
-    Some((stage, mount))
+    let mut cluster = Cluster::new().unwrap();
+    let mount = Mount::over(cluster.balancer.directory())?;
+    fs::create_dir(cluster.balancer.nodes_dir()).unwrap();
+    cluster.start_balancer().unwrap();
+    cluster.add("s1").unwrap();
+    cluster.wait_for_servers(&["s1"], SOON).unwrap();
+    cluster.wait_for_up("s1", SOON).unwrap();
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 0);
+    // What stands last is dropped first: the cluster's directory can be removed once nothing is mounted there.
+    Some((cluster, mount))
 }
 
-fn is_served(stage: &Cluster) -> bool {
-    Client::fresh(stage.front()).get("/").is_ok_and(|answer| answer.status == 200)
+fn is_served(cluster: &Cluster) -> bool {
+    Client::fresh(cluster.front()).get("/").is_ok_and(|answer| answer.status == 200)
 }
 
 /// Truncates a file to free its space.
@@ -187,47 +187,47 @@ fn empty(file: &Path) {
 
 #[test]
 fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
-    let Some((mut stage, mount)) = on_a_small_disk() else { return };
-    let before = fs::read(stage.balancer.config()).unwrap();
-    let answer = stage.balancer.directory().join("state/members");
+    let Some((mut cluster, mount)) = on_a_small_disk() else { return };
+    let before = fs::read(cluster.balancer.config()).unwrap();
+    let answer = cluster.balancer.directory().join("state/members");
     empty(&answer);
     let filler = mount.fill();
-    stage.add("s2").unwrap();
-    let agent = stage.balancer.agent.as_ref().unwrap();
-    agent.wait_for_alive(stage.run(), 3, SOON).unwrap();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 4);
+    cluster.add("s2").unwrap();
+    let agent = cluster.balancer.agent.as_ref().unwrap();
+    agent.wait_for_alive(cluster.run(), 3, SOON).unwrap();
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 4);
     assert_eq!(fs::metadata(&answer).unwrap().len(), 0);
-    assert_eq!(fs::read(stage.balancer.config()).unwrap(), before);
-    assert_eq!(records(&stage), ["balancer", "s1"]);
-    assert!(is_served(&stage));
+    assert_eq!(fs::read(cluster.balancer.config()).unwrap(), before);
+    assert_eq!(records(&cluster), ["balancer", "s1"]);
+    assert!(is_served(&cluster));
     fs::remove_file(filler).unwrap();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
-    stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 0, "{}", cluster.balancer.log());
+    cluster.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
     // There is nothing else to do, and no room for Serf's answer: the disk is reported, not Serf.
-    stage.stop("s2").unwrap();
-    let log = stage.run().path().join("roomy.log");
-    stage.balancer.set_env("ROLLCALL_LOG", &log);
+    cluster.stop("s2").unwrap();
+    let log = cluster.run().path().join("roomy.log");
+    cluster.balancer.set_env("ROLLCALL_LOG", &log);
     empty(&answer);
     let filler = mount.fill();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 4);
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 4);
     let log = fs::read_to_string(log).unwrap();
     assert!(log.contains("members': it contains only part of Serf's output (is the disk full?)"), "{log}");
     fs::remove_file(filler).unwrap();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
-    stage.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 0, "{}", cluster.balancer.log());
+    cluster.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
 }
 
 #[test]
 fn a_read_only_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
-    let Some((mut stage, mount)) = on_a_small_disk() else { return };
+    let Some((mut cluster, mount)) = on_a_small_disk() else { return };
     mount.call("mount", &["-o", "remount,ro"]);
-    stage.add("s2").unwrap();
-    let agent = stage.balancer.agent.as_ref().unwrap();
-    agent.wait_for_alive(stage.run(), 3, SOON).unwrap();
-    assert_eq!(stage.balancer.reconcile().unwrap(), 4);
-    assert_eq!(records(&stage), ["balancer", "s1"]);
-    assert!(is_served(&stage));
+    cluster.add("s2").unwrap();
+    let agent = cluster.balancer.agent.as_ref().unwrap();
+    agent.wait_for_alive(cluster.run(), 3, SOON).unwrap();
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 4);
+    assert_eq!(records(&cluster), ["balancer", "s1"]);
+    assert!(is_served(&cluster));
     mount.call("mount", &["-o", "remount,rw"]);
-    assert_eq!(stage.balancer.reconcile().unwrap(), 0, "{}", stage.balancer.log());
-    stage.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 0, "{}", cluster.balancer.log());
+    cluster.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
 }

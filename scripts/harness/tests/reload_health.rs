@@ -19,23 +19,23 @@ use harness::run::poll;
 #[test]
 fn a_dead_server_gets_no_request_because_of_a_reload_in_every_mode() {
     for mode in [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic] {
-        let (bed, _apps) = with_a_dead_server(HealthFixture::with_state_file(), mode);
-        assert_none_failed(&reload_under_load(&bed));
+        let (fixture, _apps) = with_a_dead_server(HealthFixture::with_state_file(), mode);
+        assert_none_failed(&reload_under_load(&fixture));
         assert_eq!(
-            (bed.chosen("dead").as_str(), bed.server("dead").status.as_str()),
+            (fixture.chosen("dead").as_str(), fixture.server("dead").status.as_str()),
             ("0", "DOWN"),
             "{mode:?}"
         );
-        bed.assert_names_no_server();
+        fixture.assert_names_no_server();
     }
 }
 
 #[test]
 fn without_a_state_file_a_dead_server_gets_requests_until_it_is_checked() {
-    let (bed, _apps) = with_a_dead_server(HealthFixture::without_state_file(), Mode::MasterSocket);
-    let counts = reload_under_load(&bed);
-    assert!(counts.failures() > 0 && bed.chosen("dead") != "0", "{}", counts.requests);
-    assert!(!bed.state_file().exists());
+    let (fixture, _apps) = with_a_dead_server(HealthFixture::without_state_file(), Mode::MasterSocket);
+    let counts = reload_under_load(&fixture);
+    assert!(counts.failures() > 0 && fixture.chosen("dead") != "0", "{}", counts.requests);
+    assert!(!fixture.state_file().exists());
 }
 
 #[test]
@@ -46,14 +46,14 @@ fn health_is_kept_by_a_haproxy_with_user_and_chroot() {
         return;
     }
     for mode in [Mode::MasterSocket, Mode::Classic] {
-        let mut bed = HealthFixture::with_state_file();
-        let jail = bed.run.join("jail");
+        let mut fixture = HealthFixture::with_state_file();
+        let jail = fixture.run.join("jail");
         fs::create_dir(&jail).unwrap();
-        bed.global.push_str(&format!("\n  chroot {}\n  user nobody\n  group nogroup", jail.display()));
-        let (bed, _apps) = with_a_dead_server(bed, mode);
-        bed.reload_well();
+        fixture.global.push_str(&format!("\n  chroot {}\n  user nobody\n  group nogroup", jail.display()));
+        let (fixture, _apps) = with_a_dead_server(fixture, mode);
+        fixture.reload_well();
         assert_eq!(
-            (bed.chosen("dead").as_str(), bed.server("dead").status.as_str()),
+            (fixture.chosen("dead").as_str(), fixture.server("dead").status.as_str()),
             ("0", "DOWN"),
             "{mode:?}"
         );
@@ -62,119 +62,120 @@ fn health_is_kept_by_a_haproxy_with_user_and_chroot() {
 
 #[test]
 fn up_lists_exactly_the_servers_that_haproxys_checks_find_up() {
-    let (mut bed, mut apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
-    let up = |bed: &HealthFixture| bed.told(&["--up"]);
-    assert_eq!(up(&bed), (0, "s1\ns2\n".to_owned()));
+    let (mut fixture, mut apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
+    let up = |fixture: &HealthFixture| fixture.told(&["--up"]);
+    assert_eq!(up(&fixture), (0, "s1\ns2\n".to_owned()));
     // A drained server still serves; a server in maintenance is not checked.
-    bed.order("set server nodes/s1 state drain");
-    bed.order("set server nodes/s2 state maint");
-    assert_eq!(up(&bed), (0, "s1\n".to_owned()));
+    fixture.order("set server nodes/s1 state drain");
+    fixture.order("set server nodes/s2 state maint");
+    assert_eq!(up(&fixture), (0, "s1\n".to_owned()));
     drop(apps.remove(0));
-    bed.until("s1 to be found down", |bed| up(bed).1.is_empty());
+    fixture.until("s1 to be found down", |fixture| up(fixture).1.is_empty());
     // An unchecked server does not count, although HAProxy starts with all of them up.
-    let text = fs::read_to_string(bed.config()).unwrap().replace(" check\n", "\n");
-    bed.write_text(&text);
-    bed.reload_well();
-    assert_eq!(bed.server("s1").status, "no check");
-    assert_eq!(up(&bed), (0, String::new()));
+    let text = fs::read_to_string(fixture.config()).unwrap().replace(" check\n", "\n");
+    fixture.write_text(&text);
+    fixture.reload_well();
+    assert_eq!(fixture.server("s1").status, "no check");
+    assert_eq!(up(&fixture), (0, String::new()));
     // A stopped process does not answer; if none runs, no server is up, and that is not an error.
-    let worker = nix::unistd::Pid::from_raw(bed.haproxy().worker_pid().unwrap().try_into().unwrap());
+    let worker = nix::unistd::Pid::from_raw(fixture.haproxy().worker_pid().unwrap().try_into().unwrap());
     nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGSTOP).unwrap();
-    assert_eq!(up(&bed), (5, String::new()));
+    assert_eq!(up(&fixture), (5, String::new()));
     nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGCONT).unwrap();
-    bed.haproxy.take();
-    assert_eq!(up(&bed), (0, String::new()));
+    fixture.haproxy.take();
+    assert_eq!(up(&fixture), (0, String::new()));
 }
 
 #[test]
 fn the_masters_socket_is_used_if_no_other_answers() {
-    let (bed, _apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
-    let outcome = bed.reload(&["--stats-socket", "/nonexistent/admin.sock"]);
+    let (fixture, _apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
+    let outcome = fixture.reload(&["--stats-socket", "/nonexistent/admin.sock"]);
     assert!(outcome.code == 0 && !outcome.stderr.contains("cannot"), "{}", outcome.stderr);
-    assert_eq!(bed.server("dead").status, "DOWN");
+    assert_eq!(fixture.server("dead").status, "DOWN");
 }
 
 #[test]
 fn a_new_server_gets_no_request_before_it_listens() {
-    let mut bed = HealthFixture::with_state_file();
-    let _apps = [bed.app(11), bed.app(12)];
-    let [one, two, new] = [11, 12, 13].map(|host| bed.address(host));
-    bed.write(&[("s1", one), ("s2", two)]);
-    bed.start(Mode::MasterSocket);
-    bed.write(&[("s1", one), ("s2", two), ("new", new)]);
-    let (start, load) = (Instant::now(), bed.load());
-    bed.reload_well();
+    let mut fixture = HealthFixture::with_state_file();
+    let _apps = [fixture.app(11), fixture.app(12)];
+    let [one, two, new] = [11, 12, 13].map(|host| fixture.address(host));
+    fixture.write(&[("s1", one), ("s2", two)]);
+    fixture.start(Mode::MasterSocket);
+    fixture.write(&[("s1", one), ("s2", two), ("new", new)]);
+    let (start, load) = (Instant::now(), fixture.load());
+    fixture.reload_well();
     poll::pass(CHECKED).unwrap();
-    assert_eq!((bed.chosen("new").as_str(), bed.server("new").status.as_str()), ("0", "DOWN"));
-    let _app = bed.app(13);
-    bed.until("an answer by the new server", |_| load.first_answer_by(new.ip(), start).is_some());
+    assert_eq!((fixture.chosen("new").as_str(), fixture.server("new").status.as_str()), ("0", "DOWN"));
+    let _app = fixture.app(13);
+    fixture.until("an answer by the new server", |_| load.first_answer_by(new.ip(), start).is_some());
     assert_none_failed(&load.since(start));
 }
 
 #[test]
 fn an_only_server_gets_requests_before_it_is_checked() {
-    let mut bed = HealthFixture::with_state_file();
-    let _apps = [bed.app(11), bed.app(12)];
-    let [one, two, dead] = [11, 12, 13].map(|host| bed.address(host));
-    bed.write(&[("dead", dead), ("s1", one)]);
-    bed.start(Mode::MasterSocket);
-    bed.until("the dead server is DOWN", |bed| bed.server("dead").status == "DOWN");
-    bed.write(&[("dead", dead), ("s2", two)]);
-    assert_none_failed(&reload_under_load(&bed));
-    assert_eq!(bed.chosen("dead"), "0");
+    let mut fixture = HealthFixture::with_state_file();
+    let _apps = [fixture.app(11), fixture.app(12)];
+    let [one, two, dead] = [11, 12, 13].map(|host| fixture.address(host));
+    fixture.write(&[("dead", dead), ("s1", one)]);
+    fixture.start(Mode::MasterSocket);
+    fixture.until("the dead server is DOWN", |fixture| fixture.server("dead").status == "DOWN");
+    fixture.write(&[("dead", dead), ("s2", two)]);
+    assert_none_failed(&reload_under_load(&fixture));
+    assert_eq!(fixture.chosen("dead"), "0");
 }
 
 #[test]
 fn a_changed_address_or_port_is_taken_from_the_file_and_starts_down() {
-    let mut bed = HealthFixture::with_state_file();
-    let [one, two, three] = [11, 12, 13].map(|host| bed.address(host));
-    let _apps = [bed.app(11), bed.app(12)];
-    bed.write(&[("s1", one), ("s2", two), ("s3", two)]);
-    bed.start(Mode::MasterSocket);
+    let mut fixture = HealthFixture::with_state_file();
+    let [one, two, three] = [11, 12, 13].map(|host| fixture.address(host));
+    let _apps = [fixture.app(11), fixture.app(12)];
+    fixture.write(&[("s1", one), ("s2", two), ("s3", two)]);
+    fixture.start(Mode::MasterSocket);
     let moved = SocketAddr::new(two.ip(), two.port() + 1);
-    bed.write(&[("s1", one), ("s2", moved), ("s3", three)]);
-    assert_none_failed(&reload_under_load(&bed));
+    fixture.write(&[("s1", one), ("s2", moved), ("s3", three)]);
+    assert_none_failed(&reload_under_load(&fixture));
     for (name, address) in [("s2", moved), ("s3", three)] {
-        let server = bed.server(name);
+        let server = fixture.server(name);
         assert_eq!((server.address, server.status.as_str()), (address.to_string(), "DOWN"));
     }
-    let _moved = [CountingServer::start(moved).unwrap(), bed.app(13)];
-    bed.until("both are up", |bed| ["s2", "s3"].iter().all(|name| bed.server(name).is_up()));
+    let _moved = [CountingServer::start(moved).unwrap(), fixture.app(13)];
+    fixture.until("both are up", |fixture| ["s2", "s3"].iter().all(|name| fixture.server(name).is_up()));
 }
 
 #[test]
 fn values_set_by_hand_do_not_come_back_after_a_reload() {
-    let mut bed = HealthFixture::with_state_file();
-    let _apps = [bed.app(11), bed.app(12), bed.app(13)];
-    let servers = [("s1", bed.address(11)), ("s2", bed.address(12)), ("s3", bed.address(13))];
-    bed.write(&servers);
-    bed.start(Mode::MasterSocket);
+    let mut fixture = HealthFixture::with_state_file();
+    let _apps = [fixture.app(11), fixture.app(12), fixture.app(13)];
+    let servers = [("s1", fixture.address(11)), ("s2", fixture.address(12)), ("s3", fixture.address(13))];
+    fixture.write(&servers);
+    fixture.start(Mode::MasterSocket);
     for command in [
         "set server nodes/s2 state maint",
         "set server nodes/s3 state drain",
         "set server nodes/s3 weight 7",
         "disable health nodes/s3",
     ] {
-        assert_eq!(bed.haproxy().command(command).unwrap().trim(), "", "{command}");
+        assert_eq!(fixture.haproxy().command(command).unwrap().trim(), "", "{command}");
     }
-    bed.write(&servers);
-    bed.reload_well();
-    assert_eq!((bed.server("s3").status.as_str(), bed.server("s3").weight), ("UP", 1));
-    assert_eq!(bed.server("s2").status.split(' ').next(), Some("DOWN"), "nobody checked it meanwhile");
-    bed.until("it is up", |bed| bed.server("s2").status == "UP");
-    bed.write(&servers);
-    bed.reload_well();
-    assert_eq!(bed.server("s2").status, "UP");
+    fixture.write(&servers);
+    fixture.reload_well();
+    assert_eq!((fixture.server("s3").status.as_str(), fixture.server("s3").weight), ("UP", 1));
+    assert_eq!(fixture.server("s2").status.split(' ').next(), Some("DOWN"), "nobody checked it meanwhile");
+    fixture.until("it is up", |fixture| fixture.server("s2").status == "UP");
+    fixture.write(&servers);
+    fixture.reload_well();
+    assert_eq!(fixture.server("s2").status, "UP");
 }
 
 #[test]
 fn a_cold_start_does_not_use_old_health() {
-    let (mut bed, mut apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
-    bed.reload_well();
-    bed.haproxy.take().unwrap().stop().unwrap();
-    apps.push(bed.app(13));
-    let (log, old) = (bed.run.join("haproxy.log"), fs::read_to_string(bed.run.join("haproxy.log")).unwrap());
-    bed.start(Mode::MasterSocket);
+    let (mut fixture, mut apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
+    fixture.reload_well();
+    fixture.haproxy.take().unwrap().stop().unwrap();
+    apps.push(fixture.app(13));
+    let (log, old) =
+        (fixture.run.join("haproxy.log"), fs::read_to_string(fixture.run.join("haproxy.log")).unwrap());
+    fixture.start(Mode::MasterSocket);
     let said = fs::read_to_string(log).unwrap().split_off(old.len());
-    assert!(bed.server("dead").is_up() && !said.contains("DOWN") && !said.contains("WARNING"), "{said}");
+    assert!(fixture.server("dead").is_up() && !said.contains("DOWN") && !said.contains("WARNING"), "{said}");
 }

@@ -26,23 +26,23 @@ enum Place {
 use Place::{Frontend, Global};
 
 impl Place {
-    fn write(self, bed: &HaproxyFixture, line: &str) {
-        let line = line.replace("RUN", bed.run.path().to_str().unwrap());
+    fn write(self, fixture: &HaproxyFixture, line: &str) {
+        let line = line.replace("RUN", fixture.run.path().to_str().unwrap());
         match self {
-            Global => bed.write(&format!("{}\n{line}", revision(2)), ""),
-            Frontend => bed.write(&revision(2), &line),
+            Global => fixture.write(&format!("{}\n{line}", revision(2)), ""),
+            Frontend => fixture.write(&revision(2), &line),
         }
     }
 }
 
 /// A line is refused before the reload with this message, and by HAProxy if it gets there.
 fn assert_seen_rightly(
-    bed: &HaproxyFixture,
+    fixture: &HaproxyFixture,
     run: impl Fn() -> Outcome,
     (place, line, says): (Place, &str, &str),
 ) {
-    let worker = bed.worker();
-    place.write(bed, line);
+    let worker = fixture.worker();
+    place.write(fixture, line);
     let outcome = run();
     assert_refused(&outcome, says);
     assert!(
@@ -50,8 +50,8 @@ fn assert_seen_rightly(
         "{line}: {}",
         outcome.stderr
     );
-    assert_eq!(bed.worker(), worker);
-    place.write(bed, &format!(".if 1\n{line}\n.endif"));
+    assert_eq!(fixture.worker(), worker);
+    place.write(fixture, &format!(".if 1\n{line}\n.endif"));
     assert_refused(&run(), "HAProxy rejected it");
 }
 
@@ -71,9 +71,9 @@ fn haproxy_rejects_what_the_preflight_rejects() {
         (Frontend, "bind RUN/state", "is a directory, not a socket"),
         (Frontend, &format!("bind abns@{}", name()), "another program holds it"),
     ] {
-        let bed = HaproxyFixture::running(Mode::MasterSocket);
-        assert_done(&bed.reload(&[]), "nothing to do");
-        assert_seen_rightly(&bed, || bed.reload(&["--timeout", "5s"]), case);
+        let fixture = HaproxyFixture::running(Mode::MasterSocket);
+        assert_done(&fixture.reload(&[]), "nothing to do");
+        assert_seen_rightly(&fixture, || fixture.reload(&["--timeout", "5s"]), case);
     }
 }
 
@@ -101,47 +101,50 @@ fn what_is_within_the_limits_is_loaded() {
         (Frontend, "bind unix@RUN/x.sock"),
         (Frontend, "bind abns@rollcall-test-own"),
     ] {
-        let bed = HaproxyFixture::running(Mode::MasterSocket);
-        place.write(&bed, line);
-        assert_done(&bed.reload(&[]), "runs '");
+        let fixture = HaproxyFixture::running(Mode::MasterSocket);
+        place.write(&fixture, line);
+        assert_done(&fixture.reload(&[]), "runs '");
         // Its own names and sockets are not a conflict.
-        assert_done(&bed.reload(&["--force"]), "runs '");
+        assert_done(&fixture.reload(&["--force"]), "runs '");
     }
 }
 
 #[test]
 fn a_socket_is_looked_for_behind_its_prefix() {
-    let bed = HaproxyFixture::running(Mode::MasterSocket);
-    let prefix = format!("unix-bind prefix {}", bed.run.join("missing").display());
-    bed.write(&format!("{}\n  {prefix}", revision(2)), "bind unix@/x.sock");
+    let fixture = HaproxyFixture::running(Mode::MasterSocket);
+    let prefix = format!("unix-bind prefix {}", fixture.run.join("missing").display());
+    fixture.write(&format!("{}\n  {prefix}", revision(2)), "bind unix@/x.sock");
     assert_refused(
-        &bed.reload(&[]),
+        &fixture.reload(&[]),
         "missing//x.sock' is missing; the running configuration stays in service",
     );
 }
 
 #[test]
 fn a_log_forwarders_address_is_looked_at_too() {
-    let bed = HaproxyFixture::running(Mode::MasterSocket);
-    let other = TcpListener::bind((bed.subnet.host(2), 0)).unwrap();
+    let fixture = HaproxyFixture::running(Mode::MasterSocket);
+    let other = TcpListener::bind((fixture.subnet.host(2), 0)).unwrap();
     let forward = format!("\nlog-forward logs\n  bind {}\n  log global", other.local_addr().unwrap());
-    bed.write(&revision(2), &forward);
-    assert_refused(&bed.reload(&[]), "another program holds it; the running configuration stays in service");
+    fixture.write(&revision(2), &forward);
+    assert_refused(
+        &fixture.reload(&[]),
+        "another program holds it; the running configuration stays in service",
+    );
 }
 
 /// On 3.2 it ends the master.
 #[test]
 fn a_pid_file_without_a_directory_is_refused_unless_the_command_line_sets_another() {
-    let mut bed = HaproxyFixture::empty();
-    bed.write(&revision(1), "");
+    let mut fixture = HaproxyFixture::empty();
+    fixture.write(&revision(1), "");
     // Its usual command line without the last two arguments, -p FILE.
     let text = format!("exec {} \"$1\" \"$2\" \"$3\" \"$4\" \"$5\"", program().display());
-    let wrapper = bed.script("wrapper", &text);
-    let admin = bed.run.join("admin.sock");
-    bed.haproxy = Some(bed.start_program(&wrapper, "haproxy", Mode::MasterSocket, Some(&admin)));
-    assert_done(&bed.reload(&[]), "nothing to do");
+    let wrapper = fixture.script("wrapper", &text);
+    let admin = fixture.run.join("admin.sock");
+    fixture.haproxy = Some(fixture.start_program(&wrapper, "haproxy", Mode::MasterSocket, Some(&admin)));
+    assert_done(&fixture.reload(&[]), "nothing to do");
     let case = (Global, "pidfile RUN/missing/pid", "the directory of pid file '");
-    assert_seen_rightly(&bed, || bed.reload(&["--timeout", "5s"]), case);
+    assert_seen_rightly(&fixture, || fixture.reload(&["--timeout", "5s"]), case);
 }
 
 /// Up to 3.0 the first three end the whole HAProxy.
@@ -158,22 +161,22 @@ fn options_that_need_root_are_refused_for_an_unprivileged_haproxy() {
         (Global, "chroot /", "its master has no right to chroot to '/'"),
         (Frontend, "bind 127.0.0.1:1", "may not use the port"),
     ] {
-        let mut bed = HaproxyFixture::empty();
-        fs::set_permissions(bed.run.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        bed.write(&revision(1), "");
+        let mut fixture = HaproxyFixture::empty();
+        fs::set_permissions(fixture.run.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        fixture.write(&revision(1), "");
         let text = format!("exec {} {} \"$@\"", AS_NOBODY.join(" "), program().display());
-        let wrapper = bed.script("wrapper", &text);
-        let admin = bed.run.join("admin.sock");
-        bed.haproxy = Some(bed.start_program(&wrapper, "haproxy", Mode::MasterSocket, Some(&admin)));
-        assert_done(&as_nobody(&bed), "nothing to do");
-        assert_seen_rightly(&bed, || as_nobody(&bed), case);
+        let wrapper = fixture.script("wrapper", &text);
+        let admin = fixture.run.join("admin.sock");
+        fixture.haproxy = Some(fixture.start_program(&wrapper, "haproxy", Mode::MasterSocket, Some(&admin)));
+        assert_done(&as_nobody(&fixture), "nothing to do");
+        assert_seen_rightly(&fixture, || as_nobody(&fixture), case);
     }
 }
 
 const AS_NOBODY: [&str; 7] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
 
-fn as_nobody(bed: &HaproxyFixture) -> Outcome {
-    let command = bed.command(&["--timeout", "5s"]);
+fn as_nobody(fixture: &HaproxyFixture) -> Outcome {
+    let command = fixture.command(&["--timeout", "5s"]);
     let mut other = Command::new(AS_NOBODY[0]);
     other.args(&AS_NOBODY[1..]).arg(command.get_program()).args(command.get_args());
     finish(other.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())

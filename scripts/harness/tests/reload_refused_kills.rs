@@ -33,23 +33,23 @@ fn end(pid: u32) {
 #[test]
 fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
     for mode in MODES {
-        let mut bed = proven(mode);
-        let good = read(&bed.config());
-        let jail = bed.run.join("jail");
-        let bad = write_unseen(&bed, 2, &format!("chroot {}", jail.display()), "");
-        assert_refused(&bed.reload(&BRIEFLY), PUT_BACK);
-        assert_rolled_back(&bed, &good, &bad);
-        let worker = bed.haproxy().worker_pid();
-        drop(bed.haproxy.take());
+        let mut fixture = proven(mode);
+        let good = read(&fixture.config());
+        let jail = fixture.run.join("jail");
+        let bad = write_unseen(&fixture, 2, &format!("chroot {}", jail.display()), "");
+        assert_refused(&fixture.reload(&BRIEFLY), PUT_BACK);
+        assert_rolled_back(&fixture, &good, &bad);
+        let worker = fixture.haproxy().worker_pid();
+        drop(fixture.haproxy.take());
         worker.into_iter().for_each(end);
         // If no HAProxy runs, the working file stays in place.
-        assert_refused(&bed.reload(&[]), "start one: haproxy -W -S");
-        assert_rolled_back(&bed, &good, &bad);
-        bed.start(mode);
-        assert_eq!(bed.description(), revision(1), "{mode:?}");
+        assert_refused(&fixture.reload(&[]), "start one: haproxy -W -S");
+        assert_rolled_back(&fixture, &good, &bad);
+        fixture.start(mode);
+        assert_eq!(fixture.description(), revision(1), "{mode:?}");
         fs::create_dir(&jail).unwrap();
-        assert_done(&bed.reload(&[]), "and tried again");
-        assert_settled(&bed, &bad, 2);
+        assert_done(&fixture.reload(&[]), "and tried again");
+        assert_settled(&fixture, &bad, 2);
     }
 }
 
@@ -57,15 +57,15 @@ fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
 #[test]
 fn a_dying_master_is_not_waited_for_and_no_idle_one_is_left() {
     for mode in [Mode::MasterSocket, Mode::MasterWorker] {
-        let bed = proven(mode);
-        write_unseen(&bed, 2, &format!("chroot {}", bed.run.join("jail").display()), "");
+        let fixture = proven(mode);
+        write_unseen(&fixture, 2, &format!("chroot {}", fixture.run.join("jail").display()), "");
         let (start, limit) = (Instant::now(), Duration::from_secs(15));
-        let outcome = bed.reload(&["--timeout", "15s"]);
+        let outcome = fixture.reload(&["--timeout", "15s"]);
         let took = start.elapsed();
         assert_refused(&outcome, PUT_BACK);
         if !is_since((3, 1)) {
             assert!(took < limit, "{}", outcome.stderr);
-            let master = bed.haproxy().pid().unwrap();
+            let master = fixture.haproxy().pid().unwrap();
             poll::until(limit, "the master's end", || (!is_running(master)).then_some(())).unwrap();
         }
     }
@@ -74,8 +74,8 @@ fn a_dying_master_is_not_waited_for_and_no_idle_one_is_left() {
 const MOMENTS: u32 = 30;
 
 /// Kills a run after this part of its usual time.
-fn kill_at(bed: &HaproxyFixture, moment: u32, whole: Duration) {
-    let mut child = bed.start_reload(&[]);
+fn kill_at(fixture: &HaproxyFixture, moment: u32, whole: Duration) {
+    let mut child = fixture.start_reload(&[]);
     thread::sleep(whole * moment / MOMENTS);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -83,51 +83,51 @@ fn kill_at(bed: &HaproxyFixture, moment: u32, whole: Duration) {
 
 #[test]
 fn a_run_killed_at_any_moment_of_a_failing_reload_leaves_a_whole_file_and_the_next_one_ends_right() {
-    let bed = proven(Mode::MasterSocket);
-    let good = read(&bed.config());
-    write_with_missing_directory(&bed, 2);
+    let fixture = proven(Mode::MasterSocket);
+    let good = read(&fixture.config());
+    write_with_missing_directory(&fixture, 2);
     let start = Instant::now();
-    assert_refused(&bed.reload(&[]), PUT_BACK);
+    assert_refused(&fixture.reload(&[]), PUT_BACK);
     let whole = start.elapsed();
     for moment in 0..MOMENTS {
-        let bad = write_with_missing_directory(&bed, 10 + moment);
-        kill_at(&bed, moment, whole);
-        let left = read(&bed.config());
+        let bad = write_with_missing_directory(&fixture, 10 + moment);
+        kill_at(&fixture, moment, whole);
+        let left = read(&fixture.config());
         assert!(left == good || left == bad, "moment {moment}: it is half a file");
-        assert_owned(&bed.config());
-        assert_refused(&bed.reload(&[]), PUT_BACK);
-        assert_rolled_back(&bed, &good, &bad);
+        assert_owned(&fixture.config());
+        assert_refused(&fixture.reload(&[]), PUT_BACK);
+        assert_rolled_back(&fixture, &good, &bad);
     }
-    fs::create_dir(missing(&bed, 9 + MOMENTS)).unwrap();
-    assert_done(&bed.reload(&[]), "and tried again");
-    assert_eq!(bed.description(), revision(9 + MOMENTS));
+    fs::create_dir(missing(&fixture, 9 + MOMENTS)).unwrap();
+    assert_done(&fixture.reload(&[]), "and tried again");
+    assert_eq!(fixture.description(), revision(9 + MOMENTS));
 }
 
 #[test]
 fn a_run_killed_while_it_tries_again_leaves_a_whole_file_and_the_next_one_ends_right() {
-    let bed = proven(Mode::MasterSocket);
+    let fixture = proven(Mode::MasterSocket);
     let mut whole = Duration::from_millis(500);
     for moment in 0..MOMENTS {
-        let good = read(&bed.config());
-        let bad = write_with_missing_directory(&bed, 10 + moment);
-        assert_refused(&bed.reload(&[]), PUT_BACK);
+        let good = read(&fixture.config());
+        let bad = write_with_missing_directory(&fixture, 10 + moment);
+        assert_refused(&fixture.reload(&[]), PUT_BACK);
         // Half of them succeed, half fail.
         let ends_well = moment % 2 == 0;
         if ends_well {
-            fs::create_dir(missing(&bed, 10 + moment)).unwrap();
+            fs::create_dir(missing(&fixture, 10 + moment)).unwrap();
         }
-        kill_at(&bed, moment, whole);
-        let left = read(&bed.config());
+        kill_at(&fixture, moment, whole);
+        let left = read(&fixture.config());
         assert!(left == good || left == bad, "moment {moment}: it is half a file");
         let start = Instant::now();
-        let outcome = bed.reload(&[]);
+        let outcome = fixture.reload(&[]);
         if ends_well {
             assert_done(&outcome, "");
             whole = start.elapsed().max(whole / 2);
-            assert_settled(&bed, &bad, 10 + moment);
+            assert_settled(&fixture, &bad, 10 + moment);
         } else {
             assert_refused(&outcome, PUT_BACK);
-            assert_rolled_back(&bed, &good, &bad);
+            assert_rolled_back(&fixture, &good, &bad);
         }
     }
 }

@@ -36,10 +36,10 @@ impl HaproxyFixture {
             eprintln!("SKIPPED: another user's processes need root");
             return None;
         }
-        let bed = HaproxyFixture { subnet: Subnet::claim().unwrap(), run: Run::new().unwrap() };
-        fs::set_permissions(bed.run.path(), Permissions::from_mode(0o755)).unwrap();
-        bed.write(global);
-        Some(bed)
+        let fixture = HaproxyFixture { subnet: Subnet::claim().unwrap(), run: Run::new().unwrap() };
+        fs::set_permissions(fixture.run.path(), Permissions::from_mode(0o755)).unwrap();
+        fixture.write(global);
+        Some(fixture)
     }
 
     fn write(&self, global: &str) {
@@ -93,32 +93,32 @@ impl HaproxyFixture {
 /// The kernel's name of a process is that of the file, for a script too.
 #[test]
 fn a_process_of_another_user_named_haproxy_is_not_used() {
-    let Some(bed) = HaproxyFixture::new("") else { return };
-    let note = bed.run.join("note");
+    let Some(fixture) = HaproxyFixture::new("") else { return };
+    let note = fixture.run.join("note");
     replace(&note, b"", 0o666).unwrap();
-    let program = bed.impostor(&note);
-    let config = bed.config();
+    let program = fixture.impostor(&note);
+    let config = fixture.config();
     let arguments = [program.to_str().unwrap(), "-D", "-f", config.to_str().unwrap()];
-    let impostor = bed.as_nobody("impostor", &arguments);
+    let impostor = fixture.as_nobody("impostor", &arguments);
     poll::until(Duration::from_secs(5), "the impostor", || {
         (!fs::read_to_string(&note).unwrap().is_empty()).then_some(())
     })
     .unwrap();
-    let (code, stderr, _) = bed.reload(&[]);
+    let (code, stderr, _) = fixture.reload(&[]);
     assert!(code == 5 && stderr.contains("start one: haproxy -W -S"), "{stderr}");
-    let pid_file = bed.run.join("pid");
+    let pid_file = fixture.run.join("pid");
     replace(&pid_file, impostor.id().to_string().as_bytes(), 0o644).unwrap();
-    bed.reload(&["--pid-file", pid_file.to_str().unwrap(), "--timeout", "2s", "--method", "classic"]);
+    fixture.reload(&["--pid-file", pid_file.to_str().unwrap(), "--timeout", "2s", "--method", "classic"]);
     let users = fs::read_to_string(&note).unwrap();
     assert_eq!(users, format!("{NOBODY}\n"), "it was run by the user {users}");
 }
 
 #[test]
 fn a_process_named_by_an_untrusted_socket_gets_no_signal() {
-    let Some(bed) = HaproxyFixture::new("") else { return };
+    let Some(fixture) = HaproxyFixture::new("") else { return };
     let mut victim = Command::new("sleep").arg("60").spawn().unwrap();
-    let socket = bed.run.join("liar.sock");
-    bed.write(&format!("stats socket {}", socket.display()));
+    let socket = fixture.run.join("liar.sock");
+    fixture.write(&format!("stats socket {}", socket.display()));
     let listener = UnixListener::bind(&socket).unwrap();
     let pid = victim.id();
     // A real HAProxy cannot be made to give false answers.
@@ -129,7 +129,7 @@ fn a_process_named_by_an_untrusted_socket_gets_no_signal() {
         }
     });
     for method in ["auto", "signal", "classic"] {
-        let (code, stderr, _) = bed.reload(&["--force", "--timeout", "1s", "--method", method]);
+        let (code, stderr, _) = fixture.reload(&["--force", "--timeout", "1s", "--method", method]);
         assert_eq!(code, 5, "{stderr}");
     }
     assert!(victim.try_wait().unwrap().is_none(), "the process was ended");
@@ -139,18 +139,23 @@ fn a_process_named_by_an_untrusted_socket_gets_no_signal() {
 
 #[test]
 fn a_daemon_that_gave_up_root_is_reloaded_with_its_pid_file() {
-    let Some(bed) = HaproxyFixture::new("") else { return };
+    let Some(fixture) = HaproxyFixture::new("") else { return };
     let global = |more: &str| {
-        let socket = bed.run.join("admin.sock");
+        let socket = fixture.run.join("admin.sock");
         format!("user nobody\n  stats socket {} mode 660 expose-fd listeners\n  {more}", socket.display())
     };
-    bed.write(&global(""));
-    let haproxy =
-        Haproxy::start(&bed.run, "haproxy", &bed.config(), Mode::Classic, Some(&bed.run.join("admin.sock")));
+    fixture.write(&global(""));
+    let haproxy = Haproxy::start(
+        &fixture.run,
+        "haproxy",
+        &fixture.config(),
+        Mode::Classic,
+        Some(&fixture.run.join("admin.sock")),
+    );
     let haproxy = haproxy.unwrap();
     let before = haproxy.worker_pid().unwrap();
-    bed.write(&global("stats timeout 9s"));
-    let (code, stderr, _) = bed.reload(&[]);
+    fixture.write(&global("stats timeout 9s"));
+    let (code, stderr, _) = fixture.reload(&[]);
     assert_eq!(code, 0, "{stderr}");
     let after = haproxy.worker_pid().unwrap();
     assert!(after != before && haproxy.pid() == Some(after), "the pid file was not kept: {stderr}");
@@ -158,11 +163,12 @@ fn a_daemon_that_gave_up_root_is_reloaded_with_its_pid_file() {
 
 #[test]
 fn a_haproxy_that_stands_still_is_given_up_in_time_again_and_again() {
-    let Some(bed) = HaproxyFixture::new("") else { return };
-    let socket = bed.run.join("admin.sock");
-    bed.write(&format!("stats socket {} mode 660", socket.display()));
+    let Some(fixture) = HaproxyFixture::new("") else { return };
+    let socket = fixture.run.join("admin.sock");
+    fixture.write(&format!("stats socket {} mode 660", socket.display()));
     let haproxy =
-        Haproxy::start(&bed.run, "haproxy", &bed.config(), Mode::MasterSocket, Some(&socket)).unwrap();
+        Haproxy::start(&fixture.run, "haproxy", &fixture.config(), Mode::MasterSocket, Some(&socket))
+            .unwrap();
     let processes = [haproxy.pid().unwrap(), haproxy.worker_pid().unwrap()];
     let signal = |signal| {
         for pid in processes {
@@ -171,48 +177,53 @@ fn a_haproxy_that_stands_still_is_given_up_in_time_again_and_again() {
     };
     signal(Signal::SIGSTOP);
     // Each leaves its connections in the queue, which is full after a few.
-    let outcomes: Vec<_> = (0..4).map(|_| bed.reload(&["--timeout", "1s", "--force"])).collect();
+    let outcomes: Vec<_> = (0..4).map(|_| fixture.reload(&["--timeout", "1s", "--force"])).collect();
     signal(Signal::SIGCONT);
     for (code, stderr, took) in outcomes {
         assert!(code == 5 && took < Duration::from_secs(8), "{code} after {took:?}: {stderr}");
     }
-    let (code, stderr, _) = bed.reload(&["--force"]);
+    let (code, stderr, _) = fixture.reload(&["--force"]);
     assert_eq!(code, 0, "{stderr}");
 }
 
 #[test]
 fn a_peers_address_that_another_program_holds_is_seen_before_the_reload() {
-    let Some(bed) = HaproxyFixture::new("") else { return };
-    let socket = bed.run.join("admin.sock");
+    let Some(fixture) = HaproxyFixture::new("") else { return };
+    let socket = fixture.run.join("admin.sock");
     let global = format!("stats socket {} mode 660\n  localpeer me", socket.display());
-    bed.write(&global);
+    fixture.write(&global);
     let haproxy =
-        Haproxy::start(&bed.run, "haproxy", &bed.config(), Mode::MasterSocket, Some(&socket)).unwrap();
+        Haproxy::start(&fixture.run, "haproxy", &fixture.config(), Mode::MasterSocket, Some(&socket))
+            .unwrap();
     let worker = haproxy.worker_pid().unwrap();
-    let other = TcpListener::bind((bed.subnet.host(1), 0)).unwrap();
+    let other = TcpListener::bind((fixture.subnet.host(1), 0)).unwrap();
     let address = other.local_addr().unwrap();
-    bed.write(&format!("{global}\npeers all\n  peer me {address}\n  peer you {}:1024", bed.subnet.host(2)));
-    let (code, stderr, _) = bed.reload(&[]);
+    fixture.write(&format!(
+        "{global}\npeers all\n  peer me {address}\n  peer you {}:1024",
+        fixture.subnet.host(2)
+    ));
+    let (code, stderr, _) = fixture.reload(&[]);
     assert!(
         code == 5 && stderr.contains("another program holds it; the running configuration stays in service"),
         "{stderr}"
     );
     assert_eq!(haproxy.worker_pid().unwrap(), worker);
     drop(other);
-    let (code, stderr, _) = bed.reload(&[]);
+    let (code, stderr, _) = fixture.reload(&[]);
     assert_eq!(code, 0, "{stderr}");
 }
 
 #[test]
 fn a_haproxy_that_shares_no_port_is_reloaded() {
-    let Some(bed) = HaproxyFixture::new("") else { return };
-    let socket = bed.run.join("admin.sock");
+    let Some(fixture) = HaproxyFixture::new("") else { return };
+    let socket = fixture.run.join("admin.sock");
     let global = format!("stats socket {} mode 660 expose-fd listeners\n  noreuseport", socket.display());
-    bed.write(&global);
+    fixture.write(&global);
     let haproxy =
-        Haproxy::start(&bed.run, "haproxy", &bed.config(), Mode::MasterSocket, Some(&socket)).unwrap();
-    bed.write(&format!("{global}\n  stats timeout 9s"));
-    let (code, stderr, _) = bed.reload(&[]);
+        Haproxy::start(&fixture.run, "haproxy", &fixture.config(), Mode::MasterSocket, Some(&socket))
+            .unwrap();
+    fixture.write(&format!("{global}\n  stats timeout 9s"));
+    let (code, stderr, _) = fixture.reload(&[]);
     assert_eq!(code, 0, "{stderr}");
     drop(haproxy);
 }

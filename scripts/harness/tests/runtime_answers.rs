@@ -38,8 +38,8 @@ struct Lie {
 }
 
 impl Liar {
-    fn start(bed: &HaproxyFixture, lie: Lie) -> Liar {
-        let (path, real) = (bed.run.join("liar.sock"), bed.run.join("admin.sock"));
+    fn start(fixture: &HaproxyFixture, lie: Lie) -> Liar {
+        let (path, real) = (fixture.run.join("liar.sock"), fixture.run.join("admin.sock"));
         // An earlier one may have left its socket.
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
@@ -114,30 +114,30 @@ fn lies() -> [(&'static str, Lie); 10] {
 
 #[test]
 fn invalid_answers_and_ignored_commands_lead_to_a_reload_that_reports_them() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
     for (round, (says, lie)) in (0..).zip(lies()) {
-        let liar = Liar::start(&bed, lie);
-        bed.write_nodes(&varied(round));
-        let outcome = bed.reload(&["--timeout", "4s", "--stats-socket", liar.path.to_str().unwrap()]);
+        let liar = Liar::start(&fixture, lie);
+        fixture.write_nodes(&varied(round));
+        let outcome = fixture.reload(&["--timeout", "4s", "--stats-socket", liar.path.to_str().unwrap()]);
         assert_done(&outcome, says);
         assert_done(&outcome, "reload (master): ");
         drop(liar);
-        assert_settled(&bed);
+        assert_settled(&fixture);
     }
 }
 
 #[test]
 fn a_command_refused_halfway_leads_to_a_reload() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
     let refusal = |_| "Already exists a server with the same name in backend.\n".to_owned();
     let lie = Lie { about: "add server nodes/s200 ", obeys: false, makes: refusal };
-    let liar = Liar::start(&bed, lie);
-    bed.write_nodes(&many(300));
-    let outcome = bed.reload(&["--stats-socket", liar.path.to_str().unwrap()]);
+    let liar = Liar::start(&fixture, lie);
+    fixture.write_nodes(&many(300));
+    let outcome = fixture.reload(&["--stats-socket", liar.path.to_str().unwrap()]);
     assert_done(
         &outcome,
         "HAProxy rejected a command with 'Already exists a server with the same name in backend.'",
     );
     drop(liar);
-    assert_settled(&bed);
+    assert_settled(&fixture);
 }

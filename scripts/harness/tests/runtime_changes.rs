@@ -8,16 +8,16 @@ use harness::daemons::haproxy::Mode;
 
 #[test]
 fn each_kind_of_change_keeps_the_worker_and_is_named() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
     let one = |file: &str, says: &str| {
-        bed.write_nodes(file);
-        let dry_run = bed.told(&["--dry-run"]).1;
-        let outcome = bed.change();
+        fixture.write_nodes(file);
+        let dry_run = fixture.told(&["--dry-run"]).1;
+        let outcome = fixture.change();
         assert!(outcome.stderr.contains(&format!("server nodes/{says}")), "{says}: {}", outcome.stderr);
         for line in dry_run.lines() {
             assert!(outcome.stderr.contains(line), "{line}: {}", outcome.stderr);
         }
-        assert_done(&bed.reload(&[]), "nothing to do");
+        assert_done(&fixture.reload(&[]), "nothing to do");
     };
     let file = many(3);
     let file = file + "  server s9 127.9.9.9:9 check weight 7 maxconn 5\n";
@@ -35,12 +35,12 @@ fn each_kind_of_change_keeps_the_worker_and_is_named() {
     let file = file.replace(" disabled", " weight 3");
     one(&file, "s1 back at 127.9.0.2:9");
     one(&many(2), "s2 removed");
-    bed.assert_runs_the_file();
+    fixture.assert_runs_the_file();
 }
 
 #[test]
 fn what_runs_after_a_change_is_what_runs_after_a_reload() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
     let line = |name: &str, rest: &str| format!("  server {name} 127.9.1.1:9 {rest}\n");
     let added = line("plain", "check")
         + &line("tuned", "check weight 9 maxconn 77 maxqueue 5 fall 7 rise 4")
@@ -55,11 +55,11 @@ fn what_runs_after_a_change_is_what_runs_after_a_reload() {
         + &line("proxied", "check send-proxy-v2 check-send-proxy on-marked-up shutdown-backup-sessions");
     let moved =
         many(3).replace("127.9.0.1:9", "127.9.0.1:10 weight 2").replace("127.9.0.2:9", "[::1]:9 maxconn 3");
-    bed.write_nodes(&(moved + &added));
-    assert_eq!(bed.change().stderr.matches(" added at ").count(), 11);
-    let states = bed.states();
-    bed.assert_runs_the_file();
-    let again = bed.states();
+    fixture.write_nodes(&(moved + &added));
+    assert_eq!(fixture.change().stderr.matches(" added at ").count(), 11);
+    let states = fixture.states();
+    fixture.assert_runs_the_file();
+    let again = fixture.states();
     for column in ["srv_addr", "srv_port", "srv_uweight"] {
         assert_eq!(states["nodes/off"][column], again["nodes/off"][column], "{column}");
     }
@@ -67,8 +67,8 @@ fn what_runs_after_a_change_is_what_runs_after_a_reload() {
 
 #[test]
 fn several_backends_listens_and_inherited_default_server_lines_are_each_done() {
-    let mut bed = HaproxyFixture::empty();
-    let front = bed.front();
+    let mut fixture = HaproxyFixture::empty();
+    let front = fixture.front();
     let sections = |a: &str, b: &str, c: &str| {
         format!(
             "# a template that knows nothing of Rollcall\n\
@@ -81,114 +81,114 @@ fn several_backends_listens_and_inherited_default_server_lines_are_each_done() {
              backend \"last\" from more  # quoted\n  balance random\n\n{c}\tserver\tx 127.9.3.1:9   # here\n"
         )
     };
-    bed.write_sections(&sections("", "", ""));
-    bed.start_proven(Mode::MasterSocket);
-    bed.write_sections(&sections(
+    fixture.write_sections(&sections("", "", ""));
+    fixture.start_proven(Mode::MasterSocket);
+    fixture.write_sections(&sections(
         " weight 5\n  server b 127.9.1.2:9",
         "  server s2 127.9.2.2:9 fall 9\n",
         "  server \"y\" 127.9.3.2:9 no-check   # new\n",
     ));
-    let outcome = bed.change();
+    let outcome = fixture.change();
     let says = "runtime: +1 -0 ~1 servers in backend plain, +1 -0 ~0 servers in listen web, +1 -0 ~0 servers in backend last";
     assert_done(&outcome, says);
-    let live = bed.live();
+    let live = fixture.live();
     assert_eq!((live["plain/b"]["srv_uweight"].as_str(), live["plain/b"]["check_rise"].as_str()), ("7", "5"));
     assert_eq!((live["web/s2"]["srv_uweight"].as_str(), live["web/s2"]["slim"].as_str()), ("3", "9"));
-    bed.assert_runs_the_file();
+    fixture.assert_runs_the_file();
 }
 
 #[test]
 fn comments_spacing_and_a_revision_alone_are_nothing_to_do() {
-    let bed = HaproxyFixture::with_nodes(&many(2));
-    let worker = bed.worker();
+    let fixture = HaproxyFixture::with_nodes(&many(2));
+    let worker = fixture.worker();
     for file in
         [format!("# why\n\n{}", many(2)), many(2).replace(' ', "\t \t"), many(2).replace('\n', " # x\n")]
     {
-        bed.write_nodes(&file);
-        assert_done(&bed.reload(&[]), "nothing to do");
+        fixture.write_nodes(&file);
+        assert_done(&fixture.reload(&[]), "nothing to do");
     }
-    assert_eq!(bed.worker(), worker);
+    assert_eq!(fixture.worker(), worker);
 }
 
 #[test]
 fn a_thousand_servers_come_and_go_in_one_change() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
-    bed.write_nodes(&many(1003));
-    assert_eq!(bed.change().stderr.matches(" added at ").count(), 1000);
-    assert_done(&bed.reload(&[]), "nothing to do");
-    bed.write_nodes(&many(3));
-    assert_eq!(bed.change().stderr.matches(" removed").count(), 1000);
-    assert_done(&bed.reload(&[]), "nothing to do");
+    let fixture = HaproxyFixture::with_nodes(&many(3));
+    fixture.write_nodes(&many(1003));
+    assert_eq!(fixture.change().stderr.matches(" added at ").count(), 1000);
+    assert_done(&fixture.reload(&[]), "nothing to do");
+    fixture.write_nodes(&many(3));
+    assert_eq!(fixture.change().stderr.matches(" removed").count(), 1000);
+    assert_done(&fixture.reload(&[]), "nothing to do");
     // The note of a thousand parked servers is still read.
-    bed.write_nodes(&many(4));
-    bed.change();
-    bed.assert_runs_the_file();
+    fixture.write_nodes(&many(4));
+    fixture.change();
+    fixture.assert_runs_the_file();
 }
 
 #[test]
 fn what_was_done_by_hand_at_the_socket_is_put_right() {
-    let bed = HaproxyFixture::with_nodes(&many(4));
+    let fixture = HaproxyFixture::with_nodes(&many(4));
     for command in
         ["set server nodes/s1 weight 77", "set server nodes/s2 state maint", "disable server nodes/s3"]
     {
-        bed.order(command);
+        fixture.order(command);
     }
-    bed.haproxy().command("set server nodes/s0 addr 127.9.9.9 port 99").unwrap();
-    bed.haproxy().command("add server nodes/stray 127.9.9.9:9;enable server nodes/stray").unwrap();
-    let (code, told) = bed.told(&["--status"]);
+    fixture.haproxy().command("set server nodes/s0 addr 127.9.9.9 port 99").unwrap();
+    fixture.haproxy().command("add server nodes/stray 127.9.9.9:9;enable server nodes/stray").unwrap();
+    let (code, told) = fixture.told(&["--status"]);
     assert_eq!(
         (code, told.contains("same       no: HAProxy differs: +0 -1 ~2 servers")),
         (5, true),
         "{told}"
     );
-    let outcome = bed.change();
+    let outcome = fixture.change();
     for says in ["nodes/s0 moved to 127.9.0.1:9", "nodes/s1 weight 1", "nodes/stray removed"] {
         assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
     }
     // A server that an operator has put into maintenance stays there.
-    bed.write_nodes(&many(5));
-    bed.change();
-    assert_done(&bed.reload(&[]), "nothing to do");
+    fixture.write_nodes(&many(5));
+    fixture.change();
+    assert_done(&fixture.reload(&[]), "nothing to do");
     for name in ["s2", "s3"] {
-        assert!(bed.server(name).unwrap().is_in_maintenance());
+        assert!(fixture.server(name).unwrap().is_in_maintenance());
     }
     let taken = "add server nodes/s5 127.9.9.9:9;enable server nodes/s5";
-    bed.haproxy().command(taken).unwrap();
-    bed.write_nodes(&many(6));
-    assert_done(&bed.reload(&[]), "server s5 of backend nodes: a server of that name was added by hand");
-    bed.assert_runs_the_file();
+    fixture.haproxy().command(taken).unwrap();
+    fixture.write_nodes(&many(6));
+    assert_done(&fixture.reload(&[]), "server s5 of backend nodes: a server of that name was added by hand");
+    fixture.assert_runs_the_file();
 }
 
 #[test]
 fn a_server_disabled_in_the_file_is_disabled_even_if_it_was_enabled_by_hand() {
-    let bed = HaproxyFixture::with_nodes(&many(2));
+    let fixture = HaproxyFixture::with_nodes(&many(2));
     for more in ["", "   # out for now"] {
         let file = format!("{}  server off 127.9.1.1:9 check weight 5 disabled{more}\n", many(2));
-        bed.write_nodes(&file);
-        bed.change();
-        assert_eq!(bed.states()["nodes/off"]["srv_uweight"], "5");
-        bed.order("enable server nodes/off");
-        assert_done(&bed.change(), "server nodes/off disabled");
-        bed.write_nodes(&file.replace("weight 5", "weight 6"));
-        bed.change();
-        assert_eq!(bed.states()["nodes/off"]["srv_uweight"], "6");
-        bed.write_nodes(&many(2));
-        bed.change();
-        bed.assert_runs_the_file();
+        fixture.write_nodes(&file);
+        fixture.change();
+        assert_eq!(fixture.states()["nodes/off"]["srv_uweight"], "5");
+        fixture.order("enable server nodes/off");
+        assert_done(&fixture.change(), "server nodes/off disabled");
+        fixture.write_nodes(&file.replace("weight 5", "weight 6"));
+        fixture.change();
+        assert_eq!(fixture.states()["nodes/off"]["srv_uweight"], "6");
+        fixture.write_nodes(&many(2));
+        fixture.change();
+        fixture.assert_runs_the_file();
     }
 }
 
 #[test]
 fn actions_are_also_reported_as_json() {
-    let bed = HaproxyFixture::with_nodes(&many(2));
+    let fixture = HaproxyFixture::with_nodes(&many(2));
     let json = |arguments: &[&str]| -> serde_json::Value {
-        let (_, told) = bed.told(&[arguments, &["--json"]].concat());
+        let (_, told) = fixture.told(&[arguments, &["--json"]].concat());
         assert_eq!(told.lines().count(), 1, "{told}");
         serde_json::from_str(&told).unwrap()
     };
     let file = many(2).replace("127.9.0.2:9 check", "127.9.0.2:9 check weight 2")
         + "  server new 127.9.9.9:9 check maxconn 4\n";
-    bed.write_nodes(&file);
+    fixture.write_nodes(&file);
     let status = json(&["--status"]);
     let count: u64 = status["servers"]["nodes"].as_object().unwrap().values().flat_map(|n| n.as_u64()).sum();
     assert_eq!((&status["is_up_to_date"], count), (&false.into(), 2));
@@ -201,8 +201,11 @@ fn actions_are_also_reported_as_json() {
     assert_eq!(done["servers"], serde_json::json!([tuned, added]));
     assert_eq!(json(&[])["action"], "nothing");
     let status = json(&["--status"]);
-    assert_eq!((&status["is_up_to_date"], &status["worker"]["pid"]), (&true.into(), &bed.worker().into()));
-    bed.write_backend(&format!("{BALANCED}{file}  retries 1\n"));
+    assert_eq!(
+        (&status["is_up_to_date"], &status["worker"]["pid"]),
+        (&true.into(), &fixture.worker().into())
+    );
+    fixture.write_backend(&format!("{BALANCED}{file}  retries 1\n"));
     assert_eq!(json(&["--dry-run"])["method"], "master");
     let done = json(&[]);
     assert_eq!((&done["action"], done["servers"].as_array().unwrap().len()), (&"reload".into(), 0));
@@ -210,44 +213,44 @@ fn actions_are_also_reported_as_json() {
 
 #[test]
 fn runtime_alone_does_what_it_can_and_reloads_nothing() {
-    let bed = HaproxyFixture::with_nodes(&many(2));
-    let worker = bed.worker();
-    bed.write_nodes(&many(3));
-    assert_done(&bed.reload(&["--method", "runtime"]), "runtime: +1 -0 ~0");
-    bed.write_backend(&format!("{BALANCED}{}  retries 1\n", many(3)));
-    let outcome = bed.reload(&["--method", "runtime"]);
+    let fixture = HaproxyFixture::with_nodes(&many(2));
+    let worker = fixture.worker();
+    fixture.write_nodes(&many(3));
+    assert_done(&fixture.reload(&["--method", "runtime"]), "runtime: +1 -0 ~0");
+    fixture.write_backend(&format!("{BALANCED}{}  retries 1\n", many(3)));
+    let outcome = fixture.reload(&["--method", "runtime"]);
     assert!(outcome.code == 5 && outcome.stderr.contains("use --method auto"), "{}", outcome.stderr);
-    assert_eq!(bed.worker(), worker);
+    assert_eq!(fixture.worker(), worker);
 }
 
 #[test]
 fn however_haproxy_is_run_its_servers_are_changed_through_its_socket() {
     for mode in MODES.into_iter().chain([Mode::Foreground]) {
-        let mut bed = HaproxyFixture::empty();
-        bed.write_nodes(&many(2));
-        bed.start_proven(mode);
-        bed.write_nodes(&many(3));
-        assert_done(&bed.change(), "server nodes/s2 added");
-        assert_done(&bed.reload(&[]), "nothing to do");
+        let mut fixture = HaproxyFixture::empty();
+        fixture.write_nodes(&many(2));
+        fixture.start_proven(mode);
+        fixture.write_nodes(&many(3));
+        assert_done(&fixture.change(), "server nodes/s2 added");
+        assert_done(&fixture.reload(&[]), "nothing to do");
     }
 }
 
 #[test]
 fn the_status_is_whether_the_file_runs_and_in_what_they_differ() {
-    let mut bed = HaproxyFixture::with_nodes(&many(2));
-    let status = |bed: &HaproxyFixture, code: i32, says: &str| {
-        let told = bed.told(&["--status"]);
+    let mut fixture = HaproxyFixture::with_nodes(&many(2));
+    let status = |fixture: &HaproxyFixture, code: i32, says: &str| {
+        let told = fixture.told(&["--status"]);
         assert!(told.0 == code && told.1.contains(says), "{says}: {} {}", told.0, told.1);
     };
-    status(&bed, 0, "same       yes: ");
-    bed.write_nodes(&many(3));
-    status(&bed, 5, "same       no: +1 -0 ~0 servers in backend nodes\n");
-    bed.write_backend(&format!("{BALANCED}{}  retries 1\n", many(2)));
-    status(&bed, 5, "of backend nodes changed\n");
-    bed.write_nodes(&many(2));
-    status(&bed, 0, "same       yes: ");
-    bed.order("set server nodes/s1 weight 9");
-    status(&bed, 5, "same       no: HAProxy differs: +0 -0 ~1 servers\n");
-    drop(bed.haproxy.take());
-    assert_refused(&bed.reload(&["--status"]), "start one: haproxy -W -S");
+    status(&fixture, 0, "same       yes: ");
+    fixture.write_nodes(&many(3));
+    status(&fixture, 5, "same       no: +1 -0 ~0 servers in backend nodes\n");
+    fixture.write_backend(&format!("{BALANCED}{}  retries 1\n", many(2)));
+    status(&fixture, 5, "of backend nodes changed\n");
+    fixture.write_nodes(&many(2));
+    status(&fixture, 0, "same       yes: ");
+    fixture.order("set server nodes/s1 weight 9");
+    status(&fixture, 5, "same       no: HAProxy differs: +0 -0 ~1 servers\n");
+    drop(fixture.haproxy.take());
+    assert_refused(&fixture.reload(&["--status"]), "start one: haproxy -W -S");
 }

@@ -28,29 +28,29 @@ const MOMENTS: u32 = 60;
 
 #[test]
 fn the_next_run_completes_a_change_killed_at_any_moment() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
-    bed.write_nodes(&varied(0));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
+    fixture.write_nodes(&varied(0));
     let start = Instant::now();
-    bed.change();
+    fixture.change();
     let whole = start.elapsed();
     let mut amends = 0;
     for moment in 0..MOMENTS {
-        bed.write_nodes(&varied(moment + 1));
-        let mut child = bed.start_reload(&[]);
+        fixture.write_nodes(&varied(moment + 1));
+        let mut child = fixture.start_reload(&[]);
         thread::sleep(whole * moment / MOMENTS);
         child.kill().unwrap();
         child.wait().unwrap();
-        let outcome = bed.reload(&[]);
+        let outcome = fixture.reload(&[]);
         assert_done(&outcome, "");
         amends += usize::from(outcome.stderr.contains("an earlier run did not finish its server changes"));
-        assert_settled(&bed);
+        assert_settled(&fixture);
     }
     assert!(amends > 0, "none was killed in the middle");
 }
 
 #[test]
 fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
     for wave in 0..4 {
         let mut runs: Vec<Child> = Vec::new();
         for round in 0..20 {
@@ -59,87 +59,87 @@ fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one()
             let tag = format!("  log-tag x{}\n", number / 7);
             let sections = format!(
                 "frontend web\n  bind {}\n  default_backend nodes\nbackend nodes\n{BALANCED}{}",
-                bed.front(),
+                fixture.front(),
                 varied(number)
             );
-            bed.write_text(&(bed.head(&tag, &sections) + &sections));
-            runs.push(bed.start_reload(&[]));
+            fixture.write_text(&(fixture.head(&tag, &sections) + &sections));
+            runs.push(fixture.start_reload(&[]));
             thread::sleep(Duration::from_millis(u64::from(number * 7 % 40)));
         }
         let outcomes: Vec<Outcome> = runs.into_iter().map(finish).collect();
         let failed = outcomes.iter().find(|outcome| outcome.code != 0);
         assert!(failed.is_none(), "{}", failed.unwrap().stderr);
-        assert_settled(&bed);
+        assert_settled(&fixture);
     }
 }
 
 #[test]
 fn after_a_reload_by_another_program_there_is_nothing_to_do() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
     for round in 0..5 {
-        bed.write_nodes(&varied(round));
-        bed.change();
-        let worker = bed.worker();
-        bed.haproxy().master_command("reload").unwrap();
-        let other = || bed.haproxy().worker_pid().ok().filter(|now| *now != worker);
+        fixture.write_nodes(&varied(round));
+        fixture.change();
+        let worker = fixture.worker();
+        fixture.haproxy().master_command("reload").unwrap();
+        let other = || fixture.haproxy().worker_pid().ok().filter(|now| *now != worker);
         poll::until(SOON, "the other's worker", other).unwrap();
-        assert_settled(&bed);
+        assert_settled(&fixture);
         // A master that still loads takes no command.
-        poll::until(SOON, "the master", || bed.haproxy().master_command("show proc").ok()).unwrap();
+        poll::until(SOON, "the master", || fixture.haproxy().master_command("show proc").ok()).unwrap();
     }
 }
 
 #[test]
 fn a_reload_by_another_program_during_runs_does_no_harm() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
-    let master = pid(bed.haproxy().pid().unwrap());
+    let fixture = HaproxyFixture::with_nodes(&many(3));
+    let master = pid(fixture.haproxy().pid().unwrap());
     for round in 0..20 {
-        bed.write_nodes(&varied(round));
-        let child = bed.start_reload(&[]);
+        fixture.write_nodes(&varied(round));
+        let child = fixture.start_reload(&[]);
         thread::sleep(Duration::from_millis(u64::from(round * 3)));
         match round % 2 {
             0 => kill(master, Signal::SIGUSR2).unwrap(),
-            _ => drop(bed.haproxy().master_command("reload")),
+            _ => drop(fixture.haproxy().master_command("reload")),
         }
         assert_done(&finish(child), "");
         // Its worker may start with an earlier file after both have ended; the next run notices that.
         let rest = || {
-            let outcome = bed.reload(&[]);
+            let outcome = fixture.reload(&[]);
             assert_done(&outcome, "");
-            let is_alone = bed.haproxy().master_command("show proc").is_ok();
+            let is_alone = fixture.haproxy().master_command("show proc").is_ok();
             (is_alone && outcome.stderr.contains("nothing to do")).then_some(())
         };
         poll::until(SOON, "nothing to do", rest).unwrap();
     }
     poll::pass(Duration::from_millis(500)).unwrap();
-    assert_done(&bed.reload(&[]), "");
-    assert_settled(&bed);
+    assert_done(&fixture.reload(&[]), "");
+    assert_settled(&fixture);
 }
 
 #[test]
 fn a_reload_that_a_killed_run_has_begun_does_not_overtake_the_next_run() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
     for round in 0..20 {
-        let mut child = bed.start_reload(&["--force"]);
+        let mut child = fixture.start_reload(&["--force"]);
         thread::sleep(Duration::from_millis(u64::from(round * 8)));
         child.kill().unwrap();
         child.wait().unwrap();
-        bed.write_nodes(&varied(round));
-        assert_done(&bed.reload(&[]), "");
+        fixture.write_nodes(&varied(round));
+        assert_done(&fixture.reload(&[]), "");
         // Long enough for a reload.
         poll::pass(Duration::from_millis(300)).unwrap();
-        assert_settled(&bed);
+        assert_settled(&fixture);
     }
 }
 
 #[test]
 fn a_haproxy_restarted_between_or_during_runs_ends_on_the_file() {
-    let mut bed = HaproxyFixture::with_nodes(&many(3));
+    let mut fixture = HaproxyFixture::with_nodes(&many(3));
     for round in 0..8 {
-        bed.write_nodes(&varied(round));
-        let child = bed.start_reload(&[]);
+        fixture.write_nodes(&varied(round));
+        let child = fixture.start_reload(&[]);
         thread::sleep(Duration::from_millis(u64::from(round * 4)));
-        drop(bed.haproxy.take());
+        drop(fixture.haproxy.take());
         let is_waited_for = round % 2 == 0;
         let outcome = if is_waited_for {
             Some(finish(child))
@@ -147,20 +147,20 @@ fn a_haproxy_restarted_between_or_during_runs_ends_on_the_file() {
             drop(finish(child));
             None
         };
-        bed.start(Mode::MasterSocket);
+        fixture.start(Mode::MasterSocket);
         assert!(outcome.is_none_or(|outcome| [0, 5].contains(&outcome.code)));
-        assert_done(&bed.reload(&[]), "");
-        assert_settled(&bed);
-        bed.write_nodes(&varied(round + 1));
-        bed.change();
-        assert_settled(&bed);
+        assert_done(&fixture.reload(&[]), "");
+        assert_settled(&fixture);
+        fixture.write_nodes(&varied(round + 1));
+        fixture.change();
+        assert_settled(&fixture);
     }
 }
 
 #[test]
 fn lost_or_wrong_notes_cost_at_most_a_reload() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
-    let state = bed.run.join("state");
+    let fixture = HaproxyFixture::with_nodes(&many(3));
+    let state = fixture.run.join("state");
     let notes = |end: &str| -> Vec<PathBuf> {
         let entries = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.to_str().unwrap().ends_with(end)).collect()
@@ -174,28 +174,28 @@ fn lost_or_wrong_notes_cost_at_most_a_reload() {
     ];
     for (round, spoil) in spoil.into_iter().enumerate() {
         let round = u32::try_from(round).unwrap() * 3;
-        bed.write_nodes(&varied(round));
-        bed.change();
+        fixture.write_nodes(&varied(round));
+        fixture.change();
         spoil();
-        assert_done(&bed.reload(&[]), "");
-        assert_settled(&bed);
-        bed.write_nodes(&varied(round + 1));
-        assert_done(&bed.reload(&[]), "");
+        assert_done(&fixture.reload(&[]), "");
+        assert_settled(&fixture);
+        fixture.write_nodes(&varied(round + 1));
+        assert_done(&fixture.reload(&[]), "");
         spoil();
-        bed.write_nodes(&varied(round + 2));
-        assert_done(&bed.reload(&[]), "reload (");
-        assert_settled(&bed);
+        fixture.write_nodes(&varied(round + 2));
+        assert_done(&fixture.reload(&[]), "reload (");
+        assert_settled(&fixture);
     }
 }
 
 #[test]
 fn a_hanging_worker_is_replaced_by_one_that_runs_the_file() {
-    let bed = HaproxyFixture::with_nodes(&many(3));
-    let worker = bed.worker();
-    bed.write_nodes(&varied(1));
+    let fixture = HaproxyFixture::with_nodes(&many(3));
+    let worker = fixture.worker();
+    fixture.write_nodes(&varied(1));
     kill(pid(worker), Signal::SIGSTOP).unwrap();
-    let outcome = bed.reload(&[]);
+    let outcome = fixture.reload(&[]);
     kill(pid(worker), Signal::SIGCONT).unwrap();
     assert_done(&outcome, "reload (master): no worker reports what it runs");
-    assert_settled(&bed);
+    assert_settled(&fixture);
 }

@@ -66,18 +66,18 @@ fn line_cases() -> Vec<(String, String, &'static str)> {
 
 #[test]
 fn changes_that_need_a_reload_get_one_with_the_reason() {
-    let bed = HaproxyFixture::with_backend(&many(2));
+    let fixture = HaproxyFixture::with_backend(&many(2));
     for (before, after, says) in server_cases().into_iter().chain(line_cases()) {
-        bed.write_backend(&before);
-        assert_done(&bed.reload(&[]), "");
-        let worker = bed.worker();
-        bed.write_backend(&after);
-        let dry_run = bed.told(&["--dry-run"]).1;
+        fixture.write_backend(&before);
+        assert_done(&fixture.reload(&[]), "");
+        let worker = fixture.worker();
+        fixture.write_backend(&after);
+        let dry_run = fixture.told(&["--dry-run"]).1;
         assert!(dry_run.starts_with("reload (master): ") && dry_run.contains(says), "{says}: {dry_run}");
-        let outcome = bed.reload(&[]);
+        let outcome = fixture.reload(&[]);
         assert_done(&outcome, dry_run.trim_end());
-        assert!(!outcome.stderr.contains("runtime: ") && bed.worker() != worker, "{}", outcome.stderr);
-        bed.assert_runs_the_file();
+        assert!(!outcome.stderr.contains("runtime: ") && fixture.worker() != worker, "{}", outcome.stderr);
+        fixture.assert_runs_the_file();
     }
 }
 
@@ -90,24 +90,24 @@ fn options_of_newer_versions_are_changed_where_those_run() {
         if version == (3, 1) && !is_since(version) {
             continue;
         }
-        let bed = HaproxyFixture::with_backend(&format!("  cookie SRV insert\n{}", many(2)));
-        bed.write_backend(&format!("  cookie SRV insert\n{}{line}", many(2)));
-        let outcome = bed.reload(&[]);
+        let fixture = HaproxyFixture::with_backend(&format!("  cookie SRV insert\n{}", many(2)));
+        fixture.write_backend(&format!("  cookie SRV insert\n{}{line}", many(2)));
+        let outcome = fixture.reload(&[]);
         let says = if is_since(version) {
             "server nodes/x added"
         } else {
             "this HAProxy version does not accept 'cookie' at run time"
         };
         assert_done(&outcome, says);
-        bed.assert_runs_the_file();
+        fixture.assert_runs_the_file();
     }
 }
 
 #[test]
 fn a_file_that_haproxy_does_not_load_changes_no_server() {
     let base = format!("  use-server s1 if {{ path /one }}\n{}", many(3));
-    let bed = HaproxyFixture::with_backend(&base);
-    let live = bed.live();
+    let fixture = HaproxyFixture::with_backend(&base);
+    let live = fixture.live();
     let without = |name: &str| -> String {
         let lines = base.lines().filter(|line| !line.contains(&format!("server {name} 1")));
         lines.map(|line| format!("{line}\n")).collect()
@@ -122,29 +122,29 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
         (added.clone(), "#\0\n"),
         (added, "backend nodes\n"),
     ] {
-        bed.write_backend(&(backend + end));
-        assert_refused(&bed.reload(&[]), "haproxy -c rejects it");
-        assert_eq!(bed.live(), live, "{end}");
+        fixture.write_backend(&(backend + end));
+        assert_refused(&fixture.reload(&[]), "haproxy -c rejects it");
+        assert_eq!(fixture.live(), live, "{end}");
     }
-    bed.write_backend(&base);
-    assert_done(&bed.reload(&[]), "nothing to do");
+    fixture.write_backend(&base);
+    assert_done(&fixture.reload(&[]), "nothing to do");
 }
 
 /// A HAProxy that is started with these arguments in place of `-f CONFIG`, and the file at `config`.
-fn start_with(bed: &mut HaproxyFixture, arguments: &str, config: &Path) {
-    let wrapper = bed.run.join("wrapper");
+fn start_with(fixture: &mut HaproxyFixture, arguments: &str, config: &Path) {
+    let wrapper = fixture.run.join("wrapper");
     let text = format!("#!/bin/sh\nshift 2\nexec {} {arguments} \"$@\"\n", program().display());
     replace(&wrapper, text.as_bytes(), 0o755).unwrap();
-    let admin = bed.run.join("admin.sock");
+    let admin = fixture.run.join("admin.sock");
     let mode = Mode::MasterSocket;
-    let haproxy = Haproxy::start_program(&wrapper, &bed.run, "haproxy", config, mode, Some(&admin));
-    bed.haproxy = Some(haproxy.unwrap());
+    let haproxy = Haproxy::start_program(&wrapper, &fixture.run, "haproxy", config, mode, Some(&admin));
+    fixture.haproxy = Some(haproxy.unwrap());
 }
 
 /// A run on another file than the fixture's, with the same content.
-fn reload_at(bed: &HaproxyFixture, config: &Path) -> Outcome {
-    replace(config, &fs::read(bed.config()).unwrap(), 0o644).unwrap();
-    let command = bed.command(&[]);
+fn reload_at(fixture: &HaproxyFixture, config: &Path) -> Outcome {
+    replace(config, &fs::read(fixture.config()).unwrap(), 0o644).unwrap();
+    let command = fixture.command(&[]);
     let mut other = Command::new(command.get_program());
     other.arg("--config").arg(config).args(command.get_args().skip(2));
     finish(other.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
@@ -154,44 +154,44 @@ fn reload_at(bed: &HaproxyFixture, config: &Path) -> Outcome {
 #[test]
 fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
     for is_directory in [false, true] {
-        let mut bed = HaproxyFixture::empty();
-        bed.write_nodes(&many(2));
-        fs::create_dir(bed.run.join("conf.d")).unwrap();
-        let (directory, config) = (bed.run.join("conf.d"), bed.run.join("conf.d/2.cfg"));
+        let mut fixture = HaproxyFixture::empty();
+        fixture.write_nodes(&many(2));
+        fs::create_dir(fixture.run.join("conf.d")).unwrap();
+        let (directory, config) = (fixture.run.join("conf.d"), fixture.run.join("conf.d/2.cfg"));
         let other = directory.join("1.cfg");
         replace(&other, b"defaults\n  mode http\n", 0o644).unwrap();
-        fs::copy(bed.config(), &config).unwrap();
+        fs::copy(fixture.config(), &config).unwrap();
         let both = format!("-f {} -f {}", other.display(), config.display());
         let arguments = if is_directory { format!("-f {}", directory.display()) } else { both };
-        start_with(&mut bed, &arguments, &config);
-        assert_done(&reload_at(&bed, &config), "runs");
-        bed.write_nodes(&many(3));
+        start_with(&mut fixture, &arguments, &config);
+        assert_done(&reload_at(&fixture, &config), "runs");
+        fixture.write_nodes(&many(3));
         let says =
             "reload (master): +1 -0 ~0 servers in backend nodes, and HAProxy was started on other files too";
-        assert_done(&reload_at(&bed, &config), says);
-        assert!(bed.live().contains_key("nodes/s2"));
+        assert_done(&reload_at(&fixture, &config), says);
+        assert!(fixture.live().contains_key("nodes/s2"));
     }
 }
 
 #[test]
 fn a_missing_or_read_only_socket_leads_to_a_reload() {
-    let mut bed = HaproxyFixture::empty();
-    let rewrite = |bed: &HaproxyFixture, servers: &str, edit: &dyn Fn(&str) -> String| {
-        bed.write_nodes(servers);
-        let text = fs::read_to_string(bed.config()).unwrap();
-        bed.write_text(&text.lines().map(|line| edit(line) + "\n").collect::<String>());
+    let mut fixture = HaproxyFixture::empty();
+    let rewrite = |fixture: &HaproxyFixture, servers: &str, edit: &dyn Fn(&str) -> String| {
+        fixture.write_nodes(servers);
+        let text = fs::read_to_string(fixture.config()).unwrap();
+        fixture.write_text(&text.lines().map(|line| edit(line) + "\n").collect::<String>());
     };
     let operator = |line: &str| line.replace("level admin", "level operator");
-    rewrite(&bed, &many(2), &operator);
-    bed.start_proven(Mode::MasterSocket);
-    rewrite(&bed, &many(3), &operator);
+    rewrite(&fixture, &many(2), &operator);
+    fixture.start_proven(Mode::MasterSocket);
+    rewrite(&fixture, &many(3), &operator);
     let says = "reload (master): +1 -0 ~0 servers in backend nodes, and ";
-    assert_done(&bed.reload(&[]), &format!("{says}HAProxy rejected a command with '"));
-    assert_done(&bed.reload(&[]), "nothing to do");
+    assert_done(&fixture.reload(&[]), &format!("{says}HAProxy rejected a command with '"));
+    assert_done(&fixture.reload(&[]), "nothing to do");
     let without = |line: &str| if line.contains("stats socket") { String::new() } else { line.to_owned() };
-    rewrite(&bed, &many(4), &without);
-    assert_done(&bed.reload(&[]), "reload (master): ");
-    rewrite(&bed, &many(5), &without);
-    assert_done(&bed.reload(&[]), &format!("{says}the file has no stats socket"));
-    assert_done(&bed.reload(&[]), "nothing to do");
+    rewrite(&fixture, &many(4), &without);
+    assert_done(&fixture.reload(&[]), "reload (master): ");
+    rewrite(&fixture, &many(5), &without);
+    assert_done(&fixture.reload(&[]), &format!("{says}the file has no stats socket"));
+    assert_done(&fixture.reload(&[]), "nothing to do");
 }

@@ -47,9 +47,9 @@ impl DerefMut for HealthFixture {
 impl HealthFixture {
     /// A fixture whose configuration names a state file; nothing runs yet.
     pub fn with_state_file() -> HealthFixture {
-        let mut bed = HealthFixture::without_state_file();
-        bed.global = format!("server-state-file {}", bed.state_file().display());
-        bed
+        let mut fixture = HealthFixture::without_state_file();
+        fixture.global = format!("server-state-file {}", fixture.state_file().display());
+        fixture
     }
 
     /// A fixture whose configuration names none.
@@ -87,8 +87,8 @@ impl HealthFixture {
     /// Starts HAProxy, and waits until it has checked each server once.
     pub fn start(&mut self, mode: Mode) {
         self.fixture.start(mode);
-        self.until("the first checks", |bed| {
-            let rows = bed.haproxy().show_stat().unwrap();
+        self.until("the first checks", |fixture| {
+            let rows = fixture.haproxy().show_stat().unwrap();
             rows.iter().all(|row| row["type"] != "2" || !["INI", ""].contains(&row["check_status"].as_str()))
         });
     }
@@ -132,9 +132,9 @@ impl HealthFixture {
 }
 
 /// The outcomes of requests during a reload and until all servers have been checked again.
-pub fn reload_under_load(bed: &HealthFixture) -> Counts {
-    let (start, load) = (Instant::now(), bed.load());
-    let outcome = bed.reload(&[]);
+pub fn reload_under_load(fixture: &HealthFixture) -> Counts {
+    let (start, load) = (Instant::now(), fixture.load());
+    let outcome = fixture.reload(&[]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     poll::pass(CHECKED).unwrap();
     let counts = load.since(start);
@@ -149,12 +149,12 @@ pub fn assert_none_failed(counts: &Counts) {
 }
 
 /// The last in the list is checked last: it is DOWN, and a new worker would find that out after a second.
-pub fn with_a_dead_server(mut bed: HealthFixture, mode: Mode) -> (HealthFixture, Vec<CountingServer>) {
-    let apps = vec![bed.app(11), bed.app(12)];
-    let servers = [11, 12, 13].map(|host| bed.address(host));
-    bed.write(&[("s1", servers[0]), ("s2", servers[1]), ("dead", servers[2])]);
-    bed.start(mode);
-    bed.until("the dead server is DOWN", |bed| bed.server("dead").status == "DOWN");
-    bed.write(&[("s1", servers[0]), ("s2", servers[1]), ("dead", servers[2])]);
-    (bed, apps)
+pub fn with_a_dead_server(mut fixture: HealthFixture, mode: Mode) -> (HealthFixture, Vec<CountingServer>) {
+    let apps = vec![fixture.app(11), fixture.app(12)];
+    let servers = [11, 12, 13].map(|host| fixture.address(host));
+    fixture.write(&[("s1", servers[0]), ("s2", servers[1]), ("dead", servers[2])]);
+    fixture.start(mode);
+    fixture.until("the dead server is DOWN", |fixture| fixture.server("dead").status == "DOWN");
+    fixture.write(&[("s1", servers[0]), ("s2", servers[1]), ("dead", servers[2])]);
+    (fixture, apps)
 }

@@ -24,10 +24,10 @@ pub const BRIEFLY: [&str; 2] = ["--timeout", "3s"];
 
 /// A fixture whose file is proven to run, with an unusual mode and owner.
 pub fn proven(mode: Mode) -> HaproxyFixture {
-    let bed = HaproxyFixture::running(mode);
-    assert_done(&bed.reload(&[]), "nothing to do");
-    own(&bed.config());
-    bed
+    let fixture = HaproxyFixture::running(mode);
+    assert_done(&fixture.reload(&[]), "nothing to do");
+    own(&fixture.config());
+    fixture
 }
 
 /// Gives a file a mode and, if allowed, an owner that no new file has.
@@ -49,22 +49,22 @@ pub fn assert_owned(path: &Path) {
 }
 
 /// Writes a file of that revision with lines for `global` that the preflight check skips; gives its bytes.
-pub fn write_unseen(bed: &HaproxyFixture, number: u32, global: &str, frontend: &str) -> Vec<u8> {
+pub fn write_unseen(fixture: &HaproxyFixture, number: u32, global: &str, frontend: &str) -> Vec<u8> {
     let unseen = |lines: &str| format!(".if 1\n  {lines}\n.endif");
-    bed.write(&format!("{}\n{}", revision(number), unseen(global)), &unseen(frontend));
-    own(&bed.config());
-    read(&bed.config())
+    fixture.write(&format!("{}\n{}", revision(number), unseen(global)), &unseen(frontend));
+    own(&fixture.config());
+    read(&fixture.config())
 }
 
 /// The same with a socket in a directory that is missing: every version refuses it at once and goes on.
-pub fn write_with_missing_directory(bed: &HaproxyFixture, number: u32) -> Vec<u8> {
-    let socket = missing(bed, number).join("x.sock");
-    write_unseen(bed, number, &format!("stats socket {}", socket.display()), "")
+pub fn write_with_missing_directory(fixture: &HaproxyFixture, number: u32) -> Vec<u8> {
+    let socket = missing(fixture, number).join("x.sock");
+    write_unseen(fixture, number, &format!("stats socket {}", socket.display()), "")
 }
 
 /// The directory that is missing for that revision.
-pub fn missing(bed: &HaproxyFixture, number: u32) -> PathBuf {
-    bed.run.join(&format!("missing-{number}"))
+pub fn missing(fixture: &HaproxyFixture, number: u32) -> PathBuf {
+    fixture.run.join(&format!("missing-{number}"))
 }
 
 /// The bytes of a file.
@@ -73,27 +73,27 @@ pub fn read(path: &Path) -> Vec<u8> {
 }
 
 /// Where the rejected file is kept.
-pub fn refused(bed: &HaproxyFixture) -> PathBuf {
-    bed.run.join("haproxy.cfg.refused")
+pub fn refused(fixture: &HaproxyFixture) -> PathBuf {
+    fixture.run.join("haproxy.cfg.refused")
 }
 
 /// `good` is in place and `bad` beside it, both with the mode and owner of the configuration.
 #[track_caller]
-pub fn assert_rolled_back(bed: &HaproxyFixture, good: &[u8], bad: &[u8]) {
-    assert!(read(&bed.config()) == good, "it is not the last good file");
-    assert!(read(&refused(bed)) == bad, "it is not the refused file");
-    assert_owned(&bed.config());
-    assert_owned(&refused(bed));
+pub fn assert_rolled_back(fixture: &HaproxyFixture, good: &[u8], bad: &[u8]) {
+    assert!(read(&fixture.config()) == good, "it is not the last good file");
+    assert!(read(&refused(fixture)) == bad, "it is not the refused file");
+    assert_owned(&fixture.config());
+    assert_owned(&refused(fixture));
 }
 
 /// `now` is in place and runs, and nothing is left of a refusal.
 #[track_caller]
-pub fn assert_settled(bed: &HaproxyFixture, now: &[u8], number: u32) {
-    assert!(read(&bed.config()) == now, "it is another file");
-    assert_owned(&bed.config());
-    assert!(!refused(bed).exists());
+pub fn assert_settled(fixture: &HaproxyFixture, now: &[u8], number: u32) {
+    assert!(read(&fixture.config()) == now, "it is another file");
+    assert_owned(&fixture.config());
+    assert!(!refused(fixture).exists());
     let is_mark = |path: &Path| path.extension().is_some_and(|extension| extension == "refused");
-    let state = fs::read_dir(bed.run.join("state")).unwrap();
+    let state = fs::read_dir(fixture.run.join("state")).unwrap();
     assert!(!state.flatten().any(|entry| is_mark(&entry.path())), "the mark is left");
-    assert_eq!(bed.description(), revision(number));
+    assert_eq!(fixture.description(), revision(number));
 }

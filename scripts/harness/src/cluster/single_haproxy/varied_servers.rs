@@ -22,8 +22,8 @@ pub fn varied(round: u32) -> String {
 
 /// The worker has exactly the servers of the file, at their addresses, and a run reports that.
 #[track_caller]
-pub fn assert_settled(bed: &HaproxyFixture) {
-    let file = fs::read_to_string(bed.config()).unwrap();
+pub fn assert_settled(fixture: &HaproxyFixture) {
+    let file = fs::read_to_string(fixture.config()).unwrap();
     let servers = file.lines().filter(|line| line.starts_with("  server "));
     let wanted: BTreeSet<String> = servers
         .map(|line| {
@@ -32,7 +32,7 @@ pub fn assert_settled(bed: &HaproxyFixture) {
             format!("{} {} {weight}", words[3], words[4])
         })
         .collect();
-    let states = bed.states().into_values().filter(|state| state["srv_admin_state"] != "1");
+    let states = fixture.states().into_values().filter(|state| state["srv_admin_state"] != "1");
     let live: BTreeSet<String> = states
         .map(|state| {
             let [name, address, port, weight] =
@@ -41,5 +41,5 @@ pub fn assert_settled(bed: &HaproxyFixture) {
         })
         .collect();
     assert!(live == wanted, "{:?}", live.symmetric_difference(&wanted).take(5).collect::<Vec<_>>());
-    assert_done(&bed.reload(&[]), "nothing to do");
+    assert_done(&fixture.reload(&[]), "nothing to do");
 }
