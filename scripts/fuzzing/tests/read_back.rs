@@ -1,5 +1,5 @@
-//! Random values and random lines, read back from a real HAProxy by the thousand: the escape makes one argument
-//! of whatever a value holds, and the properties' own way of splitting a line is HAProxy's.
+//! Thousands of random values and lines, read back from a real HAProxy: any escaped value is one argument, and the
+//! properties split a line as HAProxy does.
 //!
 //! FUZZ_VALUES is the number of values (2,000), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy
 //! than the installed one.

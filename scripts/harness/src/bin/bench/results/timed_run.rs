@@ -51,7 +51,7 @@ impl TimedRun {
         self.command.env(key, value);
     }
 
-    /// Changes the command in some other way.
+    /// Makes any other change to the command.
     pub fn with(mut self, change: impl FnOnce(&mut Command) -> &mut Command) -> TimedRun {
         change(&mut self.command);
         self
@@ -70,7 +70,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it the same way, and gives what it printed.
+    /// Runs it in the same way, and returns its output.
     pub fn printed(&mut self) -> Result<Vec<u8>> {
         let output = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).output();
         self.command.stdout(Stdio::null());
@@ -109,7 +109,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it the same way, and gives the most memory that it had resident, in KiB.
+    /// Runs it in the same way, and returns its highest resident memory, in KiB.
     pub fn peak(&self, input: Option<&Path>) -> Result<u64> {
         let itself = env::current_exe().map_err(|err| self.failed(err.to_string()))?;
         let mut command = Command::new(itself);
