@@ -47,7 +47,7 @@ pub(crate) struct DecisionInput<'i, 't> {
 }
 
 impl<'t> DecisionInput<'_, 't> {
-    /// Decides. `loaded` gives the text that the worker was last proven to run. `answer` gives the answer to
+    /// Decides. `loaded` returns the text that the worker was last proven to run. `answer` returns the answer to
     /// `show servers state`, or why servers cannot be changed; it is `None` if they must not be.
     pub(crate) fn decide(
         &self,

@@ -1,4 +1,4 @@
-//! Tells HAProxy to reload: by its master's socket, by a signal to its master, or by starting a successor.
+//! Asks HAProxy to reload: by its master's socket, by a signal to its master, or by starting a successor.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::reload::method::Method;
 use crate::reload::successor;
 
 impl Reload<'_> {
-    /// Tells HAProxy once.
+    /// Asks HAProxy once.
     pub(crate) fn tell(
         &self,
         method: Method,
@@ -89,7 +89,7 @@ impl Reload<'_> {
     }
 
     /// Starts a new process with the arguments of the old one. It takes over the listeners if it can, and
-    /// tells the old one to finish.
+    /// asks the old one to finish.
     fn start_successor(
         &self,
         before: &Before,

@@ -76,7 +76,7 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Has HAProxy read `arguments` and gives everything that it then has in its environment.
+/// Has HAProxy read `arguments` and returns its environment after that.
 fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
     let mut bed = HaproxyFixture::empty();
     let mut config = format!("global\n stats socket {} level admin\n", bed.run.join("admin.sock").display());

@@ -160,7 +160,7 @@ fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
     assert!(!record.exists() && !has_s2());
 }
 
-/// Kills a backend and waits until Serf lists it as failed; gives its record.
+/// Kills a backend and waits until Serf lists it as failed; returns its record.
 fn give_up(stage: &mut Cluster, name: &str) -> PathBuf {
     stage.kill9(name).unwrap();
     let answer = stage.balancer.directory().join("state/members");

@@ -52,7 +52,7 @@ fn assert_owned(path: &Path) {
     }
 }
 
-/// Writes a file of that revision with lines for `global` that the preflight check skips; gives its bytes.
+/// Writes a file of that revision with lines for `global` that the preflight check skips; returns its bytes.
 fn write_unseen(bed: &HaproxyFixture, number: u32, global: &str, frontend: &str) -> Vec<u8> {
     let unseen = |lines: &str| format!(".if 1\n  {lines}\n.endif");
     bed.write(&format!("{}\n{}", revision(number), unseen(global)), &unseen(frontend));

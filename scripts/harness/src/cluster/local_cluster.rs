@@ -95,7 +95,7 @@ impl Cluster {
         vec![self.balancer.address()]
     }
 
-    /// Starts a backend at a new address, and gives that.
+    /// Starts a backend at a new address, and returns that.
     pub fn add(&mut self, name: &str) -> Result<Ipv4Addr> {
         let address = self.net.next_host();
         self.add_at(name, address)?;

@@ -69,7 +69,7 @@ impl ComposeCluster {
         Ok(())
     }
 
-    /// Runs compose on the project, from the tree that is tested; gives its stdout.
+    /// Runs compose on the project, from the tree that is tested; returns its stdout.
     pub fn compose(&self, arguments: &[&str]) -> Result<String> {
         self.compose_file(&programs::shipped("docker/docker-compose.yml").display().to_string(), arguments)
     }

@@ -57,7 +57,7 @@ impl TimedRun {
         self
     }
 
-    /// Runs it with this file as stdin (or none), and gives how long it took. It must succeed; its errors are on stderr.
+    /// Runs it with this file as stdin (or none), and returns how long it took. It must succeed; its errors are on stderr.
     pub fn time(&mut self, input: Option<&Path>) -> Result<Duration> {
         self.command.stdin(stdin(input)?);
         let start = Instant::now();
@@ -81,7 +81,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it under a profiling tool, and gives what that wrote to `output`, which is added to its last
+    /// Runs it under a profiling tool, and returns what that wrote to `output`, which is added to its last
     /// argument if that ends with `=` and follows it otherwise.
     pub fn under(
         &self,

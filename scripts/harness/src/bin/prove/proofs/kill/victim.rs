@@ -124,7 +124,7 @@ pub fn start(command: &mut Command) -> Result<Child> {
     command.process_group(0).stdout(Stdio::null()).spawn().map_err(system("run", program))
 }
 
-/// Runs it to its end; gives its exit code, -1 for a signal.
+/// Runs it to its end; returns its exit code, -1 for a signal.
 pub fn finish(command: &mut Command) -> Result<i32> {
     end(&mut start(command)?)
 }
