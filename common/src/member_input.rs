@@ -23,7 +23,7 @@ pub enum Format {
     SerfEvent,
     /// The JSON of `serf members -format=json`: the whole membership
     SerfMembers,
-    /// The JSON that `consul watch -type=service` hands its handler: the whole service
+    /// The JSON that `consul watch -type=service` passes to its handler: the whole service
     ConsulService,
 }
 

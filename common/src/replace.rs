@@ -1,4 +1,4 @@
-//! The only way in which Rollcall writes a file that others read: completely or not at all.
+//! Writes every file that others read: completely or not at all.
 //!
 //! The bytes are written to a temporary file beside the target and synced. It is renamed to the target, and the directory
 //! is synced. The temporary name is fixed (`.NAME.tmp`): callers hold a lock, so an existing temporary file was left by a
@@ -21,7 +21,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Writes `bytes` beside `target` with `mode`, whatever the umask. Does not sync.
+    /// Writes `bytes` beside `target` with `mode`, regardless of the umask. Does not sync.
     pub fn write(target: &Path, bytes: &[u8], mode: u32) -> io::Result<Staged> {
         let temporary = beside(target, ".tmp")?;
         match fs::remove_file(&temporary) {

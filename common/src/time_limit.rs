@@ -25,7 +25,7 @@ pub struct TimeLimit {
 }
 
 impl TimeLimit {
-    /// Starts the time limit. When it expires, the program reports that and ends, whatever it is doing. Files stay whole,
+    /// Starts the time limit. When it expires, the program reports that and ends, even in the middle of a step. Files stay whole,
     /// except one that can only be written in place. A program that it has started is not stopped.
     pub fn start(&self, program: &'static str, messages: &MessageArgs) {
         let Some(limit) = self.time_limit else { return };

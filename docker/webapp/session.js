@@ -12,7 +12,7 @@ const MAX_AGE_S = 24 * 60 * 60;
 // id (32 hex digits), views, and the second of the last visit; then the signature over these.
 const FORM = /^([0-9a-f]{32})\.([0-9]{1,15})\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})$/;
 
-/** A session that nobody has seen yet. */
+/** A new session, without any views. */
 function fresh() {
   return { id: crypto.randomBytes(16).toString('hex'), views: 0 };
 }

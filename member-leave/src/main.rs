@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     if args.serving.is_some() && args.input.from != Format::SerfMembers {
-        // Only that list says which members have failed and which have left.
+        // Only that list distinguishes failed members from those that left.
         return Err(Failure::new(Code::Usage, "cannot use --serving without --from serf-members"));
     }
     if !args.names.is_empty() {

@@ -16,12 +16,12 @@ use crate::haproxy::locate::Hints;
 use crate::haproxy::process::Process;
 use crate::reload::method::{self, Method};
 
-/// Bring the running HAProxy to the configuration on disk, and prove it.
+/// Make the running HAProxy use the configuration on disk, and prove that it does.
 ///
 /// Does nothing if HAProxy already runs the file. If only `server` lines differ, changes the servers through
 /// HAProxy's socket and reads them back. Otherwise checks the file, reloads with a method that the running
-/// HAProxy supports, and waits until a new worker reports that it runs the file. If HAProxy rejects the file, the
-/// last good one is restored, and the next run tries the file again.
+/// HAProxy supports, and waits until a new worker reports that it runs the file. If the reload fails, the last
+/// good file is restored, and the next run tries the rejected one again.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_STATUS)]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! reload-haproxy: brings the running HAProxy to the configuration on disk, and proves it.
+//! reload-haproxy: makes the running HAProxy use the configuration on disk, and proves that it does.
 //!
 //! The folders; each uses only those named before it (`state` and `reload` do not use each other):
 //! `config` reads haproxy.cfg; `haproxy` finds the running HAProxy and asks it; `state` keeps what earlier runs

@@ -48,7 +48,7 @@ impl<'r, 't> Reconcile<'r, 't> {
         Reconcile { args, config, layout, instance, state, worker: instance.worker() }
     }
 
-    /// Brings HAProxy to the file. Returns whether the file on disk was still the same afterwards.
+    /// Makes HAProxy run the file. Returns whether the file on disk was still the same afterwards.
     pub(crate) fn apply(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {

@@ -20,10 +20,10 @@ use crate::servers::reason::Reason;
 use crate::state::directory::StateDir;
 use crate::state::rollback::Rollback;
 
-/// How many times `--timeout` a run goes on reloading a file that keeps changing.
+/// How long a run keeps reloading a file that keeps changing, in multiples of `--timeout`.
 const RELOADS_MAX: u32 = 3;
 
-/// Does what the command line says.
+/// Runs what the command line asks for.
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
     if args.dry_run || args.status || args.up {

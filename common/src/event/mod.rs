@@ -30,7 +30,7 @@ pub enum EventError {
         fields: usize,
     },
     /// It is longer than the line of any valid member.
-    #[error("cannot record '{}' of line {line}: it is longer than {LINE_MAX} bytes", excerpt(.name))]
+    #[error("cannot record '{}' of line {line}: the line is longer than {LINE_MAX} bytes", excerpt(.name))]
     Long {
         /// Counted from 1.
         line: usize,
@@ -38,7 +38,7 @@ pub enum EventError {
         name: Vec<u8>,
     },
     /// It is not UTF-8.
-    #[error("cannot record '{}' of line {line}: it is not UTF-8", excerpt(.name))]
+    #[error("cannot record '{}' of line {line}: the line is not UTF-8", excerpt(.name))]
     Encoding {
         /// Counted from 1.
         line: usize,

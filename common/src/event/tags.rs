@@ -1,7 +1,7 @@
 //! The TAGS field of an event line.
 //!
-//! Serf does not escape `,` and `=` in it and writes the tags in random order, so it is ambiguous. It is parsed the same
-//! way whatever the order.
+//! Serf does not escape `,` and `=` in it and writes the tags in random order, so it is ambiguous. Any order gives the same
+//! result.
 
 use crate::messages::excerpt;
 use crate::node::{NodeError, Tags};

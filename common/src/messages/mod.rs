@@ -52,7 +52,7 @@ const LINE_MAX: usize = 2000;
 
 impl Messages {
     /// Opens the log, if there is one, for appending; a new one has mode 0640. If it cannot be opened, that is a fault,
-    /// and the work goes on.
+    /// and the program continues.
     pub fn open(program: &'static str, args: &MessageArgs) -> Messages {
         let verbose = args.verbose;
         let mut messages = Messages { program, verbose, log: None, code: None, faults: 0, collected: None };
@@ -102,7 +102,7 @@ impl Messages {
         self.write(&line, true);
     }
 
-    /// Prints and logs a fault and remembers its code if it is the worst. The work goes on.
+    /// Prints and logs a fault and remembers its code if it is the worst. The program continues.
     pub fn fault(&mut self, fault: impl Into<Failure>) {
         let failure = fault.into();
         if let Some(collected) = &mut self.collected {

@@ -39,7 +39,7 @@ pub enum NodesError {
         err: NodeError,
     },
     /// A record is in a file named for another node.
-    #[error("cannot read '{}': it is the record of '{name}'; rename it or remove it", .path.display())]
+    #[error("cannot read '{}': it contains the record of '{name}'; rename it or remove it", .path.display())]
     Misnamed {
         /// The record's file.
         path: PathBuf,

@@ -13,7 +13,7 @@ use crate::config::words::mark;
 const REVISION_PREFIX: &str = "rollcall-";
 const REVISION_DIGITS: usize = 16;
 
-/// Why HAProxy rejects a file, whatever its lines mean.
+/// Why HAProxy rejects a file before it reads any line.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum Flaw {
     #[error("the file contains a NUL byte")]

@@ -8,7 +8,7 @@ use crate::config::lines::{Line, lines};
 use crate::config::requirements::Needs;
 use crate::config::words::Word;
 
-/// What a configuration says, as far as a reload cares.
+/// The parts of a configuration that matter for a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConfigFacts {
     /// The revision that render-cfg put into `global` / `description`, if it did.

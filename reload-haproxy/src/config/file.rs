@@ -30,7 +30,7 @@ pub(crate) struct Config {
     pub(crate) fingerprint: String,
     /// When its name or content last changed.
     pub(crate) changed: SystemTime,
-    /// What it says.
+    /// Its contents, as far as they matter.
     pub(crate) facts: ConfigFacts,
 }
 

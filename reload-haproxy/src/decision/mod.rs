@@ -56,7 +56,7 @@ pub(crate) struct DecisionInput<'i, 't> {
 }
 
 impl<'t> DecisionInput<'_, 't> {
-    /// Decides. `loaded` gives the text that the worker was last proven to run. `ask` gives the answer to a
+    /// Decides. `loaded` returns the text that the worker was last proven to run. `ask` returns the answer to a
     /// question, or why servers cannot be changed; it is `None` if they must not be.
     pub(crate) fn decide(
         &self,

@@ -1,4 +1,4 @@
-//! Each way to each decision, without a HAProxy.
+//! Every path to every decision, without a HAProxy.
 
 use std::time::Duration;
 

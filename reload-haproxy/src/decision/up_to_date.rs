@@ -1,8 +1,8 @@
 //! Whether the worker runs the file, from the file, the worker and the note.
 //!
 //! A revision that the worker reports proves what it loaded, unless the file was edited by hand and the revision
-//! was left in it. So a file that changed after the worker started counts as different, whatever its revision,
-//! unless the note has the fingerprint of its bytes.
+//! was left in it. So a file that changed after the worker started counts as different, even with the same
+//! revision, unless the note has the fingerprint of its bytes.
 
 use std::time::{Duration, SystemTime};
 

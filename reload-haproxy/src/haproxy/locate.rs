@@ -14,7 +14,7 @@ use crate::haproxy::process::Process;
 
 pub(crate) const PID_FILE_MAX: u64 = 4096;
 
-/// What the operator gives about the running HAProxy; everything else is found.
+/// The options that help to find the running HAProxy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hints {
     pub(crate) stats_socket: Option<PathBuf>,

@@ -92,7 +92,7 @@ impl Process {
         (stat.birth == self.birth).then_some(stat)
     }
 
-    /// Whether it lives in this program's namespace of that kind (`mnt`, `net`). Unknown counts as yes.
+    /// Whether it lives in this program's namespace of that kind (`mnt`, `net`). If that is unknown, yes.
     pub(crate) fn shares(&self, namespace: &str) -> bool {
         let inode = |pid: &str| fs::metadata(format!("/proc/{pid}/ns/{namespace}")).map(|m| m.ino()).ok();
         let theirs = inode(&self.pid.to_string());

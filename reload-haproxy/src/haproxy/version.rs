@@ -41,7 +41,7 @@ impl Version {
         self >= Version(2, 6, 0)
     }
 
-    /// Whether too few open files are an error, unless the file says `no strict-limits`.
+    /// Whether too few open files are an error, unless the file has `no strict-limits`.
     pub(crate) fn is_strict(self) -> bool {
         self >= Version(2, 3, 0)
     }

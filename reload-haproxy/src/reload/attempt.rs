@@ -62,9 +62,10 @@ impl Unproven {
     }
 }
 
-pub(crate) const LOST: &str = "the new worker died, and the old workers have ended";
+pub(crate) const LOST: &str = "HAProxy rejected it: the new worker died, and the old workers have ended";
+pub(crate) const SEE_ABOVE: &str = "HAProxy rejected it; see its messages above";
 pub(crate) const REASON_IN_LOG: &str =
-    "the reason is only in HAProxy's own log (journalctl -u haproxy, or its stderr)";
+    "HAProxy rejected it; the reason is only in its own log (journalctl -u haproxy, or its stderr)";
 
 impl Reload<'_> {
     /// What is there now. Waits for a master that is loading another file.
@@ -85,7 +86,7 @@ impl Reload<'_> {
             None => "no worker answers".to_owned(),
         };
         let path = self.config.path.display();
-        let line = format!("cannot reload '{path}': HAProxy rejected it: {reason}; {serving}");
+        let line = format!("cannot reload '{path}': {reason}; {serving}");
         let refused = Some(self.config.fingerprint.clone());
         Unproven { failure: Failure::new(Code::Haproxy, line), refused, stalled: self.instance.stalled() }
     }

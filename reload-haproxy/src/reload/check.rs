@@ -35,7 +35,7 @@ pub(crate) fn check(
     })?;
     let refusal = match outcome.status {
         Some(status) if status.success() => return Ok(start.elapsed()),
-        Some(_) => "haproxy -c rejects it, see its messages above".to_owned(),
+        Some(_) => "haproxy -c rejects it; see its messages above".to_owned(),
         None => format!("haproxy -c did not end within {timeout:?}; see --timeout"),
     };
     log_messages(&outcome.words, messages);

@@ -6,7 +6,7 @@ use common::failure::{Code, Failure};
 
 use crate::haproxy::instance::Instance;
 
-/// How HAProxy is told to reload.
+/// How HAProxy is reloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// `reload` on the master's socket (haproxy -W -S).

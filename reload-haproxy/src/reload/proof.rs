@@ -40,7 +40,7 @@ impl Reload<'_> {
         let deadline = Instant::now() + self.timeout;
         let mut before = self.before(deadline);
         let mut attempts = Attempts::new(method, self.load_time, Instant::now());
-        let mut reason = format!("no new worker within {:?}", self.timeout);
+        let mut reason = format!("no new worker within {:?}; see --timeout", self.timeout);
         let mut was_sent = false;
         loop {
             if attempts.is_due(Instant::now()) {

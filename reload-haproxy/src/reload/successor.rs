@@ -1,6 +1,6 @@
 //! The command line of a process that takes over from one without a master.
 //!
-//! HAProxy's `-sf PID` tells the predecessor to finish. Every predecessor must be named: one that is not
+//! HAProxy's `-sf PID` asks the predecessor to finish. Every predecessor must be named: one that is not
 //! keeps listening beside its successors and serves an old configuration for ever.
 
 use std::ffi::OsString;

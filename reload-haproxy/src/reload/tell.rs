@@ -1,4 +1,4 @@
-//! Tells HAProxy to reload: by its master's socket, by a signal to its master, or by starting a successor.
+//! Asks HAProxy to reload: by its master's socket, by a signal to its master, or by starting a successor.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,13 +12,15 @@ use nix::unistd::Pid;
 
 use crate::haproxy::answers::{self, ReloadAnswer};
 use crate::haproxy::socket;
-use crate::reload::attempt::{Before, LOST, POLL, REASON_IN_LOG, Reload, Unproven, cannot, has_failed};
+use crate::reload::attempt::{
+    Before, LOST, POLL, REASON_IN_LOG, Reload, SEE_ABOVE, Unproven, cannot, has_failed,
+};
 use crate::reload::check::{command_like, log_messages};
 use crate::reload::method::Method;
 use crate::reload::successor;
 
 impl Reload<'_> {
-    /// Tells HAProxy once.
+    /// Asks HAProxy once.
     pub(crate) fn tell(
         &self,
         method: Method,
@@ -58,10 +60,12 @@ impl Reload<'_> {
                 Ok(ReloadAnswer::Nothing | ReloadAnswer::Success) => return Ok(()),
                 Ok(ReloadAnswer::Failure(words)) => {
                     log_messages(&words.join("\n"), messages);
-                    return Err(self.refused("see its messages above"));
+                    return Err(self.refused(SEE_ABOVE));
                 }
                 _ if self.is_lost(before) => return Err(self.refused(LOST)),
-                _ if Instant::now() >= deadline => return Err(self.refused("its master does not answer")),
+                _ if Instant::now() >= deadline => {
+                    return Err(self.refused("HAProxy's master does not answer"));
+                }
                 Ok(ReloadAnswer::Busy) => thread::sleep(POLL),
                 Err(err) if is_passing(&err) => thread::sleep(POLL),
                 Err(err) => {
@@ -85,7 +89,7 @@ impl Reload<'_> {
     }
 
     /// Starts a new process with the arguments of the old one. It takes over the listeners if it can, and
-    /// tells the old one to finish.
+    /// asks the old one to finish.
     fn start_successor(
         &self,
         before: &Before,
@@ -122,7 +126,7 @@ impl Reload<'_> {
             }
         }
         log_messages(&words, messages);
-        Err(self.refused("see its messages above"))
+        Err(self.refused(SEE_ABOVE))
     }
 
     /// The sockets to fetch listeners from; at last `None`, which drops a few connections.

@@ -26,7 +26,7 @@ pub(crate) enum Action<'t> {
     Return { settings: ServerOptions<'t> },
     /// It has another weight or limit.
     Tune { weight: Option<u32>, maxconn: Option<u32> },
-    /// The file says `disabled`.
+    /// The line has `disabled`.
     Disable { settings: ServerOptions<'t> },
     /// The file does not have it. Its options are known if the last file had it.
     Remove { options: Option<String> },

@@ -111,11 +111,11 @@ impl<'a> Rollback<'a> {
         staged.commit()?;
         Ok(match self.exchange(&mark.refused, good, Some(time))? {
             Some(Written::Replaced) => format!(
-                "the last good file is restored to '{path}', the rejected one is '{beside}'; the next run tries it again"
+                "the last good file is restored to '{path}'; the next run tries the rejected one, '{beside}', again"
             ),
             Some(Written::InPlace) => format!(
-                "the last good file is restored to '{path}' (in place, because it is a mount point), the rejected \
-                 one is '{beside}'; the next run tries it again"
+                "the last good file is restored to '{path}' (in place, because it is a mount point); the \
+                 next run tries the rejected one, '{beside}', again"
             ),
             None => format!("'{path}' {CHANGED}"),
         })

@@ -38,7 +38,7 @@ impl Form {
         assert!(self.read(&(self.list)(entries)).iter().eq(nodes), "the same nodes");
     }
 
-    /// A list with one more member, which is good, gives that one and all that it gave before.
+    /// A list with one more good member yields that one and all the earlier ones.
     fn takes_one_more(&self, json: &[u8], mut nodes: Vec<Node>) {
         let Ok(mut list) = serde_json::from_slice::<Value>(json) else { return };
         let Some(entries) = (self.entries)(&mut list) else { return };

@@ -5,7 +5,7 @@ use crate::word_splitting::{Word, words};
 const SECTIONS: &str = "acme backend cache crt-store defaults fcgi-app frontend global http-errors listen log-forward \
                         log-profile mailers peers program resolvers ring traces userlist";
 
-/// The words of all those lines, in their order. The text of a `description` with a revision in it may change.
+/// The words of all these lines, in order. The text of a `description` with a revision in it may change.
 /// `None` if HAProxy does not take a line.
 pub(crate) fn outline(config: &[u8]) -> Option<Vec<Vec<Word>>> {
     let mut outline = Vec::new();

@@ -98,7 +98,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }
 
-/// `words` on top of those before them; `None` for any that takes thought.
+/// Adds `words` to those before them; `None` if any is not simple.
 fn options(words: &[&str], mut options: Options) -> Option<Options> {
     let mut words = words.iter();
     while let Some(word) = words.next() {

@@ -33,7 +33,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a bit more; gives whether there may be more.
+    /// Reads a bit more; returns whether there may be more.
     fn step(&mut self) -> Option<bool> {
         let Some((&byte, rest)) = self.rest.split_first() else { return Some(false) };
         match (byte, self.quote) {

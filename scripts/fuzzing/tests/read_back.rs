@@ -1,5 +1,5 @@
-//! Random values and random lines, read back from a real HAProxy by the thousand: the escape makes one argument
-//! of whatever a value holds, and the properties' own way of splitting a line is HAProxy's.
+//! Thousands of random values and lines, read back from a real HAProxy: any escaped value is one argument, and the
+//! properties split a line as HAProxy does.
 //!
 //! FUZZ_VALUES is the number of values (2,000), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy
 //! than the installed one.
@@ -76,7 +76,7 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Has HAProxy read `arguments` and gives everything that it then has in its environment.
+/// Has HAProxy read `arguments` and returns its environment after that.
 fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
     let mut fixture = HaproxyFixture::empty();
     let mut config =

@@ -34,7 +34,7 @@ enum Loss {
     #[error("cannot read the answer to 'show servers state': it begins with '{0}'")]
     Answer(String),
     #[error(
-        "cannot use 'server-state-file': HAProxy warns of servers that begin DOWN, which zero-warning forbids"
+        "cannot use 'server-state-file': HAProxy warns about servers that start DOWN, and zero-warning makes that an error"
     )]
     ZeroWarning,
     #[error("cannot write '{path}': {err}")]
@@ -57,7 +57,7 @@ pub(crate) fn kept_over<T>(
             let result = reload(messages);
             // A cold start would load a state that is out of date.
             if let Err(loss) = put(&path, HEAD) {
-                messages.warn(format!("{loss}; remove it before HAProxy is started again"));
+                messages.warn(format!("{loss}; remove this file before HAProxy is started again"));
             }
             result
         }

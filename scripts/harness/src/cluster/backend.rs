@@ -63,7 +63,7 @@ impl Backend {
         self.agent.kill9();
     }
 
-    /// Tells the balancer by a tag to send it no new sessions.
+    /// Sets a tag with which the balancer sends it no new sessions.
     pub fn drain(&self, run: &Run) -> Result<()> {
         self.agent.set_tag(run, "state", "drain")
     }

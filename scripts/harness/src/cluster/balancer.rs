@@ -226,7 +226,7 @@ impl Balancer {
         self.haproxy.as_ref().ok_or_else(|| Error::Unfit("the balancer's HAProxy is not running".to_owned()))
     }
 
-    /// Runs `scripts/reconcile` once; gives its exit code.
+    /// Runs `scripts/reconcile` once; returns its exit code.
     pub fn reconcile(&self) -> Result<i32> {
         let status = self.reconcile_command().status().map_err(system("run", "scripts/reconcile"))?;
         Ok(status.code().unwrap_or(-1))
@@ -271,7 +271,7 @@ impl Balancer {
         Ok(handler)
     }
 
-    /// The same, and its end awaited; gives its exit code.
+    /// The same, and waits for its end; returns its exit code.
     pub fn handle(&self, event: &str, payload: &str) -> Result<i32> {
         let status = self.start_handler(event, payload)?.wait();
         Ok(status.map_err(system("wait for", "scripts/serf-handler"))?.code().unwrap_or(-1))

@@ -95,7 +95,7 @@ impl Cluster {
         vec![self.balancer.address()]
     }
 
-    /// Starts a backend at a new address, and gives that.
+    /// Starts a backend at a new address, and returns that.
     pub fn add(&mut self, name: &str) -> Result<Ipv4Addr> {
         let address = self.net.next_host();
         self.add_at(name, address)?;
@@ -140,7 +140,7 @@ impl Cluster {
         Ok(servers)
     }
 
-    /// Waits until HAProxy has exactly these servers, sorted by name, whatever their health.
+    /// Waits until HAProxy has exactly these servers, sorted by name, regardless of their health.
     pub fn wait_for_servers(&self, names: &[&str], within: Duration) -> Result<()> {
         poll::until(within, &format!("HAProxy to have the servers {names:?}"), || {
             // While it reloads its socket may not answer.

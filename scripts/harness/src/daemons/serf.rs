@@ -221,7 +221,7 @@ impl Agent {
         self.daemon.kill9();
     }
 
-    /// Any command of `serf`, with this agent's address; gives its stdout.
+    /// Any command of `serf`, with this agent's address; returns its stdout.
     pub fn command(&self, run: &Run, arguments: &[&str]) -> Result<Vec<u8>> {
         let mut command = Command::new(programs::find("serf")?);
         command.args(arguments).env("SERF_RPC_ADDR", self.rpc().to_string());

@@ -6,7 +6,7 @@
 #
 # usage: sh -c GUARDIAN guardian DIRECTORY [PARENT]     (PARENT goes too if it is empty then)
 # needs: /proc; grep, cut, sleep
-# No `set -e`: whatever fails, the rest of the clean-up has to be done.
+# No `set -e`: if a command fails, the rest of the clean-up must still run.
 set -u
 trap '' INT TERM HUP
 cat >/dev/null

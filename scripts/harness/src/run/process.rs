@@ -14,7 +14,7 @@ use crate::run::poll;
 
 const KILLED: Duration = Duration::from_secs(5);
 
-/// Runs a command of the run to its end; gives its stdout, or an error with its output if it fails.
+/// Runs a command of the run to its end; returns its stdout, or an error with its output if it fails.
 pub fn output(run: &Run, command: &mut Command) -> Result<Vec<u8>> {
     run.adopt(command).stdin(Stdio::null());
     let output = command.output().map_err(system("run", shown(command)))?;

@@ -153,7 +153,7 @@ impl Load {
         starts.take_while(|start| *start < now).map(|start| self.between(start, start + interval)).collect()
     }
 
-    /// When a backend gave its first answer after a moment.
+    /// The time of a backend's first answer after a moment.
     pub fn first_answer_by(&self, backend: impl Into<IpAddr>, after: Instant) -> Option<Instant> {
         let wanted = Ok(Some(backend.into()));
         let samples = self.shared.samples();
@@ -181,7 +181,7 @@ impl Load {
         samples.iter().filter(|s| s.sent >= from).map(|s| s.over - s.sent).max()
     }
 
-    /// Ends it, waits for the requests in flight, and gives all samples. `end` leaves them to be asked for.
+    /// Ends it, waits for the requests in flight, and returns all samples. `end` does not return them.
     pub fn stop(mut self) -> Vec<Sample> {
         self.end();
         std::mem::take(&mut *self.shared.samples())

@@ -1,7 +1,7 @@
 //! One visitor with a browser's memory, who keeps cookies and watches a counter in the session.
 //!
 //! The load has no memory, so it cannot notice a lost session. This visitor can: each view must be one more than the
-//! last, whichever backend answers and whatever is killed in between.
+//! last, no matter which backend answers and what is killed in between.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -35,7 +35,7 @@ impl Backends {
         Backends { cluster, killed: BTreeMap::new(), named: 0 }
     }
 
-    /// Starts a backend; gives its name and address.
+    /// Starts a backend; returns its name and address.
     pub fn add(&mut self, name: Option<String>) -> Result<(String, Ipv4Addr)> {
         let name = name.unwrap_or_else(|| self.next_name());
         let address = self.killed.get(&name).copied().unwrap_or_else(|| self.cluster.net.next_host());

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 // The last line of every answer; the digit is the exit code.
 const END: &str = "end ";
 
-/// Sends a request to a demo that is up, shows what it answers, and gives its exit code.
+/// Sends a request to a demo that is up, shows what it answers, and returns its exit code.
 pub fn ask(name: Option<&str>, request: &str) -> Result<ExitCode> {
     let directory = running_demos::find(name)?;
     let failed =
@@ -43,7 +43,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads it; gives its words too.
+    /// Reads it; returns its words too.
     pub fn read(stream: UnixStream) -> io::Result<(Request, Vec<String>)> {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.set_write_timeout(Some(Duration::from_secs(5)))?;
@@ -53,13 +53,13 @@ impl Request {
         Ok((Request { stream }, words))
     }
 
-    /// Says a line.
+    /// Sends a line.
     pub fn say(&mut self, line: impl AsRef<str>) {
         // The client may have gone; the request is done anyway.
         let _ = writeln!(self.stream, "{}", line.as_ref());
     }
 
-    /// Says how it went, and that this was all.
+    /// Sends the result, which is the last line.
     pub fn end(mut self, result: Result<()>) {
         if let Err(err) = &result {
             self.say(format!("demo: {err}"));

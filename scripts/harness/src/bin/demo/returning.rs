@@ -46,7 +46,7 @@ impl ReturningVisitor {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends after the current visit; gives what the visitor has seen.
+    /// Ends after the current visit; returns what the visitor has seen.
     pub fn stop(mut self) -> Seen {
         self.end();
         self.seen()

@@ -148,7 +148,7 @@ impl HaproxyFixture {
     }
 }
 
-/// A fixture for each way to run it that can be reloaded, and the worker in it.
+/// A fixture for each mode of HAProxy that can be reloaded, and the worker in it.
 pub fn every_mode() -> impl Iterator<Item = (Mode, HaproxyFixture, u32)> {
     MODES.into_iter().map(|mode| {
         let fixture = HaproxyFixture::running(mode);

@@ -69,7 +69,7 @@ impl ComposeCluster {
         Ok(())
     }
 
-    /// Runs compose on the project, from the tree that is tested; gives its stdout.
+    /// Runs compose on the project, from the tree that is tested; returns its stdout.
     pub fn compose(&self, arguments: &[&str]) -> Result<String> {
         self.compose_file(&programs::shipped("docker/docker-compose.yml").display().to_string(), arguments)
     }
@@ -154,7 +154,7 @@ impl ComposeCluster {
         said.ok().and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default()
     }
 
-    /// The servers of the pool, as the stats page has them; none while that does not answer. Asking costs the machine
+    /// The servers of the pool, as on the stats page; empty while that does not answer. Asking costs the machine
     /// less than a command in a container.
     pub fn servers(&self) -> Vec<Server> {
         let page = Client::fresh(self.stats()).get("/stats;csv").and_then(Response::success);

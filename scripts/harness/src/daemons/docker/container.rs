@@ -48,7 +48,7 @@ impl Container {
         Ok(self.inspect()?["State"]["ExitCode"].as_i64().unwrap_or(-1))
     }
 
-    /// Runs a command in it; gives its stdout.
+    /// Runs a command in it; returns its stdout.
     pub fn exec(&self, command: &[&str]) -> Result<String> {
         docker(&[&["exec", &self.id], command].concat())
     }
@@ -58,7 +58,7 @@ impl Container {
         self.exec(&["sh", "-c", line])
     }
 
-    /// `docker stop`; gives how long that took.
+    /// `docker stop`; returns how long that took.
     pub fn stop(&self) -> Result<Duration> {
         let start = Instant::now();
         docker(&["stop", &self.id])?;

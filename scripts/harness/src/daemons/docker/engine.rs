@@ -20,7 +20,7 @@ pub fn is_here() -> bool {
     }
 }
 
-/// Runs docker; gives its stdout.
+/// Runs docker; returns its stdout.
 pub fn docker(arguments: &[&str]) -> Result<String> {
     command_with(Command::new("docker"), arguments)
 }
@@ -47,7 +47,7 @@ fn command_with(mut program: Command, arguments: &[&str]) -> Result<String> {
     command(program)
 }
 
-/// Runs a command; gives its stdout.
+/// Runs a command; returns its stdout.
 pub(super) fn command(mut command: Command) -> Result<String> {
     let shown = format!("{command:?}");
     let output = command.output().map_err(system("run", &shown))?;

@@ -11,7 +11,7 @@ use crate::run::error::{Error, Result, system};
 /// A HAProxy with a hundred thousand servers takes seconds to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One command on one of HAProxy's sockets; gives the whole answer.
+/// One command on one of HAProxy's sockets; returns the whole answer.
 pub fn ask(socket: &Path, command: &str) -> Result<String> {
     let shown = socket.display().to_string();
     let mut stream = UnixStream::connect(socket).map_err(system("connect to", &shown))?;

@@ -149,7 +149,7 @@ impl BalancerWithHandler {
         Ok(site)
     }
 
-    /// Makes the change with this number; gives its kind and how long the handler took.
+    /// Makes the change with this number; returns its kind and how long the handler took.
     fn change(&mut self, number: usize) -> Result<(Kind, Duration)> {
         let (slot, address) = (number % CHANGING, self.free(number));
         let kind = self.members[slot].next;
@@ -178,7 +178,7 @@ impl BalancerWithHandler {
         addresses.find(is_free).expect("there is one more than there are members")
     }
 
-    /// Calls the handler with a join of a server; gives how long it took.
+    /// Calls the handler with a join of a server; returns how long it took.
     fn announce(&mut self, name: &str, address: SocketAddr) -> Result<Duration> {
         self.servers.insert(name.to_owned(), address);
         self.handle("member-join", name, address)

@@ -114,7 +114,7 @@ impl Cluster {
         Ok(servers.iter().any(|server| server.name == FIRST && server.weight == self.weight))
     }
 
-    /// Changes a tag of the first member, waits until the balancer's agent has it, and gives the event.
+    /// Changes a tag of the first member, waits until the balancer's agent has it, and returns the event.
     fn change(&mut self) -> Result<PathBuf> {
         self.weight = self.weight % 200 + 1;
         let (run, wanted) = (self.live.run(), self.weight.to_string());

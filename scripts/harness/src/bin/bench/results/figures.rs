@@ -64,7 +64,7 @@ impl Figures {
         Figures { name: name.to_owned(), machine, ..Figures::default() }
     }
 
-    /// Keeps the figures of a measure, and brings its charts and the documents to them.
+    /// Keeps the figures of a measure, and updates its charts and the documents.
     pub fn publish(&self, quick: bool) -> Result<()> {
         let docs = if quick { rehearsal()? } else { programs::shipped("docs") };
         let directory = docs.join("figures");

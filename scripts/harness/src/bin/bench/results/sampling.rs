@@ -13,7 +13,7 @@ const WARM_UP: usize = 3;
 /// Something that can be measured again and again.
 pub type Subject<'a> = &'a mut dyn FnMut() -> Result<Duration>;
 
-/// Measures the subjects in turn, for a number of rounds; gives the median of each.
+/// Measures the subjects in turn, for a number of rounds; returns the median of each.
 pub fn in_turn<const N: usize>(rounds: usize, mut subjects: [Subject<'_>; N]) -> Result<[Duration; N]> {
     let medians = all_in_turn(rounds, WARM_UP, &mut subjects)?;
     Ok(std::array::from_fn(|at| medians[at]))

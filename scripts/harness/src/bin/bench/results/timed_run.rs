@@ -51,13 +51,13 @@ impl TimedRun {
         self.command.env(key, value);
     }
 
-    /// Changes the command in some other way.
+    /// Makes any other change to the command.
     pub fn with(mut self, change: impl FnOnce(&mut Command) -> &mut Command) -> TimedRun {
         change(&mut self.command);
         self
     }
 
-    /// Runs it with this file as stdin (or none), and gives how long it took. It must succeed; its errors are on stderr.
+    /// Runs it with this file as stdin (or none), and returns how long it took. It must succeed; its errors are on stderr.
     pub fn time(&mut self, input: Option<&Path>) -> Result<Duration> {
         self.command.stdin(stdin(input)?);
         let start = Instant::now();
@@ -70,7 +70,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it the same way, and gives what it printed.
+    /// Runs it in the same way, and returns its output.
     pub fn printed(&mut self) -> Result<Vec<u8>> {
         let output = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).output();
         self.command.stdout(Stdio::null());
@@ -81,7 +81,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it under a profiling tool, and gives what that wrote to `output`, which is added to its last
+    /// Runs it under a profiling tool, and returns what that wrote to `output`, which is added to its last
     /// argument if that ends with `=` and follows it otherwise.
     pub fn under(
         &self,
@@ -109,7 +109,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it the same way, and gives the most memory that it had resident, in KiB.
+    /// Runs it in the same way, and returns its highest resident memory, in KiB.
     pub fn peak(&self, input: Option<&Path>) -> Result<u64> {
         let itself = env::current_exe().map_err(|err| self.failed(err.to_string()))?;
         let mut command = Command::new(itself);

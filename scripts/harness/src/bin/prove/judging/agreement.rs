@@ -15,7 +15,7 @@ use harness::{Error, Result};
 use crate::judging::verdict::Verdict;
 use crate::setups::networked_balancer::NetworkedBalancer;
 
-/// Waits until all agree, and gives how long it took; otherwise counts the remaining differences.
+/// Waits until all agree, and returns how long it took; otherwise counts the remaining differences.
 pub fn wait(site: &mut NetworkedBalancer, verdict: &mut Verdict, within: Duration) -> Result<()> {
     let start = Instant::now();
     // While HAProxy reloads its sockets may not answer.

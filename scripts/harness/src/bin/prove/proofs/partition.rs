@@ -136,7 +136,7 @@ fn restart(site: &mut NetworkedBalancer) -> Result<()> {
     site.balancer.start_agent(&seeds)
 }
 
-/// Polls the number of servers in use until the condition or the time limit; gives the smallest number.
+/// Polls the number of servers in use until the condition or the time limit; returns the smallest number.
 fn watch(
     site: &mut NetworkedBalancer,
     within: Duration,

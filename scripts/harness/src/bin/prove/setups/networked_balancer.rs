@@ -104,7 +104,7 @@ impl NetworkedBalancer {
         Ok(self.members()?.iter().filter(|member| member.status == "alive").count())
     }
 
-    /// Waits until this number of backends is alive for the balancer's agent; gives how long that took.
+    /// Waits until this number of backends is alive for the balancer's agent; returns how long that took.
     pub fn wait_for_alive(&mut self, count: usize, within: Duration) -> Result<Duration> {
         let start = Instant::now();
         let what = format!("{count} backends to be alive for the balancer's agent");

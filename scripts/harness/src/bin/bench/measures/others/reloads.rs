@@ -28,7 +28,7 @@ const RATE: Rate = Rate { visitors: 20, every: Duration::from_millis(20) };
 const BETWEEN: Duration = Duration::from_millis(150);
 const UP: Duration = Duration::from_secs(10);
 
-/// How HAProxy is brought to another file.
+/// How HAProxy is made to run another file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// reload-haproxy, by commands.

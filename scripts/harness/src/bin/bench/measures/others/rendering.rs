@@ -24,7 +24,7 @@ const MINIJINJA: usize = 0;
 
 const WARM_UP: usize = 2;
 
-/// Somebody's name, whether it is render-cfg, and the median of its times if it is installed.
+/// A program's name, whether it is render-cfg, and the median of its times if it is installed.
 struct Timed {
     name: String,
     is_ours: bool,

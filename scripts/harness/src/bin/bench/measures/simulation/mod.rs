@@ -178,7 +178,7 @@ impl Simulation {
         Ok(simulation)
     }
 
-    /// Lets things happen in their time, and gives the handler its calls, until nothing is left to do.
+    /// Makes each event at its time and calls the handler, until nothing is left to do.
     fn play(&mut self, happenings: Vec<Happening>, is_zone_lost: bool) -> Result<Seen> {
         let mut seen = Seen { happened: happenings.len(), ..Seen::default() };
         let begun = Instant::now();

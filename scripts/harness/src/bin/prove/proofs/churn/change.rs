@@ -88,7 +88,7 @@ impl Change {
 }
 
 impl Kind {
-    /// The kind in words, for a count of them.
+    /// The kind's name, for a count.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Join => "joined",

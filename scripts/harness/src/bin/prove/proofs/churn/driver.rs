@@ -49,7 +49,7 @@ struct Healing {
     patience: Instant,
 }
 
-/// What is under way, and what there has been.
+/// The changes in progress, and the counts of those that ended.
 pub struct Engine {
     pace: Pace,
     places: usize,
@@ -60,13 +60,13 @@ pub struct Engine {
     healing: Vec<Healing>,
     /// Changes that were made, by kind.
     pub tally: Tally,
-    /// Goodbyes that Serf gave up.
+    /// Leaves that Serf gave up.
     pub unheard: usize,
     /// Those that were cut off and had to join again.
     pub rejoined: usize,
     /// The longest time after a cut until a backend was alive in Serf again.
     pub healed: Duration,
-    /// The most that were under way at once.
+    /// The most changes in progress at once.
     pub most: usize,
 }
 
@@ -133,7 +133,7 @@ impl Engine {
         let (done, cut) = (self.done.clone(), self.pace.cut);
         std::thread::spawn(move || {
             let result = change.make(&mut slot, cut);
-            // Nobody waits for it only if the proof has ended already.
+            // The receiver is gone only if the proof has already ended.
             let _ = done.send((slot, change, result));
         });
     }
@@ -191,7 +191,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no change is in progress.
     fn finish(&mut self, site: &mut NetworkedBalancer) -> Result<()> {
         poll::try_until(LONGEST + HEALED * 3, "the last change", || {
             self.collect(site)?;
@@ -199,7 +199,7 @@ impl Engine {
         })
     }
 
-    /// The counts in words.
+    /// The counts as text.
     pub fn shown(&self) -> String {
         let kinds = self.tally.iter().map(|(kind, count)| format!("{count} {}", kind.word()));
         kinds.collect::<Vec<_>>().join(", ")

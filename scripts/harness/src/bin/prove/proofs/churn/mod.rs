@@ -25,7 +25,7 @@ const PLACES: usize = 30;
 const FEW_PLACES: usize = 16;
 const CHANGES: usize = 1_000;
 const FEW_CHANGES: usize = 60;
-/// For so long a link is cut at most: Serf gives a member up after some seven seconds...
+/// The longest time for which a link is cut: Serf gives a member up after some seven seconds...
 pub const CUT: Duration = Duration::from_secs(14);
 /// ...and for so long in the short form: to give it up and come back would take half a minute and more.
 pub const FEW_CUT: Duration = Duration::from_secs(4);

@@ -164,7 +164,7 @@ impl CrowdedBalancer {
         self.cluster.balancer.log().lines().rev().take(3).collect::<Vec<_>>().join("; ")
     }
 
-    /// The changes in words.
+    /// The changes as text.
     pub fn changes(&self) -> String {
         let [joined, changed, left] = self.changes;
         format!("{joined} joined, {changed} moved or changed, {left} left")

@@ -25,7 +25,7 @@ use crate::setups::test_nodes;
 const RANDOM: usize = 10_000;
 /// Forged members at once. The agent accepts this many together, and reports them in one event or two.
 const BATCH: usize = 250;
-/// An agent hears at most so much at a time.
+/// The most that an agent accepts at a time.
 const BREATH: usize = 50;
 const HONEST: [&str; 3] = ["s1", "s2", "s3"];
 const LIGHT: Rate = Rate { visitors: 4, every: Duration::from_millis(50) };

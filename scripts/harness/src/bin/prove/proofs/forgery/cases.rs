@@ -149,7 +149,7 @@ fn tags(pairs: &[(&str, &[u8])]) -> Meta {
     Meta::Tags(pairs.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.to_vec())).collect())
 }
 
-/// Addresses that are none, or that no server has, or that lead to the balancer itself.
+/// Values that are not addresses, addresses that no server can have, and those of the balancer itself.
 fn addresses() -> Vec<Vec<u8>> {
     let text = [
         "0.0.0.0",

@@ -30,7 +30,7 @@ impl ConfigGrammar {
                 .find(|at| frame.get(*at).map(String::as_str) != seen.get(*at).copied());
             at.map(|at| (at, seen.get(at).map_or("the end", |line| line).to_owned()))
         };
-        // Told by the frame that it follows the longer.
+        // The frame that matches for longer is the right one.
         let [alone, shared] = [&self.frames[0], &self.frames[1]].map(|frame| different(frame));
         Some(alone?.max(shared?).1)
     }

@@ -29,7 +29,7 @@ pub struct Lie {
     pub name: Vec<u8>,
     /// Its address: 4 or 16 bytes, if it is one.
     pub address: Vec<u8>,
-    /// Its tags, or bytes that are none.
+    /// Its tags, or bytes that are not tags.
     pub meta: Meta,
 }
 
@@ -68,12 +68,12 @@ impl Forger {
         self.send(&packet)
     }
 
-    /// Says that a member is dead.
+    /// Declares a member dead.
     pub fn fail(&self, name: &[u8]) -> Result<()> {
         self.dead(name, b"another")
     }
 
-    /// Says, for a member, that it leaves, and then that it is gone.
+    /// Announces for a member that it leaves, and then that it is gone.
     pub fn leave(&self, name: &[u8]) -> Result<()> {
         let mut packet = vec![USER, LEAVE];
         map(&mut packet, 2);

@@ -140,7 +140,7 @@ fn settle(
     Ok(code != 0)
 }
 
-/// Runs it; gives its exit code and its stderr.
+/// Runs it; returns its exit code and its stderr.
 fn outcome(command: &mut Command) -> Result<(i32, String)> {
     let mut run = start(command.stderr(Stdio::piped()))?;
     let mut said = String::new();

@@ -32,7 +32,7 @@ pub struct Records {
     directory: PathBuf,
     steps: [Step; 2],
     states: [Listing; 2],
-    /// Only the first step is killed; the second is the way back.
+    /// Only the first step is killed; the second undoes it.
     is_one_way: bool,
     is_slow: bool,
     turn: usize,

@@ -26,9 +26,9 @@ const WORTH: usize = 10;
 /// A sleep wakes up late; the last bit is waited for awake.
 const AWAKE: Duration = Duration::from_micros(300);
 
-/// Something that can be run, killed and looked at. Its runs may take turns in being of two kinds.
+/// Something that can be run, killed and examined. Its runs may alternate between two kinds.
 pub trait Victim {
-    /// Brings things to where there is something to do, and gives the run that does it.
+    /// Makes a state with something to do, and returns the run that does it.
     fn prepare(&mut self) -> Result<Command>;
 
     /// Ends the run. It leads a process group of its own.
@@ -124,7 +124,7 @@ pub fn start(command: &mut Command) -> Result<Child> {
     command.process_group(0).stdout(Stdio::null()).spawn().map_err(system("run", program))
 }
 
-/// Runs it to its end; gives its exit code, -1 for a signal.
+/// Runs it to its end; returns its exit code, -1 for a signal.
 pub fn finish(command: &mut Command) -> Result<i32> {
     end(&mut start(command)?)
 }
