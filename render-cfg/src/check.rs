@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::command;
-use crate::cut::cut;
+use crate::truncate::truncate;
 
 /// So many lines of what a check says are shown: the first ones say what is wrong.
 const LINES_MAX: usize = 100;
@@ -82,13 +82,14 @@ pub(crate) fn explain(said: &str, staged: &Path, name: &str, text: &str, templat
     let mut lines = Vec::new();
     let mut said = said.lines().filter(|line| !line.trim().is_empty());
     for line in said.by_ref().take(LINES_MAX) {
-        lines.push(cut(&line.replace(&*staged, name)).into_owned());
+        lines.push(truncate(&line.replace(&*staged, name)).into_owned());
         let numbers =
             line.match_indices(&*staged).filter_map(|(at, path)| line_number(&line[at + path.len()..]));
         for number in numbers.take(PLACES_MAX) {
             if let Some(rendered) = number.checked_sub(1).and_then(|index| text.lines().nth(index)) {
                 let from = template.display();
-                lines.push(format!("line {number} of '{name}', from '{from}': {}", cut(rendered.trim())));
+                lines
+                    .push(format!("line {number} of '{name}', from '{from}': {}", truncate(rendered.trim())));
             }
         }
     }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn long_lines_and_many_are_cut() {
         let explained = |said: &str| explain(said, Path::new("/d/.h.tmp"), "h", "global\n", Path::new("t"));
-        assert_eq!(explained(&"x".repeat(60_000))[0].chars().count(), crate::cut::LINE_MAX + 1);
+        assert_eq!(explained(&"x".repeat(60_000))[0].chars().count(), crate::truncate::LINE_MAX + 1);
         let lines = explained(&"y\n".repeat(30_000));
         assert_eq!(lines.len(), LINES_MAX + 1);
         assert_eq!(lines[LINES_MAX], "and 29900 lines more");

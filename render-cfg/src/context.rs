@@ -1,4 +1,4 @@
-//! What a template sees: the nodes, sorted and grouped by role, the environment, and what `--set` gave.
+//! The variables of a template: the nodes, sorted and grouped by role, the environment, and the values of `--set`.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -6,22 +6,20 @@ use std::mem;
 use common::node::{Node, Tags};
 use tera::{Context, Value};
 
-use crate::filters::object;
-
 /// A node as a template sees it.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct NodeView {
     pub(crate) name: String,
     pub(crate) role: String,
     value: Value,
 }
 
-/// Makes values of nodes. Most announce the same tags as the one before, and share them: for ten thousand nodes,
-/// tags of each one's own cost more time than anything else here.
-pub(crate) fn seen(nodes: Vec<Node>) -> Vec<Seen> {
+/// Converts nodes for a template. Nodes with the same tags as the node before share one copy: for ten thousand nodes,
+/// separate copies would take more time than anything else here.
+pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
     let mut last = Tags::new();
     let mut tags = Value::from(Tags::new());
-    let see = |mut node: Node| {
+    let view = |mut node: Node| {
         if node.tags != last {
             last = mem::take(&mut node.tags);
             tags = Value::from(last.clone());
@@ -32,13 +30,13 @@ pub(crate) fn seen(nodes: Vec<Node>) -> Vec<Seen> {
             ("role", Value::from(node.role.as_str())),
             ("tags", tags.clone()),
         ]);
-        Seen { name: node.name, role: node.role, value }
+        NodeView { name: node.name, role: node.role, value }
     };
-    nodes.into_iter().map(see).collect()
+    nodes.into_iter().map(view).collect()
 }
 
-/// Builds the context, all but `revision`. `nodes` come sorted by name and stay so within each role.
-pub(crate) fn context(nodes: &[Seen], vars: &BTreeMap<String, String>) -> Context {
+/// Builds the context, without `revision`. `nodes` are sorted by name, and stay sorted within each role.
+pub(crate) fn context(nodes: &[NodeView], vars: &BTreeMap<String, String>) -> Context {
     let mut roles: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for node in nodes {
         roles.entry(&node.role).or_default().push(node.value.clone());
@@ -53,9 +51,15 @@ pub(crate) fn context(nodes: &[Seen], vars: &BTreeMap<String, String>) -> Contex
     context
 }
 
-/// The environment, sorted; what is not UTF-8 is shown with U+FFFD, or left out if its name is not.
+/// The environment, sorted. A value that is not UTF-8 contains U+FFFD; a variable whose name is not UTF-8 is left out.
 fn environment() -> Value {
     let pairs = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.to_string_lossy().into_owned())));
     Value::from(pairs.collect::<BTreeMap<String, String>>())
+}
+
+/// A Tera object with these fields, sorted by name. (Tera's own `Map` would be hashed twice, which is
+/// measurable with thousands of nodes.)
+pub(crate) fn object<const N: usize>(fields: [(&'static str, Value); N]) -> Value {
+    Value::from(BTreeMap::from(fields))
 }

@@ -9,69 +9,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::failure::{Code, Fault};
 use common::regular_file;
 use common::replace::Staged;
 use common::rewrite::{self, Written};
 use common::rollback_marks;
 use nix::fcntl::Flock;
-use thiserror::Error;
 
-use crate::place::find;
+use crate::target::{OutputError, find, io_error};
 
 /// The mode of a file that was not there before: HAProxy's own user need not own it.
 const NEW_MODE: u32 = 0o644;
-
-/// Why the output could not be read, locked or written.
-#[derive(Debug, Error)]
-pub(crate) enum OutputError {
-    /// The file system refused.
-    #[error("cannot {verb} '{}': {err}", .path.display())]
-    Io {
-        /// What was tried.
-        verb: &'static str,
-        /// The output.
-        path: PathBuf,
-        /// What the system said.
-        err: io::Error,
-    },
-    /// There is something that cannot be replaced by a file.
-    #[error("cannot replace '{}': it is no regular file", .path.display())]
-    NoFile {
-        /// The output.
-        path: PathBuf,
-    },
-    /// Writing the output would lose the template.
-    #[error("cannot replace '{}': it is the template", .path.display())]
-    Template {
-        /// The output.
-        path: PathBuf,
-    },
-    /// Another run holds the lock.
-    #[error("cannot lock '{}': another run has held it for {waited:?}; see --lock-timeout", .path.display())]
-    Locked {
-        /// The output.
-        path: PathBuf,
-        /// How long this run waited.
-        waited: Duration,
-    },
-}
-
-impl Fault for OutputError {
-    fn code(&self) -> Code {
-        match self {
-            OutputError::Io { .. } | OutputError::NoFile { .. } => Code::Files,
-            OutputError::Template { .. } => Code::Usage,
-            OutputError::Locked { .. } => Code::Lock,
-        }
-    }
-}
-
-/// The file system's refusal, in this module's words.
-pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
-    let path = path.to_owned();
-    move |err| OutputError::Io { verb, path, err }
-}
 
 /// The output file, locked or not, as it stood when it was opened.
 #[derive(Debug)]

@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use tera::{Context, ErrorKind, Tera};
 use thiserror::Error;
 
-use crate::cut::{cut, cut_around};
-use crate::filters::{self, LeftOut};
+use crate::endpoints::Unservable;
+use crate::filters;
 use crate::limits::{Limited, read};
+use crate::truncate::{truncate, truncate_around};
 use common::failure::{Code, Fault};
 use render_cfg::escape::escape;
 
@@ -69,7 +70,7 @@ impl TemplateError {
     pub(crate) fn line(&self) -> Option<String> {
         match self {
             TemplateError::At { line, column, text, .. } => {
-                Some(format!("{line:5} | {}", cut_around(text, *column)))
+                Some(format!("{line:5} | {}", truncate_around(text, *column)))
             }
             _ => None,
         }
@@ -82,7 +83,7 @@ pub(crate) struct Template {
     path: PathBuf,
     source: String,
     tera: Tera,
-    left_out: LeftOut,
+    unservable: Unservable,
 }
 
 impl Template {
@@ -90,13 +91,13 @@ impl Template {
     pub(crate) fn read(path: &Path) -> Result<Template, TemplateError> {
         let source = read(path).map_err(|err| TemplateError::Read { path: path.to_owned(), err })?;
         let mut tera = Tera::new();
-        let left_out = LeftOut::default();
+        let unservable = Unservable::default();
         // The empty suffix: every name ends with it, so everything is escaped.
         tera.autoescape_on([""]);
         tera.set_escape_fn(escape);
-        filters::register(&mut tera, &left_out);
+        filters::register(&mut tera, &unservable);
         let parsed = tera.add_raw_template(NAME, &source);
-        let template = Template { path: path.to_owned(), source, tera, left_out };
+        let template = Template { path: path.to_owned(), source, tera, unservable };
         match parsed {
             Ok(()) => Ok(template),
             Err(err) => Err(template.error(&err)),
@@ -126,8 +127,8 @@ impl Template {
     }
 
     /// The nodes that the last rendering could not serve, with the reason, by name.
-    pub(crate) fn left_out(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
-        self.left_out.take()
+    pub(crate) fn unservable(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
+        self.unservable.take()
     }
 
     fn render_once(&self, context: &Context) -> Result<String, TemplateError> {
@@ -180,7 +181,7 @@ fn revision(text: &str) -> String {
 /// Tera's words as a reason: one line, lower case, no full stop, no list of a whole environment.
 fn reason(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    let mut short = cut(line).into_owned();
+    let mut short = truncate(line).into_owned();
     if line.len() < message.len() && !short.ends_with('…') {
         short.push('…');
     }

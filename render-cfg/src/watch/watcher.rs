@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
-use super::changes::Changes;
-use super::idle::{MOUNTS, idle};
-use super::known::Known;
+use super::debounce::Changes;
+use super::events::Events;
+use super::poll::{MOUNTS, idle};
+use super::reported::Known;
 use super::retry::Retry;
-use super::service::Service;
+use super::service_manager::Service;
 use super::signals::Signals;
-use super::watches::Watches;
-use crate::Args;
-use crate::once::{Looked, once};
+use crate::args::Args;
+use crate::render::{Looked, once};
 
 /// Where the kernel tells nothing, or another run holds the lock, it looks this often.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(crate) struct Watcher<'a> {
     messages: &'a mut Messages,
     service: Service,
     signals: Signals,
-    watches: Watches,
+    events: Events,
     mounts: Option<File>,
     changes: Changes,
     next_look: Instant,
@@ -52,7 +52,7 @@ impl<'a> Watcher<'a> {
         Ok(Watcher {
             service,
             signals,
-            watches: Watches::default(),
+            events: Events::default(),
             mounts: File::open(MOUNTS).ok(),
             changes: Changes::new(args.watching.quiet_for, args.watching.at_most),
             next_look: now,
@@ -85,12 +85,11 @@ impl<'a> Watcher<'a> {
     fn wait(&mut self) {
         let dues = [Some(self.next_look), self.changes.due(), self.owed_since(), self.service.due()];
         let until = dues.into_iter().flatten().min().unwrap_or(self.next_look);
-        let fds: Vec<_> = [Some(self.signals.fd()), self.watches.fd()].into_iter().flatten().collect();
+        let fds: Vec<_> = [Some(self.signals.fd()), self.events.fd()].into_iter().flatten().collect();
         let has_mounted = idle(&fds, self.mounts.as_ref().map(AsFd::as_fd), until);
         let now = Instant::now();
         self.signals.drain();
-        let (nodes, template) = (&self.args.nodes, &self.args.template);
-        if self.watches.take() || (has_mounted && self.watches.lead_elsewhere(nodes, template)) {
+        if self.events.take() || (has_mounted && self.events.is_route_replaced()) {
             self.changes.note(now);
         }
         if self.signals.is_asked() {
@@ -115,7 +114,7 @@ impl<'a> Watcher<'a> {
         self.service.beat(now);
         self.changes.clear();
         self.messages.begin_round(&self.args.messages);
-        let watched = self.watches.set(&self.args.nodes, &self.args.template);
+        let watched = self.events.set(&self.args.nodes, &self.args.template);
         let looked = once(&self.args, self.messages);
         let is_soon = watched.is_err() || is_locked_out(&looked);
         self.next_look = now + self.args.watching.look_every.min(if is_soon { OFTEN } else { Duration::MAX });

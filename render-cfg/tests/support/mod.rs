@@ -54,6 +54,11 @@ pub struct Bed {
     pub scratch: TempDir,
 }
 
+/// The record of a node without tags.
+pub fn record(name: &str, address: &str) -> String {
+    String::from_utf8(Node::new(name, address, Tags::new()).unwrap().pack()).unwrap()
+}
+
 impl Bed {
     /// With this template.
     pub fn new(template: &str) -> Bed {

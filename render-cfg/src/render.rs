@@ -14,20 +14,20 @@ use common::records::{NodesError, read_with};
 use common::rewrite::Written;
 use tera::Context;
 
-use crate::Args;
+use crate::args::Args;
 use crate::check;
-use crate::context::{self, Seen};
+use crate::check_file::Scratch;
+use crate::context::{self, NodeView};
 use crate::diff;
 use crate::output::Output;
-use crate::scratch::Scratch;
 use crate::template::{Template, TemplateError};
 
 /// A rendered text, and what it was made of.
 struct Rendered {
     text: String,
-    nodes: Vec<Seen>,
+    nodes: Vec<NodeView>,
     /// The nodes that cannot be served, with the reason, by name.
-    left_out: BTreeMap<String, String>,
+    unservable: BTreeMap<String, String>,
     /// Kept only so that both can be left to the system at the end.
     _spent: (Template, Context),
 }
@@ -44,7 +44,7 @@ pub(crate) struct Looked {
 pub(crate) fn once(args: &Args, messages: &mut Messages) -> Result<Looked, Failure> {
     let output = open_output(args)?;
     let mut rendered = render(args, read_nodes(&args.nodes, messages)?)?;
-    for (name, problem) in &rendered.left_out {
+    for (name, problem) in &rendered.unservable {
         messages.fault(Failure::new(Code::Input, format!("cannot serve '{name}': {problem}")));
     }
     let is_written = deliver(args, output.as_ref(), &rendered, messages)?;
@@ -63,7 +63,7 @@ fn deliver(
     rendered: &Rendered,
     messages: &mut Messages,
 ) -> Result<bool, Failure> {
-    let Rendered { text, nodes, left_out, .. } = rendered;
+    let Rendered { text, nodes, unservable, .. } = rendered;
     let Some(output) = output else {
         check(args, text, "stdout", messages)?;
         return print(text).map(|()| false);
@@ -72,7 +72,7 @@ fn deliver(
         let old = output.old().unwrap_or_default();
         return print(&diff::unified(&output.name().to_string_lossy(), old, text)).map(|()| false);
     }
-    let usable = nodes.iter().filter(|node| !left_out.contains_key(&node.name));
+    let usable = nodes.iter().filter(|node| !unservable.contains_key(&node.name));
     guard(args, output, usable.map(|node| node.role.as_str()))?;
     if output.is_settled(text) {
         return leave(args, output, messages).map(|()| false);
@@ -95,8 +95,8 @@ fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
 }
 
 /// Reads the records, sorted by name; those that cannot be read are said and passed over.
-fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<Seen>, Failure> {
-    let (mut nodes, faults) = read_with(path, |_| true, context::seen).map_err(|err| match err {
+fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<NodeView>, Failure> {
+    let (mut nodes, faults) = read_with(path, |_| true, context::views).map_err(|err| match err {
         // Not an empty pool: a slip in --nodes would take every server out of service.
         NodesError::Io { err, .. } if err.kind() == ErrorKind::NotFound => {
             let path = path.display();
@@ -114,13 +114,13 @@ fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<Seen>, Failure
     Ok(nodes)
 }
 
-fn render(args: &Args, nodes: Vec<Seen>) -> Result<Rendered, Failure> {
+fn render(args: &Args, nodes: Vec<NodeView>) -> Result<Rendered, Failure> {
     let vars = args.vars.iter().cloned().collect();
     let template = Template::read(&args.template).map_err(template_failure)?;
     let mut context = context::context(&nodes, &vars);
     let text = template.render(&mut context).map_err(template_failure)?;
-    let left_out = template.left_out().into_iter().collect();
-    Ok(Rendered { text, nodes, left_out, _spent: (template, context) })
+    let unservable = template.unservable().into_iter().collect();
+    Ok(Rendered { text, nodes, unservable, _spent: (template, context) })
 }
 
 fn template_failure(err: TemplateError) -> Failure {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::failure::{Code, Failure};
 
 use crate::command;
-use crate::cut::cut;
+use crate::truncate::truncate;
 
 /// So many of its last lines are shown.
 const LINES_MAX: usize = 10;
@@ -42,7 +42,7 @@ impl Then {
             .rev()
             .filter(|line| !line.trim().is_empty())
             .take(LINES_MAX)
-            .map(|line| cut(line).into_owned())
+            .map(|line| truncate(line).into_owned())
             .collect();
         words.reverse();
         let Some(why) = why else { return Ok(words) };

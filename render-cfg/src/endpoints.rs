@@ -1,0 +1,82 @@
+//! What the filter `server` keeps while a template is rendered: the nodes without a server line, and which endpoints are
+//! taken.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tera::Value;
+
+/// The nodes that get no server line, shared between the filter and its template.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unservable(Arc<Mutex<Endpoints>>);
+
+impl Unservable {
+    /// Takes the nodes, with the reason for each, by name.
+    pub(crate) fn take(&self) -> BTreeMap<String, String> {
+        std::mem::take(&mut self.endpoints().problems)
+    }
+
+    /// Locks the endpoints for a call of the filter.
+    pub(crate) fn endpoints(&self) -> MutexGuard<'_, Endpoints> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The endpoints that are taken, and the nodes that could not get one.
+#[derive(Debug, Default)]
+pub(crate) struct Endpoints {
+    problems: BTreeMap<String, String>,
+    pools: Vec<Pool>,
+}
+
+/// One role's nodes by one of their ports. The same endpoint in another pool is not a duplicate.
+#[derive(Debug)]
+struct Pool {
+    role: String,
+    port_tag: String,
+    names: HashMap<SocketAddr, Value>,
+}
+
+impl Endpoints {
+    /// Notes that the node called `name` cannot be served.
+    pub(crate) fn refuse(&mut self, name: &Value, problem: &str) {
+        self.problems.insert(name.to_string(), problem.to_owned());
+    }
+
+    /// Takes the endpoint for `name`. If another node has it already, returns that node's name.
+    pub(crate) fn claim(
+        &mut self,
+        endpoint: SocketAddr,
+        role: &str,
+        port_tag: &str,
+        name: &Value,
+    ) -> Option<&Value> {
+        let is_it = |pool: &Pool| pool.role == role && pool.port_tag == port_tag;
+        let at = self.pools.iter().position(is_it).unwrap_or_else(|| {
+            let (role, port_tag) = (role.to_owned(), port_tag.to_owned());
+            self.pools.push(Pool { role, port_tag, names: HashMap::new() });
+            self.pools.len() - 1
+        });
+        let first = self.pools[at].names.entry(endpoint).or_insert_with(|| name.clone());
+        (first != name).then_some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_of_two_nodes_with_one_endpoint_in_a_pool_does_not_get_it() {
+        let mut endpoints = Endpoints::default();
+        let endpoint = SocketAddr::from(([10, 0, 0, 1], 80));
+        let mut claim = |role, name: &str| {
+            endpoints.claim(endpoint, role, "port", &Value::from(name)).map(ToString::to_string)
+        };
+        assert_eq!(claim("a", "s1"), None);
+        assert_eq!(claim("a", "s1"), None, "a template may ask twice");
+        assert_eq!(claim("a", "s2").as_deref(), Some("s1"));
+        assert_eq!(claim("b", "s2"), None, "another pool");
+    }
+}

@@ -1,0 +1,64 @@
+//! The filter `server`: a node with what its tags ask for, or with the problem for which it is left out.
+
+use tera::value::Key;
+use tera::{Error, Kwargs, TeraResult, Value};
+
+use crate::context::object;
+use crate::endpoints::Endpoints;
+use crate::server::{Server, parse_port};
+
+/// `node | server(port=3000)`: how to serve the node according to its tags, or a `problem`. For a list it returns a list.
+pub(crate) fn servers(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
+    let port = port_of(given.must_get("port")?)?;
+    let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
+    let mut one = |node| server(node, port, port_tag, endpoints);
+    match nodes.as_array() {
+        Some(nodes) => nodes.iter().map(one).collect::<TeraResult<Vec<Value>>>().map(Value::from),
+        None => one(nodes),
+    }
+}
+
+fn server(node: &Value, port: u16, port_tag: &str, endpoints: &mut Endpoints) -> TeraResult<Value> {
+    let field = |name| node.as_map().and_then(|fields| fields.get(&Key::Str(name)));
+    let not_a_node = || Error::message("the filter 'server' takes a node, or a list of nodes");
+    let name = field("name").filter(|name| name.as_str().is_some()).ok_or_else(not_a_node)?;
+    let address = field("address").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let tags = field("tags").and_then(Value::as_map).ok_or_else(not_a_node)?;
+    let own_port = (port_tag, tags.get(&Key::Str(port_tag)).and_then(Value::as_str));
+    let tag = |key: &'static str| tags.get(&Key::Str(key)).and_then(Value::as_str);
+    let role = field("role").and_then(Value::as_str).unwrap_or_default();
+    let server = match Server::read(address.ok_or_else(not_a_node)?, own_port, port, tag) {
+        Ok(server) => server,
+        Err(problem) => return Ok(unserved(name, problem.to_string(), endpoints)),
+    };
+    // Nearly always a node that came back under another name, and its old record. HAProxy warns about such a pair.
+    if let Some(other) = endpoints.claim(server.endpoint, role, port_tag, name) {
+        let problem = format!("it serves the same address as '{other}'");
+        return Ok(unserved(name, problem, endpoints));
+    }
+    Ok(served(name, &server))
+}
+
+/// A node that gets no server line.
+fn unserved(name: &Value, problem: String, endpoints: &mut Endpoints) -> Value {
+    endpoints.refuse(name, &problem);
+    object([("name", name.clone()), ("problem", Value::from(problem))])
+}
+
+fn served(name: &Value, server: &Server) -> Value {
+    object([
+        ("name", name.clone()),
+        ("endpoint", Value::safe_string(&server.endpoint.to_string())),
+        ("weight", Value::from(server.weight)),
+        ("maxconn", Value::from(server.maxconn)),
+        ("backup", Value::from(server.backup)),
+        ("drain", Value::from(server.drain)),
+        ("problem", Value::none()),
+    ])
+}
+
+/// Parses a port as a template passes it: a number, or text from a tag or `--set`.
+pub(crate) fn port_of(value: &Value) -> TeraResult<u16> {
+    let port = value.as_str().map_or_else(|| parse_port(&value.to_string()), parse_port);
+    port.ok_or_else(|| Error::message(format!("port '{value}' is not 1 to 65535")))
+}

@@ -1,0 +1,92 @@
+//! Where the output is: the file that its name leads to, and the names beside it that a run uses.
+//!
+//! It is looked at before anything is made there: a lock beside a device is of no use to anybody, and the
+//! template, under whatever name, must not be lost.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::failure::{Code, Fault};
+use common::replace::beside;
+use thiserror::Error;
+
+use crate::path_walk::walk;
+
+/// Why the output could not be read, locked or written.
+#[derive(Debug, Error)]
+pub(crate) enum OutputError {
+    /// The file system refused.
+    #[error("cannot {verb} '{}': {err}", .path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        err: io::Error,
+    },
+    /// There is something that cannot be replaced by a file.
+    #[error("cannot replace '{}': it is no regular file", .path.display())]
+    NoFile {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Writing the output would lose the template.
+    #[error("cannot replace '{}': it is the template", .path.display())]
+    Template {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Another run holds the lock.
+    #[error("cannot lock '{}': another run has held it for {waited:?}; see --lock-timeout", .path.display())]
+    Locked {
+        /// The output.
+        path: PathBuf,
+        /// How long this run waited.
+        waited: Duration,
+    },
+}
+
+impl Fault for OutputError {
+    fn code(&self) -> Code {
+        match self {
+            OutputError::Io { .. } | OutputError::NoFile { .. } => Code::Files,
+            OutputError::Template { .. } => Code::Usage,
+            OutputError::Locked { .. } => Code::Lock,
+        }
+    }
+}
+
+/// The file system's refusal, in this module's words.
+pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
+    let path = path.to_owned();
+    move |err| OutputError::Io { verb, path, err }
+}
+
+/// Finds the file that `name` leads to, and refuses what cannot or must not be replaced: what is no file,
+/// and `template`.
+pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError> {
+    let path = walk(name, |_, _| {}).map_err(io_error("follow", name))?;
+    match fs::metadata(&path) {
+        Err(err) if err.kind() == ErrorKind::NotFound => {}
+        Err(err) => return Err(io_error("read", name)(err)),
+        Ok(metadata) if !metadata.is_file() => return Err(OutputError::NoFile { path: name.to_owned() }),
+        Ok(_) => {}
+    }
+    let hidden = [".tmp", ".lock"].map(|suffix| beside(&path, suffix).ok());
+    match [Some(path.clone())].iter().chain(&hidden).flatten().any(|written| is_same(written, template)) {
+        true => Err(OutputError::Template { path: name.to_owned() }),
+        false => Ok(path),
+    }
+}
+
+/// Whether two names are one file, by whatever links.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}

@@ -1,0 +1,206 @@
+//! Reports changes of the nodes directory and of the template, by the notify crate.
+//!
+//! notify watches paths, and keeps watching a directory that was moved away. So the route is walked again before each
+//! render, and if it differs, a new watcher replaces the old one. Reading causes no event: rendering ten thousand records
+//! would cause as many, and each is a reason to render.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use notify::{Config, ErrorKind, Event, EventKindMask, INotifyWatcher, RecursiveMode, Watcher};
+
+use super::route::{Change, Part, Route, visit_all};
+
+/// What changes a directory or a file. A file that is written in place counts once it is closed.
+const KINDS: EventKindMask = EventKindMask::CREATE
+    .union(EventKindMask::REMOVE)
+    .union(EventKindMask::MODIFY_META)
+    .union(EventKindMask::MODIFY_NAME)
+    .union(EventKindMask::ACCESS_CLOSE);
+
+/// The changes of the current route.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    watching: Option<Watching>,
+}
+
+impl Events {
+    /// Watches the route to `nodes` and `template` as it is now. What cannot be watched, because it must not be read for
+    /// example, is left to polling. A limit of the kernel is an error: the sysctl that sets it.
+    pub(crate) fn set(&mut self, nodes: &Path, template: &Path) -> Result<(), &'static str> {
+        if self.watching.as_ref().is_some_and(|watching| watching.is_current(nodes, template)) {
+            return Ok(());
+        }
+        let mut watching = Watching::start().map_err(|_| "fs.inotify.max_user_instances")?;
+        let mut limit = Ok(());
+        visit_all(nodes, template, |path, part| limit = limit.and(watching.watch(path, part)));
+        // The old one ends only now, when the new one is complete.
+        self.watching = Some(watching);
+        limit
+    }
+
+    /// Whether something that matters has changed since the last call.
+    pub(crate) fn take(&mut self) -> bool {
+        self.watching.as_mut().is_some_and(Watching::take)
+    }
+
+    /// Whether another directory or file is now at a path of the route. A mount causes no event; and where containers
+    /// come and go, ten mounts a second do not concern this program.
+    pub(crate) fn is_route_replaced(&self) -> bool {
+        self.watching.as_ref().is_some_and(|watching| watching.shared.route().is_replaced())
+    }
+
+    /// Becomes readable when something has changed.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watching.as_ref().map(|watching| watching.woken.as_fd())
+    }
+}
+
+/// One watcher, for one route.
+#[derive(Debug)]
+struct Watching {
+    watcher: INotifyWatcher,
+    shared: Arc<Shared>,
+    woken: UnixStream,
+}
+
+impl Watching {
+    fn start() -> notify::Result<Watching> {
+        let (woken, waker) = UnixStream::pair().map_err(notify::Error::io)?;
+        woken.set_nonblocking(true).map_err(notify::Error::io)?;
+        let shared = Arc::new(Shared {
+            route: Mutex::default(),
+            has_changed: AtomicBool::new(false),
+            is_stale: AtomicBool::new(false),
+            waker,
+        });
+        let heard = Arc::clone(&shared);
+        let config = Config::default().with_follow_symlinks(false).with_event_kinds(KINDS);
+        let watcher = INotifyWatcher::new(move |event| heard.note(event), config)?;
+        Ok(Watching { watcher, shared, woken })
+    }
+
+    /// Whether this still watches the right directories.
+    fn is_current(&self, nodes: &Path, template: &Path) -> bool {
+        !self.shared.is_stale.load(Ordering::SeqCst) && *self.shared.route() == Route::find(nodes, template)
+    }
+
+    /// Adds `part` to the route and watches `path`, if it is new.
+    fn watch(&mut self, path: &Path, part: Part) -> Result<(), &'static str> {
+        // First the route: an event may come at once.
+        if !self.shared.route().add(path, part) {
+            return Ok(());
+        }
+        let Err(err) = self.watcher.watch(path, RecursiveMode::NonRecursive) else { return Ok(()) };
+        // It is tried again before the next render.
+        self.shared.is_stale.store(true, Ordering::SeqCst);
+        if matches!(err.kind, ErrorKind::MaxFilesWatch) { Err("fs.inotify.max_user_watches") } else { Ok(()) }
+    }
+
+    fn take(&mut self) -> bool {
+        while self.woken.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+        self.shared.has_changed.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// What the thread of notify shares with this program.
+#[derive(Debug)]
+struct Shared {
+    route: Mutex<Route>,
+    has_changed: AtomicBool,
+    /// Whether the route may have changed.
+    is_stale: AtomicBool,
+    waker: UnixStream,
+}
+
+impl Shared {
+    fn route(&self) -> MutexGuard<'_, Route> {
+        self.route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an event. One without a path says that the kernel has dropped some.
+    fn note(&self, event: notify::Result<Event>) {
+        let paths = event.map(|event| event.paths).unwrap_or_default();
+        let change = {
+            let route = self.route();
+            paths.iter().map(|path| route.change(path)).max().unwrap_or(Change::Route)
+        };
+        if change == Change::Route {
+            self.is_stale.store(true, Ordering::SeqCst);
+        }
+        if change != Change::Unrelated && !self.has_changed.swap(true, Ordering::SeqCst) {
+            // It fails only if this watcher is being replaced.
+            let _: io::Result<usize> = (&self.waker).write(&[0]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::replace::replace;
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    /// Whether `action` is noticed within 300 ms.
+    fn is_noticed(events: &mut Events, nodes: &Path, template: &Path, action: impl FnOnce()) -> bool {
+        events.set(nodes, template).unwrap();
+        events.take();
+        action();
+        let deadline = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < deadline {
+            if events.take() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    #[test]
+    fn only_changes_of_records_and_of_the_template_are_noticed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = |name: &str| scratch.path().join(name);
+        fs::create_dir(path("nodes")).unwrap();
+        let mut events = Events::default();
+        let mut noticed = |name: &str, action: &dyn Fn(&Path)| {
+            is_noticed(&mut events, &path("nodes"), &path("t.tera"), || action(&path(name)))
+        };
+        let put: &dyn Fn(&Path) = &|path| replace(path, b"x", 0o600).unwrap();
+        let remove: &dyn Fn(&Path) = &|path| fs::remove_file(path).unwrap();
+        let read: &dyn Fn(&Path) = &|path| drop(fs::read(path).unwrap());
+        for (name, action, expected) in [
+            ("nodes/s1.json", put, true),
+            ("nodes/s1.json", read, false),
+            ("nodes/.s1.json", put, false),
+            ("nodes/note.txt", put, false),
+            ("nodes/s1.json", remove, true),
+            ("other", put, false),
+            ("t.tera", put, true),
+            ("t.tera", read, false),
+            ("t.tera", remove, true),
+        ] {
+            assert_eq!(noticed(name, action), expected, "{name}");
+        }
+        let moved = path("moved");
+        assert!(noticed("nodes", &|nodes| fs::rename(nodes, &moved).unwrap()));
+        assert!(!noticed("moved/s1.json", put), "the directory that was moved away is still watched");
+        assert!(noticed("nodes", &|nodes| fs::create_dir(nodes).unwrap()));
+        assert!(noticed("nodes/s1.json", put));
+    }
+
+    #[test]
+    fn a_directory_that_comes_back_with_the_same_inode_is_watched_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (nodes, template) = (scratch.path().join("nodes"), scratch.path().join("t"));
+        let mut events = Events::default();
+        for _ in 0..20 {
+            fs::create_dir(&nodes).unwrap();
+            assert!(is_noticed(&mut events, &nodes, &template, || fs::remove_dir(&nodes).unwrap()));
+        }
+    }
+}
