@@ -1,4 +1,4 @@
-//! The command line. Whatever needs an option takes it from here, so that nothing imports `main`.
+//! The command line. Other files import the options from here, so that nothing imports `main`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,39 +16,39 @@ pub(crate) const PROGRAM: &str = "render-cfg";
 
 /// Render haproxy.cfg from a template and the node records
 ///
-/// The text goes to a file beside the output, is looked at by --check, and only then takes the output's
-/// place. If it is the same as the output, nothing is written.
+/// The text is written to a file beside the output, checked by --check, and only then renamed over the
+/// output. If it equals the output, nothing is written.
 #[derive(Parser, Debug)]
 #[command(name = PROGRAM, version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The template (Tera); see the manual for what it may use
+    /// The template (Tera); the manual lists its variables and filters
     #[arg(long, value_name = "FILE")]
     pub(crate) template: PathBuf,
     /// Directory of the node records
     #[arg(long, value_name = "DIR", env = "NODES_DIR", default_value = "/nodes")]
     pub(crate) nodes: PathBuf,
-    /// Where to write; - is stdout
+    /// File to write; - is stdout
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,
-    /// Command that must succeed on the new text before it goes live; {} is its path
+    /// Command that must succeed before the new text is installed; {} is the path of the text
     #[arg(long, value_name = "CMD", value_parser = Check::parse)]
     pub(crate) check: Option<Check>,
-    /// How long the check may take
+    /// Time limit for the check
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = non_zero)]
     pub(crate) check_timeout: Duration,
-    /// Keep the output if fewer than N nodes (of ROLE) are usable; may be given more than once
+    /// Keep the output if fewer than N nodes (of ROLE) are usable; may be repeated
     #[arg(long, value_name = "[ROLE=]N", value_parser = Floor::parse)]
     pub(crate) min_nodes: Vec<Floor>,
-    /// Give the template a variable, vars.K; may be given more than once
+    /// Set the template variable vars.K; may be repeated
     #[arg(long = "set", value_name = "K=V", value_parser = variable)]
     pub(crate) vars: Vec<(String, String)>,
-    /// Print what would change in the output, and write nothing
+    /// Print what would change in the output, but write nothing
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) diff: bool,
-    /// Do everything but write, and say in one line what would be done
+    /// Do everything except writing; print in one line what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// How long to wait while another run writes the same output
+    /// How long to wait for another run that writes the same output
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) lock_timeout: Duration,
     #[command(flatten)]
@@ -59,28 +59,28 @@ pub(crate) struct Args {
     pub(crate) messages: MessageArgs,
 }
 
-/// The options about watching.
+/// The options for watching.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct WatchArgs {
-    /// Go on, and render whenever the nodes directory or the template changes
+    /// Keep running, and render whenever the nodes directory or the template changes
     #[arg(long, conflicts_with_all = ["diff", "dry_run", "time_limit"])]
     pub(crate) watch: bool,
-    /// How long to wait after a change for another one
+    /// How long to wait after a change for the next one
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, requires = "watch")]
     pub(crate) quiet_for: Duration,
-    /// How long to wait after the first of many changes
+    /// How long to wait at most after the first of many changes
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, requires = "watch")]
     pub(crate) at_most: Duration,
-    /// How often to look without having been told of a change
+    /// How often to render if no change was reported
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = non_zero, requires = "watch")]
     pub(crate) look_every: Duration,
-    /// Command to run after each change of the output, again and again until it succeeds
+    /// Command to run after each change of the output, repeated until it succeeds
     #[arg(long, value_name = "CMD", value_parser = Then::parse, requires = "watch")]
     pub(crate) then: Option<Then>,
-    /// How long that may take
+    /// Time limit for that command
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = non_zero, requires = "watch")]
     pub(crate) then_timeout: Duration,
-    /// Write a newline to this file descriptor when ready (s6); systemd is told by itself
+    /// Write a newline to this file descriptor when ready (s6); systemd needs no option
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(3..), requires = "watch")]
     pub(crate) ready_fd: Option<i32>,
 }
@@ -88,27 +88,29 @@ pub(crate) struct WatchArgs {
 const AFTER_HELP: &str = "\
 Exit status:
   0  done, or nothing to do
-  1  something unforeseen
-  2  called wrongly
-  3  a record, a tag or the template is wrong; what was good has been rendered
-  4  the file system said no
-  5  the check said no
-  6  fewer nodes than --min-nodes: the output stays
+  1  unexpected error
+  2  usage error
+  3  a record, a tag or the template is invalid; the valid nodes have been rendered
+  4  file system error
+  5  the check failed
+  6  fewer nodes than --min-nodes: the output is kept
   7  another run held the lock for too long
 
-With --watch: 0 when SIGTERM ended it, 2 called wrongly; SIGHUP makes it look at once.
+With --watch: 0 after SIGTERM, 2 for a usage error. SIGHUP makes it render at once.
 
 Examples:
   render-cfg --template haproxy.cfg.tera --output /etc/haproxy/haproxy.cfg \\
              --check 'haproxy -c -f {}'
   the same with --watch --then reload-haproxy, as a service";
 
-/// Reads `K=V`; K can be written after `vars.` in a template.
+/// Parses `K=V`. A template can contain K after `vars.`.
 fn variable(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     let is_word = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if key.is_empty() || !is_word || key.as_bytes()[0].is_ascii_digit() {
-        return Err(format!("the key '{key}' is no name: letters, digits and '_', no digit first"));
+        return Err(format!(
+            "the key '{key}' is not a valid name: use letters, digits and '_', and begin with a letter or '_'"
+        ));
     }
     Ok((key.to_owned(), value.to_owned()))
 }

@@ -1,7 +1,7 @@
-//! `--check`: a command, HAProxy itself as a rule, that looks at the staged file before it goes live.
+//! `--check`: a command, usually HAProxy itself, that checks the staged file before it is installed.
 //!
-//! No shell is involved and the exit status alone is the verdict. What it said is shown in the names that
-//! the operator knows, with the rendered lines it points to: the refused file itself is gone by then.
+//! It runs without a shell, and only its exit code counts. Its output is shown with the name that the operator gave and
+//! with the rendered lines that it refers to, because the staged file has been removed by then.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -12,47 +12,47 @@ use std::time::Duration;
 use crate::command;
 use crate::truncate::truncate;
 
-/// So many lines of what a check says are shown: the first ones say what is wrong.
+/// This many lines of the output of a check are shown: the first ones contain the error.
 const LINES_MAX: usize = 100;
-/// So many of the places that one line points to are shown.
+/// This many of the lines that one line refers to are shown.
 const PLACES_MAX: usize = 3;
 
-/// A command, split into words as a shell would, with `{}` where the file's path belongs.
+/// A command, split into words as a shell would, with `{}` in place of the file's path.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     text: String,
     words: Vec<String>,
 }
 
-/// What a check said, and why it refused, if it did.
+/// The result of a check.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    /// Both its outputs, as they came.
-    pub(crate) said: String,
-    /// One clause: `'haproxy -c -f {}' ended with exit status: 1`.
+    /// Its stdout and stderr, in the order in which they were written.
+    pub(crate) output: String,
+    /// The reason, if the check failed: `'haproxy -c -f {}' ended with exit code 1`.
     pub(crate) refused: Option<String>,
 }
 
 impl Check {
-    /// Splits a command line. For clap: the error says what is wrong with it.
+    /// Splits a command line, for clap.
     pub(crate) fn parse(text: &str) -> Result<Check, String> {
         let words = shell_words::split(text).map_err(|err| err.to_string())?;
         if !words.iter().any(|word| word.contains("{}")) {
-            return Err("it has no '{}' where the path of the file to check belongs".to_owned());
+            return Err("it does not contain '{}', the path of the file to check".to_owned());
         }
         if words[0].contains("{}") {
-            return Err("it begins with '{}', and the rendered file is no program".to_owned());
+            return Err("it begins with '{}', but the rendered file is not a program".to_owned());
         }
         Ok(Check { text: text.to_owned(), words })
     }
 
-    /// Runs the command on `file`, which holds `text`, for at most `timeout`; then it is killed. A file that is
-    /// another one afterwards has not been checked, so that is a refusal too. Does `work` beside it.
+    /// Runs the command on `file`, which contains `text`, and does `work` meanwhile. The command is killed after `timeout`.
+    /// A check that changes the file has failed: the changed file has not been checked.
     pub(crate) fn run(&self, file: &Path, text: &str, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let before = fs::symlink_metadata(file);
         let mut verdict = self.judge(file, timeout, work);
         if verdict.refused.is_none() && !before.is_ok_and(|before| still_holds(file, &before, text)) {
-            verdict.refused = Some(format!("'{}' changed the file that it was to check", self.text));
+            verdict.refused = Some(format!("'{}' changed the file that it should only check", self.text));
         }
         verdict
     }
@@ -60,12 +60,12 @@ impl Check {
     fn judge(&self, file: &Path, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let path = file.to_string_lossy();
         let words: Vec<String> = self.words.iter().map(|word| word.replace("{}", &path)).collect();
-        let (said, refused) = command::run(&words, timeout, "--check-timeout", work);
-        Verdict { said, refused: refused.map(|why| format!("'{}' {why}", self.text)) }
+        let (output, refused) = command::run(&words, timeout, "--check-timeout", work);
+        Verdict { output, refused: refused.map(|why| format!("'{}' {why}", self.text)) }
     }
 }
 
-/// Whether at `path` there is still the file that it was `before`, and `text` in it.
+/// Whether `path` is still the same file, and still contains `text`.
 fn still_holds(path: &Path, before: &Metadata, text: &str) -> bool {
     let holds = || -> io::Result<bool> {
         let now = fs::symlink_metadata(path)?;
@@ -75,13 +75,13 @@ fn still_holds(path: &Path, before: &Metadata, text: &str) -> bool {
     holds().unwrap_or(false)
 }
 
-/// A check's words for an operator: `name` in place of the staged path, and after a line that points to
-/// `[name:N]` the Nth line of `text`, which was rendered from `template`. Long lines and many are cut.
-pub(crate) fn explain(said: &str, staged: &Path, name: &str, text: &str, template: &Path) -> Vec<String> {
+/// The output of a check for an operator: with `name` in place of the staged path. A line that refers to `[name:N]` is
+/// followed by line N of `text`, which was rendered from `template`. Long lines are truncated, and many lines counted.
+pub(crate) fn explain(output: &str, staged: &Path, name: &str, text: &str, template: &Path) -> Vec<String> {
     let staged = staged.to_string_lossy();
     let mut lines = Vec::new();
-    let mut said = said.lines().filter(|line| !line.trim().is_empty());
-    for line in said.by_ref().take(LINES_MAX) {
+    let mut shown = output.lines().filter(|line| !line.trim().is_empty());
+    for line in shown.by_ref().take(LINES_MAX) {
         lines.push(truncate(&line.replace(&*staged, name)).into_owned());
         let numbers =
             line.match_indices(&*staged).filter_map(|(at, path)| line_number(&line[at + path.len()..]));
@@ -93,14 +93,14 @@ pub(crate) fn explain(said: &str, staged: &Path, name: &str, text: &str, templat
             }
         }
     }
-    let more = said.count();
+    let more = shown.count();
     if more > 0 {
-        lines.push(format!("and {more} lines more"));
+        lines.push(format!("and {more} more lines"));
     }
     lines
 }
 
-/// The N of `:N]`, with which HAProxy ends a place.
+/// The N of `:N]`, as HAProxy writes after a file name.
 fn line_number(after: &str) -> Option<usize> {
     after.strip_prefix(':')?.split_once(']')?.0.parse().ok()
 }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_needs_a_place_for_the_file() {
+    fn a_command_needs_a_placeholder_for_the_file() {
         assert!(Check::parse("haproxy -c").is_err());
         assert!(Check::parse("").is_err());
         assert!(Check::parse("{} -c").is_err());
@@ -122,12 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_status_alone_is_the_verdict() {
+    fn only_the_exit_code_counts() {
         let minute = Duration::from_secs(60);
         let verdict = run("sh -c 'echo alarm >&2; echo fine' {}", minute);
-        assert_eq!((verdict.refused, verdict.said.as_str()), (None, "alarm\nfine\n"));
+        assert_eq!((verdict.refused, verdict.output.as_str()), (None, "alarm\nfine\n"));
         let verdict = run("sh -c 'echo --conf=\"$0\"; exit 3' {}.new", minute);
-        assert_eq!(verdict.said, "--conf=/some/file.new\n");
+        assert_eq!(verdict.output, "--conf=/some/file.new\n");
         assert!(verdict.refused.unwrap().ends_with("ended with exit code 3"));
         assert!(run("sh -c 'kill -9 $$' {}", minute).refused.unwrap().ends_with("signal 9"));
         assert!(
@@ -136,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_hangs_is_killed_and_its_words_are_kept() {
+    fn a_check_that_hangs_is_killed_and_its_output_is_kept() {
         let verdict = run("sh -c 'echo before; exec sleep 60' {}", Duration::from_millis(200));
-        assert_eq!(verdict.said, "before\n");
+        assert_eq!(verdict.output, "before\n");
         assert!(verdict.refused.unwrap().contains("took too long: it was killed after 200ms"));
     }
 
     #[test]
-    fn words_come_with_the_name_that_the_operator_knows_and_the_line_itself() {
+    fn the_output_contains_the_operators_name_of_the_file_and_the_rendered_line() {
         let said =
             "[ALERT] (7) : config : parsing [/d/.h.tmp:2] : unknown keyword\n\n[ALERT] /d/.h.tmp is bad\n";
         let lines = explain(said, Path::new("/d/.h.tmp"), "h", "global\n  foo\n", Path::new("h.tera"));
@@ -158,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_and_many_are_cut() {
+    fn long_lines_are_truncated_and_many_lines_are_counted() {
         let explained = |said: &str| explain(said, Path::new("/d/.h.tmp"), "h", "global\n", Path::new("t"));
         assert_eq!(explained(&"x".repeat(60_000))[0].chars().count(), crate::truncate::LINE_MAX + 1);
         let lines = explained(&"y\n".repeat(30_000));
         assert_eq!(lines.len(), LINES_MAX + 1);
-        assert_eq!(lines[LINES_MAX], "and 29900 lines more");
+        assert_eq!(lines[LINES_MAX], "and 29900 more lines");
     }
 }

@@ -1,5 +1,5 @@
-//! A private place for a text that is checked but gets no file: for stdout, and for a run that only
-//! says what it would do. Nobody else can look into it or put something there.
+//! A private temporary file for a text that is checked but not staged: for stdout, and for --dry-run. No other user can
+//! read or replace it.
 
 use std::env;
 use std::fs;
@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 
 use common::replace::replace;
 
-/// A file in a directory of its own, both gone when this is dropped.
+/// A file in a directory of its own. Both are removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub(crate) struct CheckFile {
     directory: PathBuf,
     file: PathBuf,
 }
 
-impl Scratch {
+impl CheckFile {
     /// Writes `text` to a new file.
-    pub(crate) fn write(text: &str) -> io::Result<Scratch> {
+    pub(crate) fn write(text: &str) -> io::Result<CheckFile> {
         let directory = nix::unistd::mkdtemp(&env::temp_dir().join("render-cfg.XXXXXX"))?;
-        let scratch = Scratch { file: directory.join("haproxy.cfg"), directory };
-        replace(&scratch.file, text.as_bytes(), 0o600)?;
-        Ok(scratch)
+        let created = CheckFile { file: directory.join("haproxy.cfg"), directory };
+        replace(&created.file, text.as_bytes(), 0o600)?;
+        Ok(created)
     }
 
     /// The file.
@@ -29,15 +29,15 @@ impl Scratch {
         &self.file
     }
 
-    /// Where such directories are made, for an error.
-    pub(crate) fn place() -> String {
+    /// The directory for such files, for an error.
+    pub(crate) fn directory() -> String {
         env::temp_dir().display().to_string()
     }
 }
 
-impl Drop for Scratch {
+impl Drop for CheckFile {
     fn drop(&mut self) {
-        // A leftover is the temporary directory's business.
+        // A leftover in the temporary directory does no harm.
         let _ = fs::remove_dir_all(&self.directory);
     }
 }

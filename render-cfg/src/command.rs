@@ -1,4 +1,4 @@
-//! Running a command that the operator gave, `--check` or `--then`: its words, no shell, and a limit on its time.
+//! Runs a command of the operator, `--check` or `--then`, without a shell and with a time limit.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use common::command::{self, Outcome};
 
-/// What a service manager tells a service about itself. A HAProxy that a command starts is another one.
+/// A service manager sets these for this program alone. A HAProxy that a command starts must not use them.
 const OURS_ALONE: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Runs `words`, of which there is at least one, for at most `timeout`, which `option` sets; does `work` beside
-/// it. Gives what it said, and in a clause why it did not succeed, if so: `ended with exit code 1`.
+/// Runs `words` (at least one) for at most `timeout`, which `option` sets, and does `work` meanwhile. Returns the output,
+/// and the reason if the command failed: `ended with exit code 1`.
 pub(crate) fn run(
     words: &[String],
     timeout: Duration,

@@ -1,15 +1,15 @@
-//! `--diff` and `--dry-run`: how a text differs from the file that it would replace.
+//! `--diff` and `--dry-run`: the difference between a text and the file that it would replace.
 
 use similar::{ChangeTag, TextDiff};
 
-/// The difference as `diff -u` shows it; nothing if there is none.
+/// The difference as `diff -u` prints it; empty if there is none.
 pub(crate) fn unified(name: &str, old: &[u8], new: &str) -> String {
     let old = String::from_utf8_lossy(old);
     let diff = TextDiff::from_lines(&*old, new);
     diff.unified_diff().header(name, &format!("{name} (rendered)")).to_string()
 }
 
-/// The difference in short: `+3 -1 lines`.
+/// A summary of the difference: `+3 -1 lines`.
 pub(crate) fn summary(old: &[u8], new: &str) -> String {
     let old = String::from_utf8_lossy(old);
     let (mut more, mut less) = (0, 0);
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_counted_and_shown() {
+    fn changed_lines_are_counted_and_printed() {
         assert_eq!(summary(b"a\nb\n", "a\nc\nd\n"), "+2 -1 lines");
         assert_eq!(unified("f", b"a\n", "a\n"), "");
         assert_eq!(unified("f", b"", "a\n"), "--- f\n+++ f (rendered)\n@@ -0,0 +1 @@\n+a\n");

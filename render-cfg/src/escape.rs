@@ -1,15 +1,15 @@
-//! Escaping for haproxy.cfg: whatever a value holds, it is one argument.
+//! Escaping for haproxy.cfg: a value is always one argument.
 //!
-//! HAProxy reads `\xHH` alike outside quotes and within double ones, so everything that is not plainly
-//! harmless goes out in that form. It is never a line end, a space, a quote, a `#` or a `$`: a value can
-//! neither end its line nor become a second argument, a comment or an environment variable.
+//! HAProxy reads `\xHH` in the same way outside quotes and within double quotes, so every byte that is not known to be
+//! harmless is written in that form. The result contains no newline, space, quote, `#` or `$`: a value cannot end its
+//! line, or become a second argument, a comment or an environment variable.
 
 use std::io::{self, Write};
 
 /// Writes `text` as (a part of) one argument of haproxy.cfg, unquoted or within double quotes.
 ///
-/// An empty value becomes `""`, for without it the words after it would move up. A NUL byte is an error:
-/// HAProxy would cut the argument there.
+/// An empty value becomes `""`; otherwise the next argument would take its place. A NUL byte is an error, because
+/// HAProxy would truncate the argument there.
 pub fn escape(text: &str, out: &mut dyn Write) -> io::Result<()> {
     if text.is_empty() {
         return out.write_all(b"\"\"");
@@ -18,7 +18,7 @@ pub fn escape(text: &str, out: &mut dyn Write) -> io::Result<()> {
     while let Some(plain) = rest.iter().position(|&byte| !is_plain(byte)) {
         out.write_all(&rest[..plain])?;
         if rest[plain] == 0 {
-            return Err(io::Error::other("a value holds a NUL byte, where HAProxy would cut it"));
+            return Err(io::Error::other("a value contains a NUL byte, at which HAProxy would truncate it"));
         }
         write!(out, "\\x{:02x}", rest[plain])?;
         rest = &rest[plain + 1..];
@@ -26,12 +26,12 @@ pub fn escape(text: &str, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(rest)
 }
 
-/// Whether HAProxy takes a byte as itself wherever it stands in an argument.
+/// Whether a byte has no special meaning anywhere in an argument.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.:/@,+=~-".contains(&byte)
 }
 
-/// `text` for a comment: readable, and on one line.
+/// `text` for a comment: readable, on one line.
 pub fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_with_a_meaning_are_written_in_hex() {
+    fn bytes_with_a_special_meaning_are_written_in_hex() {
         assert_eq!(escaped("a b\n"), "a\\x20b\\x0a");
         assert_eq!(escaped("\"'#\\${HOME}"), "\\x22\\x27\\x23\\x5c\\x24\\x7bHOME\\x7d");
         assert_eq!(escaped("é"), "\\xc3\\xa9");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_keeps_its_words_and_its_line() {
+    fn a_comment_stays_readable_and_on_one_line() {
         assert_eq!(comment("its tag 'port' is 'é'\nserver x"), "its tag 'port' is 'é' server x");
     }
 }

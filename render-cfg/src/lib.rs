@@ -1,3 +1,3 @@
-//! What of render-cfg stands alone and is tried from outside, by scripts/fuzzing too. The rest is the program's.
+//! The part of render-cfg that others use: scripts/fuzzing tests the escaping. The rest belongs to the program.
 
 pub mod escape;

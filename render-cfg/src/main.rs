@@ -1,7 +1,7 @@
-//! Renders haproxy.cfg from a template and the nodes directory, and lets it go live only after a check.
+//! Renders haproxy.cfg from a template and the nodes directory, and installs it only after a check.
 //!
-//! The same nodes give the same bytes, and equal bytes are not written again: whoever watches the file
-//! sees it change when the configuration changes, and at no other time.
+//! The same nodes give the same bytes, and equal bytes are not written again: the file changes when the configuration
+//! changes, and at no other time.
 
 mod args;
 mod check;
@@ -41,5 +41,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, messages: &mut Messages) -> Result<(), Failure> {
-    if args.watching.watch { watch::watch(args, messages) } else { render::once(&args, messages).map(drop) }
+    if args.watching.watch {
+        watch::watch(args, messages)
+    } else {
+        render::render_once(&args, messages).map(drop)
+    }
 }

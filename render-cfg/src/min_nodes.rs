@@ -1,9 +1,9 @@
-//! `--min-nodes`: a pool that has shrunk below a floor is more likely cut off than gone.
+//! `--min-nodes`: if few nodes are left, it is more likely that the balancer is cut off than that the nodes are gone.
 //!
-//! The guard keeps the file that is there, so HAProxy's own checks decide who still lives. It does not
-//! stand in the way of a first file: an empty cluster must be able to start.
+//! The existing file is kept, and HAProxy's own checks decide which servers are up. A first file is always written: an
+//! empty cluster must be able to start.
 
-/// A floor: so many nodes, of one role or of any.
+/// The least number of nodes, of one role or of any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Floor {
     role: Option<String>,
@@ -11,7 +11,7 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// Reads `N` or `ROLE=N`. For clap: the error says how to write it.
+    /// Parses `N` or `ROLE=N` for clap.
     pub(crate) fn parse(text: &str) -> Result<Floor, String> {
         let (role, number) = match text.rsplit_once('=') {
             Some((role, number)) => (Some(role.to_owned()), number),
@@ -20,13 +20,13 @@ impl Floor {
         let least = number.parse().map_err(|_| "write it as 2 or backend=2".to_owned())?;
         match role {
             Some(role) if !is_role(&role) => Err(format!(
-                "'{role}' is no role: letters, digits, '_', '.' and '-'; give --min-nodes once a role"
+                "'{role}' is not a role: use letters, digits, '_', '.' and '-', and one --min-nodes for each role"
             )),
             role => Ok(Floor { role, least }),
         }
     }
 
-    /// What is short, in a clause, if too few of the usable nodes, of these `roles`, count.
+    /// The reason to refuse, if there are too few. `roles` has one item for each usable node.
     pub(crate) fn shortfall<'n>(&self, roles: impl Iterator<Item = &'n str>) -> Option<String> {
         let counts = |role: &&str| self.role.as_ref().is_none_or(|counted| counted == role);
         let count = roles.filter(counts).count();
@@ -35,8 +35,8 @@ impl Floor {
     }
 }
 
-/// Whether a floor can be set for a role of this name. A floor for a role that cannot be there guards
-/// nothing and blocks everything, and `a=1 b=1` in one word is a slip.
+/// Whether a node could have this role. A floor for an impossible role would refuse every render, and `a=1 b=1` in one
+/// argument is a mistake.
 fn is_role(role: &str) -> bool {
     !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_no_role_is_refused() {
+    fn an_invalid_number_or_role_is_refused() {
         for bad in ["", "a", "a=", "=x", "-1", "=1", "x=y=1", "backend=1 balancer=1", "a b=1", "ä=1"] {
             assert!(Floor::parse(bad).is_err(), "{bad}");
         }

@@ -1,7 +1,7 @@
-//! The file that is rendered to: found, locked, compared and replaced.
+//! The output file: finding, locking, comparing and replacing it.
 //!
-//! The lock is taken before anything is read and held to the end, so of two runs at once the later one
-//! has also read later: an older state never wins.
+//! The lock is taken before anything is read, and held to the end. So of two runs at the same time, the one that writes
+//! last has also read last: an older state never wins.
 
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read};
@@ -17,23 +17,23 @@ use nix::fcntl::Flock;
 
 use crate::target::{OutputError, find, io_error};
 
-/// The mode of a file that was not there before: HAProxy's own user need not own it.
+/// The mode of a new file: HAProxy's own user need not own it.
 const NEW_MODE: u32 = 0o644;
 
-/// The output file, locked or not, as it stood when it was opened.
+/// The output file as it was when it was opened.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// As the operator named it.
+    /// The name that the operator gave.
     name: PathBuf,
-    /// What the name leads to.
+    /// The path without symlinks.
     path: PathBuf,
     old: Option<(Vec<u8>, Metadata)>,
-    /// Held until the end.
+    /// Held until this is dropped; `None` for a run that writes nothing.
     _lock: Option<Flock<File>>,
 }
 
 impl Output {
-    /// Locks the output against other runs, waiting at most `timeout`. It must not be `template`.
+    /// Opens the output and locks it, waiting at most `timeout` for other runs. It must not be `template`.
     pub(crate) fn lock(name: &Path, template: &Path, timeout: Duration) -> Result<Output, OutputError> {
         let path = find(name, template)?;
         let lock = rewrite::lock(&path, timeout).map_err(io_error("lock", name))?;
@@ -43,8 +43,8 @@ impl Output {
         Output::open(name, path, lock)
     }
 
-    /// Looks at the output without locking it, for a run that writes nothing. It must not be `template`.
-    pub(crate) fn look(name: &Path, template: &Path) -> Result<Output, OutputError> {
+    /// Opens the output without a lock, for a run that writes nothing. It must not be `template`.
+    pub(crate) fn open_unlocked(name: &Path, template: &Path) -> Result<Output, OutputError> {
         Output::open(name, find(name, template)?, None)
     }
 
@@ -56,22 +56,23 @@ impl Output {
         Ok(Output { name: name.to_owned(), path, old, _lock: lock })
     }
 
-    /// The output's name as the operator knows it.
+    /// The name that the operator gave.
     pub(crate) fn name(&self) -> &Path {
         &self.name
     }
 
-    /// What stands there; `None` if there is no file.
+    /// The content; `None` if there is no file.
     pub(crate) fn old(&self) -> Option<&[u8]> {
         self.old.as_ref().map(|(bytes, _)| &bytes[..])
     }
 
-    /// Whether `text` stands there, and not because reload-haproxy put it back: written anew, it is wanted.
-    pub(crate) fn is_settled(&self, text: &str) -> bool {
+    /// Whether the content is `text`, and need not be written again. A text that reload-haproxy has put back is written
+    /// again, which shows that it is wanted.
+    pub(crate) fn is_current(&self, text: &str) -> bool {
         self.old() == Some(text.as_bytes()) && !rollback_marks::is_put_back(&self.path)
     }
 
-    /// Puts `text` beside the output, with the old file's mode and owner, for a check to look at.
+    /// Writes `text` to a file beside the output, with the old file's mode and owner.
     pub(crate) fn stage(&self, text: &str) -> Result<Staged, OutputError> {
         let staged =
             Staged::write(&self.path, text.as_bytes(), 0o600).map_err(io_error("write", &self.name))?;
@@ -83,13 +84,13 @@ impl Output {
         Ok(staged)
     }
 
-    /// Has the disk write what is staged, which others may read meanwhile: beside HAProxy's check, the sync costs
-    /// no time. The system tells a file's error only once, so it is heeded here.
+    /// Syncs the staged file. The check can read it meanwhile, so the sync costs no time. The system reports a write error
+    /// only once, so the result counts.
     pub(crate) fn sync(&self, staged: &Staged) -> Result<(), OutputError> {
         staged.file().sync_all().map_err(io_error("write", &self.name))
     }
 
-    /// Gives what is staged (and is `text`) the output's name, durably.
+    /// Renames the staged file, which contains `text`, over the output and syncs the directory.
     pub(crate) fn install(&self, staged: Staged, text: &str) -> Result<Written, OutputError> {
         rewrite::install(staged, self.old(), text.as_bytes()).map_err(io_error("write", &self.name))
     }

@@ -1,7 +1,7 @@
-//! One look: read what is there, render it, and put it in its place if it is another text and passes.
+//! One render: read the records, render the template, and install the text if it differs and passes the check.
 //!
-//! It keeps nothing from one time to the next, so that a program that looks again and again does each time
-//! what a program that has just been started would do.
+//! Nothing is kept from one render to the next. So each render of `--watch` does what a program that has just been
+//! started would do.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
@@ -16,32 +16,32 @@ use tera::Context;
 
 use crate::args::Args;
 use crate::check;
-use crate::check_file::Scratch;
+use crate::check_file::CheckFile;
 use crate::context::{self, NodeView};
 use crate::diff;
 use crate::output::Output;
 use crate::template::{Template, TemplateError};
 
-/// A rendered text, and what it was made of.
+/// A rendered text and its input.
 struct Rendered {
     text: String,
     nodes: Vec<NodeView>,
-    /// The nodes that cannot be served, with the reason, by name.
+    /// The nodes that cannot be served, with the reason for each, by name.
     unservable: BTreeMap<String, String>,
-    /// Kept only so that both can be left to the system at the end.
+    /// Kept only so that they need not be freed.
     _spent: (Template, Context),
 }
 
-/// What a look has seen and done.
-pub(crate) struct Looked {
-    /// The text as it should be, and as the output is.
+/// The result of a render.
+pub(crate) struct Outcome {
+    /// The text, which is now the content of the output.
     pub(crate) text: String,
     /// Whether the output was written.
     pub(crate) is_written: bool,
 }
 
-/// Looks once.
-pub(crate) fn once(args: &Args, messages: &mut Messages) -> Result<Looked, Failure> {
+/// Renders once.
+pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcome, Failure> {
     let output = open_output(args)?;
     let mut rendered = render(args, read_nodes(&args.nodes, messages)?)?;
     for (name, problem) in &rendered.unservable {
@@ -50,13 +50,13 @@ pub(crate) fn once(args: &Args, messages: &mut Messages) -> Result<Looked, Failu
     let is_written = deliver(args, output.as_ref(), &rendered, messages)?;
     let text = mem::take(&mut rendered.text);
     if !args.watching.watch {
-        // Never freed: the program ends now, and ten thousand nodes take a while to free one by one.
+        // Not freed: the program ends now, and freeing ten thousand nodes takes time.
         mem::forget(rendered);
     }
-    Ok(Looked { text, is_written })
+    Ok(Outcome { text, is_written })
 }
 
-/// Does with the text what was asked for; says whether it was written to the output.
+/// Prints, compares, checks or writes the text, as the options say. Returns whether the output was written.
 fn deliver(
     args: &Args,
     output: Option<&Output>,
@@ -74,8 +74,8 @@ fn deliver(
     }
     let usable = nodes.iter().filter(|node| !unservable.contains_key(&node.name));
     guard(args, output, usable.map(|node| node.role.as_str()))?;
-    if output.is_settled(text) {
-        return leave(args, output, messages).map(|()| false);
+    if output.is_current(text) {
+        return keep(args, output, messages).map(|()| false);
     }
     if args.dry_run {
         return rehearse(args, output, text, messages).map(|()| false);
@@ -83,26 +83,26 @@ fn deliver(
     write(args, output, text, messages).map(|()| true)
 }
 
-/// Opens the output, locked unless nothing will be written; `None` is stdout.
+/// Opens the output, and locks it if it may be written. `None` is stdout.
 fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
     let dry = args.diff || args.dry_run;
     match (args.output.as_os_str() == "-", dry) {
-        (true, true) => Err(Failure::new(Code::Usage, "cannot compare with 'stdout': name an --output")),
+        (true, true) => Err(Failure::new(Code::Usage, "cannot compare with 'stdout': give an --output")),
         (true, false) => Ok(None),
-        (false, true) => Ok(Some(Output::look(&args.output, &args.template)?)),
+        (false, true) => Ok(Some(Output::open_unlocked(&args.output, &args.template)?)),
         (false, false) => Ok(Some(Output::lock(&args.output, &args.template, args.lock_timeout)?)),
     }
 }
 
-/// Reads the records, sorted by name; those that cannot be read are said and passed over.
+/// Reads the records, sorted by name. Those that cannot be read are reported and skipped.
 fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<NodeView>, Failure> {
     let (mut nodes, faults) = read_with(path, |_| true, context::views).map_err(|err| match err {
-        // Not an empty pool: a slip in --nodes would take every server out of service.
+        // A missing directory is not an empty pool: a typo in --nodes would take every server out of service.
         NodesError::Io { err, .. } if err.kind() == ErrorKind::NotFound => {
             let path = path.display();
             Failure::new(
                 Code::Files,
-                format!("cannot read '{path}': there is no such directory; mkdir -p {path}"),
+                format!("cannot read '{path}': the directory does not exist; create it with mkdir -p {path}"),
             )
         }
         err => err.into(),
@@ -128,7 +128,7 @@ fn template_failure(err: TemplateError) -> Failure {
     Failure::from(err).with_more(line)
 }
 
-/// Refuses to shrink the pool below a floor, if there is a configuration to keep.
+/// Refuses to shrink the pool below --min-nodes, unless there is no output to keep.
 fn guard<'n>(
     args: &Args,
     output: &Output,
@@ -141,27 +141,28 @@ fn guard<'n>(
         None => Ok(()),
         Some(why) => {
             let name = output.name().display();
-            let line =
-                format!("cannot replace '{name}': {why}, so it stays; lower --min-nodes if this is right");
+            let line = format!(
+                "cannot replace '{name}': {why}, so it is kept; lower --min-nodes if this is intended"
+            );
             Err(Failure::new(Code::Guard, line))
         }
     }
 }
 
-fn leave(args: &Args, output: &Output, messages: &mut Messages) -> Result<(), Failure> {
+fn keep(args: &Args, output: &Output, messages: &mut Messages) -> Result<(), Failure> {
     let name = output.name().display();
-    messages.verbose(format!("left '{name}' as it is: nothing changed"));
-    if args.dry_run { print(&format!("would leave '{name}' as it is\n")) } else { Ok(()) }
+    messages.verbose(format!("kept '{name}': nothing changed"));
+    if args.dry_run { print(&format!("would keep '{name}' as it is\n")) } else { Ok(()) }
 }
 
-/// Has the text checked and says what writing it would change.
+/// Checks the text and prints what writing it would change.
 fn rehearse(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> Result<(), Failure> {
     let name = output.name().display().to_string();
     check(args, text, &name, messages)?;
     print(&format!("would write '{name}': {}\n", diff::summary(output.old().unwrap_or_default(), text)))
 }
 
-/// Stages the text, has it checked, and puts it in the output's place.
+/// Stages the text, checks it, and renames it over the output.
 fn write(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> Result<(), Failure> {
     let name = output.name().display();
     let staged = output.stage(text)?;
@@ -170,30 +171,30 @@ fn write(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> R
     check_at(args, staged.path(), text, &name.to_string(), messages, sync)?;
     synced?;
     if output.install(staged, text)? == Written::InPlace {
-        messages
-            .warn(format!("wrote '{name}' in place: it is a mount point, so a reader may see half of it"));
+        messages.warn(format!(
+            "wrote '{name}' in place: it is a mount point, so a reader may see an incomplete file"
+        ));
     } else {
         messages.info(format!("wrote '{name}'"));
     }
     Ok(())
 }
 
-/// Checks a text that does not get a place beside an output.
+/// Checks a text that is not staged beside an output.
 fn check(args: &Args, text: &str, name: &str, messages: &mut Messages) -> Result<(), Failure> {
     if args.check.is_none() {
         return Ok(());
     }
-    let scratch = Scratch::write(text).map_err(|err| {
+    let file = CheckFile::write(text).map_err(|err| {
         Failure::new(
             Code::Files,
-            format!("cannot write a file for the check to '{}': {err}", Scratch::place()),
+            format!("cannot write a file for the check in '{}': {err}", CheckFile::directory()),
         )
     })?;
-    check_at(args, scratch.path(), text, name, messages, || {})
+    check_at(args, file.path(), text, name, messages, || {})
 }
 
-/// Has the file at `path`, which holds `text` and is known to the operator as `name`, checked, and does `work`
-/// beside it.
+/// Checks the file at `path`, which contains `text` and which the operator calls `name`, and does `work` meanwhile.
 fn check_at(
     args: &Args,
     path: &Path,
@@ -207,12 +208,12 @@ fn check_at(
         return Ok(());
     };
     let verdict = check.run(path, text, args.check_timeout, work);
-    let said = check::explain(&verdict.said, path, name, text, &args.template);
+    let lines = check::explain(&verdict.output, path, name, text, &args.template);
     match verdict.refused {
-        None => said.iter().for_each(|line| messages.info(line)),
+        None => lines.iter().for_each(|line| messages.info(line)),
         Some(why) => {
             let line = format!("cannot use '{name}': {why}");
-            return Err(Failure::new(Code::Haproxy, line).with_more(said));
+            return Err(Failure::new(Code::Haproxy, line).with_more(lines));
         }
     }
     Ok(())

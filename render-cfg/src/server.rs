@@ -1,32 +1,32 @@
-//! What a node's tags say about serving it, read strictly: a tag that is there is right, or the node is
-//! left out. A wrong port that HAProxy takes for something else costs requests; a node left out is named.
+//! The tags that decide how a node is served. They are parsed strictly: a node with an invalid tag is left out and
+//! reported, because a wrong port that HAProxy accepts would cost requests.
 
 use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 
 use common::messages::excerpt;
 
-/// The highest weight that HAProxy knows.
+/// The highest weight that HAProxy accepts.
 const WEIGHT_MAX: u32 = 256;
-/// More connections at once than one server ever has; a larger number is a slip.
+/// No server has more connections at once; a larger number is a mistake.
 const MAXCONN_MAX: u32 = 1_000_000;
 
-/// What a `server` line needs.
+/// The values of a `server` line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     /// Address and port.
     pub(crate) endpoint: SocketAddr,
-    /// Its share of the requests, if a tag says.
+    /// Its share of the requests, if there is such a tag.
     pub(crate) weight: Option<u32>,
-    /// Its limit of connections, if a tag says.
+    /// Its connection limit, if there is such a tag.
     pub(crate) maxconn: Option<u32>,
-    /// Whether it serves only when no other does.
+    /// Whether it serves only when no other server is up.
     pub(crate) backup: bool,
     /// Whether it keeps its sessions and gets no new ones.
     pub(crate) drain: bool,
 }
 
-/// A tag that cannot be used.
+/// A tag with an invalid value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     tag: String,
@@ -42,8 +42,8 @@ impl Display for Problem {
 }
 
 impl Server {
-    /// Reads a node's tags by way of `tag`, which finds one by its key. `port` is the key of the tag with
-    /// the port and its value, `default_port` stands in for that.
+    /// Parses a node's tags; `tag` returns a tag by its key. `port` is the key and the value of the tag with the port;
+    /// `default_port` is used if there is no such tag.
     pub(crate) fn read<'t>(
         address: IpAddr,
         port: (&str, Option<&str>),
@@ -62,7 +62,7 @@ impl Server {
     }
 }
 
-/// Reads one tag, if the node has it.
+/// Parses one tag, if the node has it.
 fn read<T>(
     tag: &str,
     value: Option<&str>,
@@ -73,7 +73,7 @@ fn read<T>(
     value.map(|value| parse(value).ok_or_else(|| problem(value))).transpose()
 }
 
-/// Reads a port: digits alone, 1 to 65535.
+/// Parses a port: only digits, 1 to 65535.
 pub(crate) fn parse_port(text: &str) -> Option<u16> {
     parse_number(text, 1, u16::MAX.into()).and_then(|port| u16::try_from(port).ok())
 }
@@ -92,7 +92,7 @@ fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// HAProxy's words for the states of a server; `maint` is a matter for the operator, not for the node.
+/// HAProxy's names for the states of a server. Only an operator may set the third one, `maint`.
 fn parse_drain(text: &str) -> Option<bool> {
     match text {
         "drain" => Some(true),
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn without_tags_a_server_has_the_given_port_and_nothing_else() {
+    fn without_tags_a_server_has_only_the_default_port() {
         let server = read(&[]).unwrap();
         assert_eq!(server.endpoint.to_string(), "10.0.0.1:3000");
         assert_eq!((server.weight, server.maxconn, server.backup, server.drain), (None, None, false, false));
     }
 
     #[test]
-    fn tags_are_read() {
+    fn tags_are_parsed() {
         let tags =
             [("port", "80"), ("weight", "0"), ("maxconn", "50"), ("backup", "yes"), ("state", "drain")];
         let server = read(&tags).unwrap();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_is_wrong_is_named_with_its_value_and_what_it_may_be() {
+    fn an_invalid_tag_is_reported_with_its_value_and_the_valid_ones() {
         assert_eq!(read(&[("port", "0")]).unwrap_err(), "its tag 'port' is '0', not 1 to 65535");
         assert_eq!(
             read(&[("state", "down")]).unwrap_err(),

@@ -1,7 +1,7 @@
-//! Where the output is: the file that its name leads to, and the names beside it that a run uses.
+//! The path of the output: the file behind its symlinks, and whether it may be replaced.
 //!
-//! It is looked at before anything is made there: a lock beside a device is of no use to anybody, and the
-//! template, under whatever name, must not be lost.
+//! This is decided before any file is created: no lock file appears beside a device, and the template is never
+//! overwritten, whatever name it has.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -18,19 +18,19 @@ use crate::path_walk::walk;
 /// Why the output could not be read, locked or written.
 #[derive(Debug, Error)]
 pub(crate) enum OutputError {
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("cannot {verb} '{}': {err}", .path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         verb: &'static str,
         /// The output.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         err: io::Error,
     },
-    /// There is something that cannot be replaced by a file.
-    #[error("cannot replace '{}': it is no regular file", .path.display())]
-    NoFile {
+    /// It is something other than a file.
+    #[error("cannot replace '{}': it is not a regular file", .path.display())]
+    NotAFile {
         /// The output.
         path: PathBuf,
     },
@@ -53,27 +53,26 @@ pub(crate) enum OutputError {
 impl Fault for OutputError {
     fn code(&self) -> Code {
         match self {
-            OutputError::Io { .. } | OutputError::NoFile { .. } => Code::Files,
+            OutputError::Io { .. } | OutputError::NotAFile { .. } => Code::Files,
             OutputError::Template { .. } => Code::Usage,
             OutputError::Locked { .. } => Code::Lock,
         }
     }
 }
 
-/// The file system's refusal, in this module's words.
+/// Wraps an error of the file system.
 pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
     let path = path.to_owned();
     move |err| OutputError::Io { verb, path, err }
 }
 
-/// Finds the file that `name` leads to, and refuses what cannot or must not be replaced: what is no file,
-/// and `template`.
+/// Follows `name` to its file. Refuses anything that is not a regular file, and `template`.
 pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError> {
     let path = walk(name, |_, _| {}).map_err(io_error("follow", name))?;
     match fs::metadata(&path) {
         Err(err) if err.kind() == ErrorKind::NotFound => {}
         Err(err) => return Err(io_error("read", name)(err)),
-        Ok(metadata) if !metadata.is_file() => return Err(OutputError::NoFile { path: name.to_owned() }),
+        Ok(metadata) if !metadata.is_file() => return Err(OutputError::NotAFile { path: name.to_owned() }),
         Ok(_) => {}
     }
     let hidden = [".tmp", ".lock"].map(|suffix| beside(&path, suffix).ok());
@@ -83,7 +82,7 @@ pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError>
     }
 }
 
-/// Whether two names are one file, by whatever links.
+/// Whether two paths lead to the same file.
 fn is_same(one: &Path, other: &Path) -> bool {
     match (fs::metadata(one), fs::metadata(other)) {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),

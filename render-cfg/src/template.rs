@@ -1,8 +1,8 @@
-//! The template: read once, rendered to bytes that depend on nothing but what it prints.
+//! Reads and renders a template.
 //!
-//! `revision` is a hash of the rendered text with the revision itself left blank. So the same text has
-//! the same revision whatever changed behind it (Serf's handlers get a new environment every time), and
-//! another text has another one.
+//! `revision` is a hash of the rendered text with the revision itself left blank. So the same text always has the same
+//! revision, even if the environment has changed (as it does for each handler of Serf), and a different text has a
+//! different one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use crate::truncate::{truncate, truncate_around};
 use common::failure::{Code, Fault};
 use render_cfg::escape::escape;
 
-/// What stands for the revision while the text is hashed; as long as a real one.
+/// The placeholder for the revision while the text is hashed. It is as long as a real one.
 const BLANK: &str = "rollcall-0000000000000000";
 
-/// Why there is no rendered text.
+/// Why a template could not be rendered.
 #[derive(Debug, Error)]
 pub(crate) enum TemplateError {
     /// The file cannot be read.
@@ -29,10 +29,10 @@ pub(crate) enum TemplateError {
     Read {
         /// The template.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         err: io::Error,
     },
-    /// The template is wrong, at this place.
+    /// The template has an error at this position.
     #[error("cannot render '{}:{line}:{column}': {reason}", .path.display())]
     At {
         /// The template.
@@ -41,17 +41,17 @@ pub(crate) enum TemplateError {
         line: usize,
         /// Counted from 1, in characters.
         column: usize,
-        /// What is wrong.
+        /// The error.
         reason: String,
         /// The line itself.
         text: String,
     },
-    /// The template is wrong as a whole.
+    /// The template has an error without a position.
     #[error("cannot render '{}': {reason}", .path.display())]
     Whole {
         /// The template.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
 }
@@ -66,7 +66,7 @@ impl Fault for TemplateError {
 }
 
 impl TemplateError {
-    /// The offending line with its number, as a compiler shows it.
+    /// The line with the error and its number, as a compiler shows it.
     pub(crate) fn line(&self) -> Option<String> {
         match self {
             TemplateError::At { line, column, text, .. } => {
@@ -92,7 +92,7 @@ impl Template {
         let source = read(path).map_err(|err| TemplateError::Read { path: path.to_owned(), err })?;
         let mut tera = Tera::new();
         let unservable = Unservable::default();
-        // The empty suffix: every name ends with it, so everything is escaped.
+        // Every name ends with the empty suffix, so everything is escaped.
         tera.autoescape_on([""]);
         tera.set_escape_fn(escape);
         filters::register(&mut tera, &unservable);
@@ -104,7 +104,7 @@ impl Template {
         }
     }
 
-    /// Renders, and finds the text's revision. `context` is complete but for `revision`.
+    /// Renders the text and its revision. `context` contains everything except `revision`.
     pub(crate) fn render(&self, context: &mut Context) -> Result<String, TemplateError> {
         context.insert("revision", BLANK);
         let blank = self.render_once(context)?;
@@ -119,14 +119,14 @@ impl Template {
         self.render_once(context)
     }
 
-    /// Whether the revision is printed and no more, so that putting it into `blank` spares a second
-    /// rendering. A node that announces a blank revision makes one more of them than the template has.
+    /// Whether the template only prints the revision, so that it can be inserted into `blank` without rendering again. A
+    /// node that announces the placeholder in a tag makes the two counts differ.
     fn prints_revision_only(&self, blank: &str) -> bool {
         let printed = self.source.matches("{{ revision }}").count();
         printed == self.source.matches("revision").count() && printed == blank.matches(BLANK).count()
     }
 
-    /// The nodes that the last rendering could not serve, with the reason, by name.
+    /// The nodes that the last render could not serve, with the reason for each, by name.
     pub(crate) fn unservable(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
         self.unservable.take()
     }
@@ -134,7 +134,7 @@ impl Template {
     fn render_once(&self, context: &Context) -> Result<String, TemplateError> {
         let mut text = Limited::default();
         self.tera.render_to(NAME, context, &mut text).map_err(|err| self.error(&err))?;
-        // Tera writes nothing but pieces of strings, and `escape` nothing but ASCII.
+        // Tera writes only strings, and `escape` only ASCII, so this does not fail.
         Ok(String::from_utf8(text.bytes).unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into()))
     }
 
@@ -147,7 +147,7 @@ impl Template {
             ErrorKind::Io(_) => std::error::Error::source(err).map_or(err.to_string(), ToString::to_string),
             kind => kind.to_string(),
         };
-        match place(&message) {
+        match position(&message) {
             Some((line, column, message)) => self.error_at(line, column, message),
             None => TemplateError::Whole { path: self.path.clone(), reason: reason(&message) },
         }
@@ -160,9 +160,9 @@ impl Template {
     }
 }
 
-/// Line, column and message of the first error in Tera's printed reports: all that it gives for filters
-/// that it does not know.
-fn place(report: &str) -> Option<(usize, usize, &str)> {
+/// Line, column and message of the first error in a printed report, which is all that Tera returns for an unknown
+/// filter.
+fn position(report: &str) -> Option<(usize, usize, &str)> {
     let mut lines = report.lines();
     let message = lines.next()?.strip_prefix("error: ")?;
     let place = lines.next()?.trim_start().strip_prefix("--> ")?.strip_prefix(NAME)?.strip_prefix(':')?;
@@ -170,7 +170,7 @@ fn place(report: &str) -> Option<(usize, usize, &str)> {
     Some((line.parse().ok()?, column.parse().ok()?, message))
 }
 
-/// The template's name within Tera; errors are given the real one.
+/// The template's name within Tera. Errors contain the real path.
 const NAME: &str = "template";
 
 fn revision(text: &str) -> String {
@@ -178,7 +178,7 @@ fn revision(text: &str) -> String {
     hash[..8].iter().fold("rollcall-".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// Tera's words as a reason: one line, lower case, no full stop, no list of a whole environment.
+/// Tera's message as a reason: one line, lower case, without a full stop and without a dump of the context.
 fn reason(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let mut short = truncate(line).into_owned();

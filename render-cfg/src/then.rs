@@ -1,5 +1,5 @@
-//! `--then`: the command that takes the output further, such as reload-haproxy. It is run without the output's
-//! lock, which it may need, and one at a time.
+//! `--then`: the command that runs after a change of the output, such as reload-haproxy. It runs without the output's
+//! lock, because it may need the lock itself, and only one runs at a time.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use common::failure::{Code, Failure};
 use crate::command;
 use crate::truncate::truncate;
 
-/// So many of its last lines are shown.
+/// This many of its last lines are shown.
 const LINES_MAX: usize = 10;
 
 /// A command, split into words as a shell would.
@@ -19,7 +19,7 @@ pub(crate) struct Then {
 }
 
 impl Then {
-    /// Splits a command line. For clap: the error says what is wrong with it.
+    /// Splits a command line, for clap.
     pub(crate) fn parse(text: &str) -> Result<Then, String> {
         let words = shell_words::split(text).map_err(|err| err.to_string())?;
         if words.is_empty() {
@@ -34,20 +34,20 @@ impl Then {
         &self.text
     }
 
-    /// Runs it for at most `timeout`. Gives its last words.
+    /// Runs it for at most `timeout`. Returns the last lines of its output.
     pub(crate) fn run(&self, timeout: Duration) -> Result<Vec<String>, Failure> {
-        let (said, why) = command::run(&self.words, timeout, "--then-timeout", || {});
-        let mut words: Vec<String> = said
+        let (output, why) = command::run(&self.words, timeout, "--then-timeout", || {});
+        let mut lines: Vec<String> = output
             .lines()
             .rev()
             .filter(|line| !line.trim().is_empty())
             .take(LINES_MAX)
             .map(|line| truncate(line).into_owned())
             .collect();
-        words.reverse();
-        let Some(why) = why else { return Ok(words) };
-        let line = format!("cannot finish '{}': it {why}; it is tried again until it succeeds", self.text);
-        Err(Failure::new(Code::Unforeseen, line).with_more(words))
+        lines.reverse();
+        let Some(why) = why else { return Ok(lines) };
+        let line = format!("cannot finish '{}': it {why}; it is retried until it succeeds", self.text);
+        Err(Failure::new(Code::Unforeseen, line).with_more(lines))
     }
 }
 
@@ -56,13 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_says_how_it_ended_and_the_last_words() {
+    fn a_failure_contains_the_exit_code_and_the_last_lines() {
         assert!(Then::parse("").is_err() && Then::parse("a 'b").is_err());
         let then = Then::parse("sh -c 'seq 30; exit 5'").unwrap();
         let failure = then.run(Duration::from_secs(60)).unwrap_err();
         assert_eq!(
             failure.line,
-            "cannot finish 'sh -c 'seq 30; exit 5'': it ended with exit code 5; it is tried again until it succeeds"
+            "cannot finish 'sh -c 'seq 30; exit 5'': it ended with exit code 5; it is retried until it succeeds"
         );
         assert_eq!((failure.more.len(), failure.more[9].as_str()), (10, "30"));
         assert!(Then::parse("true").unwrap().run(Duration::from_secs(60)).unwrap().is_empty());

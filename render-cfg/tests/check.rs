@@ -1,4 +1,4 @@
-//! `--check`: nothing goes live that it refuses, and its words reach the operator in names he knows.
+//! `--check`: a text that fails it is not installed, and its output reaches the operator with the right file name.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
@@ -22,14 +22,14 @@ fn the_check_sees_the_staged_file_beside_its_target_with_its_final_mode() {
 }
 
 #[test]
-fn words_on_stderr_are_no_refusal_and_success_is_quiet() {
+fn output_on_stderr_is_not_a_failure_and_success_is_quiet() {
     let bed = Bed::new("text\n");
     bed.render(&["--check", "sh -c 'echo WARNING >&2' {}"]).quietly();
     assert_eq!(bed.read("out"), "text\n");
 }
 
 #[test]
-fn a_refusal_keeps_the_old_file() {
+fn a_failed_check_keeps_the_old_file() {
     let bed = Bed::new("text\n");
     let ran = bed.render(&["--check", "sh -c 'exit 3' {}"]).ends(5);
     assert_eq!(ran.err, "render-cfg: cannot use 'out': 'sh -c 'exit 3' {}' ended with exit code 3\n");
@@ -38,7 +38,7 @@ fn a_refusal_keeps_the_old_file() {
 }
 
 #[test]
-fn a_check_that_hangs_ends_and_the_old_file_stays() {
+fn a_check_that_hangs_is_killed_and_the_old_file_is_kept() {
     let bed = Bed::new("text\n");
     let begin = Instant::now();
     let ran = bed
@@ -53,7 +53,7 @@ fn a_check_that_hangs_ends_and_the_old_file_stays() {
 }
 
 #[test]
-fn a_time_limit_ends_all_of_it_and_the_next_run_does_the_work() {
+fn a_time_limit_ends_the_run_and_the_next_run_does_the_work() {
     let bed = Bed::new("text\n");
     let ran = bed.render(&["--check", "sh -c 'exec sleep 5' {}", "--time-limit", "1s"]);
     assert_eq!((ran.code, bed.path("out").exists()), (Some(1), false));
@@ -63,7 +63,7 @@ fn a_time_limit_ends_all_of_it_and_the_next_run_does_the_work() {
 }
 
 #[test]
-fn a_check_that_hangs_takes_its_children_with_it() {
+fn a_check_that_hangs_is_killed_with_its_children() {
     let bed = Bed::new("text\n");
     let check = "sh -c 'sleep 301 & echo $! >pids; sleep 302 & echo $! >>pids; wait; : {}'";
     bed.render(&["--check", check, "--check-timeout", "500ms"]).ends(5);
@@ -76,8 +76,8 @@ fn a_check_that_hangs_takes_its_children_with_it() {
 }
 
 #[test]
-fn a_check_that_changes_the_file_is_a_refusal() {
-    for deed in [
+fn a_check_that_changes_the_file_has_failed() {
+    for action in [
         "echo bad >{}",
         "printf TEXT >{}",
         "echo more >>{}",
@@ -86,44 +86,48 @@ fn a_check_that_changes_the_file_is_a_refusal() {
         "rm {}; mkdir {}; rmdir {}",
         "mv {} gone; ln -s gone {}",
     ] {
-        let check = format!("sh -c 'f=$0; {}' {{}}", deed.replace("{}", "\"$f\""));
+        let check = format!("sh -c 'f=$0; {}' {{}}", action.replace("{}", "\"$f\""));
         let bed = Bed::new("text");
         bed.write("out", "old");
         for how in [&["--output", "out"][..], &["--output", "out", "--dry-run"], &[]] {
             let ran = bed.run(&[how, &["--check", &check]].concat()).ends(5);
-            assert!(ran.err.ends_with("changed the file that it was to check\n"), "{deed}: {}", ran.err);
-            assert_eq!((ran.out.as_str(), bed.read("out").as_str()), ("", "old"), "{deed}");
+            assert!(
+                ran.err.ends_with("changed the file that it should only check\n"),
+                "{action}: {}",
+                ran.err
+            );
+            assert_eq!((ran.out.as_str(), bed.read("out").as_str()), ("", "old"), "{action}");
         }
     }
 }
 
 #[test]
-fn a_check_that_puts_a_directory_there_does_not_make_the_output_one() {
+fn a_check_that_replaces_the_file_by_a_directory_does_not_change_the_output() {
     let bed = Bed::new("text\n");
     bed.render(&["--check", "sh -c 'rm \"$0\"; mkdir \"$0\"' {}"]).ends(5);
     assert!(!bed.path("out").exists());
 }
 
 #[test]
-fn a_talkative_check_passes_and_its_words_are_shown_in_lines_and_cut() {
+fn a_check_with_much_output_passes_and_the_output_is_truncated() {
     let bed = Bed::new("text\n");
     let much = "sh -c 'echo first; seq 1000; head -c 200000 /dev/zero | tr \"\\0\" x; : {}'";
     let ran = bed.render(&["-v", "--check", much]).ends(0);
     assert!(ran.err.starts_with("render-cfg: first\nrender-cfg: 1\nrender-cfg: 2\n"), "{}", ran.err);
-    assert!(ran.err.ends_with("render-cfg: and 902 lines more\nrender-cfg: wrote 'out'\n"), "{}", ran.err);
+    assert!(ran.err.ends_with("render-cfg: and 902 more lines\nrender-cfg: wrote 'out'\n"), "{}", ran.err);
     let line = "sh -c 'head -c 200000 /dev/zero | tr \"\\0\" x; exit 1; : {}'";
     let ran = bed.run(&["--check", line]).ends(5);
     assert!(ran.err.len() < 1000 && ran.err.ends_with("xxx…\n"), "{}", ran.err);
 }
 
 #[test]
-fn a_check_that_is_not_there_is_no_success() {
+fn a_check_that_does_not_exist_fails() {
     let ran = Bed::new("text\n").render(&["--check", "/nonexistent/haproxy -c -f {}"]).ends(5);
     assert!(ran.err.contains("cannot be run: No such file or directory"), "{}", ran.err);
 }
 
 #[test]
-fn haproxys_own_words_come_with_the_outputs_name_and_the_line() {
+fn output_of_haproxy_contains_the_name_of_the_output_and_the_line() {
     if !haproxy::is_there() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Hostile values, read back from a real HAProxy: whatever a value holds, it is one argument and itself.
+//! Hostile values, read back from a real HAProxy: each is one argument, and unchanged.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 
 use support::{Bed, Ran, haproxy};
 
-/// Every value unquoted and within double quotes, and in a comment that it must not leave.
+/// Every value without quotes, in double quotes, and in a comment, which it must not end.
 const READ_BACK: &str = "\
 global
     stats socket {{ vars.socket }} level admin
@@ -53,7 +53,7 @@ const HOSTILE: &[&str] = &[
     "a,b;c|d&e<f>g(h)[i]{j}!k*l?m^n`o",
 ];
 
-/// Text of characters of all lengths, from a seed.
+/// A text from a seed, with UTF-8 characters of all lengths.
 fn random_text(seed: u64) -> String {
     let numbers = RandomState::new();
     let length = seed % 40;
@@ -66,7 +66,7 @@ fn random_text(seed: u64) -> String {
 }
 
 #[test]
-fn every_value_is_read_back_as_it_is() {
+fn every_value_is_read_back_unchanged() {
     if !haproxy::is_there() {
         return;
     }
@@ -99,7 +99,7 @@ fn every_value_is_read_back_as_it_is() {
 }
 
 #[test]
-fn a_value_in_a_log_format_is_itself_after_the_filter() {
+fn a_value_in_a_log_format_is_unchanged_with_the_filter() {
     if !haproxy::is_there() {
         return;
     }
@@ -122,7 +122,7 @@ fn a_value_in_a_log_format_is_itself_after_the_filter() {
 }
 
 #[test]
-fn no_tag_makes_a_line_of_the_shipped_template() {
+fn no_tag_can_add_a_line_to_the_shipped_template() {
     let bed = Bed::new(&std::fs::read_to_string(support::SHIPPED).unwrap());
     for (balancer, address) in [("lb1", "10.0.0.3"), ("lb2", "10.0.0.4")] {
         bed.node(balancer, address, &[("role", "balancer")]);

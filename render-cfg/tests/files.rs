@@ -1,4 +1,4 @@
-//! What happens to the output file: whole or not at all, with its mode, its owner and its links.
+//! Writing the output: completely or not at all, with its mode, its owner and its symlinks kept.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
@@ -17,7 +17,7 @@ fn bed() -> Bed {
 }
 
 #[test]
-fn a_new_file_is_readable_by_all_and_nothing_but_the_lock_is_left() {
+fn a_new_file_is_readable_by_all_and_only_the_lock_is_left() {
     let bed = bed();
     bed.render(&[]).quietly();
     assert_eq!(fs::metadata(bed.path("out")).unwrap().mode() & 0o7777, 0o644);
@@ -52,7 +52,7 @@ fn equal_bytes_are_not_written_and_not_checked_again() {
 }
 
 #[test]
-fn a_symlink_is_followed_and_stays_one() {
+fn a_symlink_is_followed_and_remains() {
     let bed = bed();
     fs::create_dir(bed.path("etc")).unwrap();
     symlink("etc/real.cfg", bed.path("out")).unwrap();
@@ -63,15 +63,15 @@ fn a_symlink_is_followed_and_stays_one() {
 }
 
 #[test]
-fn what_is_no_file_is_not_replaced() {
+fn only_a_regular_file_is_replaced() {
     let bed = bed();
     let ran = bed.run(&["--output", "nodes"]).ends(4);
-    assert_eq!(ran.err, "render-cfg: cannot replace 'nodes': it is no regular file\n");
+    assert_eq!(ran.err, "render-cfg: cannot replace 'nodes': it is not a regular file\n");
     assert!(bed.run(&["--output", "none/out"]).ends(4).err.contains("cannot lock 'none/out': No such file"));
 }
 
 #[test]
-fn where_nothing_can_be_replaced_no_lock_is_left_either() {
+fn no_lock_is_left_beside_a_file_that_cannot_be_replaced() {
     let bed = bed();
     let script = "mount -t tmpfs none mnt; mknod mnt/null c 1 3; code=0
         $R --template t.tera --output mnt/null || code=$?; ls -A mnt; exit $code";
@@ -81,13 +81,13 @@ fn where_nothing_can_be_replaced_no_lock_is_left_either() {
     assert!(Command::new("mkfifo").arg(bed.path("out")).status().unwrap().success());
     for how in [&[][..], &["--diff"]] {
         let ran = bed.render(how).ends(4);
-        assert_eq!(ran.err, "render-cfg: cannot replace 'out': it is no regular file\n");
+        assert_eq!(ran.err, "render-cfg: cannot replace 'out': it is not a regular file\n");
     }
     assert!(!bed.path(".out.lock").exists());
 }
 
 #[test]
-fn the_template_is_not_overwritten_under_whatever_name() {
+fn the_template_is_not_overwritten_under_any_name() {
     let bed = bed();
     symlink("t.tera", bed.path("symlink")).unwrap();
     fs::hard_link(bed.path("t.tera"), bed.path("hardlink")).unwrap();
@@ -103,7 +103,7 @@ fn the_template_is_not_overwritten_under_whatever_name() {
 }
 
 #[test]
-fn a_single_file_bind_mount_is_written_in_place_and_said_so() {
+fn a_single_file_bind_mount_is_written_in_place_with_a_warning() {
     let bed = bed();
     bed.write("mounted", "a much longer text than the one that comes\n");
     bed.write("out", "");
@@ -115,13 +115,13 @@ fn a_single_file_bind_mount_is_written_in_place_and_said_so() {
     assert_eq!(ran.out, "server s1 10.0.0.1\n");
     assert_eq!(
         ran.err,
-        "render-cfg: wrote 'out' in place: it is a mount point, so a reader may see half of it\n"
+        "render-cfg: wrote 'out' in place: it is a mount point, so a reader may see an incomplete file\n"
     );
     assert_eq!(bed.read("mounted"), "server s1 10.0.0.1\n");
 }
 
 #[test]
-fn on_a_full_disk_the_old_file_stays_whole() {
+fn on_a_full_disk_the_old_file_is_kept() {
     let bed = bed();
     for i in 0..400 {
         bed.node(&format!("n{i}"), "10.0.0.2", &[]);
@@ -154,7 +154,7 @@ fn a_bind_mount_on_a_full_disk_gets_its_old_text_back() {
 }
 
 #[test]
-fn on_a_read_only_disk_the_fault_is_the_file_systems() {
+fn a_read_only_disk_is_a_file_system_error() {
     let bed = bed();
     let script = "mount -t tmpfs none mnt; echo old >mnt/out; mount -o remount,ro mnt
         $R --template t.tera --output mnt/out --diff; $R --template t.tera --output mnt/out";
@@ -179,7 +179,7 @@ fn killed_at_any_moment_the_file_is_the_old_or_the_new_one_and_the_next_run_fini
         std::thread::sleep(Duration::from_micros(150 * moment));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(texts.contains(&bed.read("out")), "half a file after {moment}");
+        assert!(texts.contains(&bed.read("out")), "an incomplete file after {moment}");
     }
     bed.render(&["--set", "v=1"]).quietly();
     bed.render(&["--set", "v=2"]).quietly();
@@ -188,7 +188,7 @@ fn killed_at_any_moment_the_file_is_the_old_or_the_new_one_and_the_next_run_fini
 }
 
 #[test]
-fn of_twenty_at_once_the_last_to_start_has_its_say() {
+fn of_twenty_runs_at_once_the_result_contains_every_node() {
     let bed = Bed::new(SERVERS);
     for round in 0..5 {
         let start = |i| {
@@ -220,13 +220,13 @@ fn a_lock_that_is_held_for_too_long_is_exit_code_7() {
     bed.render(&["--lock-timeout", "0ms"]).quietly();
 }
 
-/// reload-haproxy gives what it puts back the time of the file that HAProxy refused.
+/// reload-haproxy sets the time of a file that it puts back to that of the file that HAProxy rejected.
 #[test]
-fn an_equal_text_that_was_only_put_back_is_written_anew_and_once() {
+fn an_equal_text_that_was_put_back_is_written_again_once() {
     let bed = bed();
     let inode = || fs::metadata(bed.path("out")).unwrap().ino();
     bed.render(&[]).quietly();
-    bed.write("out.refused", "what HAProxy did not take\n");
+    bed.write("out.refused", "what HAProxy rejected\n");
     let set_time = |name: &str, time| fs::File::open(bed.path(name)).unwrap().set_modified(time).unwrap();
     let earlier = SystemTime::now() - Duration::from_secs(60);
     set_time("out.refused", earlier);
@@ -239,5 +239,5 @@ fn an_equal_text_that_was_only_put_back_is_written_anew_and_once() {
     assert_ne!(after, before);
     bed.render(&[]).quietly();
     assert_eq!(inode(), after);
-    assert_eq!(bed.read("out.refused"), "what HAProxy did not take\n");
+    assert_eq!(bed.read("out.refused"), "what HAProxy rejected\n");
 }

@@ -1,70 +1,16 @@
-//! The shipped template, on a real HAProxy with real connections.
+//! The shipped template: its settings and tags, checked by a real HAProxy.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::haproxy::{HaProxy, check, check_spared, free_address, is_there, request, serve};
+use support::haproxy::{check, check_spared, free_address, is_there, request, serve};
+use support::shipped::Shipped;
 use support::{Bed, SHIPPED, until};
 
-/// A bed with the shipped template and addresses of its own.
-struct Shipped {
-    bed: Bed,
-    web: SocketAddr,
-    stats: SocketAddr,
-}
-
-impl Shipped {
-    fn new() -> Shipped {
-        let bed = Bed::new(&std::fs::read_to_string(SHIPPED).unwrap());
-        Shipped { bed, web: free_address(), stats: free_address() }
-    }
-
-    fn settings(&self) -> Vec<String> {
-        let socket = self.bed.path("socket");
-        vec![
-            format!("bind={}", self.web),
-            format!("stats_bind={}", self.stats),
-            format!("admin_socket={}", socket.display()),
-            "user=".to_owned(),
-            "group=".to_owned(),
-        ]
-    }
-
-    /// Renders with these settings too, and expects this exit code and that HAProxy has nothing to say.
-    #[track_caller]
-    fn render(&self, more: &[&str], code: i32) -> String {
-        let settings = self.settings();
-        let arguments: Vec<&str> = settings
-            .iter()
-            .map(String::as_str)
-            .chain(more.iter().copied())
-            .flat_map(|s| ["--set", s])
-            .collect();
-        self.bed.render(&arguments).ends(code);
-        let (taken, said) = check(&self.bed.path("out"));
-        assert!(taken && !said.contains("WARNING") && !said.contains("ALERT"), "{said}");
-        self.bed.read("out")
-    }
-
-    fn start(&self, more: &[&str], code: i32) -> HaProxy {
-        self.render(more, code);
-        HaProxy::start(&self.bed.path("out"), &self.bed.path("socket"))
-    }
-
-    fn backend(&self, name: &str, address: SocketAddr, tags: &[(&str, &str)]) {
-        let port = address.port().to_string();
-        let tags = [&[("role", "backend"), ("port", &port)], tags].concat();
-        self.bed.node(name, &address.ip().to_string(), &tags);
-    }
-}
-
 #[test]
-fn the_defaults_pass_the_check_without_a_warning_and_leave_no_blank_lines_behind() {
+fn the_defaults_pass_the_check_without_a_warning_and_leave_no_blank_lines() {
     if !is_there() {
         return;
     }
@@ -78,31 +24,7 @@ fn the_defaults_pass_the_check_without_a_warning_and_leave_no_blank_lines_behind
 }
 
 #[test]
-fn zero_nodes_answer_503_and_the_stats_page_and_the_metrics_are_there() {
-    if !is_there() {
-        return;
-    }
-    let shipped = Shipped::new();
-    let haproxy = shipped.start(&[], 0);
-    assert!(request(shipped.web, "GET", "/", "").unwrap().starts_with("HTTP/1.1 503 "));
-    let page = request(shipped.stats, "GET", "/stats", "").unwrap();
-    assert!(page.starts_with("HTTP/1.1 200 ") && !page.contains("action=\"disable\""), "{page}");
-    // A node that announces the page's own address must not pass the health check there.
-    let checked = request(shipped.stats, "GET", "/healthz", "").unwrap();
-    assert!(checked.starts_with("HTTP/1.1 503 "), "{checked}");
-    assert!(request(shipped.stats, "GET", "/", "").unwrap().contains("location: /stats"));
-    let build = std::process::Command::new(support::haproxy::program()).arg("-vv").output().unwrap();
-    let has_exporter = String::from_utf8_lossy(&build.stdout).contains("+PROMEX");
-    let metrics = request(shipped.stats, "GET", "/metrics", "").unwrap();
-    assert_eq!(metrics.contains("haproxy_process_"), has_exporter, "{metrics}");
-    let text = shipped.bed.read("out");
-    let revision = text.lines().find_map(|line| line.trim().strip_prefix("description ")).unwrap();
-    let info = String::from_utf8(haproxy.ask("show info")).unwrap();
-    assert!(info.contains(&format!("\ndescription: {revision}\n")), "{info}");
-}
-
-#[test]
-fn tags_decide_how_a_node_is_served_and_a_bad_one_leaves_out_that_node_alone() {
+fn tags_decide_how_a_node_is_served_and_an_invalid_one_leaves_out_only_its_node() {
     if !is_there() {
         return;
     }
@@ -110,7 +32,7 @@ fn tags_decide_how_a_node_is_served_and_a_bad_one_leaves_out_that_node_alone() {
     let address = free_address();
     serve(address, |_| Some("hello".to_owned()));
     shipped.backend("good", address, &[]);
-    // Each at an address of its own: HAProxy warns about two servers with one cookie.
+    // Each has its own address: HAProxy warns about two servers with one cookie.
     shipped.backend("weighty", free_address(), &[("weight", "20"), ("maxconn", "7")]);
     shipped.backend("spare", free_address(), &[("backup", "true")]);
     shipped.backend("leaving", free_address(), &[("state", "drain"), ("weight", "20")]);
@@ -128,7 +50,7 @@ fn tags_decide_how_a_node_is_served_and_a_bad_one_leaves_out_that_node_alone() {
 }
 
 #[test]
-fn of_two_nodes_at_one_address_the_second_is_left_out_and_named() {
+fn the_second_of_two_nodes_at_one_address_is_left_out_and_reported() {
     if !is_there() {
         return;
     }
@@ -145,121 +67,7 @@ fn of_two_nodes_at_one_address_the_second_is_left_out_and_named() {
 }
 
 #[test]
-fn what_a_client_says_about_itself_is_not_believed() {
-    if !is_there() {
-        return;
-    }
-    let shipped = Shipped::new();
-    let address = free_address();
-    serve(address, |head| Some(head.to_lowercase()));
-    shipped.backend("s1", address, &[]);
-    let _haproxy = shipped.start(&[], 0);
-    let lies = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nForwarded: for=6.6.6.6\r\n";
-    let head = request(shipped.web, "GET", "/", lies).unwrap();
-    assert!(!head.contains("6.6.6.6"), "{head}");
-    assert!(head.contains("\r\nx-forwarded-for: 127.0.0.1\r\n"), "{head}");
-    assert!(head.contains(&format!("\r\nx-forwarded-port: {}\r\n", shipped.web.port())), "{head}");
-    assert!(head.contains("\r\nx-forwarded-proto: http\r\n"), "{head}");
-}
-
-#[test]
-fn a_session_stays_with_its_server_even_when_that_one_drains() {
-    if !is_there() {
-        return;
-    }
-    let shipped = Shipped::new();
-    let addresses = [free_address(), free_address()];
-    for (address, name) in addresses.into_iter().zip(["s1", "s2"]) {
-        serve(address, move |_| Some(name.to_owned()));
-        shipped.backend(name, address, &[]);
-    }
-    let body = |answer: &str| answer.rsplit("\r\n").next().unwrap().to_owned();
-    let running = shipped.start(&[], 0);
-    let answer = request(shipped.web, "GET", "/", "").unwrap();
-    let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-    let cookie = format!("Cookie: {}\r\n", cookie.split(';').next().unwrap());
-    let first = body(&answer);
-    drop(running);
-    let draining = addresses[usize::from(first == "s2")];
-    shipped.backend(&first, draining, &[("state", "drain")]);
-    let _running = shipped.start(&[], 0);
-    for _ in 0..6 {
-        assert_eq!(body(&request(shipped.web, "GET", "/", &cookie).unwrap()), first);
-        assert_ne!(body(&request(shipped.web, "GET", "/", "").unwrap()), first);
-    }
-}
-
-#[test]
-fn a_get_survives_a_server_that_dies_under_it_and_a_post_is_never_sent_twice() {
-    if !is_there() {
-        return;
-    }
-    let shipped = Shipped::new();
-    let (gone, flaky) = (free_address(), free_address());
-    let arrivals = Arc::new(AtomicUsize::new(0));
-    serve(flaky, {
-        let arrivals = Arc::clone(&arrivals);
-        move |_| (arrivals.fetch_add(1, Ordering::SeqCst) % 2 == 1).then(|| "alive".to_owned())
-    });
-    shipped.backend("flaky", flaky, &[]);
-    let running = shipped.start(&[], 0);
-    assert!(request(shipped.web, "GET", "/", "").unwrap().ends_with("alive"));
-    assert_eq!(arrivals.swap(0, Ordering::SeqCst), 2);
-    for method in ["POST", "PATCH"] {
-        assert!(request(shipped.web, method, "/", "").unwrap().starts_with("HTTP/1.1 502 "));
-        assert_eq!(arrivals.swap(0, Ordering::SeqCst), 1);
-    }
-    drop(running);
-    shipped.backend("gone", gone, &[]);
-    arrivals.store(1, Ordering::SeqCst);
-    let _running = shipped.start(&[], 0);
-    for _ in 0..6 {
-        let answer = request(shipped.web, "POST", "/", "").unwrap();
-        arrivals.store(1, Ordering::SeqCst);
-        assert!(answer.ends_with("alive"), "a request that no server has seen goes to another: {answer}");
-    }
-}
-
-#[test]
-fn a_client_beyond_the_limit_gets_429() {
-    if !is_there() {
-        return;
-    }
-    let shipped = Shipped::new();
-    let _haproxy = shipped.start(&["rate_limit=5"], 0);
-    let codes: Vec<bool> =
-        (0..7).map(|_| request(shipped.web, "GET", "/", "").unwrap().starts_with("HTTP/1.1 429 ")).collect();
-    assert_eq!(codes, [false, false, false, false, false, true, true]);
-}
-
-#[test]
-fn several_balancers_become_peers_and_count_a_client_together() {
-    if !is_there() {
-        return;
-    }
-    let (one, two) = (Shipped::new(), Shipped::new());
-    let peers = [("lb1", free_address()), ("lb2", free_address())];
-    for shipped in [&one, &two] {
-        assert!(!shipped.render(&["self=lb1"], 0).contains("peers"), "a balancer alone has no peers");
-        for (name, address) in peers {
-            let port = address.port().to_string();
-            shipped.bed.node(name, &address.ip().to_string(), &[("role", "balancer"), ("peer_port", &port)]);
-        }
-        assert!(!shipped.render(&[], 0).contains("peers"), "it does not know which of them it is");
-        assert!(!shipped.render(&["self=lb3"], 0).contains("peers"), "it is none of them");
-    }
-    let _first = one.start(&["self=lb1", "rate_limit=5"], 0);
-    let second = two.start(&["self=lb2", "rate_limit=5"], 0);
-    until("the other balancer to hear of the client", || {
-        request(one.web, "GET", "/", "").unwrap();
-        let table = String::from_utf8(second.ask("show table client_rates")).unwrap();
-        table.contains("127.0.0.1").then_some(())
-    });
-}
-
-#[test]
-fn the_cookies_key_need_not_stand_on_a_command_line() {
+fn the_cookie_key_can_come_from_the_environment() {
     let shipped = Shipped::new();
     let key = |more: &[&str]| {
         let set = more.iter().flat_map(|setting| ["--set", setting]);
@@ -316,7 +124,7 @@ fn every_setting_passes_the_check() {
 }
 
 #[test]
-fn a_state_file_is_named_only_if_it_is_wished_for_and_loaded_then() {
+fn a_state_file_is_used_only_if_it_is_set() {
     if !is_there() {
         return;
     }
@@ -336,7 +144,7 @@ fn a_state_file_is_named_only_if_it_is_wished_for_and_loaded_then() {
 }
 
 #[test]
-fn a_template_of_ones_own_needs_five_lines() {
+fn the_template_in_the_manual_passes_the_check() {
     if !is_there() {
         return;
     }
@@ -357,7 +165,7 @@ fn a_template_of_ones_own_needs_five_lines() {
 }
 
 #[test]
-fn haproxy_says_the_same_without_the_systems_certificates() {
+fn haproxy_reports_the_same_without_the_systems_certificates() {
     if !is_there() {
         return;
     }
@@ -373,7 +181,7 @@ fn haproxy_says_the_same_without_the_systems_certificates() {
         (client("ca-file @system-ca"), Some(true)),
         (client("verify required"), Some(true)),
         (client("verify none"), Some(true)),
-        // 2.6 refuses it, later ones only say so.
+        // 2.6 rejects it, later versions only warn.
         (client("ca-file /nonexistent"), None),
         (client("verify required\n    httpclient.ssl.ca-file /nonexistent"), None),
         (format!("server s 127.0.0.1:1\n{}", server("")), Some(false)),

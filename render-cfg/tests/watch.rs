@@ -1,4 +1,4 @@
-//! `--watch`: what is noticed, when it is rendered, and what is survived. Real processes and a real kernel.
+//! `--watch`: which changes are noticed and when they are rendered. Real processes and a real kernel.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use support::watcher::EVENTS_ONLY;
 use support::{Bed, SERVERS, in_own_mounts, until};
 
-/// More than the quiet time, and time enough for a look that must not come.
+/// Longer than the quiet time, and enough for an unwanted render to happen.
 const WINDOW: Duration = Duration::from_millis(600);
 
 fn bed() -> Bed {
@@ -40,7 +40,7 @@ fn it_renders_at_once_and_again_when_a_node_comes_changes_or_goes() {
 }
 
 #[test]
-fn a_burst_of_a_thousand_ends_in_few_renders_and_the_last_one_is_in() {
+fn a_burst_of_a_thousand_changes_causes_few_renders_and_the_last_change_is_included() {
     let bed = Bed::new(SERVERS);
     let names: Vec<String> = (0..1000).map(|i| format!("n{i:04}")).collect();
     names.iter().for_each(|name| bed.prepare(name));
@@ -50,7 +50,7 @@ fn a_burst_of_a_thousand_ends_in_few_renders_and_the_last_one_is_in() {
     names.iter().for_each(|name| bed.publish(name));
     let seconds = begin.elapsed().as_secs() as usize;
     bed.wait_for_nodes(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    // One each second while it lasts, one after it; one for an event that came in between.
+    // One each second while it lasts, one after it, and one for an event in between.
     assert!(watcher.count("wrote 'out'") <= 4 + seconds, "{}", watcher.said());
 }
 
@@ -85,7 +85,7 @@ fn a_change_while_it_renders_is_not_lost() {
 }
 
 #[test]
-fn a_template_that_changes_is_rendered_however_it_changes() {
+fn a_template_is_rendered_however_it_changes() {
     let bed = bed();
     let _watcher = bed.watch(&EVENTS_ONLY);
     let shows = |text: &str| until(text, || (bed.read("out") == text).then_some(()));
@@ -113,7 +113,7 @@ fn a_template_that_changes_is_rendered_however_it_changes() {
 }
 
 #[test]
-fn a_directory_that_is_removed_renamed_or_linked_elsewhere_is_found_again() {
+fn a_directory_that_is_removed_renamed_or_relinked_is_found_again() {
     let bed = bed();
     let watcher = bed.watch(&EVENTS_ONLY);
     bed.wait_for_nodes(&["s1"]);
@@ -136,20 +136,20 @@ fn a_directory_that_is_removed_renamed_or_linked_elsewhere_is_found_again() {
 }
 
 #[test]
-fn what_is_missing_at_the_start_is_waited_for() {
+fn a_directory_and_a_template_that_are_missing_at_the_start_are_waited_for() {
     let bed = Bed::new(SERVERS);
     fs::remove_file(bed.path("t.tera")).unwrap();
     fs::remove_dir(bed.path("nodes")).unwrap();
     let watcher = bed.watch(&EVENTS_ONLY);
-    watcher.wait_for("there is no such directory");
+    watcher.wait_for("the directory does not exist");
     fs::create_dir(bed.path("nodes")).unwrap();
     watcher.wait_for("cannot read 't.tera': No such file");
     bed.write("t.tera", "text");
     until("the text", || (fs::read_to_string(bed.path("out")).ok()? == "text").then_some(()));
-    watcher.wait_for("rendering is well again");
+    watcher.wait_for("rendering works again");
 }
 
-/// A function for scripts: waits until a command succeeds, at most 20 s.
+/// A shell function: waits until a command succeeds, at most 20 s.
 const UNTIL: &str = "until_() { n=0; until eval \"$1\"; do n=$((n + 1)); sleep 0.05
     [ $n -lt 400 ] || { echo \"waited in vain for $1\" >&2; kill $P; exit 9; }; done; }";
 
@@ -173,16 +173,16 @@ fn a_directory_that_is_mounted_unmounted_and_mounted_again_is_followed() {
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("ended\n", ""));
 }
 
-/// Limits of a user namespace of one's own: nobody else meets them.
+/// The limits are those of a new user namespace, so they affect no other process.
 #[test]
-fn at_a_limit_of_the_kernels_it_says_which_one_and_looks_every_second() {
+fn a_limit_of_the_kernel_is_reported_and_changes_are_found_every_second() {
     for limit in ["watches", "instances"] {
         let bed = bed();
         let file = format!("/proc/sys/user/max_inotify_{limit}");
         let script = format!("echo 0 >{file} && exec \"$0\" \"$@\"");
         let probe = ["--user", "--map-root-user", "sh", "-c", &format!("echo 0 >{file}")];
         if !Command::new("unshare").args(probe).status().is_ok_and(|status| status.success()) {
-            support::skip("a user namespace with limits of its own is not allowed here");
+            support::skip("creating a user namespace is not allowed here");
             return;
         }
         let mut command = bed.command(&["--output", "out", "--watch", "-v", "--look-every", "1h"]);
@@ -204,7 +204,7 @@ fn at_a_limit_of_the_kernels_it_says_which_one_and_looks_every_second() {
 }
 
 #[test]
-fn events_that_the_kernel_drops_are_made_up_for() {
+fn a_change_whose_event_the_kernel_dropped_is_rendered() {
     let bed = bed();
     let watcher = bed.watch(&EVENTS_ONLY);
     bed.wait_for_nodes(&["s1"]);
@@ -223,28 +223,28 @@ fn events_that_the_kernel_drops_are_made_up_for() {
 }
 
 #[test]
-fn what_no_event_tells_of_is_found_by_the_slow_look() {
+fn a_change_without_an_event_is_found_by_polling() {
     let bed = bed();
     let _watcher = bed.watch(&["--look-every", "200ms"]);
     bed.wait_for_nodes(&["s1"]);
-    // The output's own changes are no events.
-    bed.write("out", "somebody else's\n");
+    // Changes of the output are not watched.
+    bed.write("out", "foreign text\n");
     bed.wait_for_nodes(&["s1"]);
 }
 
 #[test]
-fn its_own_files_and_those_that_are_no_records_cause_no_look() {
+fn its_own_files_and_files_other_than_records_cause_no_render() {
     let bed = bed();
     let arguments = ["--output", "nodes/out", "--watch", "-v", "--look-every", "1h"];
     let watcher = bed.watch_with(bed.command(&arguments));
-    let count = || watcher.count("wrote 'nodes/out'") + watcher.count("left 'nodes/out'");
+    let count = || watcher.count("wrote 'nodes/out'") + watcher.count("kept 'nodes/out'");
     for (round, name) in ["s2", "s3"].into_iter().enumerate() {
-        until("a look", || (count() > round).then_some(()));
+        until("a render", || (count() > round).then_some(()));
         thread::sleep(WINDOW);
         assert_eq!(count(), round + 1, "{}", watcher.said());
         bed.node(name, "10.0.0.2", &[]);
     }
-    until("a look", || (count() == 3).then_some(()));
+    until("a render", || (count() == 3).then_some(()));
     bed.write("nodes/.hidden.json", "");
     bed.write("nodes/README", "");
     bed.write("beside", "");
@@ -253,7 +253,7 @@ fn its_own_files_and_those_that_are_no_records_cause_no_look() {
 }
 
 #[test]
-fn memory_does_not_grow_with_the_looks() {
+fn memory_does_not_grow_with_the_renders() {
     let bed = Bed::new(SERVERS);
     (0..1000).for_each(|i| bed.prepare(&format!("n{i}")));
     (0..1000).for_each(|i| bed.publish(&format!("n{i}")));
@@ -263,7 +263,7 @@ fn memory_does_not_grow_with_the_looks() {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
-    let after = |looks| until("looks", || (watcher.looks() >= looks).then_some(memory()));
+    let after = |renders| until("renders", || (watcher.renders() >= renders).then_some(memory()));
     let (few, many) = (after(10), after(60));
-    assert!(many < few + few / 4, "{few} kB after 10 looks, {many} kB after 60");
+    assert!(many < few + few / 4, "{few} kB after 10 renders, {many} kB after 60");
 }

@@ -1,4 +1,4 @@
-//! `--watch` as a service: `--then`, signals, readiness, and what is said.
+//! `--watch` as a service: `--then`, signals, readiness and messages.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
@@ -21,13 +21,13 @@ fn bed() -> Bed {
     bed
 }
 
-/// The lines of a file that a command of the test appends to.
+/// The lines of a file to which a command of the test appends.
 fn lines(bed: &Bed, name: &str) -> Vec<String> {
     fs::read_to_string(bed.path(name)).unwrap_or_default().lines().map(ToOwned::to_owned).collect()
 }
 
 #[test]
-fn then_runs_at_the_start_and_after_each_change_and_not_with_the_outputs_lock() {
+fn then_runs_at_the_start_and_after_each_change_without_the_outputs_lock() {
     let bed = bed();
     bed.render(&[]).quietly();
     let then = "sh -c 'flock -n .out.lock true && cat out >>ran'";
@@ -36,13 +36,13 @@ fn then_runs_at_the_start_and_after_each_change_and_not_with_the_outputs_lock() 
     bed.node("s2", "10.0.0.2", &[]);
     until("the second run", || (lines(&bed, "ran").len() == 3).then_some(()));
     watcher.signal(Signal::SIGHUP);
-    until("a look that finds nothing", || (watcher.count("left 'out'") == 2).then_some(()));
+    until("a render without a change", || (watcher.count("kept 'out'") == 2).then_some(()));
     watcher.end();
     assert_eq!(lines(&bed, "ran").len(), 3);
 }
 
 #[test]
-fn then_runs_too_for_what_somebody_else_has_written() {
+fn then_also_runs_for_a_text_that_another_run_has_written() {
     let bed = bed();
     let arguments =
         ["--quiet-for", "1h", "--at-most", "1h", "--look-every", "2s", "--then", "sh -c 'cat out >>ran'"];
@@ -55,7 +55,7 @@ fn then_runs_too_for_what_somebody_else_has_written() {
 }
 
 #[test]
-fn then_is_tried_again_with_growing_waits_until_it_succeeds() {
+fn then_is_retried_with_growing_waits_until_it_succeeds() {
     let bed = bed();
     let then = "sh -c 'cut -d \" \" -f 1 /proc/uptime >>ran; echo not yet; [ $(wc -l <ran) -ge 4 ]'";
     let watcher = bed.watch(&[&EVENTS_ONLY[..], &["--then", then]].concat());
@@ -64,26 +64,26 @@ fn then_is_tried_again_with_growing_waits_until_it_succeeds() {
     let waits: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(waits.len(), 3);
     for (wait, due) in waits.iter().zip([1.0, 2.0, 4.0]) {
-        // What is measured is from one start to the next, and a busy machine starts one later than the other.
+        // The time from start to start is measured, and a busy machine may start one late.
         assert!((0.6 * due..due + 3.0).contains(wait), "{waits:?}");
     }
     assert!(waits[2] > waits[0], "they grow: {waits:?}");
     let said = watcher.said();
-    let failed = format!("cannot finish '{then}': it ended with exit code 1; it is tried again");
-    assert_eq!(watcher.count(&failed), 1, "the same fault is said once: {said}");
+    let failed = format!("cannot finish '{then}': it ended with exit code 1; it is retried");
+    assert_eq!(watcher.count(&failed), 1, "the same fault is reported once: {said}");
     assert!(
-        said.contains("render-cfg: not yet\n") && said.contains(&format!("'{then}' is well again")),
+        said.contains("render-cfg: not yet\n") && said.contains(&format!("'{then}' works again")),
         "{said}"
     );
 }
 
 #[test]
-fn a_new_change_runs_what_failed_at_once_and_a_then_that_hangs_is_ended() {
+fn a_new_change_retries_at_once_and_a_then_that_hangs_is_killed() {
     let bed = bed();
     let then = "sh -c 'echo >>ran; [ ! -e hang ] || exec sleep 600; exit 3'";
     let watcher = bed.watch(&[&EVENTS_ONLY[..], &["--then", then, "--then-timeout", "200ms"]].concat());
     until("four runs", || (lines(&bed, "ran").len() >= 4).then_some(()));
-    // The next try is due in eight seconds.
+    // The next retry would be due in eight seconds.
     let begin = Instant::now();
     bed.write("hang", "");
     bed.node("s2", "10.0.0.2", &[]);
@@ -92,7 +92,7 @@ fn a_new_change_runs_what_failed_at_once_and_a_then_that_hangs_is_ended() {
 }
 
 #[test]
-fn a_fault_is_said_once_until_it_changes_and_does_not_end_it() {
+fn a_fault_is_reported_once_until_it_changes_and_does_not_end_the_program() {
     let bed = bed();
     let watcher = bed.watch(&[
         "--look-every",
@@ -100,7 +100,7 @@ fn a_fault_is_said_once_until_it_changes_and_does_not_end_it() {
         "--check",
         "sh -c 'echo >>checks; echo \"($$) no\"; exit 4; : {}'",
     ]);
-    until("ten looks", || (lines(&bed, "checks").len() >= 10).then_some(()));
+    until("ten renders", || (lines(&bed, "checks").len() >= 10).then_some(()));
     assert_eq!(watcher.count("ended with exit code 4"), 1, "{}", watcher.said());
     bed.write("t.tera", "{{ nothing }}");
     watcher.wait_for("cannot render 't.tera:1:4'");
@@ -111,19 +111,19 @@ fn a_fault_is_said_once_until_it_changes_and_does_not_end_it() {
 }
 
 #[test]
-fn a_guard_that_holds_is_said_and_lets_go() {
+fn too_few_nodes_are_reported_and_rendered_once_they_suffice() {
     let bed = bed();
     bed.write("out", "old");
     let watcher = bed.watch(&["--look-every", "10ms", "--min-nodes", "2"]);
     watcher.wait_for("cannot replace 'out': 1 usable nodes, fewer than 2");
     bed.node("s2", "10.0.0.2", &[]);
     bed.wait_for_nodes(&["s1", "s2"]);
-    watcher.wait_for("rendering is well again");
+    watcher.wait_for("rendering works again");
     assert_eq!(watcher.count("cannot replace"), 1, "{}", watcher.said());
 }
 
 #[test]
-fn an_output_that_is_locked_for_long_is_written_when_it_is_free() {
+fn an_output_that_is_locked_for_long_is_written_once_it_is_free() {
     let bed = bed();
     bed.write(".out.lock", "");
     let lock = fs::OpenOptions::new().write(true).open(bed.path(".out.lock")).unwrap();
@@ -132,7 +132,7 @@ fn an_output_that_is_locked_for_long_is_written_when_it_is_free() {
     watcher.wait_for("cannot lock 'out'");
     let threads = || fs::read_dir(format!("/proc/{}/task", watcher.id())).unwrap().count();
     let begin = Instant::now();
-    until("some more looks", || (begin.elapsed() > Duration::from_secs(1)).then_some(()));
+    until("some more renders", || (begin.elapsed() > Duration::from_secs(1)).then_some(()));
     // Its own, that of notify, and one that waits for the lock.
     assert!(threads() <= 3, "{} threads", threads());
     drop(held);
@@ -141,7 +141,7 @@ fn an_output_that_is_locked_for_long_is_written_when_it_is_free() {
 }
 
 #[test]
-fn sigterm_ends_it_when_what_it_is_doing_is_done() {
+fn sigterm_ends_it_after_the_current_render_and_then() {
     let bed = bed();
     let check = "sh -c 'touch begun; while [ ! -e go ]; do sleep 0.02; done; : {}'";
     let arguments = ["--check", check, "--then", "sh -c 'cat out >>ran'"];
@@ -159,12 +159,12 @@ fn sigterm_ends_it_when_what_it_is_doing_is_done() {
 }
 
 #[test]
-fn sighup_makes_it_look_and_try_what_failed_at_once() {
+fn sighup_renders_and_retries_at_once() {
     let bed = bed();
     let then = "sh -c 'echo >>ran; exit 1'";
     let watcher = bed.watch(&[&EVENTS_ONLY[..], &["--then", then]].concat());
     until("four runs", || (lines(&bed, "ran").len() >= 4).then_some(()));
-    bed.write("out", "somebody else's\n");
+    bed.write("out", "foreign text\n");
     watcher.signal(Signal::SIGHUP);
     let begin = Instant::now();
     bed.wait_for_nodes(&["s1"]);
@@ -173,7 +173,7 @@ fn sighup_makes_it_look_and_try_what_failed_at_once() {
 }
 
 #[test]
-fn readiness_is_a_line_on_a_descriptor_which_is_closed_then() {
+fn readiness_is_a_line_on_a_descriptor_that_is_then_closed() {
     let bed = bed();
     nix::unistd::mkfifo(&bed.path("ready"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let mut command = Command::new("sh");
@@ -183,7 +183,7 @@ fn readiness_is_a_line_on_a_descriptor_which_is_closed_then() {
     command.current_dir(bed.scratch.path()).env("NODES_DIR", bed.path("nodes"));
     let watcher = bed.watch_with(command);
     let mut said = String::new();
-    // Ends only when nobody has it open for writing, not --then either.
+    // Ends only when no process has it open for writing, --then included.
     fs::File::open(bed.path("ready")).unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(said, "\n", "{}", watcher.said());
     assert_eq!(bed.read("out"), "server s1 10.0.0.1\n");
@@ -191,7 +191,7 @@ fn readiness_is_a_line_on_a_descriptor_which_is_closed_then() {
 }
 
 #[test]
-fn systemd_is_told_of_readiness_life_and_end() {
+fn systemd_is_notified_of_readiness_watchdog_and_end() {
     let bed = bed();
     let abstract_name = format!("rollcall-{}", bed.scratch.path().display());
     let sockets = [
@@ -209,25 +209,25 @@ fn systemd_is_told_of_readiness_life_and_end() {
         let mut command = bed.command(&["--output", "out", "--watch", "--look-every", "1h"]);
         command.env("NOTIFY_SOCKET", &name).env("WATCHDOG_USEC", "200000");
         let watcher = bed.watch_with(command);
-        let mut told: Vec<String> = (0..8).map(|_| receive()).collect();
+        let mut received: Vec<String> = (0..8).map(|_| receive()).collect();
         assert!(
             watcher.said().contains("WatchdogSec is 200ms, and a step may take 60s"),
             "{}",
             watcher.said()
         );
         watcher.signal(Signal::SIGTERM);
-        while told.last().unwrap() != "STOPPING=1" {
-            told.push(receive());
+        while received.last().unwrap() != "STOPPING=1" {
+            received.push(receive());
         }
-        let count = |line: &str| told.iter().filter(|told| *told == line).count();
-        assert_eq!((count("READY=1"), count("STOPPING=1")), (1, 1), "{told:?}");
-        assert!(count("WATCHDOG=1") >= 7, "{told:?}");
+        let count = |line: &str| received.iter().filter(|received| *received == line).count();
+        assert_eq!((count("READY=1"), count("STOPPING=1")), (1, 1), "{received:?}");
+        assert!(count("WATCHDOG=1") >= 7, "{received:?}");
         watcher.end();
     }
 }
 
 #[test]
-fn what_a_service_manager_says_to_it_is_not_said_to_its_commands() {
+fn variables_of_the_service_manager_are_not_passed_to_commands() {
     let bed = bed();
     let socket = UnixDatagram::bind(bed.path("sock")).unwrap();
     let mut command =
@@ -239,7 +239,7 @@ fn what_a_service_manager_says_to_it_is_not_said_to_its_commands() {
 }
 
 #[test]
-fn killed_at_any_moment_the_output_is_whole_and_the_next_one_goes_on() {
+fn killed_at_any_moment_the_output_is_complete_and_the_next_run_continues() {
     let bed = Bed::new(&format!("{SERVERS}# {{{{ nodes[0].address }}}}\n"));
     (0..300).for_each(|i| bed.prepare(&format!("n{i}")));
     (0..300).for_each(|i| bed.publish(&format!("n{i}")));
@@ -253,18 +253,18 @@ fn killed_at_any_moment_the_output_is_whole_and_the_next_one_goes_on() {
         let text = fs::read_to_string(bed.path("out")).unwrap_or("# \n".to_owned());
         assert!(
             text.lines().last().unwrap().starts_with("# ") && text.ends_with('\n'),
-            "half a file: {text}"
+            "an incomplete file: {text}"
         );
     }
     let before = lines(&bed, "said").len();
     let watcher = bed.watch(&[]);
-    until("a look", || (lines(&bed, "said").len() > before).then_some(()));
+    until("a render", || (lines(&bed, "said").len() > before).then_some(()));
     assert!(bed.read("out").ends_with("# 10.0.1.39\n"));
     watcher.end();
 }
 
 #[test]
-fn the_log_is_found_again_when_it_has_been_moved_away() {
+fn a_log_that_was_moved_away_is_created_again() {
     let bed = bed();
     let _watcher = bed.watch(&["--log", "log"]);
     bed.wait_for_nodes(&["s1"]);
@@ -275,10 +275,10 @@ fn the_log_is_found_again_when_it_has_been_moved_away() {
 }
 
 #[test]
-fn what_makes_no_sense_is_a_usage_error() {
+fn contradicting_options_are_a_usage_error() {
     let bed = bed();
     let ran = bed.run(&["--watch"]).ends(2);
-    assert_eq!(ran.err, "render-cfg: cannot watch for 'stdout': name an --output\n");
+    assert_eq!(ran.err, "render-cfg: cannot watch for 'stdout': give an --output\n");
     for bad in [
         &["--watch", "--diff"][..],
         &["--watch", "--dry-run"],

@@ -1,35 +1,35 @@
-//! When changes are rendered: once it has been quiet for a while, but never later than a ceiling after the
-//! first of them, so that neither a burst is rendered a thousand times nor a steady trickle never.
+//! Debouncing: changes are rendered after a quiet time, but never later than a ceiling after the first of them. So a burst
+//! causes few renders, and a steady stream of changes does not put them off.
 
 use std::time::{Duration, Instant};
 
-/// Changes that have been noticed and not been rendered.
+/// The changes that have been noticed but not rendered.
 #[derive(Debug)]
-pub(crate) struct Changes {
+pub(crate) struct Debounce {
     quiet: Duration,
     ceiling: Duration,
-    /// The first and the last of them.
+    /// When the first and the last of them were noticed.
     waiting: Option<(Instant, Instant)>,
 }
 
-impl Changes {
-    /// None yet. They are due after `quiet`, at the latest after `ceiling`.
-    pub(crate) fn new(quiet: Duration, ceiling: Duration) -> Changes {
-        Changes { quiet, ceiling, waiting: None }
+impl Debounce {
+    /// No changes yet. They become due after `quiet`, and at the latest after `ceiling`.
+    pub(crate) fn new(quiet: Duration, ceiling: Duration) -> Debounce {
+        Debounce { quiet, ceiling, waiting: None }
     }
 
-    /// One was noticed.
+    /// Notes a change.
     pub(crate) fn note(&mut self, now: Instant) {
         let first = self.waiting.map_or(now, |(first, _)| first);
         self.waiting = Some((first, now));
     }
 
-    /// When to render them, if there are any.
+    /// When to render the changes, if there are any.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.waiting.map(|(first, last)| (last + self.quiet).min(first + self.ceiling))
     }
 
-    /// They are rendered from now on: to be called before anything is read.
+    /// Forgets the changes. Must be called before a render reads anything.
     pub(crate) fn clear(&mut self) {
         self.waiting = None;
     }
@@ -44,8 +44,8 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_due_when_it_has_been_quiet() {
-        let (mut changes, start) = (Changes::new(ms(100), ms(1000)), Instant::now());
+    fn a_change_is_due_after_the_quiet_time() {
+        let (mut changes, start) = (Debounce::new(ms(100), ms(1000)), Instant::now());
         assert_eq!(changes.due(), None);
         changes.note(start);
         assert_eq!(changes.due(), Some(start + ms(100)));
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn changes_without_a_pause_are_due_at_the_ceiling() {
-        let (mut changes, start) = (Changes::new(ms(100), ms(1000)), Instant::now());
+        let (mut changes, start) = (Debounce::new(ms(100), ms(1000)), Instant::now());
         for at in (0..5000).step_by(50) {
             changes.note(start + ms(at));
         }
@@ -63,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn a_change_after_the_last_look_began_is_a_new_one() {
-        let (mut changes, start) = (Changes::new(ms(100), ms(1000)), Instant::now());
+    fn a_change_after_a_render_began_is_a_new_one() {
+        let (mut changes, start) = (Debounce::new(ms(100), ms(1000)), Instant::now());
         changes.note(start);
         changes.clear();
         assert_eq!(changes.due(), None);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_ceiling_below_the_quiet_time_wins() {
-        let (mut changes, start) = (Changes::new(ms(500), ms(200)), Instant::now());
+        let (mut changes, start) = (Debounce::new(ms(500), ms(200)), Instant::now());
         changes.note(start);
         assert_eq!(changes.due(), Some(start + ms(200)));
     }

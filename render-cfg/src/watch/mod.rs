@@ -1,11 +1,12 @@
-//! `--watch`: look at once, and again whenever the nodes directory or the template changes; then `--then`.
+//! `--watch`: renders at once, and again whenever the nodes directory or the template changes; then runs `--then`.
 //!
-//! An event is a reason to look, never the truth: the kernel drops some, and of some file systems it sends none.
-//! So everything is looked at every now and then in any case, and each look is that of a program that has just
-//! been started. One thread does one thing at a time, so a look reads what came before it began.
+//! An event is only a reason to render: the kernel drops some events, and some file systems send none. So everything is
+//! rendered regularly in any case, and each render reads all its input again. One thread does one thing at a time, so a
+//! render includes every change that came before it began.
 
 mod debounce;
 mod events;
+mod faults;
 mod poll;
 mod reported;
 mod retry;
@@ -21,10 +22,10 @@ use crate::args::Args;
 
 use watcher::Watcher;
 
-/// Watches until a signal ends it. Fails only if it was called wrongly or cannot begin.
+/// Watches until a signal ends it. Fails only for a usage error, or if it cannot start.
 pub(crate) fn watch(args: Args, messages: &mut Messages) -> Result<(), Failure> {
     if args.output.as_os_str() == "-" {
-        return Err(Failure::new(Code::Usage, "cannot watch for 'stdout': name an --output"));
+        return Err(Failure::new(Code::Usage, "cannot watch for 'stdout': give an --output"));
     }
     Watcher::start(args, messages)?.run()
 }

@@ -1,38 +1,38 @@
-//! What is wrong now, and what of it has been said: a program that looks every second must not say the same
-//! every second.
+//! Which faults exist now and have been reported: a program that renders every second must not report the same fault every
+//! second.
 
 use std::collections::BTreeSet;
 
 use common::failure::Failure;
 use common::messages::Messages;
 
-/// So many new faults are said at a time, the others counted.
-const SAID_MAX: usize = 100;
+/// This many new faults are reported at a time. The others are counted.
+const REPORTED_MAX: usize = 100;
 
-/// The faults of the last look.
+/// The faults of the last round.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct Reported {
     keys: BTreeSet<String>,
 }
 
-impl Known {
-    /// Takes the faults of a look, and says those that the last one had not, or that `what` is well again.
-    pub(crate) fn say(&mut self, faults: Vec<Failure>, what: &str, messages: &mut Messages) {
+impl Reported {
+    /// Takes the faults of a round, and reports the new ones, or that `what` works again.
+    pub(crate) fn report(&mut self, faults: Vec<Failure>, what: &str, messages: &mut Messages) {
         let was_wrong = !self.keys.is_empty();
         let news = self.news(faults);
-        for fault in news.iter().take(SAID_MAX) {
+        for fault in news.iter().take(REPORTED_MAX) {
             messages.warn(&fault.line);
             fault.more.iter().for_each(|line| messages.warn(line));
         }
-        if news.len() > SAID_MAX {
-            messages.warn(format!("{} more faults like these", news.len() - SAID_MAX));
+        if news.len() > REPORTED_MAX {
+            messages.warn(format!("{} more faults like these", news.len() - REPORTED_MAX));
         }
         if was_wrong && self.keys.is_empty() {
-            messages.warn(format!("{what} is well again"));
+            messages.warn(format!("{what} works again"));
         }
     }
 
-    /// Takes the faults of a look, and gives those that the last one had not.
+    /// Takes the faults of a round, and returns those that the last round did not have.
     fn news(&mut self, faults: Vec<Failure>) -> Vec<Failure> {
         let keys: Vec<String> = faults.iter().map(key).collect();
         let old = std::mem::replace(&mut self.keys, keys.iter().cloned().collect());
@@ -40,7 +40,7 @@ impl Known {
     }
 }
 
-/// A fault as it is each time. Daemons put their process id in brackets into every line.
+/// A fault without what differs each time: daemons write their process id in parentheses into every line.
 fn key(fault: &Failure) -> String {
     let mut key = fault.line.clone();
     for line in &fault.more {
@@ -59,30 +59,30 @@ mod tests {
     use super::*;
     use common::failure::Code;
 
-    fn news(known: &mut Known, lines: &[&str]) -> Vec<String> {
+    fn news(reported: &mut Reported, lines: &[&str]) -> Vec<String> {
         let faults = lines.iter().map(|line| Failure::new(Code::Input, line)).collect();
-        known.news(faults).into_iter().map(|fault| fault.line).collect()
+        reported.news(faults).into_iter().map(|fault| fault.line).collect()
     }
 
     #[test]
-    fn a_fault_is_news_once_until_it_has_been_mended() {
-        let mut known = Known::default();
-        assert_eq!(news(&mut known, &["a", "b"]), ["a", "b"]);
-        assert!(news(&mut known, &["b", "a"]).is_empty());
-        assert_eq!(news(&mut known, &["b", "c"]), ["c"]);
-        assert!(news(&mut known, &[]).is_empty());
-        assert_eq!(news(&mut known, &["b"]), ["b"]);
+    fn a_fault_is_new_once_until_it_is_gone() {
+        let mut reported = Reported::default();
+        assert_eq!(news(&mut reported, &["a", "b"]), ["a", "b"]);
+        assert!(news(&mut reported, &["b", "a"]).is_empty());
+        assert_eq!(news(&mut reported, &["b", "c"]), ["c"]);
+        assert!(news(&mut reported, &[]).is_empty());
+        assert_eq!(news(&mut reported, &["b"]), ["b"]);
     }
 
     #[test]
-    fn another_process_id_is_not_another_fault_and_another_line_is() {
-        let mut known = Known::default();
+    fn a_different_process_id_is_the_same_fault_and_a_different_line_is_not() {
+        let mut reported = Reported::default();
         let mut is_news = |more: &str| {
             let fault = Failure::new(Code::Haproxy, "cannot use 'h'").with_more([more.to_owned()]);
-            !known.news(vec![fault]).is_empty()
+            !reported.news(vec![fault]).is_empty()
         };
-        assert!(is_news("[ALERT]    (70) : config : parsing [h:2] : unknown keyword"));
-        assert!(!is_news("[ALERT]    (123) : config : parsing [h:2] : unknown keyword"));
-        assert!(is_news("[ALERT]    (123) : config : parsing [h:3] : unknown keyword"));
+        assert!(is_news("[ALERT]    (70) : config : parsing [h:2] : unreported keyword"));
+        assert!(!is_news("[ALERT]    (123) : config : parsing [h:2] : unreported keyword"));
+        assert!(is_news("[ALERT]    (123) : config : parsing [h:3] : unreported keyword"));
     }
 }

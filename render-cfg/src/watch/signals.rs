@@ -1,5 +1,5 @@
-//! The signals that a watching program takes: SIGTERM and SIGINT end it, SIGHUP makes it look at once. They
-//! interrupt its waiting and nothing else: what it is doing is finished first.
+//! The signals while watching: SIGTERM and SIGINT end the program, SIGHUP makes it render at once. They only interrupt the
+//! wait: a render or a command is finished first.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,45 +10,45 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
 
-/// The signals that have come.
+/// The signals that have arrived.
 #[derive(Debug)]
 pub(crate) struct Signals {
     ending: Arc<AtomicBool>,
-    asked: Arc<AtomicBool>,
-    /// Gets a byte with each, so that poll(2) sees them.
+    requested: Arc<AtomicBool>,
+    /// Receives a byte with each signal, so that poll(2) returns.
     wakes: UnixStream,
 }
 
 impl Signals {
-    /// Takes the signals from now on.
-    pub(crate) fn take_over() -> io::Result<Signals> {
+    /// Installs the handlers.
+    pub(crate) fn install() -> io::Result<Signals> {
         let (wakes, waker) = UnixStream::pair()?;
         wakes.set_nonblocking(true)?;
-        let (ending, asked) = (Arc::default(), Arc::default());
-        for (signal, is_set) in [(SIGTERM, &ending), (SIGINT, &ending), (SIGHUP, &asked)] {
-            // In this order: whoever is woken finds it set.
+        let (ending, requested) = (Arc::default(), Arc::default());
+        for (signal, is_set) in [(SIGTERM, &ending), (SIGINT, &ending), (SIGHUP, &requested)] {
+            // In this order: the flag is set when poll(2) returns.
             flag::register(signal, Arc::clone(is_set))?;
             pipe::register(signal, waker.try_clone()?)?;
         }
-        Ok(Signals { ending, asked, wakes })
+        Ok(Signals { ending, requested, wakes })
     }
 
-    /// Whether to end.
+    /// Whether the program should end.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::SeqCst)
     }
 
-    /// Whether to look at once; `true` once for each time that it was asked for.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.swap(false, Ordering::SeqCst)
+    /// Whether SIGHUP has arrived since the last call.
+    pub(crate) fn is_render_requested(&self) -> bool {
+        self.requested.swap(false, Ordering::SeqCst)
     }
 
-    /// What becomes readable with a signal.
+    /// Becomes readable with a signal.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.wakes.as_fd()
     }
 
-    /// Takes the bytes that came with them.
+    /// Reads the bytes that came with the signals.
     pub(crate) fn drain(&mut self) {
         while self.wakes.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
     }

@@ -1,4 +1,4 @@
-//! The watching itself: what is due when, and what follows from a look.
+//! The loop of `--watch`: what is due when, and what follows from a render.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,207 +8,181 @@ use std::time::{Duration, Instant};
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
-use super::debounce::Changes;
+use super::debounce::Debounce;
 use super::events::Events;
-use super::poll::{MOUNTS, idle};
-use super::reported::Known;
+use super::faults::{is_locked_out, not_notified, warn_if_watchdog_is_short, watch_limit};
+use super::poll::{MOUNTS, wait};
+use super::reported::Reported;
 use super::retry::Retry;
-use super::service_manager::Service;
+use super::service_manager::ServiceManager;
 use super::signals::Signals;
 use crate::args::Args;
-use crate::render::{Looked, once};
+use crate::render::{Outcome, render_once};
 
-/// Where the kernel tells nothing, or another run holds the lock, it looks this often.
+/// How often to render if events are missing, or while another run holds the lock.
 const OFTEN: Duration = Duration::from_secs(1);
 
-/// All that there is while watching.
+/// The state while watching.
 pub(crate) struct Watcher<'a> {
     args: Args,
     messages: &'a mut Messages,
-    service: Service,
+    service: ServiceManager,
     signals: Signals,
     events: Events,
     mounts: Option<File>,
-    changes: Changes,
-    next_look: Instant,
-    owed: Retry,
-    /// A hash of the text for which `--then` was asked last.
-    asked: Option<u64>,
-    /// How long to wait for the lock, as it was asked for.
-    patience: Duration,
-    looks: Known,
-    thens: Known,
+    changes: Debounce,
+    next_render: Instant,
+    then: Retry,
+    /// A hash of the text for which `--then` was requested last.
+    requested: Option<u64>,
+    /// The value of `--lock-timeout`.
+    lock_timeout: Duration,
+    renders: Reported,
+    thens: Reported,
 }
 
 impl<'a> Watcher<'a> {
-    /// Begins. Fails if a descriptor or a socket that it was given cannot be used.
+    /// Fails if a given descriptor or socket cannot be used.
     pub(crate) fn start(args: Args, messages: &'a mut Messages) -> Result<Watcher<'a>, Failure> {
         let now = Instant::now();
-        // First: nothing else may have taken the descriptor.
-        let service = Service::find(args.watching.ready_fd, now)?;
-        let signals = Signals::take_over()
-            .map_err(|err| Failure::new(Code::Unforeseen, format!("cannot take 'signals': {err}")))?;
-        warn_if_impatient(&service, &args, messages);
+        // First, before another file can get the number of the descriptor.
+        let service = ServiceManager::find(args.watching.ready_fd, now)?;
+        let signals = Signals::install().map_err(|err| {
+            Failure::new(Code::Unforeseen, format!("cannot install signal handlers: {err}"))
+        })?;
+        warn_if_watchdog_is_short(&service, &args, messages);
         Ok(Watcher {
             service,
             signals,
             events: Events::default(),
             mounts: File::open(MOUNTS).ok(),
-            changes: Changes::new(args.watching.quiet_for, args.watching.at_most),
-            next_look: now,
-            owed: Retry::owed(now),
-            asked: None,
-            patience: args.lock_timeout,
-            looks: Known::default(),
-            thens: Known::default(),
+            changes: Debounce::new(args.watching.quiet_for, args.watching.at_most),
+            next_render: now,
+            then: Retry::pending(now),
+            requested: None,
+            lock_timeout: args.lock_timeout,
+            renders: Reported::default(),
+            thens: Reported::default(),
             args,
             messages,
         })
     }
 
-    /// Looks and runs `--then` whenever there is reason to, until a signal ends it. Fails only if it was called
-    /// wrongly.
+    /// Renders and runs `--then` whenever they are due, until a signal ends it. Fails only for a usage error.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         while !self.signals.is_ending() {
-            self.look_if_due()?;
+            self.render_if_due()?;
             self.run_then_if_due();
-            // What came meanwhile is taken here, so that the last change is never lost.
+            // Events that came meanwhile are read here, so the last change is never lost.
             self.wait();
         }
         self.service.stopping();
-        // Of what was wrong before, nothing is wrong with the end.
+        // Earlier faults do not make the end a failure.
         self.messages.begin_round(&self.args.messages);
         Ok(())
     }
 
-    /// Waits until something is due, or something happens.
+    /// Waits until something is due or happens.
     fn wait(&mut self) {
-        let dues = [Some(self.next_look), self.changes.due(), self.owed_since(), self.service.due()];
-        let until = dues.into_iter().flatten().min().unwrap_or(self.next_look);
+        let dues = [Some(self.next_render), self.changes.due(), self.then_due(), self.service.due()];
+        let until = dues.into_iter().flatten().min().unwrap_or(self.next_render);
         let fds: Vec<_> = [Some(self.signals.fd()), self.events.fd()].into_iter().flatten().collect();
-        let has_mounted = idle(&fds, self.mounts.as_ref().map(AsFd::as_fd), until);
+        let has_mounted = wait(&fds, self.mounts.as_ref().map(AsFd::as_fd), until);
         let now = Instant::now();
         self.signals.drain();
         if self.events.take() || (has_mounted && self.events.is_route_replaced()) {
             self.changes.note(now);
         }
-        if self.signals.is_asked() {
-            self.next_look = now;
-            self.owed.hurry(now);
+        if self.signals.is_render_requested() {
+            self.next_render = now;
+            self.then.hurry(now);
         }
         if self.service.due().is_some_and(|due| due <= now) {
             self.service.beat(now);
         }
     }
 
-    /// When `--then` is to be run; never before there is an output.
-    fn owed_since(&self) -> Option<Instant> {
-        self.args.watching.then.as_ref().and(self.owed.due()).filter(|_| self.args.output.exists())
+    /// When to run `--then`; never before the output exists.
+    fn then_due(&self) -> Option<Instant> {
+        self.args.watching.then.as_ref().and(self.then.due()).filter(|_| self.args.output.exists())
     }
 
-    fn look_if_due(&mut self) -> Result<(), Failure> {
+    fn render_if_due(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
-        if self.next_look > now && self.changes.due().is_none_or(|due| due > now) {
+        if self.next_render > now && self.changes.due().is_none_or(|due| due > now) {
             return Ok(());
         }
         self.service.beat(now);
         self.changes.clear();
         self.messages.begin_round(&self.args.messages);
         let watched = self.events.set(&self.args.nodes, &self.args.template);
-        let looked = once(&self.args, self.messages);
-        let is_soon = watched.is_err() || is_locked_out(&looked);
-        self.next_look = now + self.args.watching.look_every.min(if is_soon { OFTEN } else { Duration::MAX });
-        self.judge(watched, looked)
+        let rendered = render_once(&self.args, self.messages);
+        let is_soon = watched.is_err() || is_locked_out(&rendered);
+        self.next_render =
+            now + self.args.watching.look_every.min(if is_soon { OFTEN } else { Duration::MAX });
+        self.conclude(watched, rendered)
     }
 
-    /// Draws the conclusions from a look.
-    fn judge(
+    /// Reports the faults of a render, and requests `--then`.
+    fn conclude(
         &mut self,
         watched: Result<(), &'static str>,
-        looked: Result<Looked, Failure>,
+        rendered: Result<Outcome, Failure>,
     ) -> Result<(), Failure> {
         let mut faults = self.messages.take_faults();
-        // A wait that is over leaves a thread behind, so it is not repeated as long as the lock is held.
-        let was_locked_out = self.args.lock_timeout < self.patience;
-        self.args.lock_timeout = if is_locked_out(&looked) { Duration::ZERO } else { self.patience };
-        if is_locked_out(&looked) && was_locked_out {
+        // Each wait for the lock leaves a thread behind until the lock is free, so it is not repeated.
+        let was_locked_out = self.args.lock_timeout < self.lock_timeout;
+        self.args.lock_timeout = if is_locked_out(&rendered) { Duration::ZERO } else { self.lock_timeout };
+        if is_locked_out(&rendered) && was_locked_out {
             return Ok(());
         }
-        faults.extend(watched.err().map(|sysctl| unwatched(sysctl, &self.args)));
-        match looked {
+        faults.extend(watched.err().map(|sysctl| watch_limit(sysctl, &self.args)));
+        match rendered {
             Err(failure) if failure.code == Code::Usage && !self.service.is_ready() => return Err(failure),
             Err(failure) if failure.code != Code::Guard => faults.push(failure),
             good => {
-                faults.extend(self.service.ready().err().map(untold));
-                good.map(|looked| self.ask_for_then(&looked)).unwrap_or_else(|failure| faults.push(failure));
+                faults.extend(self.service.ready().err().map(not_notified));
+                good.map(|outcome| self.request_then(&outcome))
+                    .unwrap_or_else(|failure| faults.push(failure));
             }
         }
-        self.looks.say(faults, "rendering", self.messages);
+        self.renders.report(faults, "rendering", self.messages);
         Ok(())
     }
 
-    /// `--then` is owed after a write, and for another text than the last, whoever wrote that: a run by hand, or
-    /// one of ours that failed after its rename.
-    fn ask_for_then(&mut self, looked: &Looked) {
+    /// Requests `--then` after a write, and if the text is new: it may have been written by another run, or by one of ours
+    /// that failed after its rename.
+    fn request_then(&mut self, outcome: &Outcome) {
         let mut hasher = DefaultHasher::new();
-        looked.text.hash(&mut hasher);
+        outcome.text.hash(&mut hasher);
         let text = Some(hasher.finish());
-        // What a refused reload puts back is written anew, but it is not new.
-        let is_new = text != self.asked;
-        if looked.is_written || is_new {
-            self.owed.ask(Instant::now(), is_new);
-            self.asked = text;
+        // A text that reload-haproxy has put back is written again, but it is not new.
+        let is_new = text != self.requested;
+        if outcome.is_written || is_new {
+            self.then.request(Instant::now(), is_new);
+            self.requested = text;
         }
     }
 
     fn run_then_if_due(&mut self) {
         let now = Instant::now();
-        let is_due = self.owed_since().is_some_and(|due| due <= now);
+        let is_due = self.then_due().is_some_and(|due| due <= now);
         let Some(then) = self.args.watching.then.as_ref().filter(|_| is_due) else { return };
         self.service.beat(now);
         self.messages.begin_round(&self.args.messages);
         let mut faults = Vec::new();
         match then.run(self.args.watching.then_timeout) {
-            Ok(words) => {
-                self.owed.succeeded();
-                words.iter().for_each(|line| self.messages.info(line));
+            Ok(lines) => {
+                self.then.succeeded();
+                lines.iter().for_each(|line| self.messages.info(line));
                 self.messages.info(format!("ran '{}'", then.text()));
             }
             Err(failure) => {
-                self.owed.failed(Instant::now());
+                self.then.failed(Instant::now());
                 faults.push(failure);
             }
         }
         faults.extend(self.messages.take_faults());
-        self.thens.say(faults, &format!("'{}'", then.text()), self.messages);
-    }
-}
-
-fn is_locked_out(looked: &Result<Looked, Failure>) -> bool {
-    looked.as_ref().is_err_and(|failure| failure.code == Code::Lock)
-}
-
-fn unwatched(sysctl: &str, args: &Args) -> Failure {
-    let nodes = args.nodes.display();
-    Failure::new(
-        Code::Files,
-        format!(
-            "cannot watch '{nodes}': the limit {sysctl} is reached; raise it (sysctl); until then it looks every second"
-        ),
-    )
-}
-
-fn untold(err: std::io::Error) -> Failure {
-    Failure::new(Code::Files, format!("cannot tell 'the service manager': {err}"))
-}
-
-/// systemd ends what gives no sign of life while a check takes its time.
-fn warn_if_impatient(service: &Service, args: &Args, messages: &mut Messages) {
-    let step = (args.lock_timeout + args.check_timeout).max(args.watching.then_timeout);
-    if let Some(patience) = service.patience().filter(|patience| *patience <= step) {
-        messages.warn(format!(
-            "WatchdogSec is {patience:?}, and a step may take {step:?}: make it longer, or lower --lock-timeout, \
-             --check-timeout and --then-timeout"
-        ));
+        self.thens.report(faults, &format!("'{}'", then.text()), self.messages);
     }
 }

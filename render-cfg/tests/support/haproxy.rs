@@ -14,7 +14,7 @@ pub fn program() -> String {
     std::env::var("HAPROXY").unwrap_or_else(|_| "haproxy".to_owned())
 }
 
-/// Whether there is a HAProxy; says so if not.
+/// Whether HAProxy is installed. Otherwise the test is skipped.
 pub fn is_there() -> bool {
     let there = Command::new(program()).arg("-v").output().is_ok();
     if !there {
@@ -23,7 +23,7 @@ pub fn is_there() -> bool {
     there
 }
 
-/// A free port on a loopback address that no other test has.
+/// A free port on a loopback address that no other test uses.
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let [high, low] = (std::process::id() as u16).to_be_bytes();
@@ -32,7 +32,7 @@ pub fn free_address() -> SocketAddr {
     TcpListener::bind((address, 0)).unwrap().local_addr().unwrap()
 }
 
-/// What `haproxy -c` says about a file, and whether it takes it.
+/// Whether `haproxy -c` accepts a file, and its output.
 pub fn check(config: &Path) -> (bool, String) {
     verdict(Command::new(program()).arg("-c").arg("-f").arg(config))
 }
@@ -66,7 +66,7 @@ impl HaProxy {
         haproxy
     }
 
-    /// The answer to a command on the stats socket.
+    /// Sends a command to the stats socket and returns the response.
     pub fn ask(&self, command: &str) -> Vec<u8> {
         let mut socket = UnixStream::connect(&self.socket).unwrap();
         socket.write_all(format!("{command}\n").as_bytes()).unwrap();
@@ -86,13 +86,13 @@ impl HaProxy {
 
 impl Drop for HaProxy {
     fn drop(&mut self) {
-        // It may have died by itself, which is what a test then says.
+        // It may have ended already; the test reports that.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends a request and gives the whole answer; `None` if there is none.
+/// Sends a request and returns the whole response; `None` if there is none.
 pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -105,8 +105,8 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> 
     Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// A web server on a thread: `answer` is given each request's head and gives a body, or nothing to
-/// close the connection without an answer. It answers /healthz by itself.
+/// A web server on a thread: `answer` receives each request's head and returns a body, or nothing to close the connection
+/// without a response. /healthz gets a response in any case.
 pub fn serve(address: SocketAddr, mut answer: impl FnMut(&str) -> Option<String> + Send + 'static) {
     let listener = TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
@@ -121,7 +121,7 @@ pub fn serve(address: SocketAddr, mut answer: impl FnMut(&str) -> Option<String>
             let body = if head.contains(" /healthz ") { Some(String::new()) } else { answer(&head) };
             if let Some(body) = body {
                 let length = body.len();
-                // A client that went away is no matter.
+                // The client may have gone away.
                 let _ = write!(
                     stream,
                     "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"

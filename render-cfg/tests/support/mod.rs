@@ -1,8 +1,9 @@
-//! What the tests share: a nodes directory with the program pointed at it, and a HAProxy that ends with its test.
+//! Shared by the tests: a nodes directory for the program, and a HAProxy that ends with its test.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 pub mod haproxy;
+pub mod shipped;
 pub mod watcher;
 
 use std::fs;
@@ -16,10 +17,10 @@ use tempfile::TempDir;
 
 /// The template that is shipped.
 pub const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/haproxy.cfg.tera");
-/// One server line a node.
+/// One server line for each node.
 pub const SERVERS: &str = "{% for node in nodes %}server {{ node.name }} {{ node.address }}\n{% endfor %}";
 
-/// How a run ended and what it said.
+/// The exit code and the output of a run.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -33,14 +34,14 @@ impl Ran {
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Asserts the exit code and gives the run on.
+    /// Asserts the exit code.
     #[track_caller]
     pub fn ends(self, code: i32) -> Ran {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
 
-    /// Asserts success without a word on stderr, and gives stdout.
+    /// Asserts success with an empty stderr, and returns stdout.
     #[track_caller]
     pub fn quietly(self) -> String {
         let ran = self.ends(0);
@@ -104,7 +105,7 @@ impl Bed {
         self.run(&[&["--output", "out"], arguments].concat())
     }
 
-    /// Everything beside the output but the bed's own files.
+    /// All files beside the output except those of the bed itself.
     pub fn leftovers(&self) -> Vec<String> {
         names(self.scratch.path())
             .into_iter()
@@ -122,7 +123,7 @@ pub fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Waits until `look` gives something, at most 20 seconds.
+/// Waits until `look` returns something, at most 20 seconds.
 #[track_caller]
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -135,13 +136,13 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Says that a test was not done, or fails where everything must be.
+/// Reports that a test was skipped; fails in CI.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "{why}");
     eprintln!("SKIPPED: {why}");
 }
 
-/// Runs a script as root of its own mount namespace, so that what it mounts is gone with it.
+/// Runs a script as root in a new mount namespace, so that its mounts end with it.
 pub fn in_own_mounts(bed: &Bed, script: &str) -> Option<Ran> {
     let run = |script: &str| {
         let mut command = Command::new("unshare");

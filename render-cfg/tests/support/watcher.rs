@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use super::{Bed, until};
 
-/// Nothing but events makes it look.
+/// Only events cause a render.
 pub const EVENTS_ONLY: [&str; 2] = ["--look-every", "1h"];
 
 pub struct Watcher<'b> {
@@ -17,7 +17,7 @@ pub struct Watcher<'b> {
 }
 
 impl Bed {
-    /// Watches this bed for the output `out`, and says what it does.
+    /// Watches this bed for the output `out`, with `-v`.
     pub fn watch(&self, arguments: &[&str]) -> Watcher<'_> {
         self.watch_with(self.command(&[&["--output", "out", "--watch", "-v"], arguments].concat()))
     }
@@ -29,20 +29,20 @@ impl Bed {
         Watcher { child, bed: self }
     }
 
-    /// Puts a record beside the nodes directory, from where a rename is quick.
+    /// Creates a record beside the nodes directory, for a quick rename.
     pub fn prepare(&self, name: &str) {
         let record = common::node::Node::new(name, "10.0.0.1", common::node::Tags::new()).unwrap().pack();
         let mut file = File::create_new(self.path(&format!("{name}.json"))).unwrap();
         std::io::Write::write_all(&mut file, &record).unwrap();
     }
 
-    /// Gives such a record its place.
+    /// Renames such a record into the nodes directory.
     pub fn publish(&self, name: &str) {
         let name = format!("{name}.json");
         fs::rename(self.path(&name), self.path("nodes").join(&name)).unwrap();
     }
 
-    /// Waits until the output has just these nodes, by name.
+    /// Waits until the output contains exactly these nodes, in this order.
     #[track_caller]
     pub fn wait_for_nodes(&self, names: &[&str]) {
         let wanted: Vec<String> = names.iter().map(|name| format!("server {name} ")).collect();
@@ -66,37 +66,37 @@ impl Watcher<'_> {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
-    /// What it has said, and what was said before it.
+    /// All its messages, and those of earlier watchers of this bed.
     pub fn said(&self) -> String {
         fs::read_to_string(self.bed.path("said")).unwrap()
     }
 
-    /// How often it has said a line that contains this.
+    /// The number of its lines that contain this.
     pub fn count(&self, part: &str) -> usize {
         self.said().lines().filter(|line| line.contains(part)).count()
     }
 
-    /// How often it has looked, and all was well.
-    pub fn looks(&self) -> usize {
-        self.count("wrote 'out'") + self.count("left 'out'")
+    /// The number of renders without a fault.
+    pub fn renders(&self) -> usize {
+        self.count("wrote 'out'") + self.count("kept 'out'")
     }
 
     #[track_caller]
     pub fn wait_for(&self, part: &str) {
-        until(&format!("'{part}' in what it says"), || (self.count(part) > 0).then_some(()));
+        until(&format!("'{part}' in its messages"), || (self.count(part) > 0).then_some(()));
     }
 
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         until("its end", || self.child.try_wait().unwrap())
     }
 
-    /// SIGTERM, and a good end.
+    /// Sends SIGTERM and asserts success.
     #[track_caller]
     pub fn end(mut self) {
         self.signal(Signal::SIGTERM);
@@ -107,7 +107,7 @@ impl Watcher<'_> {
 
 impl Drop for Watcher<'_> {
     fn drop(&mut self) {
-        // It may have ended, as most tests want it to.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
