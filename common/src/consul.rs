@@ -1,9 +1,8 @@
-//! The whole membership at once, from Consul: the JSON that `consul watch -type=service` hands its
-//! handler, for clusters that already run Consul's Serf inside Consul.
+//! The whole membership from Consul: the JSON that `consul watch -type=service` passes to its handler.
 //!
-//! An instance becomes a node: name `NODE-ID` (a service id is unique on its node only), its service
-//! address or else its node's, tags from its metadata, `port` from its port, `role` from its metadata or
-//! else the service's name. An instance with a critical check is not in service.
+//! An instance becomes a node called `NODE-ID`, because a service id is unique on its node only. The address is the
+//! service's, or else the node's. Tags are the metadata and `port`. The role is the metadata's `role`, or else the
+//! service's name. An instance with a critical check is not in service.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -49,7 +48,7 @@ struct Check {
 
 /// Reads the instances that have no critical check.
 pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
-    // Consul hands over `null` for a service that it does not know.
+    // Consul passes `null` for an unknown service.
     let list: Option<Vec<Value>> =
         serde_json::from_slice(json).map_err(|err| json_error(LIST, &err.to_string(), json))?;
     let entries = list.unwrap_or_default().into_iter().enumerate();
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_gives_tags_and_the_role_and_the_service_address_wins() {
+    fn tags_and_role_come_from_metadata_and_the_service_address_takes_precedence() {
         let members = parse(&fixture()).unwrap();
         let node = members[1].node.as_ref().unwrap();
         assert_eq!((node.name.as_str(), node.role.as_str()), ("foobaz-redis-2", "backend"));
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn no_instances_are_a_list_and_other_json_is_not() {
+    fn a_list_without_instances_is_valid_and_other_json_is_not() {
         assert!(parse(b"null").unwrap().is_empty());
         assert!(parse(b"[]").unwrap().is_empty());
         assert!(parse(b"{\"members\":null}").is_err());

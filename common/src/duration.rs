@@ -1,10 +1,12 @@
 //! Lengths of time on the command line.
+//!
+//! A day is the longest: anything longer is a mistake, and large values overflow clocks.
 
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Parses `250ms`, `10s` or `2m`. Longer than a day is an error: that is a slip, and clocks overflow.
+/// Parses `250ms`, `10s` or `2m`. Longer than a day is an error.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
     if duration > DAY { Err("it is longer than a day".to_owned()) } else { Ok(duration) }
@@ -16,7 +18,7 @@ pub fn non_zero(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("it must be greater than zero".to_owned()) } else { Ok(duration) }
 }
 
-/// The same, in whole seconds, which is as fine as alarm(2) goes.
+/// The same, in whole seconds, the unit of alarm(2).
 pub fn whole_seconds(text: &str) -> Result<Duration, String> {
     let duration = non_zero(text)?;
     if duration.subsec_nanos() == 0 { Ok(duration) } else { Err("it must be in whole seconds".to_owned()) }
@@ -27,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_time_are_read_and_end_at_a_day() {
+    fn a_length_of_time_is_at_most_a_day() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         for bad in ["", "soon", "-1s", "25h", "18446744073709551615s", "300000000000y"] {
@@ -42,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_limited_to_whole_seconds() {
+    fn a_time_limit_has_whole_seconds() {
         assert_eq!(whole_seconds("2m"), Ok(Duration::from_secs(120)));
         for text in ["0s", "500ms", "1s500ms", "2d", "soon"] {
             assert!(whole_seconds(text).is_err(), "{text}");

@@ -1,6 +1,6 @@
-//! What can go wrong: the exit codes that all four programs share, and an error on its way to its exit code.
+//! The exit codes that all four programs share, and errors with an exit code.
 //!
-//! Serf logs nothing of a handler but the exit code, so the code says whose fault it was.
+//! Serf logs only the exit code of a handler, so each cause has a code of its own.
 
 use std::fmt::Display;
 
@@ -8,15 +8,15 @@ use std::fmt::Display;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Code {
-    /// Something unforeseen.
+    /// An unexpected error.
     Unforeseen = 1,
-    /// Called wrongly.
+    /// Wrong usage.
     Usage = 2,
     /// Bad input: an event line, a member list, a record, a template. The good part has been done.
     Input = 3,
-    /// The file system said no.
+    /// A file system error.
     Files = 4,
-    /// HAProxy said no, could not be reached, or did not prove that it took the configuration.
+    /// HAProxy rejected the configuration, could not be reached, or does not provably run it.
     Haproxy = 5,
     /// A guard refused: too few nodes.
     Guard = 6,
@@ -25,7 +25,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// How bad it is, the worst first: a guard that held is better news than a step that failed, and what
+    /// The rank of this code, the worst first: a guard that refused is less bad than a step that failed, and an error that
     /// keeps the good part from being done is worse than a bad part. scripts/reconcile has the same order.
     pub(crate) fn severity(self) -> usize {
         use Code::{Files, Guard, Haproxy, Input, Lock, Unforeseen, Usage};
@@ -34,30 +34,30 @@ impl Code {
     }
 }
 
-/// An error that knows its exit code.
+/// An error with an exit code.
 pub trait Fault: Display {
     /// The exit code of a program that ends with this error.
     fn code(&self) -> Code;
 }
 
-/// A fault put into its final words: what ends a program's `run`.
+/// A fault as it is printed, with its exit code: the error of a program's `run`.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code.
     pub code: Code,
     /// The line, without the program's name: `cannot VERB 'OBJECT': reason`.
     pub line: String,
-    /// What helps to act on it, each on a line of its own after it: another program's words, a place.
+    /// Lines printed after it that help to act on it: another program's output, a line of a file.
     pub more: Vec<String>,
 }
 
 impl Failure {
-    /// A failure with a line of its own.
+    /// A failure without further lines.
     pub fn new(code: Code, line: impl Display) -> Failure {
         Failure { code, line: line.to_string(), more: Vec::new() }
     }
 
-    /// The same failure, with lines that help to act on it.
+    /// Adds lines that help to act on it.
     pub fn with_more(mut self, lines: impl IntoIterator<Item = String>) -> Failure {
         self.more.extend(lines);
         self

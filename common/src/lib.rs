@@ -1,17 +1,18 @@
-//! What Rollcall's four programs share, and nothing else: a module enters when two programs need it.
+//! What Rollcall's four programs share. A module belongs here only if two programs need it.
 //!
-//! The node record has its one home here. Of HAProxy it knows one thing, `rollback_marks`; of templates nothing.
+//! The only module about HAProxy is `rollback_marks`. Nothing here is about templates.
 
-// The node record: the value and its bytes, the directory read, the directory written.
+// Node records: one record, reading the directory, writing the directory.
 pub mod node;
 pub mod nodes_directory;
 pub mod records;
 
-// What member-join and member-leave read.
+// The input of member-join and member-leave. A new source of members goes beside consul and serf_list.
 pub mod consul;
 pub mod event;
 pub mod member_input;
 pub mod members;
+pub mod serf_list;
 
 // Files.
 pub mod lock;
@@ -20,7 +21,7 @@ pub mod replace;
 pub mod rewrite;
 pub mod rollback_marks;
 
-// How a program runs: its options, its messages and exit code, the commands that it starts.
+// How a program runs: options, messages, exit code, and the commands that it starts.
 pub mod command;
 pub mod duration;
 pub mod failure;

@@ -1,4 +1,6 @@
-//! What member-join and member-leave read, and which members they care for: one command line for both.
+//! The input options of member-join and member-leave: what is on stdin, and which roles are wanted.
+//!
+//! Both programs read the same formats, so they share one command line.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -9,19 +11,19 @@ use clap::{Args, ValueEnum};
 use crate::duration::duration;
 use crate::failure::{Code, Failure};
 use crate::members::{Member, MembersError};
-use crate::{consul, members};
+use crate::{consul, serf_list};
 
-/// A million members take about as much.
+/// The list of a million members is about as large.
 const INPUT_MAX: u64 = 256 << 20;
 
-/// The form of what stands on stdin.
+/// The format of stdin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Form {
+pub enum Format {
     /// The payload of one Serf event: the members that the event is about
     SerfEvent,
     /// The JSON of `serf members -format=json`: the whole membership
     SerfMembers,
-    /// The JSON that `consul watch -type=service` hands its handler: the whole service
+    /// The JSON that `consul watch -type=service` passes to its handler: the whole service
     ConsulService,
 }
 
@@ -37,21 +39,21 @@ pub struct InputArgs {
     /// Nodes of every role
     #[arg(long)]
     any_role: bool,
-    /// What stands on stdin
-    #[arg(long, value_name = "FORM", value_enum, default_value = "serf-event")]
-    pub from: Form,
+    /// The format of stdin
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "serf-event")]
+    pub from: Format,
     /// How long to wait while another run writes
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub lock_timeout: Duration,
 }
 
 impl InputArgs {
-    /// Whether nodes of this role are cared for.
+    /// Whether nodes of this role are wanted.
     pub fn wants(&self, role: &str) -> bool {
         self.any_role || self.role.iter().any(|wanted| wanted == role)
     }
 
-    /// The role that a node added by hand gets: the one that was named, none with `--any-role`.
+    /// The role of a node that is added by hand: the value of `--role`, or `None` with `--any-role`.
     pub fn role_by_hand(&self) -> Result<Option<&str>, Failure> {
         match &self.role[..] {
             _ if self.any_role => Ok(None),
@@ -66,29 +68,28 @@ impl InputArgs {
         let read = io::stdin().lock().take(INPUT_MAX + 1).read_to_end(&mut bytes);
         read.map_err(|err| Failure::new(Code::Files, format!("cannot read 'stdin': {err}")))?;
         if bytes.len() as u64 > INPUT_MAX {
-            return Err(Failure::new(
-                Code::Input,
-                "cannot read 'stdin': no cluster has more than 256 MiB to say",
-            ));
+            return Err(Failure::new(Code::Input, "cannot read 'stdin': it is larger than 256 MiB"));
         }
         Ok(bytes)
     }
 
-    /// Reads a whole membership: all members in service, sorted by name, cared for or not.
+    /// Parses a whole membership: all members in service, of any role, sorted by name.
     pub fn parse_list(&self, bytes: &[u8]) -> Result<Vec<Member>, MembersError> {
         match self.from {
-            Form::ConsulService => consul::parse(bytes),
-            Form::SerfMembers | Form::SerfEvent => members::parse(bytes),
+            Format::ConsulService => consul::parse(bytes),
+            Format::SerfMembers | Format::SerfEvent => serf_list::parse(bytes),
         }
     }
 }
 
-/// Refuses an event that is another program's business. `SERF_EVENT` is unset for people and tests.
+/// Fails if `SERF_EVENT` is set to an event that is not one of `mine`.
 pub fn check_event(mine: &[&str]) -> Result<(), Failure> {
     match std::env::var("SERF_EVENT") {
         Ok(event) if !mine.contains(&event.as_str()) => {
-            let line =
-                format!("cannot take event '{event}': only {} (SERF_EVENT says which)", mine.join(", "));
+            let line = format!(
+                "cannot handle event '{event}' (from SERF_EVENT): it must be one of {}",
+                mine.join(", ")
+            );
             Err(Failure::new(Code::Usage, line))
         }
         _ => Ok(()),

@@ -1,5 +1,5 @@
-//! Reading a file that is a file: a pipe in its place must not hold the reader, nor an endless one fill
-//! the memory.
+//! Reading regular files only: a pipe in place of a file must not block the reader, and an endless file must not fill the
+//! memory.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -8,17 +8,17 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Opens the file at `path` for reading. Fails if it is no regular file.
+/// Opens the file at `path` for reading. Fails if it is not a regular file.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if kind.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    if kind.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Reads the whole file at `path`. Fails if it is no regular file or larger than `max` bytes.
+/// Reads the whole file at `path`. Fails if it is not a regular file or larger than `max` bytes.
 pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(max + 1).read_to_end(&mut bytes)?;
@@ -34,7 +34,7 @@ mod tests {
     use crate::replace::replace;
 
     #[test]
-    fn a_pipe_and_a_directory_are_no_files_and_a_file_has_a_limit() {
+    fn only_a_regular_file_within_the_limit_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();

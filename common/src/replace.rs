@@ -1,8 +1,8 @@
-//! The one way in which Rollcall makes a file that others read: whole, or not at all.
+//! Writes every file that others read: completely or not at all.
 //!
-//! The bytes go to a temporary file beside the target, are synced, and get the target's name in one
-//! rename; then the directory is synced. The temporary name is fixed (`.NAME.tmp`): callers hold a lock,
-//! so whatever stands there is left over from a run that was killed, and is replaced.
+//! The bytes are written to a temporary file beside the target and synced. It is renamed to the target, and the directory
+//! is synced. The temporary name is fixed (`.NAME.tmp`): callers hold a lock, so an existing temporary file was left by a
+//! run that was killed, and is replaced.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -10,8 +10,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// A file's bytes, written and synced beside their target, not yet under its name. Dropped without
-/// `commit`, it leaves nothing behind.
+/// A temporary file beside its target. If it is dropped before it is renamed, it is removed.
 #[derive(Debug)]
 pub struct Staged {
     temporary: PathBuf,
@@ -22,7 +21,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Writes `bytes` beside `target` with `mode`, whatever the umask, and does not sync yet.
+    /// Writes `bytes` beside `target` with `mode`, regardless of the umask. Does not sync.
     pub fn write(target: &Path, bytes: &[u8], mode: u32) -> io::Result<Staged> {
         let temporary = beside(target, ".tmp")?;
         match fs::remove_file(&temporary) {
@@ -32,40 +31,39 @@ impl Staged {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         let written =
             file.write_all(bytes).and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
-        // From here on a failure leaves nothing behind: it is dropped.
+        // If the write failed, this is dropped and removes the file.
         let staged = Staged { temporary, target: target.to_owned(), file: Some(file), committed: false };
         written.map(|()| staged)
     }
 
-    /// The temporary file, for looking at the content before it goes live, or changing its owner. It must
-    /// not have been closed.
+    /// The temporary file, for example to change its owner. It must not have been closed.
     pub fn file(&self) -> &File {
-        self.file.as_ref().expect("who closes it does not ask for it")
+        self.file.as_ref().expect("a caller that closes the file does not use it")
     }
 
-    /// Closes the temporary file: a batch of thousands would run out of descriptors.
+    /// Closes the temporary file, for batches of thousands, which would run out of descriptors.
     pub fn close(&mut self) {
         self.file = None;
     }
 
-    /// Where the content stands until it is committed.
+    /// The path of the temporary file.
     pub fn path(&self) -> &Path {
         &self.temporary
     }
 
-    /// The name that the content will have.
+    /// The path that the file will have.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Gives the content its name. What was synced before is durable once the directory is synced too.
+    /// Renames the file to its target. That is durable when the file and then the directory have been synced.
     pub fn rename(mut self) -> io::Result<()> {
         fs::rename(&self.temporary, &self.target)?;
         self.committed = true;
         Ok(())
     }
 
-    /// Syncs, renames, syncs the directory: from here on the content is there, even after a power cut.
+    /// Syncs, renames, and syncs the directory, so that the content survives a power cut.
     pub fn commit(self) -> io::Result<()> {
         self.file().sync_all()?;
         let directory = directory_of(&self.target).to_owned();
@@ -77,7 +75,7 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.committed {
-            // A leftover does no harm: nobody reads it, and the next run replaces it.
+            // A leftover is harmless: nothing reads it, and the next run replaces it.
             let _ = fs::remove_file(&self.temporary);
         }
     }
@@ -88,7 +86,7 @@ pub fn replace(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     Staged::write(target, bytes, mode)?.commit()
 }
 
-/// The hidden name beside `path` that ends in `suffix`.
+/// The path beside `path` whose name is `.NAME` and `suffix`.
 pub fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
     let mut hidden = OsString::from(".");
@@ -112,7 +110,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_file_is_replaced_with_its_mode_and_nothing_is_left() {
+    fn a_file_is_replaced_with_its_mode_and_no_temporary_file_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("f");
         replace(&target, b"one", 0o640).unwrap();
@@ -123,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leftover_of_a_killed_run_is_replaced_and_a_planted_link_is_not_followed() {
+    fn a_leftover_of_a_killed_run_is_replaced_and_a_symlink_in_its_place_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("f");
         symlink("/nonexistent/elsewhere", dir.path().join(".f.tmp")).unwrap();
@@ -132,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn staged_content_that_is_dropped_leaves_nothing() {
+    fn a_staged_file_that_is_dropped_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         drop(Staged::write(&dir.path().join("f"), b"x", 0o600).unwrap());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -1,9 +1,8 @@
-//! New content for a file that others keep: its mode and its owner stay, and whoever else rewrites it is
-//! waited for.
+//! Rewriting a file that belongs to others: it keeps its mode and owner, and runs that rewrite it wait for each other.
 //!
-//! The lock is a file of its own beside it, for the file itself is another one after every change. A single
-//! file that is bind-mounted, as containers do with a configuration, cannot be renamed over: it is written
-//! in place, and a reader may see half of it.
+//! The lock is a separate file beside it, because every change replaces the file itself. A bind-mounted single file, such
+//! as a configuration in a container, cannot be replaced by a rename: it is written in place, and a reader may see half
+//! of it.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -19,14 +18,14 @@ use crate::replace::{Staged, beside};
 /// How a file was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// By a rename: a reader sees the old or the new one.
+    /// By a rename: a reader sees the old or the new content.
     Replaced,
-    /// Into the old file, for it is a mount point and cannot be renamed over.
+    /// Into the existing file, because it is a mount point and cannot be replaced.
     InPlace,
 }
 
-/// Locks the file at `path` (symlinks resolved) against others that rewrite it, waiting at most `timeout`.
-/// `Ok(None)` says that the time is over.
+/// Locks the file at `path` (symlinks resolved) for rewriting, waiting at most `timeout`. `Ok(None)` means that the wait
+/// timed out.
 pub fn lock(path: &Path, timeout: Duration) -> io::Result<Option<Flock<File>>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -43,7 +42,7 @@ pub fn keep(file: &File, old: &Metadata) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))
 }
 
-/// Gives what is staged, and is `new`, its name, at which there may be a file that holds `old`; durably.
+/// Installs `staged`, whose content is `new`, durably. `old` is the content of the file that it replaces, if any.
 pub fn install(staged: Staged, old: Option<&[u8]>, new: &[u8]) -> io::Result<Written> {
     let path = staged.target().to_owned();
     match (staged.commit(), old) {
@@ -55,11 +54,11 @@ pub fn install(staged: Staged, old: Option<&[u8]>, new: &[u8]) -> io::Result<Wri
     }
 }
 
-/// Writes `new` over `old` in the file at `path`. If that fails on the way, puts `old` back.
+/// Writes `new` over `old` in the file at `path`. If that fails, writes `old` back.
 fn write_in_place(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     overwrite(&file, new).inspect_err(|_| {
-        // Its blocks are still there, so a full disk has room for it. More than this nobody can do.
+        // Its blocks are still allocated, so a full disk has room for it. If this fails too, nothing else can be done.
         let _ = overwrite(&file, old);
     })
 }
@@ -80,7 +79,7 @@ mod tests {
     use crate::replace::replace;
 
     #[test]
-    fn what_is_written_in_place_is_whole_whether_longer_or_shorter() {
+    fn a_file_is_written_in_place_completely_whether_longer_or_shorter() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         replace(&path, b"old text", 0o600).unwrap();
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_rewritten_keeps_its_mode() {
+    fn a_rewritten_file_keeps_its_mode() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         replace(&path, b"old", 0o604).unwrap();

@@ -1,8 +1,8 @@
-//! A limit for a whole run, whatever it waits for: a lock and a check have theirs, a template that is a pipe or a
-//! file system that went away has none.
+//! A limit for a whole run. A lock and a check have limits of their own; opening a template that is a pipe, or a file on a
+//! file system that does not respond, has none.
 //!
-//! Serf runs one handler at a time and waits for it without end. coreutils' `timeout` around each step would do, but
-//! costs two more process starts, and says nothing.
+//! Serf runs one handler at a time and waits for it for ever. coreutils' `timeout` around each step would do, but costs
+//! two more process starts, and prints no error.
 
 use std::process;
 use std::thread::{self, Builder};
@@ -16,21 +16,20 @@ use crate::duration::whole_seconds;
 use crate::failure::{Code, Failure};
 use crate::messages::{MessageArgs, Messages};
 
-/// The option about it that all four programs take.
+/// The time limit option of all four programs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TimeLimit {
-    /// End with exit code 1 when not done after so long, whatever it waits for; in whole seconds
+    /// End with exit code 1 after this time, even if not done; in whole seconds
     #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     time_limit: Option<Duration>,
 }
 
 impl TimeLimit {
-    /// Lets the time run from now on. When it is over the program says so and ends, in whatever state: what it
-    /// writes is made for that, but for a file that can only be written in place. A program that it has started
-    /// is left to itself.
+    /// Starts the time limit. When it expires, the program reports that and ends, even in the middle of a step. Files stay whole,
+    /// except one that can only be written in place. A program that it has started is not stopped.
     pub fn start(&self, program: &'static str, messages: &MessageArgs) {
         let Some(limit) = self.time_limit else { return };
-        // Where not even that line can be said: a second later the kernel ends it, by SIGALRM.
+        // If even that message cannot be written, SIGALRM ends the program a second later.
         let mut alarm = SigSet::empty();
         alarm.add(Signal::SIGALRM);
         let _ = alarm.thread_unblock();
@@ -39,14 +38,12 @@ impl TimeLimit {
         let messages = messages.clone();
         let watch = move || {
             thread::sleep(limit);
-            let late = format!(
-                "cannot finish: it has taken {}; see --time-limit",
-                humantime::format_duration(limit)
-            );
+            let late =
+                format!("cannot finish within {}; see --time-limit", humantime::format_duration(limit));
             Messages::open(program, &messages).fault(Failure::new(Code::Unforeseen, late));
             process::exit(Code::Unforeseen as i32);
         };
-        // Without a thread there is the alarm.
+        // If the thread cannot start, there is still the alarm.
         let _ = Builder::new().spawn(watch);
     }
 }

@@ -1,9 +1,9 @@
 'use strict';
 
-// What the sample backend answers: a greeting that says which backend it was, a delay to play with, its health.
+// What the sample backend answers: a greeting that names the backend, a delay for experiments, its health.
 //
-// The own address is taken from the connection the request came on: behind several networks, on loopback and in a
-// container it is the one that the balancer used, and there is nothing to set.
+// Its own address is taken from the request's connection: with several networks, on loopback and in a container this is
+// the address that the balancer used, and needs no setting.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 const sessions = require('./session.js');
@@ -123,7 +123,7 @@ function health(app, req, res) {
 }
 
 function answer(app, res, status, value, headers = {}) {
-  // Looked at as late as this, so that a balancer does not keep the connection for later.
+  // Checked as late as possible, so that a balancer does not keep the connection.
   if (app.isStopping()) res.shouldKeepAlive = false;
   const text = `${JSON.stringify(value)}\n`;
   res.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
@@ -132,7 +132,7 @@ function answer(app, res, status, value, headers = {}) {
 
 function refuse(app, req, res, err) {
   if (res.headersSent || res.destroyed) return res.destroy();
-  // What is left of the body is not read; the connection cannot be used again then.
+  // The rest of the body is not read, so the connection cannot be used again.
   if (!req.complete) res.shouldKeepAlive = false;
   if (!(err instanceof Refusal)) console.error(`webapp: cannot answer ${req.method}: ${err.message}`);
   const known = err instanceof Refusal ? err : new Refusal(500, 'something went wrong');

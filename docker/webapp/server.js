@@ -3,15 +3,15 @@
 
 // The sample backend behind the balancer: starts the server, and ends it in order.
 //
-// SIGTERM in two steps: for DRAIN_MS everything is still served while /healthz says 503 and no connection is kept, so
-// that a balancer can look away first; then nothing new is accepted, and requests in flight have STOP_MS to be answered.
+// SIGTERM has two steps. For DRAIN_MS all requests are still served, /healthz answers 503 and no connection is kept, so
+// that balancers stop sending requests. Then no new connection is accepted, and requests in flight have STOP_MS.
 
 const http = require('node:http');
 const app = require('./app.js');
 const { SettingError, read } = require('./settings.js');
 
-// What a hostile or broken client can hold: headers of 8 KiB in 10 s, a whole request in 15 s. Idle connections stay
-// longer than a balancer keeps them, so that it is never this side that closes one under a request.
+// Limits for a hostile or broken client: headers of 8 KiB in 10 s, a whole request in 15 s. Idle connections stay open
+// longer than a balancer keeps them, so this side never closes one under a request.
 const LIMITS = {
   maxHeaderSize: 8 * 1024,
   headersTimeout: 10_000,

@@ -2,8 +2,8 @@
 
 // A visitor's session: a cookie that holds the session itself, signed with a secret that all backends share.
 //
-// Nothing is kept on the server, so the counter goes on at any backend when the visitor's own is killed. The price:
-// the visitor can read it, and can play back an older one; nothing that must not be read or repeated belongs in it.
+// Nothing is kept on the server, so any backend continues the counter when the visitor's own is killed. In return, the
+// visitor can read the session and send an older one again: keep out of it what must not be read or repeated.
 
 const crypto = require('node:crypto');
 
@@ -12,7 +12,7 @@ const MAX_AGE_S = 24 * 60 * 60;
 // id (32 hex digits), views, and the second of the last visit; then the signature over these.
 const FORM = /^([0-9a-f]{32})\.([0-9]{1,15})\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})$/;
 
-/** A session that nobody has seen yet. */
+/** A new session, without any views. */
 function fresh() {
   return { id: crypto.randomBytes(16).toString('hex'), views: 0 };
 }
@@ -40,7 +40,7 @@ function open(value, secret, now) {
   const good = Buffer.from(sign(`${id}.${views}.${seen}`, secret));
   if (!crypto.timingSafeEqual(good, Buffer.from(signature))) return undefined;
   const age = now / 1000 - Number(seen);
-  // A little in the future is another backend's clock.
+  // A time slightly in the future comes from another backend's clock.
   return age <= MAX_AGE_S && age >= -60 ? { id, views: Number(views) } : undefined;
 }
 

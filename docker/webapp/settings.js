@@ -2,7 +2,7 @@
 
 // The settings, read from the environment once, at the start; README.md has the table.
 //
-// A wrong one ends the program with a line that names it: a backend that starts with a guess is found too late.
+// A wrong one ends the program with a line that names it: a backend that started with a guess would be noticed too late.
 
 const crypto = require('node:crypto');
 const fs = require('node:fs');

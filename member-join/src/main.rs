@@ -1,7 +1,7 @@
-//! member-join: records the members of a Serf cluster that are in service, one file a node.
+//! member-join: records the members of a Serf cluster that are in service, one file per node.
 //!
-//! A record is the whole truth about its node, so joining is an upsert: the same input twice changes
-//! nothing, and an event that Serf swallowed is made good by the next list.
+//! A record holds everything about its node, so joining is an upsert: the same input twice changes nothing, and the next
+//! list repairs what a lost event left undone.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::event;
 use common::failure::{Code, Failure};
-use common::member_input::{Form, InputArgs, check_event};
+use common::member_input::{Format, InputArgs, check_event};
 use common::messages::{MessageArgs, Messages};
 use common::node::{Node, Tags};
 use common::nodes_directory::{Change, NodesDir};
@@ -18,15 +18,14 @@ use common::time_limit::TimeLimit;
 
 /// Record nodes that joined a Serf cluster.
 ///
-/// Reads a Serf event (member-join or member-update) or a whole membership on stdin and writes one
-/// record a node to the nodes directory; or records one node by hand. Equal records are not written
-/// again.
+/// Reads a Serf event (member-join or member-update) or a whole membership on stdin and writes one record per node to
+/// the nodes directory; or records one node by hand. Equal records are not written again.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_STATUS)]
 struct Args {
     #[command(flatten)]
     input: InputArgs,
-    /// Record this node by hand, with the role that --role names; stdin is not read
+    /// Record this node by hand, with the role given by --role; stdin is not read
     #[arg(requires = "address")]
     name: Option<String>,
     /// Its IPv4 or IPv6 address
@@ -43,8 +42,8 @@ struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done, or nothing to do        3  bad input; the good part has been done
-  1  something unforeseen          4  the file system said no
-  2  called wrongly                7  another run held the lock too long
+  1  an unexpected error           4  a file system error
+  2  wrong usage                   7  another run held the lock too long
 
 Examples:
   serf agent -event-handler 'member-join,member-update=member-join'
@@ -65,13 +64,11 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         _ => from_stdin(args, messages)?,
     };
     let mut dir = NodesDir::lock(&args.input.nodes, args.input.lock_timeout)?;
-    if args.input.from != Form::SerfEvent {
+    if args.input.from != Format::SerfEvent {
         dir.sweep();
     }
     let mut done = Vec::new();
-    let stand = dir.stand(&nodes);
-    let settled = |(node, stands): &(&Node, bool)| *stands && args.input.wants(&node.role);
-    for (node, _) in nodes.iter().zip(stand).filter(|pair| !settled(pair)) {
+    for node in &nodes {
         match record(&mut dir, node, args) {
             Ok(Some(verb)) => done.push(format!("{verb} {node}")),
             Ok(None) => {}
@@ -94,13 +91,13 @@ fn by_hand(args: &Args, name: &str, address: &str) -> Result<Node, Failure> {
     node.map_err(|err| Failure::new(Code::Input, format!("cannot record '{name}': {err}")))
 }
 
-/// The nodes on stdin, one a name; what is wrong with others is said.
+/// The nodes on stdin, one per name. Reports an error for each other member.
 fn from_stdin(args: &Args, messages: &mut Messages) -> Result<Vec<Node>, Failure> {
     let mut nodes = BTreeMap::new();
-    if args.input.from == Form::SerfEvent {
+    if args.input.from == Format::SerfEvent {
         check_event(&["member-join", "member-update"])?;
         for node in event::nodes(&args.input.read()?) {
-            // Of two lines for one name the later is the newer.
+            // The later of two lines for one name is newer.
             node.map_or_else(
                 |fault| messages.fault(fault),
                 |node| drop(nodes.insert(node.name.clone(), node)),
@@ -110,7 +107,7 @@ fn from_stdin(args: &Args, messages: &mut Messages) -> Result<Vec<Node>, Failure
         for member in args.input.parse_list(&args.input.read()?)? {
             match member.node {
                 Ok(node) => drop(nodes.insert(node.name.clone(), node)),
-                // Others' members are others' business.
+                // Members of other roles are not ours to report.
                 Err(fault) if args.input.wants(&member.role) || member.role.is_empty() => {
                     messages.fault(fault)
                 }
@@ -121,8 +118,8 @@ fn from_stdin(args: &Args, messages: &mut Messages) -> Result<Vec<Node>, Failure
     Ok(nodes.into_values().collect())
 }
 
-/// Records a node of a wanted role; takes away the record of one that had such a role and now has
-/// another. Says what was done.
+/// Records a node of a wanted role. If a node had a wanted role and now has another, removes its record. Returns what was
+/// done.
 fn record(dir: &mut NodesDir, node: &Node, args: &Args) -> Result<Option<&'static str>, NodesError> {
     if args.input.wants(&node.role) {
         return Ok(match dir.put(node)? {
@@ -141,6 +138,6 @@ fn tag(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some(("role", _)) => Err("give the role with --role".to_owned()),
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err("write it as KEY=VALUE".to_owned()),
+        None => Err("it must be KEY=VALUE".to_owned()),
     }
 }

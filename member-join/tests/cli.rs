@@ -1,4 +1,4 @@
-//! member-join's binary: exit code, stdout, stderr, and the records that it leaves.
+//! The member-join program: exit code, stdout, stderr, and the records that it writes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use assert_cmd::Command;
 use tempfile::TempDir;
 
-/// A nodes directory of its own, and the program pointed at it.
+/// A nodes directory, and the program set to use it.
 struct Bed {
     scratch: TempDir,
 }
@@ -67,7 +67,7 @@ fn a_member_becomes_a_record_and_success_is_quiet() {
 }
 
 #[test]
-fn records_and_their_directory_are_not_for_everybody() {
+fn records_and_their_directory_are_not_readable_by_everyone() {
     let bed = Bed::new();
     bed.join(&[]).write_stdin(S1).assert().code(0);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -81,8 +81,8 @@ fn tags_in_another_order_are_the_same_record_and_write_nothing() {
     bed.join(&[]).write_stdin(S1).assert().code(0);
     let inode = || fs::metadata(bed.nodes().join("s1.json")).unwrap().ino();
     let before = inode();
-    let turned = "s1\t172.18.0.3\tbackend\tport=3000,role=backend\n";
-    bed.join(&["-v"]).write_stdin(turned).assert().code(0).stderr("");
+    let reordered = "s1\t172.18.0.3\tbackend\tport=3000,role=backend\n";
+    bed.join(&["-v"]).write_stdin(reordered).assert().code(0).stderr("");
     assert_eq!(inode(), before);
 }
 
@@ -97,7 +97,7 @@ fn a_node_at_a_new_address_has_one_record() {
 }
 
 #[test]
-fn of_two_lines_for_one_name_the_later_counts() {
+fn the_later_of_two_lines_for_one_name_counts() {
     let bed = Bed::new();
     let (first, last) = (S1.replace("172.18.0.3", "172.18.0.9"), S1);
     for _ in 0..2 {
@@ -125,7 +125,7 @@ fn thousands_of_members_need_no_more_open_files_than_one() {
 }
 
 #[test]
-fn a_whole_membership_takes_away_the_record_of_a_role_that_changed() {
+fn a_whole_membership_removes_the_record_of_a_role_that_changed() {
     let bed = Bed::new();
     bed.join(&["web-2", "10.0.0.1", "--role", "web"]).assert().code(0);
     bed.join(&["--from", "serf-members", "--role", "web"])
@@ -136,7 +136,7 @@ fn a_whole_membership_takes_away_the_record_of_a_role_that_changed() {
 }
 
 #[test]
-fn hostile_names_are_refused_and_the_good_ones_recorded() {
+fn hostile_names_are_rejected_and_the_good_ones_recorded() {
     let bed = Bed::new();
     let long = "x".repeat(5000);
     let names =
@@ -178,7 +178,7 @@ fn only_wanted_roles_are_recorded() {
 }
 
 #[test]
-fn a_member_that_changes_its_role_away_loses_its_record() {
+fn a_member_that_changes_to_an_unwanted_role_loses_its_record() {
     let bed = Bed::new();
     bed.join(&[]).write_stdin(S1).assert().code(0);
     let changed = "s1\t172.18.0.3\tspare\trole=spare\n";
@@ -195,14 +195,14 @@ fn a_record_of_a_role_that_is_not_wanted_is_not_touched() {
 }
 
 #[test]
-fn a_whole_membership_records_those_that_are_alive() {
+fn a_whole_membership_records_the_members_that_are_alive() {
     let bed = Bed::new();
     bed.join(&["--from", "serf-members"]).write_stdin(fixture("members.json")).assert().code(0);
     assert_eq!(bed.records(), ["web-2.json"]);
 }
 
 #[test]
-fn a_list_that_is_no_list_changes_nothing_and_shows_what_came() {
+fn an_invalid_list_changes_nothing_and_is_shown() {
     let bed = Bed::new();
     let complaint = "Error connecting to Serf agent: dial tcp 127.0.0.1:7373: connect: connection refused\n";
     let assert = bed.join(&["--from", "serf-members"]).write_stdin(complaint).assert().code(3);
@@ -212,7 +212,7 @@ fn a_list_that_is_no_list_changes_nothing_and_shows_what_came() {
 }
 
 #[test]
-fn a_consul_service_is_a_membership_too() {
+fn a_consul_service_is_a_whole_membership() {
     let bed = Bed::new();
     let path = format!("{}/../common/tests/fixtures/consul/service.json", env!("CARGO_MANIFEST_DIR"));
     let from = ["--from", "consul-service", "--role", "redis"];
@@ -234,7 +234,7 @@ fn a_node_is_recorded_by_hand() {
 }
 
 #[test]
-fn wrong_calls_are_told_apart_from_bad_input() {
+fn wrong_usage_is_not_bad_input() {
     let bed = Bed::new();
     for arguments in [
         &["s1"][..],
@@ -251,7 +251,7 @@ fn wrong_calls_are_told_apart_from_bad_input() {
 }
 
 #[test]
-fn an_event_of_another_kind_is_refused() {
+fn an_event_of_another_kind_is_rejected() {
     let bed = Bed::new();
     for (event, code) in [("member-join", 0), ("member-update", 0), ("member-leave", 2), ("user", 2)] {
         bed.join(&[]).env("SERF_EVENT", event).write_stdin(S1).assert().code(code);
@@ -264,7 +264,7 @@ fn an_event_of_another_kind_is_refused() {
 }
 
 #[test]
-fn a_log_gets_what_is_said_with_its_time() {
+fn the_log_has_each_message_with_its_time() {
     let bed = Bed::new();
     let log = bed.scratch.path().join("log");
     bed.join(&["--log", log.to_str().unwrap()]).write_stdin(S1).assert().code(0).stderr("");
@@ -273,7 +273,7 @@ fn a_log_gets_what_is_said_with_its_time() {
 }
 
 #[test]
-fn a_lock_that_another_run_holds_is_waited_for_and_no_longer_than_told() {
+fn a_held_lock_is_waited_for_until_the_timeout() {
     let bed = Bed::new();
     fs::create_dir(bed.nodes()).unwrap();
     let directory = fs::File::open(bed.nodes()).unwrap();
@@ -290,13 +290,13 @@ fn a_lock_that_another_run_holds_is_waited_for_and_no_longer_than_told() {
 }
 
 #[test]
-fn a_time_limit_ends_it_whatever_it_waits_for() {
+fn the_time_limit_ends_a_run_that_waits_for_a_lock() {
     let bed = Bed::new();
     fs::create_dir(bed.nodes()).unwrap();
     let _held = common::lock::exclusive(fs::File::open(bed.nodes()).unwrap(), Duration::ZERO).unwrap();
     let start = Instant::now();
     let log = bed.scratch.path().join("log");
-    let late = "member-join: cannot finish: it has taken 1s; see --time-limit\n";
+    let late = "member-join: cannot finish within 1s; see --time-limit\n";
     let arguments = ["--time-limit", "1s", "--log", log.to_str().unwrap()];
     bed.join(&arguments).write_stdin(S1).assert().code(1).stderr(late);
     assert!(fs::read_to_string(log).unwrap().contains("cannot finish"));
@@ -306,14 +306,14 @@ fn a_time_limit_ends_it_whatever_it_waits_for() {
 }
 
 #[test]
-fn a_file_where_the_directory_should_be_is_the_file_systems_fault() {
+fn a_file_in_place_of_the_directory_is_a_file_system_error() {
     let bed = Bed::new();
     std::os::unix::fs::symlink("/dev/null", bed.nodes()).unwrap();
     bed.join(&[]).write_stdin(S1).assert().code(4).stdout("");
 }
 
 #[test]
-fn one_record_that_cannot_be_written_does_not_lose_the_others() {
+fn a_record_that_cannot_be_written_does_not_stop_the_others() {
     let bed = Bed::new();
     fs::create_dir_all(bed.nodes().join("s2.json/in-the-way")).unwrap();
     let payload = format!("{}{}{}", S1, S1.replace("s1", "s2"), S1.replace("s1", "s3"));
@@ -340,7 +340,7 @@ fn twenty_runs_at_once_lose_no_record() {
 }
 
 #[test]
-fn a_run_killed_at_any_moment_leaves_whole_records_and_the_next_one_finishes() {
+fn a_killed_run_leaves_whole_records_and_the_next_one_finishes() {
     let bed = Bed::new();
     let payload: String =
         (0..200).map(|n| format!("n{n:03}\t10.1.{}.{}\tbackend\trole=backend\n", n / 100, n % 100)).collect();

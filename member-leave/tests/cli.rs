@@ -1,4 +1,4 @@
-//! member-leave's binary: exit code, stdout, stderr, and the records that it leaves.
+//! The member-leave program: exit code, stdout, stderr, and the records that it leaves.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -11,7 +11,7 @@ use common::nodes_directory::NodesDir;
 use common::replace::replace;
 use tempfile::TempDir;
 
-/// A nodes directory with records, and the program pointed at it.
+/// A nodes directory with records, and the program set to use it.
 struct Bed {
     scratch: TempDir,
 }
@@ -50,13 +50,13 @@ impl Bed {
 const BACKENDS: [(&str, &str); 3] = [("s1", "backend"), ("s2", "backend"), ("s3", "backend")];
 const LIST: [&str; 2] = ["--from", "serf-members"];
 
-/// Where a node is: s1 at 10.0.0.1, one without a number at 10.0.0.9.
+/// The address of a node: 10.0.0.1 for s1, 10.0.0.9 for a name without a number.
 fn address(name: &str) -> String {
     let number: String = name.chars().filter(char::is_ascii_digit).collect();
     format!("10.0.0.{}", if number.is_empty() { "9" } else { &number })
 }
 
-/// What `serf members -format=json` would say of these members: name, role, status.
+/// The output of `serf members -format=json` for these members: name, role, status.
 fn list(members: &[(&str, &str, &str)]) -> String {
     let entries: Vec<String> = members
         .iter()
@@ -75,7 +75,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn who_left_loses_its_record_and_success_is_quiet() {
+fn a_member_that_left_loses_its_record_and_success_is_quiet() {
     let bed = Bed::with(&BACKENDS);
     let payload = "s1\t10.0.0.1\tbackend\trole=backend\ns3\t10.0.0.1\tbackend\trole=backend\n";
     bed.leave(&[]).write_stdin(payload).assert().code(0).stdout("").stderr("");
@@ -110,7 +110,7 @@ fn empty_input_removes_nothing() {
 }
 
 #[test]
-fn a_hostile_name_removes_nothing_outside_and_the_others_go() {
+fn a_hostile_name_removes_nothing_outside_and_the_others_are_removed() {
     let bed = Bed::with(&BACKENDS);
     let outside = bed.scratch.path().join("x.json");
     common::replace::replace(&outside, b"{}", 0o600).unwrap();
@@ -129,7 +129,7 @@ fn a_record_of_another_role_stays() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_goes_with_its_node() {
+fn an_unreadable_record_is_removed_with_its_node() {
     let bed = Bed::with(&BACKENDS);
     common::replace::replace(&bed.nodes().join("s1.json"), b"{\"name\":", 0o600).unwrap();
     bed.leave(&[]).write_stdin("s1\t10.0.0.1\tbackend\t\n").assert().code(0);
@@ -137,7 +137,7 @@ fn a_record_that_cannot_be_read_goes_with_its_node() {
 }
 
 #[test]
-fn a_whole_membership_removes_everybody_who_is_not_alive_in_it() {
+fn a_whole_membership_removes_all_who_are_not_alive_in_it() {
     let bed = Bed::with(&BACKENDS);
     let members = list(&[
         ("s1", "backend", "alive"),
@@ -174,24 +174,22 @@ fn a_member_that_cannot_be_recorded_does_not_make_an_empty_list_a_full_one() {
 }
 
 #[test]
-fn removing_makes_no_directory() {
+fn a_removal_does_not_create_the_directory() {
     let bed = Bed::with(&[]);
     fs::remove_dir(bed.nodes()).unwrap();
     bed.leave(&[]).write_stdin("s1\t10.0.0.1\t\t\n").assert().code(0).stderr("");
     bed.leave(&LIST).write_stdin(list(&[])).assert().code(0).stderr("");
-    let refused = format!(
-        "member-leave: cannot open '{}': there is no such directory; see --nodes\n",
-        bed.nodes().display()
-    );
+    let refused =
+        format!("member-leave: cannot open '{}': no such directory; see --nodes\n", bed.nodes().display());
     bed.leave(&["s1"]).assert().code(4).stderr(refused);
     assert!(!bed.nodes().exists());
 }
 
 #[test]
-fn a_list_without_a_single_node_of_the_role_is_no_order_to_empty_the_pool() {
+fn a_list_without_a_node_of_the_role_does_not_remove_all_of_them() {
     let bed = Bed::with(&BACKENDS);
-    let refused = "member-leave: cannot remove the 3 of role 'backend': the list has none of them alive, as from an \
-                   agent that is cut off; give --allow-empty if it is true\n";
+    let refused = "member-leave: cannot remove 3 records of role 'backend': the list has no live member of that role, \
+                   so the agent may be cut off; give --allow-empty to remove them\n";
     for members in [list(&[("lb", "balancer", "alive")]), r#"{"members": null}"#.to_owned()] {
         bed.leave(&LIST).write_stdin(members).assert().code(6).stderr(refused);
         assert_eq!(bed.records().len(), 3);
@@ -201,13 +199,13 @@ fn a_list_without_a_single_node_of_the_role_is_no_order_to_empty_the_pool() {
 }
 
 #[test]
-fn an_empty_list_with_nothing_to_remove_is_fine() {
+fn an_empty_list_with_nothing_to_remove_succeeds() {
     let bed = Bed::with(&[]);
     bed.leave(&LIST).write_stdin(r#"{"members": null}"#).assert().code(0).stderr("");
 }
 
 #[test]
-fn the_guard_holds_for_each_role_alone() {
+fn the_guard_applies_to_each_role_alone() {
     let bed = Bed::with(&[("b1", "balancer"), ("b2", "balancer"), ("s1", "backend")]);
     let members = list(&[("b1", "balancer", "alive")]);
     let roles = ["--role", "backend", "--role", "balancer"];
@@ -216,7 +214,7 @@ fn the_guard_holds_for_each_role_alone() {
 }
 
 #[test]
-fn a_list_that_is_no_list_removes_nothing() {
+fn an_invalid_list_removes_nothing() {
     let bed = Bed::with(&BACKENDS);
     for bytes in ["", "Deprecation warning\n{\"members\":[]}", "[1,2]"] {
         bed.leave(&LIST).arg("--allow-empty").write_stdin(bytes).assert().code(3);
@@ -225,23 +223,22 @@ fn a_list_that_is_no_list_removes_nothing() {
 }
 
 #[test]
-fn one_that_failed_but_is_seen_to_serve_keeps_its_record() {
+fn a_failed_member_that_is_seen_up_keeps_its_record() {
     let bed = Bed::with(&BACKENDS);
     let up = bed.scratch.path().join("up");
     replace(&up, b"s1\ns2\n", 0o600).unwrap();
     let members = list(&[("s1", "backend", "failed"), ("s2", "backend", "left"), ("s3", "backend", "alive")]);
     let run = bed.leave(&LIST).arg("--serving").arg(&up).arg("-v").write_stdin(members.clone()).assert();
-    run.success()
-        .stderr("member-leave: kept s1: failed in Serf, but seen to serve\nmember-leave: removed s2\n");
+    run.success().stderr("member-leave: kept s1: failed in Serf, but seen up\nmember-leave: removed s2\n");
     assert_eq!(bed.records(), ["s1.json", "s3.json"]);
     replace(&up, b"", 0o600).unwrap();
     bed.leave(&LIST).arg("--serving").arg(&up).write_stdin(members).assert().success().stderr("");
     assert_eq!(bed.records(), ["s3.json"]);
 }
 
-/// As from a balancer that is cut off from all of them.
+/// The list of a balancer that is cut off from all of them.
 #[test]
-fn where_all_failed_and_all_serve_there_is_nothing_to_guard() {
+fn the_guard_does_not_apply_if_all_failed_members_are_seen_up() {
     let bed = Bed::with(&BACKENDS);
     let up = bed.scratch.path().join("up");
     replace(&up, b"s1\ns2\ns3\n", 0o600).unwrap();
@@ -251,13 +248,13 @@ fn where_all_failed_and_all_serve_there_is_nothing_to_guard() {
     replace(&up, b"s1\n", 0o600).unwrap();
     let run = bed.leave(&LIST).arg("--serving").arg(&up).write_stdin(members).assert();
     let stderr = String::from_utf8(run.code(6).get_output().stderr.clone()).unwrap();
-    assert!(stderr.starts_with("member-leave: cannot remove the 2 of role 'backend'"), "{stderr}");
+    assert!(stderr.starts_with("member-leave: cannot remove 2 records of role 'backend'"), "{stderr}");
     assert_eq!(bed.records().len(), 3);
 }
 
-/// A container that crashed and came back at its address under another name: HAProxy finds the old one up there, too.
+/// A container that crashed came back with its address and a new name. HAProxy then finds the old server up, too.
 #[test]
-fn one_whose_address_a_member_in_service_has_is_not_seen_to_serve() {
+fn a_failed_member_whose_address_a_live_member_has_loses_its_record() {
     let bed = Bed::with(&BACKENDS);
     let up = bed.scratch.path().join("up");
     replace(&up, b"s1\ns2\ns3\n", 0o600).unwrap();
@@ -265,13 +262,12 @@ fn one_whose_address_a_member_in_service_has_is_not_seen_to_serve() {
         list(&[("s1", "backend", "failed"), ("s2", "backend", "failed"), ("s3", "backend", "alive")]);
     let members = members.replace("10.0.0.3:", "10.0.0.1:");
     let run = bed.leave(&LIST).arg("--serving").arg(&up).arg("-v").write_stdin(members).assert();
-    run.success()
-        .stderr("member-leave: kept s2: failed in Serf, but seen to serve\nmember-leave: removed s1\n");
+    run.success().stderr("member-leave: kept s2: failed in Serf, but seen up\nmember-leave: removed s1\n");
     assert_eq!(bed.records(), ["s2.json", "s3.json"]);
 }
 
 #[test]
-fn without_the_file_of_those_that_serve_nothing_is_removed() {
+fn nothing_is_removed_if_the_serving_file_cannot_be_read() {
     let bed = Bed::with(&BACKENDS);
     let members = list(&[("s3", "backend", "alive")]);
     let run = bed.leave(&LIST).args(["--serving", "/no/such/file"]).write_stdin(members).assert();
@@ -282,7 +278,7 @@ fn without_the_file_of_those_that_serve_nothing_is_removed() {
 }
 
 #[test]
-fn leftovers_of_killed_runs_are_swept_by_a_whole_membership() {
+fn a_whole_membership_removes_leftovers_of_killed_runs() {
     let bed = Bed::with(&BACKENDS);
     common::replace::replace(&bed.nodes().join(".s7.json.tmp"), b"{", 0o600).unwrap();
     let members = list(&[("s1", "backend", "alive"), ("s2", "backend", "alive"), ("s3", "backend", "alive")]);
@@ -301,17 +297,17 @@ fn nodes_are_removed_by_hand_whatever_their_role() {
 }
 
 #[test]
-fn an_event_of_another_kind_is_refused() {
+fn an_event_of_another_kind_is_rejected() {
     let bed = Bed::with(&BACKENDS);
     let s1 = "s1\t10.0.0.1\tbackend\t\n";
-    let refused = "member-leave: cannot take event 'member-join': only member-leave, member-failed, member-reap \
-                   (SERF_EVENT says which)\n";
+    let refused = "member-leave: cannot handle event 'member-join' (from SERF_EVENT): it must be one of member-leave, \
+                   member-failed, member-reap\n";
     bed.leave(&[]).env("SERF_EVENT", "member-join").write_stdin(s1).assert().code(2).stderr(refused);
     assert_eq!(bed.records().len(), 3);
 }
 
 #[test]
-fn a_time_limit_ends_it_whatever_it_waits_for() {
+fn the_time_limit_ends_a_run_that_waits_for_a_lock() {
     let bed = Bed::with(&[("s1", "backend")]);
     let _held = common::lock::exclusive(fs::File::open(bed.nodes()).unwrap(), Duration::ZERO).unwrap();
     bed.leave(&["--time-limit", "1s", "s1"]).assert().code(1);

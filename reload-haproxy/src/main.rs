@@ -1,4 +1,4 @@
-//! The program; all of it is in the library beside it, where scripts/fuzzing can try what it decides.
+//! The program. Its code is in the library beside it, so that scripts/fuzzing can call the decision.
 
 use std::process::ExitCode;
 

@@ -1,56 +1,61 @@
-//! What would be done about two configurations, told from texts alone: for trials that know no HAProxy, such as
-//! scripts/fuzzing. The texts go the way of `decision`, where note and worker leave it to them.
+//! The decision for two texts, without a HAProxy: for scripts/fuzzing.
+//!
+//! It calls `decision` with a note and a worker that say that the old text is the one that runs.
 
-use crate::config::diff::{Difference, difference};
-use crate::config::file::{flaw, text};
-use crate::config::sections::Layout;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::config::content::{fingerprint, text};
+use crate::config::facts::facts;
+use crate::config::file::Config;
+use crate::config::sections::Sections;
 use crate::config::words;
-use crate::haproxy::servers_state;
+pub use crate::decision::Decision;
+use crate::decision::{DecisionInput, Question};
+use crate::haproxy::instance::Worker;
 use crate::haproxy::version::Version;
 use crate::servers::commands::lines;
-use crate::servers::compare::{Known, changes};
-use crate::state::note::Parked;
-
-/// What would be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing: HAProxy has what the file says.
-    Nothing,
-    /// Lines of commands to its socket, and no more.
-    Servers(Vec<String>),
-    /// A reload, and why.
-    Reload(String),
-}
+use crate::servers::reason::Reason;
+use crate::state::note::Note;
 
 /// Decides how a HAProxy of `version` that was proven to run the file `old`, and answers `show servers state`
-/// with `answer`, is brought to the file `new`. Without a version or an answer that can be read it is a reload.
-pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Verdict {
-    let (old_text, new_text) = (text(old), text(new));
-    let (before, wanted) = (Layout::read(&old_text), Layout::read(&new_text));
-    if let Some(Difference::Line(line)) = difference(&before, &wanted) {
-        return Verdict::Reload(line);
-    }
-    let is_same = old == new;
-    if let Some(flaw) = flaw(new).filter(|_| !is_same) {
-        return Verdict::Reload(flaw.to_owned());
-    }
-    match commands(&before, &wanted, answer, version) {
-        Ok(lines) if lines.is_empty() => Verdict::Nothing,
-        Ok(lines) => Verdict::Servers(lines),
-        // Nothing is lost by waiting, as in `decision`.
-        Err(_) if is_same => Verdict::Nothing,
-        Err(why) => Verdict::Reload(why),
+/// with `answer`, is brought to the file `new`. Server changes are lines of commands for its socket, and the
+/// reason for a reload is as it is logged.
+pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Decision<Vec<String>, String> {
+    let worker = Worker { pid: 1, version: Version::parse(version), ..Worker::default() };
+    let note = Note::default().renewed(&config(old), &worker);
+    let config = config(new);
+    let text_now = config.text();
+    let layout = Sections::read(&text_now);
+    let born = SystemTime::UNIX_EPOCH;
+    let input = DecisionInput { config: &config, layout: &layout, worker: &worker, born, note: Some(&note) };
+    let version = worker.version.ok_or(Reason::NoVersion);
+    let ask = |question| match question {
+        Question::Servers => Ok(answer.to_owned()),
+        // Before 3.2 there is no list.
+        Question::Keywords => Ok(String::new()),
+    };
+    match input.decide(|| Some(text(old).into_owned()), Some(ask)) {
+        Decision::Nothing(how) => Decision::Nothing(how),
+        Decision::Reload(why) => Decision::Reload(why.to_string()),
+        Decision::Servers(found, why) => match version.and_then(|version| lines(&found.changes, version)) {
+            Ok(lines) => Decision::Servers(lines, why),
+            Err(why) => Decision::Reload(why.to_string()),
+        },
     }
 }
 
-fn commands(before: &Layout, wanted: &Layout, answer: &str, version: &str) -> Result<Vec<String>, String> {
-    let version = Version::parse(version).ok_or("no version")?;
-    let rows = servers_state::parse(answer)?;
-    let known = Known { layout: before, rows: &rows, parked: &Parked::new(), version };
-    lines(&changes(wanted, &known)?.changes, version)
+fn config(bytes: &[u8]) -> Config {
+    Config {
+        path: PathBuf::new(),
+        fingerprint: fingerprint(bytes),
+        changed: SystemTime::UNIX_EPOCH,
+        facts: facts(&text(bytes)),
+        bytes: bytes.to_vec(),
+    }
 }
 
-/// The words of a line of haproxy.cfg, and for each whether HAProxy would put a variable's value into it.
+/// The words of a line of haproxy.cfg, and for each whether HAProxy would expand a variable in it.
 pub fn words(line: &str) -> Vec<(String, bool)> {
     words::words(line).into_iter().map(|word| (word.text, word.has_variable)).collect()
 }

@@ -1,66 +1,73 @@
-//! One pass over the file and HAProxy as they are at one moment: what there is to do, and doing it. While a
-//! file goes on changing, a run makes several.
+//! One pass: decide what to do from the file and HAProxy as they are now, and do it. A run makes several
+//! passes while the file keeps changing.
 
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
-use crate::Args;
+use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Layout;
-use crate::decision::{Decision, Facts};
+use crate::config::sections::Sections;
+use crate::decision::{Decided, Decision, DecisionInput, Question};
 use crate::haproxy::instance::{Instance, Worker};
+use crate::haproxy::proc::wall_clock;
 use crate::haproxy::process::Process;
 use crate::output::report::{Report, print};
 use crate::output::status::Status;
-use crate::reload::attempt::{Method, Reload, Taken, Unproven};
+use crate::reload::attempt::{Reload, Unproven};
 use crate::reload::check;
 use crate::reload::health;
-use crate::servers::apply::{Runtime, parse};
+use crate::reload::method::Method;
+use crate::reload::preflight::preflight;
+use crate::reload::proof::Taken;
+use crate::servers::apply::Runtime;
 use crate::servers::change::Changes;
-use crate::state::note::{Note, Parked, State};
+use crate::servers::compare::read_rows;
+use crate::servers::reason::Reason;
+use crate::state::directory::StateDir;
+use crate::state::note::{Note, Parked};
 
-/// What one pass looks at.
-pub(crate) struct Pass<'p, 't> {
-    args: &'p Args,
-    config: &'p Config,
-    layout: &'p Layout<'t>,
-    instance: &'p Instance,
-    state: &'p State,
+/// What one pass works on.
+pub(crate) struct Reconcile<'r, 't> {
+    args: &'r Args,
+    config: &'r Config,
+    layout: &'r Sections<'t>,
+    instance: &'r Instance,
+    state: &'r StateDir,
     worker: Option<Worker>,
 }
 
-impl<'p, 't> Pass<'p, 't> {
+impl<'r, 't> Reconcile<'r, 't> {
     /// A pass over `config`, which has this layout.
     pub(crate) fn new(
-        args: &'p Args,
-        config: &'p Config,
-        layout: &'p Layout<'t>,
-        instance: &'p Instance,
-        state: &'p State,
-    ) -> Pass<'p, 't> {
-        Pass { args, config, layout, instance, state, worker: instance.worker() }
+        args: &'r Args,
+        config: &'r Config,
+        layout: &'r Sections<'t>,
+        instance: &'r Instance,
+        state: &'r StateDir,
+    ) -> Reconcile<'r, 't> {
+        Reconcile { args, config, layout, instance, state, worker: instance.worker() }
     }
 
-    /// Brings HAProxy to the file. Gives whether it still was the file on disk then.
-    pub(crate) fn bring(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
+    /// Makes HAProxy run the file. Returns whether the file on disk was still the same afterwards.
+    pub(crate) fn apply(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {
                 messages.verbose(format!("nothing to do: {how}"));
-                self.keep()?;
+                self.note_loaded()?;
                 self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
                 return Ok(true);
             }
             Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
                 None => return Ok(!self.config.is_outdated()),
-                Some(why) => format!("{different}, and {why}"),
+                Some(why) => Reason::Differs { difference: different, why: why.into() },
             },
             Decision::Reload(why) => why,
         };
-        self.load(&why, messages)
+        self.load(&why.to_string(), messages)
     }
 
-    /// Says on stdout what would be done.
-    pub(crate) fn rehearse(&self, decision: Decision) -> Result<(), Failure> {
+    /// Prints what would be done.
+    pub(crate) fn dry_run(&self, decision: Decided) -> Result<(), Failure> {
         let (report, lines) = match decision {
             Decision::Nothing(how) => {
                 let line = format!("nothing to do: {how}");
@@ -74,19 +81,20 @@ impl<'p, 't> Pass<'p, 't> {
                 (Report::runtime(self.config, &why, self.worker.as_ref(), &found, &Parked::new()), lines)
             }
             Decision::Reload(why) => {
-                let method = self.args.method(self.instance, &why)?.title();
+                let why = why.to_string();
+                let method = self.args.method(self.instance, &why)?;
                 let line = format!("reload ({method}): {why}");
-                (Report::reload(self.config, &why, self.worker.as_ref(), &method), vec![line])
+                (Report::reload(self.config, &why, self.worker.as_ref(), &method.to_string()), vec![line])
             }
         };
-        if self.args.json { self.report(&report.rehearsed()) } else { print(&(lines.join("\n") + "\n")) }
+        if self.args.json { self.report(&report.into_dry_run()) } else { print(&(lines.join("\n") + "\n")) }
     }
 
-    /// Says on stdout what runs. Fails if that is not the file.
-    pub(crate) fn tell_status(&self) -> Result<(), Failure> {
+    /// Prints what runs. Fails if that is not the file.
+    pub(crate) fn print_status(&self) -> Result<(), Failure> {
         let runtime = self.worker.as_ref().and_then(|worker| self.runtime(worker).ok());
         let answer = runtime.and_then(|runtime| runtime.servers().ok()).unwrap_or_default();
-        let rows = parse(&answer).unwrap_or_default();
+        let rows = read_rows(&answer).unwrap_or_default();
         let note = self.worker.as_ref().and_then(|worker| self.state.note_about(worker)).unwrap_or_default();
         let decision = self.decide(false);
         let worker = self.worker.as_ref();
@@ -94,80 +102,83 @@ impl<'p, 't> Pass<'p, 't> {
         print(&if self.args.json { json(&status) } else { status.to_string() })?;
         status.verdict().map_err(|different| {
             let path = self.config.path.display();
-            Failure::new(Code::Haproxy, format!("cannot call '{path}' loaded: {different}"))
+            Failure::new(Code::Haproxy, format!("'{path}' is not the file that HAProxy runs: {different}"))
         })
     }
 
-    /// Decides what there is to do.
-    pub(crate) fn decide(&self, is_forced: bool) -> Decision<'t> {
-        let Pass { config, layout, state, .. } = self;
-        match &self.worker {
-            None => Decision::Reload("no worker says what it runs".to_owned()),
-            Some(_) if is_forced => Decision::Reload("--force".to_owned()),
-            Some(worker) => {
-                let runtime = self.runtime(worker);
-                Facts { config, layout, worker, runtime: runtime.as_ref().map_err(|why| *why), state }
-                    .decide()
+    /// Decides what to do.
+    pub(crate) fn decide(&self, is_forced: bool) -> Decided<'t> {
+        let Reconcile { config, layout, state, .. } = self;
+        let worker = match &self.worker {
+            None => return Decision::Reload(Reason::NoWorker),
+            Some(_) if is_forced => return Decision::Reload(Reason::Forced),
+            Some(worker) => worker,
+        };
+        let note = state.note_about(worker);
+        let born = wall_clock(worker.birth);
+        let ask = |question| {
+            let runtime = self.runtime(worker)?;
+            match question {
+                Question::Servers => runtime.servers(),
+                Question::Keywords => runtime.keywords(),
             }
-        }
+        };
+        DecisionInput { config, layout, worker, born, note: note.as_ref() }
+            .decide(|| state.loaded(worker), self.args.method.may_change_servers().then_some(ask))
     }
 
-    /// The worker's socket for changes of servers, or why there is none; no reason if none is wanted.
-    fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, Option<&'static str>> {
-        if !matches!(self.args.method, Method::Auto | Method::Runtime) {
-            return Err(None);
-        }
-        // What the others say of defaults, say, is not known.
+    /// The worker's socket for server changes, or why they cannot be made.
+    fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, Reason> {
+        // The other files may set defaults.
         if self.instance.main.as_ref().is_some_and(Process::has_several_files) {
-            return Err(Some("HAProxy runs other files, too"));
+            return Err(Reason::OtherFiles);
         }
-        let socket = self.instance.stats_socket.as_deref().ok_or("the file names no stats socket")?;
-        let version = worker.version.ok_or("the stats socket does not tell the version")?;
+        let socket = self.instance.stats_socket.as_deref().ok_or(Reason::NoSocket)?;
+        let version = worker.version.ok_or(Reason::NoVersion)?;
         Ok(Runtime { socket, worker, version, patience: self.args.timeout })
     }
 
-    /// Keeps in mind that the worker runs the file.
-    fn keep(&self) -> Result<(), Failure> {
+    /// Notes that the worker runs the file.
+    fn note_loaded(&self) -> Result<(), Failure> {
         let Some(worker) = &self.worker else { return Ok(()) };
         let note = self.state.note_about(worker).unwrap_or_default();
         self.state.remember(self.config, &note.renewed(self.config, worker))
     }
 
-    /// Changes servers; gives the reason if they could not be changed.
+    /// Changes servers; returns the reason if they could not be changed.
     fn change(
         &self,
         found: &Changes,
         different: &str,
         messages: &mut Messages,
-    ) -> Result<Option<String>, Failure> {
-        let Some(worker) = &self.worker else { return Ok(Some("no worker answers".to_owned())) };
+    ) -> Result<Option<Reason>, Failure> {
+        let Some(worker) = &self.worker else { return Ok(Some(Reason::NoWorker)) };
         let runtime = match self.runtime(worker) {
             Ok(runtime) => runtime,
-            Err(why) => return Ok(Some(why.unwrap_or("the method is another one").to_owned())),
+            Err(why) => return Ok(Some(why)),
         };
-        // Its new worker may come with an earlier file, and after these changes.
-        const LOADS: &str = "its master is at work on a reload";
+        // Its new worker may load an earlier file, and start after these changes.
         if self.instance.is_loading(worker) {
-            return Ok(Some(LOADS.to_owned()));
+            return Ok(Some(Reason::Loading));
         }
         if found.is_untried {
-            // Refused in the middle, it could not be loaded either, and what runs would be neither file.
+            // If a command were rejected halfway, HAProxy could not load the file either, and would run neither file.
             let program = self.args.program(self.instance);
             check::check(self.config, self.instance, &program, self.args.timeout, messages)?;
         }
         messages.info(format!("runtime: {different}"));
         if self.state.note_about(worker).is_none() {
-            // Without a note it runs the file, but for its servers.
-            self.keep()?;
+            // Without a note, only its servers differ from the file.
+            self.note_loaded()?;
         }
         self.state.begin(worker)?;
         let note = self.state.note_about(worker).unwrap_or_default().renewed(self.config, worker);
         match runtime.apply(found, self.layout, &note.parked) {
             Err(why) => Ok(Some(why)),
-            Ok(_) if self.instance.is_loading(worker) => Ok(Some(LOADS.to_owned())),
+            Ok(_) if self.instance.is_loading(worker) => Ok(Some(Reason::Loading)),
             Ok(parked) => {
                 found.lines(&parked).iter().for_each(|line| messages.info(line));
-                // First kept, then told: a reader that is gone must not cost a reload.
+                // Noted before it is printed: a closed stdout must not cost a reload.
                 let report = Report::runtime(self.config, different, Some(worker), found, &parked);
                 self.state.remember(self.config, &Note { parked, ..note })?;
                 self.report(&report).map(|()| None)
@@ -175,19 +186,20 @@ impl<'p, 't> Pass<'p, 't> {
         }
     }
 
-    /// Loads the file. Gives whether it still was the file on disk then.
+    /// Loads the file. Returns whether the file on disk was still the same afterwards.
     fn load(&self, why: &str, messages: &mut Messages) -> Result<bool, Unproven> {
         let method = self.args.method(self.instance, why)?;
-        messages.info(format!("reload ({}): {why}", method.title()));
+        messages.info(format!("reload ({}): {why}", method));
         let Taken { worker, is_proven } = self.reload(method, messages)?;
         if !is_proven || self.config.is_outdated() {
             return Ok(false);
         }
         messages.info(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
-        let is_unlike = self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
+        let is_unlike = self.args.method.may_change_servers()
+            && self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
         let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
         self.state.remember(self.config, &note)?;
-        self.report(&Report::reload(self.config, why, Some(&worker), &method.title()))?;
+        self.report(&Report::reload(self.config, why, Some(&worker), &method.to_string()))?;
         Ok(true)
     }
 
@@ -196,12 +208,12 @@ impl<'p, 't> Pass<'p, 't> {
         let (config, instance, timeout) = (self.config, self.instance, self.args.timeout);
         let program = self.args.program(instance);
         let load_time = check::check(config, instance, &program, timeout, messages)?;
-        check::look_ahead(config, instance)?;
+        preflight(config, instance)?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
         health::kept_over(config, instance, messages, |messages| reload.run(method, messages))
     }
 
-    /// With `--json`, says on stdout what was done.
+    /// With `--json`, prints what was done.
     fn report(&self, report: &Report) -> Result<(), Failure> {
         if self.args.json { print(&json(report)) } else { Ok(()) }
     }

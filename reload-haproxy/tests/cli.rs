@@ -36,7 +36,7 @@ fn without_a_running_haproxy_it_says_how_to_start_one() {
     let path = bed.config().canonicalize().unwrap();
     let path = path.display();
     let line = format!(
-        "reload-haproxy: cannot find 'haproxy': none runs '{path}'; start it: haproxy -W -S \
+        "reload-haproxy: cannot find 'haproxy': none runs '{path}'; start one: haproxy -W -S \
          /run/haproxy-master.sock -f {path}\n"
     );
     bed.reload(&[]).assert().code(5).stdout("").stderr(line);
@@ -62,7 +62,7 @@ fn a_state_directory_that_cannot_be_made_is_the_file_systems_fault() {
     command
         .assert()
         .code(4)
-        .stderr("reload-haproxy: cannot make '/dev/null/state': Not a directory (os error 20)\n");
+        .stderr("reload-haproxy: cannot create '/dev/null/state': Not a directory (os error 20)\n");
 }
 
 #[test]

@@ -162,7 +162,7 @@ test('it does not start without a secret, or with a setting that it cannot use',
   }
 });
 
-test('a random secret is used when asked for, and said', async (t) => {
+test('a random secret is used when asked for, and reported', async (t) => {
   const backend = await start(t, { SESSION_SECRET: 'random' });
   assert.match(backend.err, /drawn at random/);
   assert.equal((await visit(backend, cookieOf(await visit(backend)))).json.sessionViews, 2);

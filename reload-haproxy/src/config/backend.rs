@@ -1,73 +1,97 @@
-//! A `backend` or `listen` section as far as its servers are concerned: whether they can be changed while
-//! HAProxy runs, and what holds for all of them.
+//! A `backend` or `listen` section with what its `defaults` section adds: the options of its servers, and whether
+//! they can be changed while HAProxy runs.
 
 use std::net::SocketAddr;
 
-use crate::config::sections::{Layout, Line, Section, Server};
-use crate::config::server::{Options, Settings, default_server};
-use crate::config::words::words;
+use thiserror::Error;
 
-/// Such a section, with what its `defaults` section adds.
-pub(crate) struct Proxy<'l, 't> {
-    pub(crate) section: &'l Section<'t>,
-    defaults: Vec<Line<'t>>,
-    /// What a server is told by default, after none, one, two... of the `default-server` lines.
-    default_options: Vec<Result<Options<'t>, String>>,
+use crate::config::lines::Line;
+use crate::config::sections::{Section, Sections, ServerLine};
+use crate::config::server::{OptionError, Options, ServerOptions, default_server};
+
+/// Why the servers of a backend cannot be changed while HAProxy runs.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    #[error("some of its lines are within .if")]
+    Conditional,
+    #[error("its name contains characters that HAProxy's socket does not accept")]
+    Name,
+    #[error("'balance {0}' needs a reload")]
+    Balance(String),
 }
 
-impl<'l, 't> Proxy<'l, 't> {
+/// Such a section.
+pub(crate) struct Backend<'l, 't> {
+    pub(crate) section: &'l Section<'t>,
+    defaults: Vec<Line<'t>>,
+    /// The options that a server inherits after none, one, two, ... of the `default-server` lines.
+    default_options: Vec<Result<Options<'t>, OptionError>>,
+}
+
+impl<'l, 't> Backend<'l, 't> {
     /// All of a configuration.
-    pub(crate) fn all(layout: &'l Layout<'t>) -> impl Iterator<Item = Proxy<'l, 't>> {
-        let proxies = layout.sections.iter().enumerate();
-        let proxies = proxies.filter(|(_, section)| matches!(&*section.kind, "backend" | "listen"));
-        proxies.map(|(index, section)| Proxy::new(section, layout.defaults_of(index)))
+    pub(crate) fn all(layout: &'l Sections<'t>) -> impl Iterator<Item = Backend<'l, 't>> {
+        let backends = layout.sections.iter().enumerate();
+        let backends = backends.filter(|(_, section)| matches!(section.kind, "backend" | "listen"));
+        backends.map(|(index, section)| Backend::new(section, layout.defaults_of(index)))
     }
 
-    fn new(section: &'l Section<'t>, defaults: Vec<Line<'t>>) -> Proxy<'l, 't> {
+    fn new(section: &'l Section<'t>, defaults: Vec<Line<'t>>) -> Backend<'l, 't> {
         let inherited = default_servers(&defaults).fold(Ok(Options::default()), add_line);
         let mut default_options = vec![inherited];
         for line in default_servers(&section.lines) {
             let before = default_options.last().cloned().unwrap_or_else(|| Ok(Options::default()));
             default_options.push(add_line(before, line));
         }
-        Proxy { section, defaults, default_options }
+        Backend { section, defaults, default_options }
     }
 
-    /// What one of its servers is told. Fails with what only a reload can tell.
-    pub(crate) fn settings(&self, server: &Server<'t>) -> Result<Settings<'t>, String> {
+    /// The options of one of its servers. Fails if only a reload can set them.
+    pub(crate) fn options_of(&self, server: &ServerLine<'t>) -> Result<ServerOptions<'t>, OptionError> {
         match self.default_options.get(server.defaults) {
-            Some(Ok(options)) => Settings::read(server.text, options),
+            Some(Ok(options)) => ServerOptions::read(server.text, options),
             Some(Err(why)) => Err(why.clone()),
-            None => Err("its default-server lines are not understood".to_owned()),
+            // `new` has made one for each `default-server` line.
+            None => ServerOptions::read(server.text, &Options::default()),
         }
     }
 
-    /// The address and the weight of one of its servers, if a glance tells them.
-    pub(crate) fn glance(&self, server: &Server) -> Option<(SocketAddr, u32)> {
+    /// The address and the weight of one of its servers, if its line is simple enough for `glance`.
+    pub(crate) fn glance(&self, server: &ServerLine) -> Option<(SocketAddr, u32)> {
         let options = self.default_options.get(server.defaults)?.as_ref().ok()?;
-        Settings::glance(server.text, options)
+        ServerOptions::glance(server.text, options)
     }
 
     /// Why its servers cannot be changed while HAProxy runs, if they cannot.
-    pub(crate) fn obstacle(&self) -> Option<String> {
+    pub(crate) fn why_not_at_runtime(&self) -> Option<Obstacle> {
         if self.is_conditional() {
-            return Some("some of its lines stand within .if".to_owned());
+            return Some(Obstacle::Conditional);
         }
         if !is_name(&self.section.name) {
-            return Some("its name is none for the socket".to_owned());
+            return Some(Obstacle::Name);
         }
         let balance = self.last("balance")?;
         let algorithm = balance.get(1)?;
-        // HAProxy adds servers with `first` and consistent hashes too; but `first` goes by their order, and up
-        // to 2026 a hash sends requests elsewhere than after a reload (#3413).
+        // HAProxy adds servers with `first` and consistent hashes too. But `first` depends on their order, and up
+        // to 2026 a hash sends requests to other servers than after a reload (#3413).
         let base = algorithm.split('(').next().unwrap_or_default();
         let is_dynamic = matches!(base, "roundrobin" | "leastconn" | "random");
-        (!is_dynamic).then(|| format!("'balance {algorithm}' is for a reload"))
+        (!is_dynamic).then(|| Obstacle::Balance(algorithm.clone()))
     }
 
-    /// Whether lines of it, or of its defaults, stand within `.if`.
+    /// The lines that it inherits, then its own; without `server` lines.
+    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &Line<'t>> {
+        self.defaults.iter().chain(&self.section.lines)
+    }
+
+    /// The lines that it inherits.
+    pub(crate) fn inherited(&self) -> &[Line<'t>] {
+        &self.defaults
+    }
+
+    /// Whether lines of it, or of its defaults, are within `.if`.
     pub(crate) fn is_conditional(&self) -> bool {
-        self.section.lines.iter().chain(&self.defaults).any(|line| line.is_conditional)
+        self.lines().any(|line| line.is_conditional)
     }
 
     /// Whether servers get cookies that HAProxy computes from their addresses.
@@ -75,13 +99,14 @@ impl<'l, 't> Proxy<'l, 't> {
         self.last("cookie").is_some_and(|words| words.iter().any(|word| word == "dynamic"))
     }
 
-    /// Its servers for when no others serve.
-    pub(crate) fn backups(&self) -> impl Iterator<Item = &Server<'t>> {
-        let is_one = |server: &&Server<'t>| self.settings(server).is_ok_and(|its| its.options.has("backup"));
+    /// Its backup servers.
+    pub(crate) fn backups(&self) -> impl Iterator<Item = &ServerLine<'t>> {
+        let is_one =
+            |server: &&ServerLine<'t>| self.options_of(server).is_ok_and(|its| its.options.has("backup"));
         self.section.servers.iter().filter(is_one)
     }
 
-    /// Whether it has slots for servers that it names itself.
+    /// Whether it has a `server-template`, whose servers HAProxy names.
     pub(crate) fn has_slots(&self) -> bool {
         self.last("server-template").is_some()
     }
@@ -91,25 +116,24 @@ impl<'l, 't> Proxy<'l, 't> {
         self.last("balance").is_some_and(|words| words.get(1).is_some_and(|word| word == "leastconn"))
     }
 
-    /// The words of the last line that begins so, the section's own before those of its defaults.
+    /// The words of the last line with this keyword; the section's own lines come after those of its defaults.
     fn last(&self, keyword: &str) -> Option<Vec<String>> {
-        let lines = self.section.lines.iter().rev().chain(self.defaults.iter().rev());
-        let line = lines.into_iter().find(|line| line.keyword() == keyword)?;
-        Some(words(line.text).into_iter().map(|word| word.text).collect())
+        let line = self.lines().rev().find(|line| line.keyword == keyword)?;
+        Some(line.words().into_iter().map(|word| word.text).collect())
     }
 }
 
-/// Whether the socket takes it as the name of a backend or a server.
+/// Whether the socket accepts it as the name of a backend or a server.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     !name.is_empty() && name.bytes().all(is_plain)
 }
 
 fn default_servers<'l, 't>(lines: &'l [Line<'t>]) -> impl Iterator<Item = &'t str> + use<'l, 't> {
-    lines.iter().filter(|line| line.keyword() == "default-server").map(|line| line.text)
+    lines.iter().filter(|line| line.keyword == "default-server").map(|line| line.text)
 }
 
-fn add_line<'t>(before: Result<Options<'t>, String>, line: &'t str) -> Result<Options<'t>, String> {
+fn add_line<'t>(before: Result<Options<'t>, OptionError>, line: &'t str) -> Result<Options<'t>, OptionError> {
     before.and_then(|before| default_server(line, before))
 }
 
@@ -138,46 +162,49 @@ backend two
 .endif
 ";
 
-    fn proxy<T>(name: &str, ask: impl Fn(&Proxy) -> T) -> T {
-        let layout = Layout::read(TEXT);
-        let proxy = Proxy::all(&layout).find(|proxy| proxy.section.name == name).unwrap();
-        ask(&proxy)
+    fn backend<T>(name: &str, ask: impl Fn(&Backend) -> T) -> T {
+        let layout = Sections::read(TEXT);
+        let backend = Backend::all(&layout).find(|backend| backend.section.name == name).unwrap();
+        ask(&backend)
     }
 
     #[test]
     fn servers_get_the_default_server_lines_before_them() {
         let options = |server: usize| {
-            proxy("nodes", |proxy| proxy.settings(&proxy.section.servers[server]).unwrap().options.text())
+            backend("nodes", |backend| {
+                backend.options_of(&backend.section.servers[server]).unwrap().options.text()
+            })
         };
         assert_eq!([options(0), options(1)], ["inter 1s", "check inter 1s"]);
-        let refused = proxy("web", |proxy| proxy.settings(&proxy.section.servers[0]).unwrap_err());
-        assert_eq!(refused, "'resolvers' is not known to work at run time");
+        let refused = backend("web", |backend| backend.options_of(&backend.section.servers[0]).unwrap_err());
+        assert_eq!(refused, OptionError::Unsupported("resolvers".to_owned()));
     }
 
     #[test]
     fn static_algorithms_and_conditions_are_obstacles() {
-        assert_eq!(proxy("nodes", |proxy| proxy.obstacle()), None);
+        assert_eq!(backend("nodes", |backend| backend.why_not_at_runtime()), None);
         assert_eq!(
-            proxy("web", |proxy| proxy.obstacle()).as_deref(),
-            Some("'balance source' is for a reload")
+            backend("web", |backend| backend.why_not_at_runtime()),
+            Some(Obstacle::Balance("source".to_owned()))
         );
-        assert_eq!(
-            proxy("two", |proxy| proxy.obstacle()).as_deref(),
-            Some("some of its lines stand within .if")
-        );
-        let moved = Layout::read("backend a\n.if 0\nbackend b\n.endif\n server s1 10.0.0.1:80\nbackend c\n");
-        let obstacles: Vec<bool> = Proxy::all(&moved).map(|proxy| proxy.obstacle().is_some()).collect();
+        assert_eq!(backend("two", |backend| backend.why_not_at_runtime()), Some(Obstacle::Conditional));
+        let moved =
+            Sections::read("backend a\n.if 0\nbackend b\n.endif\n server s1 10.0.0.1:80\nbackend c\n");
+        let obstacles: Vec<bool> =
+            Backend::all(&moved).map(|backend| backend.why_not_at_runtime().is_some()).collect();
         assert_eq!(obstacles, [true, true, false]);
-        let inherited = Layout::read(".if 0\ndefaults\n default-server check\n.endif\nbackend a\n");
-        assert!(Proxy::all(&inherited).all(|proxy| proxy.obstacle().is_some()));
+        let inherited = Sections::read(".if 0\ndefaults\n default-server check\n.endif\nbackend a\n");
+        assert!(Backend::all(&inherited).all(|backend| backend.why_not_at_runtime().is_some()));
     }
 
     #[test]
-    fn what_the_defaults_say_holds() {
+    fn lines_of_the_defaults_apply() {
         assert!(
-            proxy("nodes", |proxy| proxy.has_dynamic_cookie())
-                && proxy("nodes", |proxy| proxy.is_leastconn())
+            backend("nodes", |backend| backend.has_dynamic_cookie())
+                && backend("nodes", |backend| backend.is_leastconn())
         );
-        assert!(proxy("two", |proxy| proxy.has_slots()) && !proxy("nodes", |proxy| proxy.has_slots()));
+        assert!(
+            backend("two", |backend| backend.has_slots()) && !backend("nodes", |backend| backend.has_slots())
+        );
     }
 }

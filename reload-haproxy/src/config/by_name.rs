@@ -1,31 +1,33 @@
-//! Things by their names, where most are asked for in the order in which they stand: the servers of a file, of
-//! the one before it and of HAProxy are the same ones but for a few, and ten thousand of them need no hashing.
+//! Finds items by name when most are asked for in the order in which they are listed.
+//!
+//! The servers of a file, of the file before it and of HAProxy are nearly the same and in nearly the same order,
+//! so ten thousand of them need no hashing.
 
 use std::collections::HashMap;
 
-/// So many are looked for one by one before it is worth an index.
+/// How many items are searched for one by one before an index is made.
 const WITHOUT_INDEX: usize = 16;
 
-/// Things that have names, each of which is taken once.
+/// Items with names, each of which is taken at most once.
 pub(crate) struct Lookup<'a, T> {
     things: &'a [T],
     name: fn(&T) -> &str,
     is_taken: Vec<bool>,
-    /// Behind the one that was taken last.
+    /// The index after the item that was taken last.
     next: usize,
-    /// How many were not where they were expected.
+    /// How many items were not at `next`.
     astray: usize,
     index: HashMap<&'a str, usize>,
 }
 
 impl<'a, T> Lookup<'a, T> {
-    /// Of `things`, each of which has a `name` of its own.
+    /// Finds items among `things`, each of which has its own `name`.
     pub(crate) fn new(things: &'a [T], name: fn(&T) -> &str) -> Lookup<'a, T> {
         let is_taken = vec![false; things.len()];
         Lookup { things, name, is_taken, next: 0, astray: 0, index: HashMap::new() }
     }
 
-    /// Takes the one that is called `name`, if it is there and not taken yet.
+    /// Takes the item called `name`, if there is one that was not taken yet.
     pub(crate) fn take(&mut self, name: &str) -> Option<&'a T> {
         let is_next = self.things.get(self.next).is_some_and(|thing| (self.name)(thing) == name);
         let at = if is_next { self.next } else { self.find(name)? };
@@ -44,7 +46,7 @@ impl<'a, T> Lookup<'a, T> {
         self.index.get(name).copied()
     }
 
-    /// Those that were not taken, in their order.
+    /// The items that were not taken, in their order.
     pub(crate) fn rest(self) -> impl Iterator<Item = &'a T> {
         self.things.iter().zip(self.is_taken).filter(|(_, is_taken)| !is_taken).map(|(thing, _)| thing)
     }
@@ -55,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_found_once_in_whatever_order_they_are_asked_for() {
+    fn items_are_found_once_in_any_order() {
         let things: Vec<String> = (0..100).map(|number| format!("s{number}")).collect();
         for step in [1, 37, 99] {
             let mut lookup = Lookup::new(&things, String::as_str);

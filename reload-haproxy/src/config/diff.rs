@@ -1,27 +1,28 @@
-//! In what the file differs from the configuration that HAProxy took, in one line for the operator: the
-//! first line that changed, or how many servers came, went and changed where nothing else did.
+//! The difference between the file and the configuration that HAProxy loaded, in one line for the operator.
+//!
+//! It is the first line that changed, or the number of servers added, removed and changed if nothing else did.
 
 use std::fmt::{self, Display};
 
 use crate::config::by_name::Lookup;
-use crate::config::sections::{Layout, Section, Server, says_the_same};
+use crate::config::sections::{Section, Sections, ServerLine, says_the_same};
 
 /// A difference between two configurations that HAProxy would see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// A line that is no `server` line, and where.
+    /// A line that is not a `server` line, and where it is.
     Line(String),
-    /// Only servers: how many, for each section.
+    /// Only servers: how many in each section.
     Servers(Vec<Count>),
 }
 
-/// How many servers of one section came, went and changed.
+/// How many servers of one section were added, removed and changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) added: usize,
     pub(crate) removed: usize,
     pub(crate) changed: usize,
-    /// Of what: `backend nodes`.
+    /// The section: `backend nodes`.
     pub(crate) title: String,
 }
 
@@ -44,8 +45,8 @@ impl Display for Count {
     }
 }
 
-/// Says in what the configuration `new` differs from `old`; `None` if HAProxy would see no difference.
-pub(crate) fn difference(old: &Layout, new: &Layout) -> Option<Difference> {
+/// How the configuration `new` differs from `old`; `None` if they mean the same to HAProxy.
+pub(crate) fn difference(old: &Sections, new: &Sections) -> Option<Difference> {
     let pairs = || old.sections.iter().zip(&new.sections);
     let line = pairs().find_map(|(old, new)| changed_line(old, new));
     let gone = || old.sections.get(new.sections.len()).map(|section| format!("{} is gone", section.title()));
@@ -59,7 +60,7 @@ pub(crate) fn difference(old: &Layout, new: &Layout) -> Option<Difference> {
     })
 }
 
-/// The first line that is no server and not the same.
+/// The first line that differs and is not a server.
 fn changed_line(old: &Section, new: &Section) -> Option<String> {
     for (index, line) in new.lines.iter().enumerate() {
         if old.lines.get(index).is_none_or(|old| !says_the_same(old.text, line.text)) {
@@ -83,7 +84,7 @@ fn count(old: &Section, new: &Section) -> Option<Count> {
 }
 
 impl Section<'_> {
-    /// Whether its `server` lines say the same, in the same order.
+    /// Whether both have equal `server` lines in the same order.
     pub(crate) fn has_the_same_servers(&self, other: &Section) -> bool {
         let mut pairs = self.servers.iter().zip(&other.servers);
         self.servers.len() == other.servers.len()
@@ -91,9 +92,9 @@ impl Section<'_> {
     }
 }
 
-impl Server<'_> {
-    /// Whether both lines say the same of a server.
-    pub(crate) fn says_the_same(&self, other: &Server) -> bool {
+impl ServerLine<'_> {
+    /// Whether both lines mean the same.
+    pub(crate) fn says_the_same(&self, other: &ServerLine) -> bool {
         self.defaults == other.defaults && says_the_same(self.text, other.text)
     }
 }
@@ -114,7 +115,7 @@ backend nodes
 ";
 
     fn reason(new: &str) -> Option<String> {
-        difference(&Layout::read(OLD), &Layout::read(new)).map(|difference| difference.to_string())
+        difference(&Sections::read(OLD), &Sections::read(new)).map(|difference| difference.to_string())
     }
 
     #[test]
@@ -142,16 +143,16 @@ backend nodes
     }
 
     #[test]
-    fn comments_spacing_and_the_revision_make_no_difference() {
+    fn comments_spacing_and_the_revision_are_not_a_difference() {
         let new = OLD.replace("0001", "0002").replace("bind :80", "# why\n\n\tbind   :80 # here");
         assert_eq!(reason(&new), None);
     }
 
     #[test]
-    fn a_server_that_comes_under_another_default_server_line_has_changed() {
+    fn a_server_with_another_default_server_line_before_it_has_changed() {
         let old = OLD.replace("  server s2", "  default-server weight 2\n  server s2");
         let new = OLD.replace("  server s1", "  default-server weight 2\n  server s1");
-        let seen = difference(&Layout::read(&old), &Layout::read(&new)).map(|d| d.to_string());
+        let seen = difference(&Sections::read(&old), &Sections::read(&new)).map(|d| d.to_string());
         assert_eq!(seen.as_deref(), Some("+0 -0 ~1 servers in backend nodes"));
     }
 }

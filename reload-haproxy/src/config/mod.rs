@@ -1,10 +1,14 @@
-//! What haproxy.cfg says.
+//! What haproxy.cfg contains. Nothing here opens anything but the file itself.
 
 pub(crate) mod backend;
 pub(crate) mod by_name;
+pub(crate) mod content;
 pub(crate) mod diff;
+pub(crate) mod facts;
 pub(crate) mod file;
+pub(crate) mod lines;
 pub(crate) mod requirements;
 pub(crate) mod sections;
 pub(crate) mod server;
+pub(crate) mod server_keywords;
 pub(crate) mod words;

@@ -1,7 +1,7 @@
-//! What a configuration needs of the host to start, beside its addresses: open files, rights, and places for
-//! its sockets and its pid file.
+//! What a configuration requires of the host to start, apart from its addresses: open files, privileges, and
+//! directories for its sockets and its pid file.
 //!
-//! HAProxy takes the first of two equal lines and complains of the other, so the first one counts here.
+//! If a keyword appears twice, HAProxy uses the first and warns of the other. So the first one is used here.
 
 use std::path::PathBuf;
 
@@ -10,16 +10,16 @@ use crate::config::words::Word;
 /// A value and the number of its line.
 pub(crate) type Line<T> = (usize, T);
 
-/// What a configuration needs.
+/// What a configuration requires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     /// `maxconn`: each connection takes two files.
     pub(crate) connections: Option<Line<u64>>,
-    /// `ulimit-n`: with it, HAProxy asks for so many files, whatever `maxconn` is.
+    /// `ulimit-n`: HAProxy requests this number of files instead of computing it from `maxconn`.
     pub(crate) files: Option<Line<u64>>,
     /// `fd-hard-limit`.
     pub(crate) most_files: Option<Line<u64>>,
-    /// Whether too few files are a warning and no error.
+    /// Whether too few files are only a warning.
     pub(crate) is_lenient: bool,
     /// `user` or `uid`, as it is written.
     pub(crate) user: Option<Line<String>>,
@@ -27,7 +27,7 @@ pub(crate) struct Needs {
     pub(crate) group: Option<Line<String>>,
     /// `pidfile`.
     pub(crate) pid_file: Option<Line<PathBuf>>,
-    /// What stands before the paths of `bind` lines.
+    /// The prefix of paths on `bind` lines.
     pub(crate) prefix: Option<String>,
     /// Paths of `bind` lines, without the prefix.
     pub(crate) sockets: Vec<Line<String>>,
@@ -35,11 +35,11 @@ pub(crate) struct Needs {
     pub(crate) names: Vec<Line<String>>,
 }
 
-/// Bytes of an abstract name, which `abns@` fills up (unix(7)).
+/// The length of an abstract name, to which `abns@` pads it (unix(7)).
 const NAME_LENGTH: usize = 108;
 
 impl Needs {
-    /// Takes what `words`, the line of that number, say in `section`.
+    /// Reads the `words` of a line of `section`.
     pub(crate) fn read_line(&mut self, section: &str, line: usize, words: &[Word]) {
         if words.iter().any(|word| word.has_variable) {
             return;
@@ -91,10 +91,10 @@ impl Needs {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::file::facts;
+    use crate::config::facts::facts;
 
     #[test]
-    fn what_a_start_needs_is_read_and_the_first_of_two_lines_counts() {
+    fn requirements_are_read_and_the_first_of_two_lines_is_used() {
         let text = "global\n maxconn 10\n maxconn 20\n ulimit-n 30\n fd-hard-limit 40\n no strict-limits\n user a\n \
                     gid 7\n pidfile /p\n unix-bind mode 600 prefix /run\n user $B\nfrontend f\n maxconn 99\n \
                     bind /a.sock,unix@/b.sock,:80\n bind abnsz@n\n bind fd@3\n .if x\n bind /c\n .endif\n";
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abstract_name_is_filled_up_as_haproxy_does() {
+    fn an_abstract_name_is_padded_as_haproxy_pads_it() {
         let names = facts("frontend f\n bind abns@name\n").needs.names;
         assert!(names[0].1.starts_with("@name@@@") && names[0].1.len() == 108);
     }

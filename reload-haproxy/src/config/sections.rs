@@ -1,80 +1,65 @@
-//! The layout of haproxy.cfg: its sections, and in each the `server` lines apart from all others.
+//! The sections of haproxy.cfg, and in each the `server` lines apart from all others.
 //!
-//! Lines stay as they are in the file and are split into words only where somebody asks: of ten thousand
-//! servers a change of membership touches one.
+//! Lines are kept as they are in the file and are split into words only when needed: of ten thousand servers a
+//! change of membership affects one.
 
 use std::borrow::Cow;
 
-use crate::config::file::{is_section, revision};
+use crate::config::content::revision;
+use crate::config::lines::{Line, lines};
 use crate::config::words::{Word, words};
 
-/// The layout of one configuration; lines before the first section are in one without a title.
+/// The sections of one configuration. Lines before the first section are in one without a title.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Layout<'t> {
+pub(crate) struct Sections<'t> {
     pub(crate) sections: Vec<Section<'t>>,
 }
 
-/// A section and what is in it.
+/// A section and its lines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section<'t> {
     /// `backend`, `defaults`, ...; empty before the first section.
-    pub(crate) kind: Cow<'t, str>,
+    pub(crate) kind: &'static str,
     /// Its name; empty if it has none.
     pub(crate) name: Cow<'t, str>,
-    /// Every line that says something but `server` lines; its own first line among them, and `server` lines
-    /// within `.if`, which may not count.
+    /// Its lines without `server` lines, empty ones and comments. Its first line is among them, and so are
+    /// `server` lines within `.if`, which may not apply.
     pub(crate) lines: Vec<Line<'t>>,
     /// Its `server` lines, in their order.
-    pub(crate) servers: Vec<Server<'t>>,
-}
-
-/// A line and its number in the file, from 1 on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line<'t> {
-    pub(crate) number: usize,
-    pub(crate) text: &'t str,
-    /// Whether it stands within `.if`, or is that.
-    pub(crate) is_conditional: bool,
+    pub(crate) servers: Vec<ServerLine<'t>>,
 }
 
 /// A `server` line.
 #[derive(Clone, Debug)]
-pub(crate) struct Server<'t> {
+pub(crate) struct ServerLine<'t> {
     pub(crate) name: Cow<'t, str>,
     pub(crate) text: &'t str,
-    /// How many `default-server` lines of its section stand before it, and hold for it.
+    /// How many `default-server` lines of its section come before it, and apply to it.
     pub(crate) defaults: usize,
 }
 
-impl<'t> Layout<'t> {
-    /// Reads the layout of a configuration's text.
-    pub(crate) fn read(text: &'t str) -> Layout<'t> {
+impl<'t> Sections<'t> {
+    /// Reads the text of a configuration.
+    pub(crate) fn read(text: &'t str) -> Sections<'t> {
         let mut sections = vec![Section::default()];
-        let (mut conditions, mut defaults) = (0_usize, 0);
-        for (index, text) in text.lines().enumerate() {
-            let (first, second) = beginning(text);
-            if is_section(&first) {
-                let (kind, name) = (first.clone(), second.clone());
+        let mut defaults = 0;
+        for line in lines(text) {
+            if line.begins_section {
+                let (kind, name) = (line.section, line.second());
                 sections.push(Section { kind, name, ..Section::default() });
                 defaults = 0;
             }
-            // There is one from the start on.
+            // There is always at least one.
             let Some(section) = sections.last_mut() else { continue };
-            let has_servers = matches!(&*section.kind, "backend" | "listen");
-            match &*first {
-                "" => continue,
-                "server" if has_servers && conditions == 0 && !second.is_empty() => {
-                    section.servers.push(Server { name: second, text, defaults });
-                    continue;
+            match section.server(&line, defaults) {
+                Some(server) => section.servers.push(server),
+                None => {
+                    defaults += usize::from(line.keyword == "default-server");
+                    section.lines.push(line);
                 }
-                "default-server" => defaults += 1,
-                ".if" => conditions += 1,
-                ".endif" => conditions = conditions.saturating_sub(1),
-                _ => {}
             }
-            section.lines.push(Line { number: index + 1, text, is_conditional: conditions > 0 });
         }
-        Layout { sections }
+        Sections { sections }
     }
 
     /// The lines that the section at `index` inherits: those of the `defaults` section that it names after
@@ -96,8 +81,8 @@ impl<'t> Layout<'t> {
     }
 }
 
-impl<'t> Server<'t> {
-    /// What stands after its address, as it is in the file.
+impl<'t> ServerLine<'t> {
+    /// What follows its address, as it is in the file.
     pub(crate) fn options(&self) -> &'t str {
         let after_a_word =
             |rest: &'t str| rest.split_once([' ', '\t']).map_or("", |(_, rest)| rest.trim_ascii_start());
@@ -105,15 +90,18 @@ impl<'t> Server<'t> {
     }
 }
 
-impl<'t> Line<'t> {
-    /// Its first word.
-    pub(crate) fn keyword(&self) -> Cow<'t, str> {
-        beginning(self.text).0
+impl<'t> Section<'t> {
+    /// The server that a line of the section defines, if it does.
+    fn server(&self, line: &Line<'t>, defaults: usize) -> Option<ServerLine<'t>> {
+        let is_one =
+            line.keyword == "server" && !line.is_conditional && matches!(self.kind, "backend" | "listen");
+        let name = is_one.then(|| line.second()).filter(|name| !name.is_empty())?;
+        Some(ServerLine { name, text: line.text, defaults })
     }
 }
 
 impl Section<'_> {
-    /// What people call it: `backend nodes`.
+    /// Its kind and name: `backend nodes`.
     pub(crate) fn title(&self) -> String {
         format!("{} {}", self.kind, self.name).trim_end().to_owned()
     }
@@ -137,8 +125,8 @@ impl Section<'_> {
     }
 }
 
-/// Whether two lines say the same: spacing and comments make no difference, and neither does the revision,
-/// which changes with every other line.
+/// Whether two lines mean the same. Spacing and comments do not count, and neither does the revision, which
+/// changes whenever another line does.
 pub(crate) fn says_the_same(a: &str, b: &str) -> bool {
     a == b || without_revision(words(a)) == without_revision(words(b))
 }
@@ -152,18 +140,6 @@ fn without_revision(mut words: Vec<Word>) -> Vec<Word> {
         }
     }
     words
-}
-
-/// The first two words of a line, empty where there are none.
-fn beginning(line: &str) -> (Cow<'_, str>, Cow<'_, str>) {
-    let mut plain = line.split([' ', '\t']).filter(|word| !word.is_empty());
-    let (first, second) = (plain.next().unwrap_or_default(), plain.next().unwrap_or_default());
-    let is_plain = |word: &str| word.bytes().all(|byte| byte > b' ' && !b"\"'\\#".contains(&byte));
-    if is_plain(first) && is_plain(second) {
-        return (first.into(), second.into());
-    }
-    let mut words = words(line).into_iter().map(|word| Cow::from(word.text));
-    (words.next().unwrap_or_default(), words.next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -193,8 +169,8 @@ peers p
 ";
 
     #[test]
-    fn servers_are_found_with_the_defaults_that_hold_for_them() {
-        let layout = Layout::read(TEXT);
+    fn servers_are_found_with_the_number_of_default_server_lines_before_them() {
+        let layout = Sections::read(TEXT);
         let titles: Vec<String> = layout.sections.iter().map(Section::title).collect();
         let expected = ["", "global", "defaults http", "defaults", "backend nodes", "listen all", "peers p"];
         assert_eq!(titles, expected);
@@ -207,24 +183,24 @@ peers p
             |index: usize| layout.sections[index].lines.iter().any(|line| line.is_conditional);
         assert!(is_conditional(4) && !is_conditional(5));
         assert_eq!(servers(5), [("s5".to_owned(), 0)]);
-        let options: Vec<&str> = layout.sections[4].servers.iter().map(Server::options).collect();
+        let options: Vec<&str> = layout.sections[4].servers.iter().map(ServerLine::options).collect();
         assert_eq!(options, ["check", "", ""]);
         assert_eq!(servers(6), []);
     }
 
     #[test]
-    fn the_defaults_that_a_section_names_hold_for_it_and_else_the_last_ones() {
-        let layout = Layout::read(TEXT);
+    fn a_section_inherits_the_defaults_that_it_names_or_the_last_ones() {
+        let layout = Sections::read(TEXT);
         assert_eq!(layout.defaults_of(4).iter().map(|line| line.number).collect::<Vec<_>>(), [4, 5]);
         assert_eq!(layout.defaults_of(5).iter().map(|line| line.number).collect::<Vec<_>>(), [6]);
-        let chain = Layout::read("defaults a\n mode http\ndefaults b from a\n retries 2\nbackend x\n");
+        let chain = Sections::read("defaults a\n mode http\ndefaults b from a\n retries 2\nbackend x\n");
         assert_eq!(chain.defaults_of(3).iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
-        let named = Layout::read("defaults a\n mode http\ndefaults b\nbackend from from a\n");
+        let named = Sections::read("defaults a\n mode http\ndefaults b\nbackend from from a\n");
         assert_eq!(named.defaults_of(3).iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
-    fn spacing_comments_quotes_and_the_revision_say_nothing() {
+    fn spacing_comments_quotes_and_the_revision_do_not_count() {
         assert!(says_the_same("  bind :80", "\tbind   \":80\" # here"));
         assert!(!says_the_same("  bind :80", "  bind :81"));
         let revision = |digit: char| format!("description rollcall-{}", digit.to_string().repeat(16));

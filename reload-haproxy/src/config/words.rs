@@ -2,8 +2,8 @@
 //!
 //! HAProxy (parse_line in src/tools.c, 1.6 to 3.x): white space separates, `#` begins a comment, a carriage return
 //! ends the line unless white space stands before it, a backslash quotes one character, '...' quotes all, "..." all
-//! but `\` and `$`. Variables are left alone here, so a word says whether it holds one: what it means only HAProxy
-//! knows.
+//! but `\` and `$`. Variables are not expanded here, because only HAProxy has its environment. A word has a flag
+//! for them instead.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -17,7 +17,7 @@ pub(crate) struct Word {
     pub(crate) has_variable: bool,
 }
 
-/// Splits a line into its words; a comment or an empty line has none.
+/// Splits a line into its words. A comment and an empty line have none.
 pub(crate) fn words(line: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
@@ -54,10 +54,10 @@ fn is_space(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }
 
-/// What a backslash makes of the characters after it. One that quotes nothing stands for itself.
+/// The character that a backslash and what follows it mean. A backslash that quotes nothing means itself.
 fn escaped(chars: &mut Peekable<Chars<'_>>, is_quoted: bool) -> char {
     match chars.peek().copied() {
-        // A dollar has no meaning elsewhere.
+        // Outside of double quotes a dollar need not be escaped.
         Some('$') if !is_quoted => '\\',
         Some(c @ (' ' | '#' | '\\' | '"' | '\'' | '$')) => {
             chars.next();
@@ -76,7 +76,7 @@ fn escaped(chars: &mut Peekable<Chars<'_>>, is_quoted: bool) -> char {
     }
 }
 
-/// `xHH`, if that is what follows.
+/// The byte of `xHH`, if that follows.
 fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     let mut ahead = chars.clone();
     ahead.next();
@@ -86,12 +86,12 @@ fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     Some(if byte.is_ascii() { char::from(byte) } else { mark(byte) })
 }
 
-/// What stands in text for a byte that is no character of its own: one of those that no text has.
+/// The private-use character that stands for a byte that is not valid UTF-8.
 pub(crate) fn mark(byte: u8) -> char {
-    char::from_u32(MARKS + u32::from(byte)).expect("the last plane goes far beyond 256 marks")
+    char::from_u32(MARKS + u32::from(byte)).expect("the last plane has room for 256 more characters")
 }
 
-/// In the last plane for private use.
+/// The first of them, in the last private-use plane.
 const MARKS: u32 = 0x10_fe00;
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_carriage_return_ends_a_line_where_no_white_space_goes_before() {
+    fn a_carriage_return_ends_a_line_unless_white_space_precedes_it() {
         assert_eq!(texts("server s1\r 10.0.0.1:80"), ["server", "s1"]);
         assert_eq!(texts(" \r server \r\n s1\r"), ["server", "s1"]);
         assert_eq!(texts("server 's1\r'"), ["server", "s1"]);
@@ -132,19 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_quotes_a_dollar_only_where_it_has_a_meaning() {
+    fn a_backslash_quotes_a_dollar_only_in_double_quotes() {
         assert_eq!(texts(r#"\$a "\$a" '\$a'"#), [r"\$a", "$a", r"\$a"]);
     }
 
     #[test]
-    fn a_byte_in_hexadecimal_is_no_character_of_the_same_number() {
+    fn a_byte_in_hexadecimal_is_not_the_character_of_that_number() {
         assert_eq!(texts(r"\x41\xe9"), [format!("A{}", mark(0xe9))]);
         assert_ne!(texts(r"\xe9"), ["é"]);
         assert_eq!(texts(r"\x+1\x4"), [r"\x+1\x4"]);
     }
 
     #[test]
-    fn a_variable_is_seen_where_haproxy_would_put_its_value() {
+    fn a_variable_is_found_where_haproxy_expands_it() {
         let marks = |line| words(line).iter().map(|word| word.has_variable).collect::<Vec<_>>();
         assert_eq!(marks(r#"bind "$ADDR:80" '$ADDR' ${X}:1"#), [false, true, false, true]);
     }

@@ -15,23 +15,12 @@ use common::failure::{Code, Failure};
 use common::regular_file;
 
 use crate::config::file::Config;
-use crate::haproxy::process::{Process, since_boot};
-use crate::haproxy::socket::{self, Info, Processes};
+use crate::haproxy::answers::{self, Info, Processes};
+use crate::haproxy::locate::{Hints, PID_FILE_MAX, locate, master_socket, tops};
+use crate::haproxy::proc::since_boot;
+use crate::haproxy::process::Process;
+use crate::haproxy::socket;
 use crate::haproxy::version::Version;
-
-const PID_FILE_MAX: u64 = 4096;
-
-/// What the operator says about the running HAProxy; everything else is found out.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hints {
-    pub(crate) stats_socket: Option<PathBuf>,
-    pub(crate) master_socket: Option<PathBuf>,
-    pub(crate) pid_file: Option<PathBuf>,
-    /// The name of the program, if it is not `haproxy`.
-    pub(crate) name: String,
-    /// How long a socket may take to answer a question.
-    pub(crate) patience: Duration,
-}
 
 /// The running HAProxy.
 #[derive(Clone, Debug)]
@@ -44,7 +33,7 @@ pub(crate) struct Instance {
     pub(crate) master_socket: Option<PathBuf>,
     /// A stats socket that answers, or the first one that should.
     pub(crate) stats_socket: Option<PathBuf>,
-    /// The worker that answered when it was found, for whoever asks for the worker first: it was a moment ago.
+    /// The worker that answered when the instance was found, for the first call of `worker`.
     answered: RefCell<Option<Worker>>,
     /// The configuration file.
     config: PathBuf,
@@ -69,7 +58,7 @@ impl Instance {
         Instance::seek(config, hints)?.ok_or_else(|| none_running(&config.path))
     }
 
-    /// The same, where it is no fault if there is none.
+    /// The same; `None` if no HAProxy runs the file.
     pub(crate) fn seek(config: &Config, hints: &Hints) -> Result<Option<Instance>, Failure> {
         let sockets = match &hints.stats_socket {
             Some(path) => vec![path.clone()],
@@ -89,7 +78,7 @@ impl Instance {
         Ok(is_reached.then_some(instance))
     }
 
-    /// The worker that serves, if it can be told.
+    /// The worker that serves, if it is known.
     pub(crate) fn worker(&self) -> Option<Worker> {
         let answered = self.answered.take();
         answered
@@ -111,33 +100,33 @@ impl Instance {
         pids
     }
 
-    /// What the master says of its processes.
+    /// What the master reports about its processes.
     pub(crate) fn processes(&self) -> Option<Processes> {
         processes(self.master_socket.as_ref()?, self.hints.patience)
     }
 
-    /// Whether the master is at work on a reload, after which `worker` is not the one that serves. It refuses
-    /// connections then (up to 3.0), or has another worker. One that cannot be asked is not known to be.
+    /// Whether the master is reloading, so that `worker` will be replaced. Up to 3.0 it refuses connections
+    /// then; later it has another worker. False if it cannot be asked.
     pub(crate) fn is_loading(&self, worker: &Worker) -> bool {
         let Some(path) = &self.master_socket else { return false };
         match socket::ask(path, "show proc", self.hints.patience) {
             Ok(answer) if answer.trim().is_empty() => true,
-            Ok(answer) => socket::parse_processes(&answer)
+            Ok(answer) => answers::parse_processes(&answer)
                 .is_some_and(|processes| processes.workers.iter().any(|pid| *pid != worker.pid)),
             Err(err) => !matches!(err.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied),
         }
     }
 
-    /// Who answers at the stats socket, unless it is on its way out.
+    /// The worker that answers at the stats socket, unless it is stopping.
     pub(crate) fn worker_by_stats_socket(&self) -> Option<Worker> {
         Some(self.known_worker(info(self.stats_socket.as_ref()?, self.hints.patience)?))
     }
 
-    /// What the worker `pid` says through the master.
+    /// What the worker `pid` reports through the master.
     pub(crate) fn worker_through_master(&self, pid: i32) -> Option<Worker> {
         let command = format!("@!{pid} show info");
         let answer = socket::ask(self.master_socket.as_ref()?, &command, self.hints.patience).ok()?;
-        let info = socket::parse_info(&answer).filter(|info| info.pid == pid && !info.is_stopping)?;
+        let info = answers::parse_info(&answer).filter(|info| info.pid == pid && !info.is_stopping)?;
         Some(self.known_worker(info))
     }
 
@@ -181,14 +170,14 @@ impl Instance {
         }
     }
 
-    /// Whether it had a master and that has ended: up to 3.0 one dies if a new worker cannot start.
+    /// Whether its master has ended: up to 3.0 it ends if a new worker cannot start.
     pub(crate) fn has_ended(&self) -> bool {
         self.is_master && self.main.as_ref().is_some_and(Process::has_ended)
     }
 
-    /// The workers of a master that has no others: stopped for ever by the SIGTTIN with which a new worker
-    /// that cannot start gives the listeners back (up to 3.0, while they finish under `hard-stop-after`).
-    /// None if the master stands still, too: that is somebody else's doing.
+    /// The workers of a master that has only stopped ones: up to 3.0, with `hard-stop-after`, a new worker
+    /// that cannot start stops them with SIGTTIN for ever. Empty if the master itself is stopped: another
+    /// program did that.
     pub(crate) fn stalled(&self) -> Vec<i32> {
         let children = self.children();
         let is_stalled =
@@ -196,14 +185,14 @@ impl Instance {
         if is_stalled { children.iter().map(|child| child.pid).collect() } else { Vec::new() }
     }
 
-    /// Whether one of these workers is stopped; far cheaper than to look for all that there are.
+    /// Whether one of these workers is stopped; far cheaper than `stalled`.
     pub(crate) fn is_any_stopped(&self, workers: &HashSet<i32>) -> bool {
         let find = |pid: &i32| Process::find(*pid, &self.hints.name);
         workers.iter().filter_map(find).any(|worker| worker.is_stopped())
     }
 
-    /// Those of `pids` that may be told to make way for a successor: HAProxys that run the file. A socket
-    /// can name any number.
+    /// Those of `pids` that a successor may replace: HAProxy processes that run the file. A socket can report
+    /// any pid.
     pub(crate) fn predecessors(&self, pids: &HashSet<i32>) -> Vec<i32> {
         let is_one = |pid: &&i32| {
             let process = Process::find(**pid, &self.hints.name);
@@ -214,7 +203,7 @@ impl Instance {
         pids
     }
 
-    /// The pid file of `main`: the one that was named, or the one on its command line if it is no trap.
+    /// The pid file of `main`: the one given, or the one on its command line if it is safe to use.
     pub(crate) fn pid_file(&self, main: &Process) -> Option<PathBuf> {
         let own = || {
             let path = main.directory().join(main.option("-p").into_iter().next_back()?);
@@ -243,125 +232,24 @@ impl Instance {
 }
 
 impl Worker {
-    /// What answered `info`; `process` is the same one, if it can be seen from here.
+    /// The worker that answered `info`; `process` is its process, if it is visible from here.
     fn of(info: &Info, process: Option<&Process>) -> Worker {
         let birth = process.map_or_else(|| since_boot().saturating_sub(info.uptime), |process| process.birth);
         Worker { pid: info.pid, birth, description: Some(info.description.clone()), version: info.version }
     }
 }
 
-impl Process {
-    /// The HAProxy that is its parent.
-    fn master(&self, name: &str) -> Option<Process> {
-        Process::find(self.parent, name)
-    }
-
-    fn children(&self, name: &str) -> Vec<Process> {
-        Process::all(name).into_iter().filter(|process| process.parent == self.pid).collect()
-    }
-
-    fn has_children(&self, name: &str) -> bool {
-        !self.children(name).is_empty()
-    }
-}
-
 fn info(path: &Path, patience: Duration) -> Option<Info> {
     let answer = socket::ask(path, "show info", patience).ok()?;
-    socket::parse_info(&answer).filter(|info| !info.is_stopping)
+    answers::parse_info(&answer).filter(|info| !info.is_stopping)
 }
 
 fn processes(path: &Path, patience: Duration) -> Option<Processes> {
-    socket::parse_processes(&socket::ask(path, "show proc", patience).ok()?)
-}
-
-/// The master, or the one process of a HAProxy without, and whether it is a master. `answering` is who
-/// answers at the stats socket.
-fn locate(
-    config: &Config,
-    hints: &Hints,
-    answering: Option<Process>,
-) -> Result<(Option<Process>, bool), Failure> {
-    let (main, is_master) = match answering {
-        // A master answers at its own socket only: here it is a worker, or one process alone.
-        Some(known) => match known.master(&hints.name) {
-            Some(master) => (master, true),
-            None => (known, false),
-        },
-        None => match from_pid_file(hints)
-            .map_or_else(|| by_command_line(config, hints), |known| Ok(Some(known)))?
-        {
-            Some(known) => {
-                let main = known.master(&hints.name).unwrap_or(known);
-                let is_master = main.has_children(&hints.name);
-                (main, is_master)
-            }
-            None => return Ok((None, false)),
-        },
-    };
-    if main.runs(&config.path) { Ok((Some(main), is_master)) } else { Err(other_files(config, &main)) }
-}
-
-/// The process that the pid file names, if it is a HAProxy.
-fn from_pid_file(hints: &Hints) -> Option<Process> {
-    let bytes = regular_file::read(hints.pid_file.as_ref()?, PID_FILE_MAX).ok()?;
-    String::from_utf8_lossy(&bytes)
-        .split_whitespace()
-        .find_map(|word| Process::find(word.parse().ok()?, &hints.name))
-}
-
-/// The one HAProxy that was started on the file, if there is one. A command line proves nothing about
-/// another user's process.
-fn by_command_line(config: &Config, hints: &Hints) -> Result<Option<Process>, Failure> {
-    let mut tops = tops(&config.path, &hints.name);
-    tops.retain(Process::is_trusted);
-    let masters: Vec<&Process> = tops.iter().filter(|process| process.has_children(&hints.name)).collect();
-    match &masters[..] {
-        // Without a master, several processes are one HAProxy and its predecessors; the youngest serves.
-        [] => Ok(tops.last().cloned()),
-        [master] => Ok(Some((*master).clone())),
-        _ => Err(several_running(config, &masters)),
-    }
-}
-
-/// The processes without a HAProxy parent that were started on the file, the oldest first.
-fn tops(config: &Path, name: &str) -> Vec<Process> {
-    let all = Process::all(name);
-    let is_top = |process: &&Process| !all.iter().any(|other| other.pid == process.parent);
-    all.iter().filter(is_top).filter(|process| process.runs(config)).cloned().collect()
-}
-
-/// The master's socket, from its command line: `-S PATH[,OPTION...]`.
-fn master_socket(main: &Process) -> Option<PathBuf> {
-    let value = main.option("-S").into_iter().next_back()?.to_str()?;
-    let path = value.split(',').next()?;
-    let path = path.strip_prefix("unix@").unwrap_or(path);
-    // A TCP address is not asked: anyone on the machine may have taken it.
-    path.contains('/').then(|| main.directory().join(path))
-}
-
-fn other_files(config: &Config, main: &Process) -> Failure {
-    let files: Vec<String> = main.files().iter().map(|file| file.display().to_string()).collect();
-    let line = format!(
-        "cannot reload '{}': HAProxy {} was started on '{}'; give that with --config, or another --stats-socket",
-        config.path.display(),
-        main.pid,
-        files.join("', '")
-    );
-    Failure::new(Code::Haproxy, line)
+    answers::parse_processes(&socket::ask(path, "show proc", patience).ok()?)
 }
 
 fn none_running(config: &Path) -> Failure {
     let path = config.display();
     let start = format!("haproxy -W -S /run/haproxy-master.sock -f {path}");
-    Failure::new(Code::Haproxy, format!("cannot find 'haproxy': none runs '{path}'; start it: {start}"))
-}
-
-fn several_running(config: &Config, masters: &[&Process]) -> Failure {
-    let pids: Vec<String> = masters.iter().map(|process| process.pid.to_string()).collect();
-    let line = format!(
-        "cannot choose a 'haproxy': masters {} all run '{}'; name one with --pid-file or --stats-socket",
-        pids.join(", "),
-        config.path.display()
-    );
-    Failure::new(Code::Haproxy, line)
+    Failure::new(Code::Haproxy, format!("cannot find 'haproxy': none runs '{path}'; start one: {start}"))
 }

@@ -1,7 +1,10 @@
 //! The running HAProxy.
 
+pub(crate) mod answers;
 pub(crate) mod instance;
+pub(crate) mod locate;
 pub(crate) mod privileges;
+pub(crate) mod proc;
 pub(crate) mod process;
 pub(crate) mod servers_state;
 pub(crate) mod socket;

@@ -1,8 +1,8 @@
-//! What a process may do and have, as /proc shows it: its users, its capabilities, its limit of open files.
+//! What a process may do, as /proc shows it: its users, capabilities and limit of open files.
 
 use std::fs;
 
-/// What a process may do and have.
+/// What a process may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rights {
     /// Real, effective, saved.
@@ -21,13 +21,13 @@ impl Rights {
     pub(crate) const CHROOT: u32 = 18;
     pub(crate) const RESOURCE: u32 = 24;
 
-    /// Those of the process `pid`, or of this one (`self`), if that can be told.
+    /// Those of the process `pid`, or of this one (`self`), if they can be read.
     pub(crate) fn of(pid: &str) -> Option<Rights> {
         let read = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
         parse_rights(&read("status")?, &read("limits").unwrap_or_default())
     }
 
-    /// Whether it may do that; a capability that is not in effect can be taken up.
+    /// Whether it has a capability, in effect or permitted.
     pub(crate) fn can(&self, capability: u32) -> bool {
         self.capabilities >> capability & 1 == 1
     }

@@ -1,26 +1,26 @@
-//! The servers that HAProxy has, as `show servers state` tells them.
+//! The servers that HAProxy has, from its answer to `show servers state`.
 //!
-//! The first line of the answer is the format's version, the second names the columns; they are found by
-//! their names, for newer versions append some.
+//! The first line of the answer is the format's version, and the second names the columns. Columns are found by
+//! their names, because newer versions append some.
 
 use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-/// SRV_ADMF_FMAINT: by order of the socket, or of `disabled` in the configuration.
+/// SRV_ADMF_FMAINT: set through the socket, or by `disabled` in the configuration.
 const FORCED_MAINT: u32 = 0x01;
 
-/// SRV_ADMF_FDRAIN: by order of the socket.
+/// SRV_ADMF_FDRAIN: set through the socket.
 const FORCED_DRAIN: u32 = 0x08;
 /// SRV_ST_STOPPED
-const STOPPED: u32 = 0;
-/// HCHK_STATUS_START: a check with a higher status has come to an end.
+pub(crate) const STOPPED: u32 = 0;
+/// HCHK_STATUS_START: a check with a higher status has ended.
 const CHECK_BEGAN: u32 = 2;
 /// CHK_ST_ENABLED
 const CHECK_ENABLED: u32 = 0x04;
 
-/// What a server does.
+/// The state of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
@@ -31,7 +31,7 @@ pub(crate) enum State {
     Down,
     /// It is in maintenance.
     Maint,
-    /// It has left and is in maintenance until the next reload.
+    /// It is no longer in the file, and in maintenance until the next reload.
     Parked,
 }
 
@@ -41,7 +41,7 @@ impl Display for State {
     }
 }
 
-/// A server as it is.
+/// A server of the running HAProxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row<'a> {
     pub(crate) backend: &'a str,
@@ -54,13 +54,26 @@ pub(crate) struct Row<'a> {
     pub(crate) ids: [&'a str; 2],
     admin: u32,
     operational: u32,
-    /// The status of its last check that has ended, and what is done about checks, as HAProxy wrote them.
-    check: [&'a str; 2],
+    /// What its checks have found; `None` if this version does not print it.
+    pub(crate) check: Option<Check<'a>>,
+}
+
+/// What the checks of a server have found: numbers, as HAProxy printed them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Check<'a> {
+    /// The status of its last check.
+    pub(crate) status: &'a str,
+    pub(crate) result: &'a str,
+    pub(crate) health: &'a str,
+    /// Flags: whether checks are configured, enabled, paused.
+    state: &'a str,
+    /// Seconds since the server last came up or went down.
+    pub(crate) age: &'a str,
 }
 
 #[cfg(test)]
 impl<'a> Row<'a> {
-    /// A row as a version might tell it.
+    /// A row as a version might print it.
     pub(crate) fn new(
         backend: &'a str,
         name: &'a str,
@@ -68,7 +81,7 @@ impl<'a> Row<'a> {
         weight: u32,
         admin: u32,
     ) -> Row<'a> {
-        Row { backend, name, endpoint, weight, ids: ["1", "1"], admin, operational: 2, check: ["1", "6"] }
+        Row { backend, name, endpoint, weight, ids: ["1", "1"], admin, operational: 2, check: None }
     }
 }
 
@@ -78,42 +91,60 @@ impl Row<'_> {
         self.admin & FORCED_MAINT != 0
     }
 
-    /// Whether HAProxy's checks say that it serves; one that was not checked yet is not known to.
+    /// Whether HAProxy's checks find it up. False if no check has ended yet.
     pub(crate) fn is_seen_up(&self) -> bool {
-        let [status, state] = self.check.map(|number| number.parse().unwrap_or(0));
-        let is_checked = status > CHECK_BEGAN && state & CHECK_ENABLED != 0;
+        let number = |text: &str| text.parse().unwrap_or(0_u32);
+        let is_checked = self.check.is_some_and(|check| {
+            number(check.status) > CHECK_BEGAN && number(check.state) & CHECK_ENABLED != 0
+        });
         is_checked && matches!(self.state(), State::Up | State::Drain)
     }
 
-    /// What it does.
+    /// Whether HAProxy considers it down, which it is in maintenance too.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.operational == STOPPED
+    }
+
+    /// Its operational state, as HAProxy numbers it.
+    pub(crate) fn operational(&self) -> u32 {
+        self.operational
+    }
+
+    /// Its state.
     pub(crate) fn state(&self) -> State {
         match self {
             _ if self.is_in_maintenance() => State::Maint,
-            Row { operational: STOPPED, .. } => State::Down,
+            _ if self.is_stopped() => State::Down,
             Row { admin, weight, .. } if admin & FORCED_DRAIN != 0 || *weight == 0 => State::Drain,
             _ => State::Up,
         }
     }
 
-    /// How the socket calls it.
+    /// Its name at the socket: `backend/server`.
     pub(crate) fn key(&self) -> String {
         format!("{}/{}", self.backend, self.name)
     }
 }
 
-/// Reads the answer to `show servers state`. Fails with the line that is not understood.
+/// Reads the answer to `show servers state`. Fails with the first line that cannot be read.
 pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
+    rows(answer)?.collect()
+}
+
+/// Reads the answer to `show servers state` row by row: a row, or the line that cannot be read. Fails with the
+/// first line if it is not such an answer.
+pub(crate) fn rows(answer: &str) -> Result<impl Iterator<Item = Result<Row<'_>, &str>>, &str> {
     let mut lines = answer.lines().filter(|line| !line.is_empty());
     let version = lines.next().unwrap_or_default();
     let header = lines.next().and_then(|line| line.strip_prefix("# ")).filter(|_| version == "1");
     let columns = header.and_then(Columns::find).ok_or(version)?;
-    lines.map(|line| columns.row(line).ok_or(line)).collect()
+    Ok(lines.map(move |line| columns.row(line).ok_or(line)))
 }
 
-/// More columns than any version has.
+/// No version has more columns.
 const MOST: usize = 32;
 
-/// Splits at spaces; byte by byte, for there may be a hundred thousand lines.
+/// Splits at spaces, byte by byte: there may be a hundred thousand lines.
 fn split_into<'a>(line: &'a str, values: &mut [&'a str; MOST]) {
     let (mut start, mut column) = (0, 0);
     for (at, byte) in line.bytes().enumerate() {
@@ -137,8 +168,19 @@ struct Columns {
     weight: usize,
     admin: usize,
     operational: usize,
-    /// A version that does not tell of checks is no reason not to know its servers.
-    check: Option<[usize; 2]>,
+    /// In the order of `Check`'s fields.
+    check: Option<[usize; 5]>,
+}
+
+fn check_columns(header: &str) -> Option<[usize; 5]> {
+    let at = |name| header.split(' ').position(|column| column == name);
+    Some([
+        at("srv_check_status")?,
+        at("srv_check_result")?,
+        at("srv_check_health")?,
+        at("srv_check_state")?,
+        at("srv_time_since_last_change")?,
+    ])
 }
 
 impl Columns {
@@ -153,7 +195,7 @@ impl Columns {
             weight: at("srv_uweight")?,
             admin: at("srv_admin_state")?,
             operational: at("srv_op_state")?,
-            check: at("srv_check_status").zip(at("srv_check_state")).map(<[usize; 2]>::from),
+            check: check_columns(header),
         })
     }
 
@@ -171,7 +213,10 @@ impl Columns {
             weight: value(self.weight)?.parse().ok()?,
             admin: value(self.admin)?.parse().ok()?,
             operational: value(self.operational)?.parse().ok()?,
-            check: self.check.map_or(["0"; 2], |check| check.map(|at| value(at).unwrap_or("0"))),
+            check: self.check.map(|check| {
+                let [status, result, health, state, age] = check.map(|at| value(at).unwrap_or("0"));
+                Check { status, result, health, state, age }
+            }),
         })
     }
 }
@@ -216,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_answer_is_named() {
+    fn an_answer_that_cannot_be_read_is_named() {
         assert_eq!(parse("Permission denied\n\n"), Err("Permission denied"));
         assert_eq!(parse(""), Err(""));
         let broken = ANSWER.replace("2 nodes 2 s2 ::1 0 5", "2 nodes 2 s2 ::1 0 maint");

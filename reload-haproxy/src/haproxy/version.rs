@@ -1,13 +1,15 @@
 //! The running HAProxy's version, and what its server commands can do.
 //!
-//! facts: `add server` with checks came in 2.5, without `experimental-mode` in 2.6; a server added before
-//! 3.0 has no dynamic cookie until its port changes (fixed by 9a0e0d3a1) and keeps no idle connections
-//! (8a31783b6); deleting may crash HAProxy where sessions or idle connections still refer to the server, the
-//! last of which was mended in November 2024 (2.6.20, 2.8.12, 3.0.6), and 2.6 refuses it for long all the same.
+//! `add server` takes checks since 2.5, and needs no `experimental-mode` since 2.6. Before 3.0, an added server has
+//! no dynamic cookie until its port changes (fixed by 9a0e0d3a1) and keeps no idle connections (8a31783b6).
+//! Deleting a server may crash HAProxy if sessions or idle connections still refer to it. The last of these faults
+//! was fixed in November 2024 (2.6.20, 2.8.12, 3.0.6), but 2.6 still refuses to delete for a long time.
 
 use std::fmt::{self, Display};
 
 use serde::Serialize;
+
+use crate::config::server_keywords::since;
 
 /// The numbers of a version: `3.2.6`; a development version counts as the first of its branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,7 +29,7 @@ impl From<Version> for String {
 }
 
 impl Version {
-    /// Reads what `show info` says: `2.6.12-1+deb12u4`, `3.3-dev5-1a2b3c`.
+    /// Reads the version in `show info`: `2.6.12-1+deb12u4`, `3.3-dev5-1a2b3c`.
     pub(crate) fn parse(text: &str) -> Option<Version> {
         let mut numbers = text.split(['-', '+', '~']).next()?.split('.').map(str::parse);
         let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
@@ -39,7 +41,7 @@ impl Version {
         self >= Version(2, 6, 0)
     }
 
-    /// Whether too few open files are an error, unless the file says `no strict-limits`.
+    /// Whether too few open files are an error, unless the file has `no strict-limits`.
     pub(crate) fn is_strict(self) -> bool {
         self >= Version(2, 3, 0)
     }
@@ -49,26 +51,22 @@ impl Version {
         self >= Version(3, 0, 6)
     }
 
-    /// Whether a server that is added must get its port afterwards, to get its dynamic cookie.
+    /// Whether an added server has no dynamic cookie until its port is set.
     pub(crate) fn forgets_cookie(self) -> bool {
         self < Version(3, 0, 0)
     }
 
-    /// Whether a server that is added must be told to keep idle connections.
+    /// Whether an added server keeps no idle connections unless its options say so.
     pub(crate) fn forgets_pool(self) -> bool {
         self < Version(3, 0, 0)
     }
 
-    /// Whether `add server` takes the keyword, of those that are known at all.
+    /// Whether `add server` takes the keyword.
     pub(crate) fn takes(self, keyword: &str) -> bool {
-        match keyword {
-            "cookie" => self >= Version(3, 0, 0),
-            "init-state" => self >= Version(3, 1, 0),
-            _ => true,
-        }
+        since(keyword).is_some_and(|(major, minor)| self >= Version(major, minor, 0))
     }
 
-    /// Whether putting servers of `balance leastconn` into service again may stop a thread (#3360).
+    /// Whether a thread may hang when a server of `balance leastconn` returns to service (#3360).
     pub(crate) fn breaks_on_return(self) -> bool {
         (Version(3, 2, 6)..Version(3, 2, 20)).contains(&self)
             || (Version(3, 3, 0)..Version(3, 3, 10)).contains(&self)
@@ -80,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_show_info_tells_them() {
+    fn versions_are_read_from_show_info() {
         assert_eq!(Version::parse("2.6.12-1+deb12u4"), Some(Version(2, 6, 12)));
         assert_eq!(Version::parse("3.3-dev5-1a2b3c"), Some(Version(3, 3, 0)));
         assert_eq!(Version::parse("3.0.11-1~bpo12"), Some(Version(3, 0, 11)));

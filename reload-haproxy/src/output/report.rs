@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::file::Config;
 use crate::haproxy::instance::Worker;
-use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::change::{Action, Change, Changes};
 use crate::state::note::Parked;
 
 /// What was done.
@@ -15,10 +15,10 @@ use crate::state::note::Parked;
 pub(crate) struct Report {
     /// The configuration file.
     config: String,
-    action: Action,
-    /// Whether it was only said and not done.
+    action: Outcome,
+    /// Whether it was only printed and not done.
     is_dry_run: bool,
-    /// The way of a reload.
+    /// The reload method.
     method: Option<String>,
     /// Why it was done, or how it is known that there was nothing to do.
     reason: String,
@@ -29,7 +29,7 @@ pub(crate) struct Report {
 
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Action {
+enum Outcome {
     Nothing,
     Runtime,
     Reload,
@@ -40,7 +40,7 @@ enum Action {
 struct ServerReport {
     /// As `backend/server`.
     server: String,
-    deed: &'static str,
+    action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ struct ServerReport {
 impl Report {
     /// Nothing was done.
     pub(crate) fn nothing(config: &Config, how: &str, worker: Option<&Worker>) -> Report {
-        Report::new(config, Action::Nothing, how, worker)
+        Report::new(config, Outcome::Nothing, how, worker)
     }
 
     /// Servers were changed; those in `parked` that have left are not deleted.
@@ -64,20 +64,20 @@ impl Report {
         parked: &Parked,
     ) -> Report {
         let servers = found.changes.iter().map(|change| ServerReport::new(change, parked)).collect();
-        Report { servers, ..Report::new(config, Action::Runtime, why, worker) }
+        Report { servers, ..Report::new(config, Outcome::Runtime, why, worker) }
     }
 
     /// The file was loaded.
     pub(crate) fn reload(config: &Config, why: &str, worker: Option<&Worker>, method: &str) -> Report {
-        Report { method: Some(method.to_owned()), ..Report::new(config, Action::Reload, why, worker) }
+        Report { method: Some(method.to_owned()), ..Report::new(config, Outcome::Reload, why, worker) }
     }
 
-    /// The same, only said.
-    pub(crate) fn rehearsed(self) -> Report {
+    /// The same for a dry run.
+    pub(crate) fn into_dry_run(self) -> Report {
         Report { is_dry_run: true, ..self }
     }
 
-    fn new(config: &Config, action: Action, reason: &str, worker: Option<&Worker>) -> Report {
+    fn new(config: &Config, action: Outcome, reason: &str, worker: Option<&Worker>) -> Report {
         Report {
             config: config.path.display().to_string(),
             action,
@@ -93,21 +93,21 @@ impl Report {
 impl ServerReport {
     fn new(change: &Change, parked: &Parked) -> ServerReport {
         let server = change.key();
-        let (deed, settings) = match &change.deed {
-            Deed::Add { settings, .. } => ("add", Some(settings)),
-            Deed::Place { settings, was_parked: true } => ("return", Some(settings)),
-            Deed::Place { settings, .. } => ("move", Some(settings)),
-            Deed::Tune { weight, maxconn } => {
+        let (action, settings) = match &change.action {
+            Action::Add { settings, .. } => ("add", Some(settings)),
+            Action::Return { settings } => ("return", Some(settings)),
+            Action::Move { settings } => ("move", Some(settings)),
+            Action::Tune { weight, maxconn } => {
                 let (weight, maxconn) = (*weight, *maxconn);
-                return ServerReport { server, deed: "tune", weight, maxconn, address: None };
+                return ServerReport { server, action: "tune", weight, maxconn, address: None };
             }
-            Deed::Disable { .. } => ("disable", None),
-            Deed::Remove { .. } if parked.contains_key(&server) => ("park", None),
-            Deed::Remove { .. } => ("remove", None),
+            Action::Disable { .. } => ("disable", None),
+            Action::Remove { .. } if parked.contains_key(&server) => ("park", None),
+            Action::Remove { .. } => ("remove", None),
         };
         ServerReport {
             server,
-            deed,
+            action,
             address: settings.map(|settings| settings.endpoint.to_string()),
             weight: settings.map(|settings| settings.weight),
             maxconn: settings.map(|settings| settings.maxconn),

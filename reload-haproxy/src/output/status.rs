@@ -1,6 +1,6 @@
 //! What runs, for people and for programs: `--status`, with `--json` as one object.
 //!
-//! Everything is asked in this moment; only what was done since the last reload stands in the note.
+//! Everything is read from HAProxy now, except what the note has: server changes since the last reload.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -8,10 +8,11 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::config::file::{Config, revision};
-use crate::decision::Decision;
+use crate::config::content::revision;
+use crate::config::file::Config;
+use crate::decision::{Decided, Decision};
 use crate::haproxy::instance::{Instance, Worker};
-use crate::haproxy::process::wall_clock;
+use crate::haproxy::proc::wall_clock;
 use crate::haproxy::servers_state::{Row, State};
 use crate::haproxy::version::Version;
 use crate::state::note::Parked;
@@ -21,11 +22,11 @@ use crate::state::note::Parked;
 pub(crate) struct Status {
     /// The configuration file.
     config: String,
-    /// The revision that the file says it is.
+    /// The revision in the file.
     revision: Option<String>,
     worker: Option<Serving>,
-    /// How often the master has loaded the file anew since it began, and failed in a row since the last time
-    /// that it did not; unknown without a master's socket.
+    /// How often the master has reloaded since it started, and how often it has failed since the last
+    /// success; `None` without a master's socket.
     reloads: Option<u32>,
     failed_reloads: Option<u32>,
     /// How many servers are in each state, by backend.
@@ -48,19 +49,20 @@ struct Serving {
 }
 
 impl Status {
-    /// Puts together what was found out.
+    /// Builds the status.
     pub(crate) fn new(
         config: &Config,
         instance: &Instance,
         worker: Option<&Worker>,
         rows: &[Row],
         parked: &Parked,
-        decision: &Decision,
+        decision: &Decided,
     ) -> Status {
         let processes = instance.processes();
         let (is_up_to_date, reason) = match decision {
             Decision::Nothing(how) => (true, how.clone()),
-            Decision::Servers(_, why) | Decision::Reload(why) => (false, why.clone()),
+            Decision::Servers(_, why) => (false, why.clone()),
+            Decision::Reload(why) => (false, why.to_string()),
         };
         Status {
             config: config.path.display().to_string(),
@@ -74,7 +76,7 @@ impl Status {
         }
     }
 
-    /// Whether the worker runs the file; if it does not, in what they differ.
+    /// Fails with the difference if the worker does not run the file.
     pub(crate) fn verdict(&self) -> Result<(), &str> {
         if self.is_up_to_date { Ok(()) } else { Err(&self.reason) }
     }
@@ -94,7 +96,7 @@ impl Serving {
 
 fn count(rows: &[Row], parked: &Parked) -> BTreeMap<String, BTreeMap<State, usize>> {
     let mut servers: BTreeMap<String, BTreeMap<State, usize>> = BTreeMap::new();
-    // Up to 2.2 its own workers are among them.
+    // Up to 2.2 the master's own workers are among them.
     for row in rows.iter().filter(|row| row.backend != "MASTER") {
         let state = match row.state() {
             State::Maint if parked.contains_key(&row.key()) => State::Parked,
@@ -110,7 +112,7 @@ impl Display for Status {
         let unknown = || "no revision".to_owned();
         writeln!(f, "file       {}, {}", self.config, self.revision.clone().unwrap_or_else(unknown))?;
         match &self.worker {
-            None => writeln!(f, "worker     none that says what it runs")?,
+            None => writeln!(f, "worker     none that reports what it runs")?,
             Some(worker) => {
                 let version =
                     worker.version.map_or_else(String::new, |version| format!(" of HAProxy {version}"));

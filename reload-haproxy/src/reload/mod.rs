@@ -1,8 +1,13 @@
-//! A reload, and the proof that it took.
+//! A reload, and the proof that HAProxy loaded the file.
 
 pub(crate) mod attempt;
 pub(crate) mod check;
 pub(crate) mod health;
+pub(crate) mod method;
+pub(crate) mod missing;
+pub(crate) mod preflight;
 pub(crate) mod preflight_host;
+pub(crate) mod proof;
 pub(crate) mod retry;
 pub(crate) mod successor;
+pub(crate) mod tell;

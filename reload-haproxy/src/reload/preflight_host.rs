@@ -1,9 +1,9 @@
-//! What of the things that a configuration needs is not there, so that a start would surely die: of limits,
-//! rights, directories and names that `haproxy -c` does not look at.
+//! Finds prerequisites of a configuration that are missing, so that HAProxy would certainly fail to start:
+//! limits, rights, directories and names that `haproxy -c` does not check.
 //!
-//! Up to 3.0 a `user`, `group` or `chroot` that the new worker may not have ends the whole HAProxy, and on 3.2
-//! a pid file that cannot be written ends its master. A refusal in error would keep a good file from being
-//! loaded for ever, so whatever is not certain passes.
+//! Up to 3.0 a forbidden `user`, `group` or `chroot` ends the whole HAProxy, and on 3.2 a pid file that
+//! cannot be written ends its master. A wrong refusal would block a good file for ever, so an uncertain case
+//! passes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,57 +13,60 @@ use std::time::Duration;
 use common::command;
 use nix::unistd::{Group, User};
 
-use crate::config::file::Facts;
+use crate::config::facts::ConfigFacts;
 use crate::config::requirements::Needs;
 use crate::haproxy::instance::Instance;
 use crate::haproxy::privileges::Rights;
 use crate::haproxy::process::Process;
 use crate::haproxy::version::Version;
+use crate::reload::missing::Missing;
 
-/// Says what of it is missing.
-pub(crate) fn obstacle(facts: &Facts, instance: &Instance) -> Option<String> {
+/// The first missing prerequisite.
+pub(crate) fn missing(facts: &ConfigFacts, instance: &Instance) -> Option<Missing> {
     let main = instance.main.as_ref()?;
-    // With more files, what is said in one may be said otherwise in another.
+    // With several files, one may override another.
     let is_whole = main.files().len() == 1 && main.files().iter().all(|file| !file.is_dir());
     if !is_whole {
         return None;
     }
     let needs = &facts.needs;
-    // Who starts the new worker: the master, or this program.
+    // The new worker is started by the master, or by this program.
     let rights = if instance.is_master { Rights::of(&main.pid.to_string()) } else { Rights::of("self") };
-    files(needs, main, rights.as_ref())
-        .or_else(|| rights.filter(|_| instance.is_master).and_then(|rights| right(facts, &rights, main)))
-        .or_else(|| place(facts, main))
+    too_few_files(needs, main, rights.as_ref())
+        .or_else(|| {
+            rights.filter(|_| instance.is_master).and_then(|rights| missing_right(facts, &rights, main))
+        })
+        .or_else(|| missing_place(facts, main))
         .or_else(|| held_name(needs, main, instance))
 }
 
-/// More open files than it can get.
-fn files(needs: &Needs, main: &Process, rights: Option<&Rights>) -> Option<String> {
+/// Too few open files.
+fn too_few_files(needs: &Needs, main: &Process, rights: Option<&Rights>) -> Option<Missing> {
     let rights = rights.filter(|_| !needs.is_lenient && main.option("-n").is_empty())?;
     let own = rights.files?;
     let most = if rights.can(Rights::RESOURCE) { files_of_any_process()? } else { own };
     too_many_files(needs, own, most).filter(|_| is_strict_by_default(main))
 }
 
-/// HAProxy asks for `ulimit-n` files, or for what `maxconn` takes; and then that must not be more than it has.
-/// It has `own` and can ask for `most`.
-fn too_many_files(needs: &Needs, own: u64, most: u64) -> Option<String> {
+/// HAProxy asks for `ulimit-n` files, or for as many as `maxconn` needs, and needs no more than it gets. It
+/// has `own` and can ask for `most`.
+fn too_many_files(needs: &Needs, own: u64, most: u64) -> Option<Missing> {
     let most = needs.most_files.map_or(most, |(_, limit)| limit.min(most));
-    let asked = needs.files.map(|(line, files)| (line, format!("ulimit-n {files}"), files, most));
+    let asked = needs.files.map(|(line, files)| (line, "ulimit-n", files, files, most));
     let taken = needs.connections.map(|(line, number)| {
         let most = needs.files.map_or(most, |(_, files)| files.max(own));
-        (line, format!("maxconn {number}"), number.saturating_mul(2), most)
+        (line, "maxconn", number, number.saturating_mul(2), most)
     });
-    let (line, what, wanted, most) =
+    let (line, keyword, number, wanted, most) =
         [asked, taken].into_iter().flatten().find(|(.., wanted, most)| wanted > most)?;
-    Some(format!("line {line}: {what} takes {wanted} open files, and it may have {most}"))
+    Some(Missing::Files { line, keyword, number, wanted, most })
 }
 
 fn files_of_any_process() -> Option<u64> {
     fs::read_to_string("/proc/sys/fs/nr_open").ok()?.trim().parse().ok()
 }
 
-/// Since 2.3 too few files are an error. Asked only where it matters.
+/// Since 2.3 too few files are an error. Called only if it matters.
 fn is_strict_by_default(main: &Process) -> bool {
     let Some(program) = main.program() else { return false };
     let outcome = command::run(Command::new(program).arg("-v"), Duration::from_secs(2));
@@ -77,7 +80,7 @@ fn version(words: &str) -> Option<Version> {
 }
 
 /// A user, a group or a root directory that its master may not give to a worker.
-fn right(facts: &Facts, rights: &Rights, main: &Process) -> Option<String> {
+fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option<Missing> {
     let knows_names = main.shares("mnt");
     let uid = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
     let gid = |name: &str| Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
@@ -94,15 +97,15 @@ fn right(facts: &Facts, rights: &Rights, main: &Process) -> Option<String> {
             !rights.can(Rights::SETGID) && denied(name, gid(name), &rights.groups).is_some()
         });
     let chroot = facts.chroot.as_ref().filter(|_| !rights.can(Rights::CHROOT));
-    user.map(|(line, name)| format!("line {line}: its master may not become user '{name}'"))
-        .or_else(|| {
-            group.map(|(line, name)| format!("line {line}: its master may not become group '{name}'"))
-        })
-        .or_else(|| chroot.map(|path| format!("its master may not chroot to '{}'", path.display())))
+    let right =
+        |kind, (line, name): &(usize, String)| Missing::Right { line: *line, kind, name: name.clone() };
+    user.map(|user| right("user", user))
+        .or_else(|| group.map(|group| right("group", group)))
+        .or_else(|| chroot.map(|path| Missing::ChrootRight(path.clone())))
 }
 
-/// A socket or a pid file that has no place.
-fn place(facts: &Facts, main: &Process) -> Option<String> {
+/// A socket or a pid file without a directory.
+fn missing_place(facts: &ConfigFacts, main: &Process) -> Option<Missing> {
     let needs = &facts.needs;
     let prefixed = |path: &str| match &needs.prefix {
         Some(prefix) => PathBuf::from(format!("{prefix}/{path}")),
@@ -112,25 +115,26 @@ fn place(facts: &Facts, main: &Process) -> Option<String> {
     let binds = needs.sockets.iter().map(|(line, path)| (*line, prefixed(path)));
     let mut sockets = stats.chain(binds);
     let pid_file = needs.pid_file.as_ref().filter(|_| main.option("-p").is_empty());
-    sockets.find_map(|(line, path)| displaced(line, "socket", &path, main)).or_else(|| {
+    sockets.find_map(|(line, path)| missing_directory(line, "socket", &path, main)).or_else(|| {
         let (line, path) = pid_file?;
-        displaced(*line, "pid file", path, main)
+        missing_directory(*line, "pid file", path, main)
     })
 }
 
-fn displaced(line: usize, what: &str, path: &Path, main: &Process) -> Option<String> {
+fn missing_directory(line: usize, kind: &'static str, path: &Path, main: &Process) -> Option<Missing> {
     if !path.is_absolute() {
         return None;
     }
-    let (place, name) = (main.place(path)?, path.display());
+    let place = main.place(path)?;
+    let path = path.to_owned();
     if !place.parent()?.is_dir() {
-        return Some(format!("line {line}: the directory of {what} '{name}' is missing"));
+        return Some(Missing::Directory { line, kind, path });
     }
-    place.is_dir().then(|| format!("line {line}: '{name}' is a directory and no place for a {what}"))
+    place.is_dir().then_some(Missing::IsDirectory { line, kind, path })
 }
 
 /// An abstract name that another program holds.
-fn held_name(needs: &Needs, main: &Process, instance: &Instance) -> Option<String> {
+fn held_name(needs: &Needs, main: &Process, instance: &Instance) -> Option<Missing> {
     if needs.names.is_empty() {
         return None;
     }
@@ -141,11 +145,11 @@ fn held_name(needs: &Needs, main: &Process, instance: &Instance) -> Option<Strin
     }
     let held = |name: &str| holder(&table, name).is_some_and(|inode| !own.contains(&inode));
     let (line, name) = needs.names.iter().find(|(_, name)| held(name))?;
-    Some(format!("line {line}: cannot bind abns{}: another program holds it", name.trim_end_matches('@')))
+    Some(Missing::Name { line: *line, name: name.trim_end_matches('@').to_owned() })
 }
 
 /// The inode of the socket that listens at an abstract name: `ADDRESS: REFS PROTOCOL FLAGS TYPE STATE INODE
-/// PATH` (proc(5)). A path may hold white space; then it is none of those that are looked for.
+/// PATH` (proc(5)). A path with white space is none of ours.
 fn holder(table: &str, name: &str) -> Option<u64> {
     table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -154,7 +158,7 @@ fn holder(table: &str, name: &str) -> Option<u64> {
     })
 }
 
-/// The sockets that a process has open; `None` if that is not for this user to know.
+/// The sockets that a process has open; `None` if this user may not see them.
 fn inodes(pid: i32) -> Option<Vec<u64>> {
     let files = match fs::read_dir(format!("/proc/{pid}/fd")) {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Some(Vec::new()),
@@ -167,17 +171,17 @@ fn inodes(pid: i32) -> Option<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file::facts;
+    use crate::config::facts::facts;
 
     #[test]
     fn too_many_files_are_seen_as_haproxy_counts_them() {
         let needs = |global: &str| facts(&format!("global\n {global}\n")).needs;
         let seen = |global| too_many_files(&needs(global), 20_000, 20_000);
-        let said = seen("maxconn 20000").unwrap();
-        assert_eq!(said, "line 2: maxconn 20000 takes 40000 open files, and it may have 20000");
+        let missing = seen("maxconn 20000").unwrap().to_string();
+        assert_eq!(missing, "line 2: maxconn 20000 needs 40000 open files, and HAProxy may have 20000");
         assert_eq!(seen("maxconn 9000"), None);
         assert!(seen("ulimit-n 30000\n maxconn 10").is_some());
-        // What it was not asked for it has all the same.
+        // A lower `ulimit-n` does not lower the limit.
         assert_eq!(seen("ulimit-n 100\n maxconn 9000"), None);
         assert!(seen("ulimit-n 100\n maxconn 20000").is_some());
         assert!(seen("fd-hard-limit 100\n maxconn 1000").is_some());

@@ -1,15 +1,15 @@
 //! The command line of a process that takes over from one without a master.
 //!
-//! HAProxy's `-sf PID` tells the predecessor to finish; every predecessor must be named, since one that
-//! is forgotten listens on beside its successors and serves an old configuration for ever.
+//! HAProxy's `-sf PID` asks the predecessor to finish. Every predecessor must be named: one that is not
+//! keeps listening beside its successors and serves an old configuration for ever.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::haproxy::process::Process;
 
-/// The arguments of a successor that takes over from `predecessors`, through the socket `exporter` if there
-/// is one; `own` are those that say what it runs.
+/// The arguments of a successor of `predecessors`, which gets their listeners through the socket `exporter`,
+/// if there is one. `own` are the arguments that say what it runs.
 pub(crate) fn arguments(
     own: Vec<OsString>,
     predecessors: &[i32],
@@ -42,7 +42,7 @@ pub(crate) fn like(main: &Process) -> Vec<OsString> {
     arguments
 }
 
-/// What is safe to start in the place of a process that is not to be trusted: the file, and the pid file.
+/// The arguments to replace a process that is not trusted: only the file and the pid file.
 pub(crate) fn plain(config: &Path, pid_file: Option<PathBuf>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["-f".into(), config.into()];
     if let Some(path) = pid_file {
@@ -61,7 +61,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_successor_is_started_like_its_predecessor_and_takes_over_from_all() {
+    fn a_successor_is_started_like_its_predecessor_and_names_all_of_them() {
         let words =
             ["haproxy", "-D", "-p", "/run/p", "-f", "/c", "-x", "/old", "-sf", "1", "2", "-q", "--", "-D"];
         let main = Process {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_place_of_a_process_that_is_not_trusted_only_the_file_is_started() {
+    fn the_arguments_of_an_untrusted_process_are_not_used() {
         let words = plain(Path::new("/c"), Some("/run/p".into()));
         assert_eq!(words, ["-f", "/c", "-p", "/run/p"]);
     }

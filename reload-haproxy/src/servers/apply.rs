@@ -1,19 +1,21 @@
-//! Server changes through the stats socket, all or none: an answer that is not understood, a worker that is
-//! another one, a state that is not the file's afterwards, each ends it with a reason, and a reload follows.
+//! Makes server changes through the stats socket. It fails with a reason, and a reload follows, if an answer
+//! is not understood, another worker answers, or the servers do not match the file afterwards.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::sections::Layout;
+use crate::config::sections::Sections;
+use crate::haproxy::answers::parse_info;
 use crate::haproxy::instance::Worker;
-use crate::haproxy::servers_state::{self, Row};
-use crate::haproxy::socket::{ask, parse_info};
+use crate::haproxy::servers_state::Row;
+use crate::haproxy::socket::ask;
 use crate::haproxy::version::Version;
-use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::change::{Action, Change, Changes};
 use crate::servers::commands::{deletion, deletions, lines};
-use crate::servers::compare::{Known, changes};
+use crate::servers::compare::{Known, changes, read_rows};
 use crate::servers::read_back;
+use crate::servers::reason::Reason;
 use crate::state::note::Parked;
 
 /// A worker's stats socket.
@@ -26,28 +28,36 @@ pub(crate) struct Runtime<'a> {
 }
 
 impl Runtime<'_> {
-    /// What `show servers state` answers, from this worker.
-    pub(crate) fn servers(&self) -> Result<String, String> {
+    /// The answer of this worker to `show servers state`.
+    pub(crate) fn servers(&self) -> Result<String, Reason> {
         let answer = self.ask("show info;show servers state")?;
         let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
         let (info, state) = answer.split_at(at);
         match parse_info(info).filter(|info| !info.is_stopping) {
-            // Rows that are missing at the end would be servers that are missing.
+            // Rows missing at the end would look like missing servers.
             Some(info) if info.pid == self.worker.pid && state.ends_with("\n\n") => Ok(state.to_owned()),
-            Some(info) if info.pid == self.worker.pid => {
-                Err("its answer to show servers state is not whole".to_owned())
-            }
-            Some(info) => Err(format!("worker {} has come in place of {}", info.pid, self.worker.pid)),
-            None => Err(format!("'{}' is no answer to show info", first_line(info))),
+            Some(info) if info.pid == self.worker.pid => Err(Reason::Incomplete),
+            Some(info) => Err(Reason::OtherWorker { now: info.pid, before: self.worker.pid }),
+            None => Err(Reason::Answer { command: "show info", answer: first_line(info).to_owned() }),
         }
     }
 
-    /// Makes the changes that bring HAProxy to `wanted`, and proves it. Gives the servers that are in
-    /// maintenance since they left. Fails with the reason why only a reload can make it true.
-    pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Parked, String> {
-        let remade = self.remake(&found.changes)?;
-        for line in lines(&remade, self.version)? {
-            self.order(&line)?;
+    /// Its answer to `add server help`: the keywords that it takes, from 3.2 on.
+    pub(crate) fn keywords(&self) -> Result<String, Reason> {
+        self.ask("add server help")
+    }
+
+    /// Makes the changes that make the servers those of `wanted`, and proves it. Returns the servers that are
+    /// now parked. Fails with the reason for a reload.
+    pub(crate) fn apply(
+        &self,
+        found: &Changes,
+        wanted: &Sections,
+        parked: &Parked,
+    ) -> Result<Parked, Reason> {
+        let replaced = self.replace_moved(&found.changes)?;
+        for line in lines(&replaced, self.version)? {
+            self.send(&line)?;
         }
         if self.version.can_delete() {
             self.delete(found)?;
@@ -56,64 +66,63 @@ impl Runtime<'_> {
             return Ok(left);
         }
         let answer = self.servers()?;
-        let rows = parse(&answer)?;
+        let rows = read_rows(&answer)?;
         let left = left(found, parked, &rows);
         let known = Known { layout: wanted, rows: &rows, parked: &left, version: self.version };
         match changes(wanted, &known)?.changes.first() {
             None => Ok(left),
-            Some(change) => Err(format!("server {} is not as the file has it", change.key())),
+            Some(change) => Err(Reason::NotApplied(change.key())),
         }
     }
 
-    /// Proves a few changes by what HAProxy says of their servers alone: the others were as the file has them a
-    /// moment ago, this run has not touched them, and what somebody else has done to one since is no different
-    /// from what he does a moment later. Gives what `apply` does; `None` proves nothing, for or against.
+    /// Proves a few changes by the figures of those servers alone. The others matched the file a moment ago,
+    /// and this run has not touched them. Returns what `apply` does, or `None` if nothing is proven.
     fn prove_few(&self, found: &Changes, parked: &Parked) -> Option<Parked> {
-        let answer = self.ask(&read_back::question(&found.places)?).ok()?;
+        let answer = self.ask(&read_back::question(&found.stat_ids)?).ok()?;
         let info = parse_info(&answer).filter(|info| !info.is_stopping)?;
         let is_same = info.pid == self.worker.pid;
         is_same.then(|| read_back::prove(found, &answer, parked, self.version.can_delete())).flatten()
     }
 
-    /// Whether the servers are others than the file says. An answer that does not come says nothing.
-    pub(crate) fn differs(&self, layout: &Layout) -> bool {
+    /// Whether the servers differ from the file; false if there is no answer.
+    pub(crate) fn differs(&self, layout: &Sections) -> bool {
         let Ok(answer) = self.servers() else { return false };
-        let Ok(rows) = parse(&answer) else { return false };
+        let Ok(rows) = read_rows(&answer) else { return false };
         let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };
         changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
     }
 
-    /// Deletes those servers that are to be elsewhere, if it can be done at once, so that they are added: the
-    /// first check of a server that moves comes up to `inter` later than that of a new one.
-    fn remake<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, String> {
+    /// Deletes servers that move, if that is possible at once, so that they are added again: the first check
+    /// of a moved server may come up to `inter` later than that of a new one.
+    fn replace_moved<'t>(&self, changes: &[Change<'t>]) -> Result<Vec<Change<'t>>, Reason> {
         let mut changes = changes.to_vec();
         for change in changes.iter_mut().filter(|_| self.version.can_delete()) {
             let key = change.key();
-            let Deed::Place { settings, .. } = &change.deed else { continue };
-            // One that is added is the last, and of backup servers the first one serves.
+            let (Action::Move { settings } | Action::Return { settings }) = &change.action else { continue };
+            // An added server is the last one, and only the first backup server serves.
             if settings.options.has("backup") {
                 continue;
             }
             let answer = self.ask(&format!("disable server {key};{}", deletion(&key)))?;
             if answer.lines().any(|line| line == "Server deleted.") {
-                change.deed = Deed::Add { settings: settings.clone(), has_dynamic_cookie: true };
+                change.action = Action::Add { settings: settings.clone(), has_dynamic_cookie: true };
             }
         }
         Ok(changes)
     }
 
-    /// Sends commands of which each must succeed.
-    fn order(&self, line: &str) -> Result<(), String> {
+    /// Sends commands, each of which must succeed.
+    fn send(&self, line: &str) -> Result<(), Reason> {
         let answer = self.ask(line)?;
         match answer.lines().map(str::trim).find(|line| !is_success(line)) {
-            Some(refusal) => Err(format!("HAProxy says '{refusal}'")),
+            Some(refusal) => Err(Reason::Rejected(refusal.to_owned())),
             None => Ok(()),
         }
     }
 
-    /// Deletes what has left. A server that still has connections stays in maintenance.
-    fn delete(&self, found: &Changes) -> Result<(), String> {
-        let removed = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
+    /// Deletes removed servers. One that still has connections stays in maintenance.
+    fn delete(&self, found: &Changes) -> Result<(), Reason> {
+        let removed = found.changes.iter().filter(|change| matches!(change.action, Action::Remove { .. }));
         let keys: Vec<String> =
             removed.map(|change| change.key()).chain(found.parked.iter().cloned()).collect();
         for line in deletions(keys.iter().map(String::as_str)) {
@@ -122,32 +131,28 @@ impl Runtime<'_> {
         Ok(())
     }
 
-    fn ask(&self, line: &str) -> Result<String, String> {
+    fn ask(&self, line: &str) -> Result<String, Reason> {
+        let path = || self.socket.display().to_string();
         ask(self.socket, line, self.patience)
-            .map_err(|err| format!("its socket '{}' fails: {err}", self.socket.display()))
+            .map_err(|err| Reason::Socket { path: path(), error: err.to_string() })
     }
 }
 
-/// Reads the rows of an answer.
-pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, String> {
-    servers_state::parse(answer).map_err(|line| format!("'{line}' is no answer to show servers state"))
-}
-
-/// What HAProxy says when it has done what it was told; most commands say nothing.
+/// Whether a line reports success; most commands answer nothing.
 fn is_success(line: &str) -> bool {
-    // facts: 2.6 and 3.x have words of their own for an address that changes, or does not.
+    // 2.6 and 3.x report changed and unchanged addresses differently.
     const BEGINNINGS: [&str; 3] = ["IP changed from '", "port changed from '", "no need to change the addr"];
     let is_new_address = BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
     line.is_empty() || is_new_address || line == "nothing changed" || line == "New server registered."
 }
 
-/// The servers that are in maintenance because they have left, with their options.
+/// The removed servers that are in maintenance, with their options.
 fn left(found: &Changes, parked: &Parked, rows: &[Row]) -> Parked {
     let mut options: HashMap<String, &str> = HashMap::new();
     options.extend(parked.iter().map(|(key, options)| (key.clone(), options.as_str())));
     for change in &found.changes {
-        match &change.deed {
-            Deed::Remove { options: Some(text) } => drop(options.insert(change.key(), text)),
+        match &change.action {
+            Action::Remove { options: Some(text) } => drop(options.insert(change.key(), text)),
             _ => drop(options.remove(&change.key())),
         }
     }

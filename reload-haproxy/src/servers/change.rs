@@ -1,87 +1,107 @@
-//! A change of one server, and what people read of it.
+//! A change of one server, and how it is logged.
 
 use std::fmt::{self, Display};
 
-use crate::config::server::Settings;
-use crate::servers::read_back::Place;
+use crate::config::server::ServerOptions;
+use crate::config::server_keywords::listed_keywords;
+use crate::servers::reason::Reason;
 use crate::state::note::Parked;
 
-/// What is to be done with one server.
+/// A change of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change<'t> {
     pub(crate) backend: String,
     pub(crate) server: String,
-    pub(crate) deed: Deed<'t>,
+    pub(crate) action: Action<'t>,
 }
 
-/// What is to be done.
+/// What is done with a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Deed<'t> {
+pub(crate) enum Action<'t> {
     /// HAProxy does not have it.
-    Add { settings: Settings<'t>, has_dynamic_cookie: bool },
-    /// HAProxy has it, elsewhere or in maintenance.
-    Place { settings: Settings<'t>, was_parked: bool },
-    /// It serves, and is to have another weight or limit.
+    Add { settings: ServerOptions<'t>, has_dynamic_cookie: bool },
+    /// HAProxy has it at another address.
+    Move { settings: ServerOptions<'t> },
+    /// HAProxy has it in maintenance: it was parked or disabled.
+    Return { settings: ServerOptions<'t> },
+    /// It has another weight or limit.
     Tune { weight: Option<u32>, maxconn: Option<u32> },
-    /// The file says `disabled`.
-    Disable { settings: Settings<'t> },
-    /// The file has it no more. The options are known of one that the last file had.
+    /// The line has `disabled`.
+    Disable { settings: ServerOptions<'t> },
+    /// The file does not have it. Its options are known if the last file had it.
     Remove { options: Option<String> },
 }
 
-/// What is to be done, and what is left as it is though the file does not say so.
+/// The numbers by which `show stat` finds a server: its backend's and its own.
+pub(crate) type StatId = [u32; 2];
+
+/// The changes to make, and what is left although the file does not say so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes<'t> {
     pub(crate) changes: Vec<Change<'t>>,
-    /// Servers that somebody else has put into maintenance, as `backend/server`.
+    /// Servers that were put into maintenance by hand, as `backend/server`.
     pub(crate) in_maintenance: Vec<String>,
-    /// Servers that have left, as `backend/server`, and are still parked.
+    /// Removed servers that are still parked, as `backend/server`.
     pub(crate) parked: Vec<String>,
-    /// Whether a server is added with options that no other one had, which HAProxy may refuse.
+    /// Whether a server is added with options that no other server has: HAProxy may reject them.
     pub(crate) is_untried: bool,
-    /// Where HAProxy will show those that are changed, if they are few.
-    pub(crate) places: Vec<Place>,
+    /// The ids of the changed servers, if they are few.
+    pub(crate) stat_ids: Vec<StatId>,
 }
 
 impl Display for Changes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count =
-            |is_one: fn(&Deed) -> bool| self.changes.iter().filter(|change| is_one(&change.deed)).count();
-        let added = count(|deed| matches!(deed, Deed::Add { .. }));
-        let removed = count(|deed| matches!(deed, Deed::Remove { .. }));
+            |is_one: fn(&Action) -> bool| self.changes.iter().filter(|change| is_one(&change.action)).count();
+        let added = count(|action| matches!(action, Action::Add { .. }));
+        let removed = count(|action| matches!(action, Action::Remove { .. }));
         let changed = self.changes.len() - added - removed;
         write!(f, "+{added} -{removed} ~{changed} servers")
     }
 }
 
 impl Changes<'_> {
-    /// What was done, a line for each server. Those that have left and are in `parked` are not deleted.
+    /// A line for each change. Removed servers in `parked` were not deleted.
     pub(crate) fn lines(&self, parked: &Parked) -> Vec<String> {
         let rest =
             |change: &Change| if parked.contains_key(&change.key()) { ", parked in maintenance" } else { "" };
         let done = self.changes.iter().map(|change| format!("{change}{}", rest(change)));
         let left = self.in_maintenance.iter();
-        done.chain(left.map(|key| format!("server {key} stays in maintenance, as somebody has ordered")))
+        done.chain(left.map(|key| format!("server {key} stays in maintenance, where it was put by hand")))
             .collect()
+    }
+
+    /// Fails if an added server has a keyword that HAProxy's answer to `add server help` lacks. Passes if it does
+    /// not list its keywords.
+    pub(crate) fn check_keywords(&self, answer: &str) -> Result<(), Reason> {
+        let Some(known) = listed_keywords(answer) else { return Ok(()) };
+        for change in &self.changes {
+            let Action::Add { settings, .. } = &change.action else { continue };
+            if let Some(keyword) = settings.options.keywords().find(|keyword| !known.contains(keyword)) {
+                return Err(Reason::KeywordVersion(keyword.to_owned())
+                    .of_server(&change.server, &format!("backend {}", change.backend)));
+            }
+        }
+        Ok(())
     }
 }
 
 /// What was done, for people.
 impl Display for Change<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Change { backend, server, deed } = self;
+        let Change { backend, server, action } = self;
         write!(f, "server {backend}/{server} ")?;
-        match deed {
-            Deed::Add { settings, .. } => write!(f, "added at {}", settings.endpoint),
-            Deed::Place { settings, was_parked: true } => write!(f, "back at {}", settings.endpoint),
-            Deed::Place { settings, .. } => write!(f, "moved to {}", settings.endpoint),
-            Deed::Tune { weight, maxconn } => {
+        match action {
+            Action::Add { settings, .. } => write!(f, "added at {}", settings.endpoint),
+            Action::Return { settings } => write!(f, "back at {}", settings.endpoint),
+            Action::Move { settings } => write!(f, "moved to {}", settings.endpoint),
+            Action::Tune { weight, maxconn } => {
                 let weight = weight.map(|weight| format!("weight {weight}"));
                 let maxconn = maxconn.map(|maxconn| format!("maxconn {maxconn}"));
                 f.write_str(&weight.into_iter().chain(maxconn).collect::<Vec<_>>().join(", "))
             }
-            Deed::Disable { .. } => f.write_str("disabled"),
-            Deed::Remove { .. } => f.write_str("removed"),
+            Action::Disable { .. } => f.write_str("disabled"),
+            Action::Remove { .. } => f.write_str("removed"),
         }
     }
 }

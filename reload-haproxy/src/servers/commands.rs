@@ -1,29 +1,31 @@
-//! The commands that do a change, in the order in which nobody notices it.
+//! The commands of a change, in an order that no request notices.
 //!
-//! A server that comes gets no request before its checks have passed: it enters service with weight 0, is
-//! called down, and only then gets its weight (facts: without the weight 7 of 150 joins under load sent
-//! requests to a server that did not listen yet). A server that goes is put into maintenance: it gets no new
-//! request, and those it has are finished.
+//! A new server gets no request before its checks have passed: it is added with weight 0, marked DOWN, and
+//! only then gets its weight. (Without weight 0, 7 of 150 servers added under load got requests before they
+//! listened.) A removed server is put into maintenance: it gets no new requests, and current ones finish.
 
 use std::net::SocketAddr;
 
-use crate::config::server::Settings;
+use crate::config::server::ServerOptions;
 use crate::haproxy::version::Version;
-use crate::servers::change::{Change, Deed};
+use crate::servers::change::{Action, Change};
+use crate::servers::reason::Reason;
 
-/// HAProxy from 3.2 on takes a line up to its buffer's size, 16 KiB unless configured.
+/// From 3.2 on HAProxy accepts a line up to its buffer's size, 16 KiB unless configured.
 const LINE_MAX: usize = 12 << 10;
-/// A command has at most 64 words.
-const WORDS_MAX: usize = 60;
+/// A command has at most 64 arguments.
+const ARGUMENTS_MAX: usize = 60;
 
-/// The commands of all changes, as lines of several each, and how many servers they add. Fails with the
-/// server that takes more words than HAProxy does.
-pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, String> {
+/// The commands of all changes, several to a line. Fails if a command has more arguments than HAProxy
+/// accepts.
+pub(crate) fn lines(changes: &[Change], version: Version) -> Result<Vec<String>, Reason> {
     let mut lines = vec![String::new()];
     for change in changes {
         let commands = change.commands(version);
-        if commands.iter().any(|command| command.split(' ').count() > WORDS_MAX) {
-            return Err(format!("server {} has too many options for the socket", change.key()));
+        if commands.iter().any(|command| command.split(' ').count() > ARGUMENTS_MAX) {
+            return Err(
+                Reason::TooManyOptions.of_server(&change.server, &format!("backend {}", change.backend))
+            );
         }
         push(&mut lines, &commands.join(";"));
     }
@@ -56,35 +58,35 @@ fn push(lines: &mut Vec<String>, commands: &str) {
 }
 
 impl Change<'_> {
-    /// How the socket calls the server.
+    /// The name of the server on the socket.
     pub(crate) fn key(&self) -> String {
         format!("{}/{}", self.backend, self.server)
     }
 
     fn commands(&self, version: Version) -> Vec<String> {
         let key = self.key();
-        match &self.deed {
-            Deed::Add { settings, has_dynamic_cookie } => {
+        match &self.action {
+            Action::Add { settings, has_dynamic_cookie } => {
                 let forgets_cookie = *has_dynamic_cookie && version.forgets_cookie();
                 add(&key, settings, forgets_cookie, version.forgets_pool())
             }
-            Deed::Place { settings, .. } => place(&key, settings),
-            Deed::Tune { weight, maxconn } => {
+            Action::Move { settings } | Action::Return { settings } => move_or_return(&key, settings),
+            Action::Tune { weight, maxconn } => {
                 let weight = weight.map(|weight| format!("set server {key} weight {weight}"));
                 let maxconn = maxconn.map(|maxconn| format!("set maxconn server {key} {maxconn}"));
                 weight.into_iter().chain(maxconn).collect()
             }
-            Deed::Disable { settings } => vec![
+            Action::Disable { settings } => vec![
                 format!("disable server {key}"),
                 format!("set server {key} weight {}", settings.weight),
                 format!("set maxconn server {key} {}", settings.maxconn),
             ],
-            Deed::Remove { .. } => vec![format!("disable server {key}")],
+            Action::Remove { .. } => vec![format!("disable server {key}")],
         }
     }
 }
 
-fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool) -> Vec<String> {
+fn add(key: &str, settings: &ServerOptions, forgets_cookie: bool, forgets_pool: bool) -> Vec<String> {
     let endpoint = settings.endpoint;
     // A cookie is computed when the port changes.
     let detour = SocketAddr::new(endpoint.ip(), if endpoint.port() == 1 { 2 } else { 1 });
@@ -100,7 +102,7 @@ fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool)
         add += " pool-max-conn -1";
     }
     let mut commands = vec![add];
-    // Percentages, such as an agent's, are of the weight that it begins with; so not `weight 0` above.
+    // An agent's percentages scale the weight that the server starts with, so `add` does not set weight 0.
     if settings.has_checks() && !settings.is_disabled {
         commands.push(format!("set server {key} weight 0"));
     }
@@ -120,7 +122,7 @@ fn add(key: &str, settings: &Settings, forgets_cookie: bool, forgets_pool: bool)
 }
 
 /// Moves a server, or puts a parked one into service.
-fn place(key: &str, settings: &Settings) -> Vec<String> {
+fn move_or_return(key: &str, settings: &ServerOptions) -> Vec<String> {
     let endpoint = settings.endpoint;
     let mut commands = vec![
         format!("set server {key} weight 0"),
@@ -135,8 +137,8 @@ fn place(key: &str, settings: &Settings) -> Vec<String> {
     commands
 }
 
-/// Into service, with checks by way of down.
-fn enter(key: &str, settings: &Settings) -> Vec<String> {
+/// Enables a server; one with checks is marked DOWN first.
+fn enter(key: &str, settings: &ServerOptions) -> Vec<String> {
     let mut commands = vec![format!("enable server {key}")];
     if settings.has_checks() {
         commands.push(format!("set server {key} health down"));
@@ -150,21 +152,21 @@ mod tests {
     use super::*;
     use crate::config::server::Options;
 
-    fn settings(line: &str) -> Settings<'_> {
-        Settings::read(line, &Options::default()).unwrap()
+    fn settings(line: &str) -> ServerOptions<'_> {
+        ServerOptions::read(line, &Options::default()).unwrap()
     }
 
-    fn change(deed: Deed) -> Change {
-        Change { backend: "b".to_owned(), server: "s".to_owned(), deed }
+    fn change(action: Action) -> Change {
+        Change { backend: "b".to_owned(), server: "s".to_owned(), action }
     }
 
-    fn commands(deed: Deed, version: &str) -> String {
-        lines(&[change(deed)], Version::parse(version).unwrap()).unwrap().join("\n").replace(';', "\n")
+    fn commands(action: Action, version: &str) -> String {
+        lines(&[change(action)], Version::parse(version).unwrap()).unwrap().join("\n").replace(';', "\n")
     }
 
     #[test]
-    fn a_server_that_comes_is_down_before_it_has_a_weight() {
-        let add = |line| Deed::Add { settings: settings(line), has_dynamic_cookie: true };
+    fn a_new_server_is_down_before_it_has_a_weight() {
+        let add = |line| Action::Add { settings: settings(line), has_dynamic_cookie: true };
         let line = "server s [::1]:80 check inter 2s weight 5 maxconn 9";
         let expected = "add server b/s [::1]:1 check inter 2s weight 5 maxconn 9 pool-purge-delay 5s pool-max-conn -1\n\
                         set server b/s weight 0\nset server b/s addr ::1 port 80\nenable health b/s\nenable server b/s\n\
@@ -180,35 +182,35 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_moves_is_out_of_service_meanwhile() {
+    fn a_moving_server_is_out_of_service() {
         let settings = settings("server s 10.0.0.1:80 check weight 5");
         let expected = "set server b/s weight 0\ndisable server b/s\nset server b/s addr 10.0.0.1 port 80\n\
                         set maxconn server b/s 0\nenable server b/s\nset server b/s health down\n\
                         set server b/s weight 5";
-        assert_eq!(commands(Deed::Place { settings, was_parked: false }, "2.6.12"), expected);
+        assert_eq!(commands(Action::Move { settings }, "2.6.12"), expected);
     }
 
     #[test]
-    fn lines_are_no_longer_than_haproxy_takes_and_keep_a_servers_commands_together() {
+    fn lines_fit_haproxys_buffer_and_keep_a_servers_commands_together() {
         let settings = settings("server s 10.0.0.1:80 check");
-        let add = change(Deed::Add { settings, has_dynamic_cookie: true });
+        let add = change(Action::Add { settings, has_dynamic_cookie: true });
         let lines = lines(&vec![add; 500], Version::parse("2.6.12").unwrap()).unwrap();
         assert!(lines.len() > 5 && lines.iter().all(|line| line.len() <= LINE_MAX));
         assert!(lines.iter().all(|line| line.starts_with("add server") && line.ends_with("weight 1")));
     }
 
     #[test]
-    fn a_command_of_too_many_words_is_not_sent() {
+    fn a_command_with_too_many_arguments_is_an_error() {
         let mut line = "server s 10.0.0.1:80".to_owned();
         (0..70).for_each(|_| line += " ");
         let many =
             ["inter 1", "fastinter 1", "downinter 1", "fall 1", "rise 1", "port 1", "addr 1", "slowstart 1"];
         let more =
             ["observe 1", "error-limit 1", "on-error 1", "on-marked-up 1", "sni 1", "verify 1", "alpn 1"];
-        let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "tcp-ut 1"];
+        let rest = ["ca-file 1", "crl-file 1", "crt 1", "ciphers 1", "ciphersuites 1", "npn 1", "maxqueue 1"];
         let last = ["ws 1", "agent-port 1", "agent-addr 1", "agent-inter 1", "agent-send 1", "proto 1"];
         line += &[&many[..], &more, &rest, &last].concat().join(" ");
-        let add = Deed::Add { settings: settings(&line), has_dynamic_cookie: false };
+        let add = Action::Add { settings: settings(&line), has_dynamic_cookie: false };
         assert!(lines(&[change(add)], Version::parse("3.0").unwrap()).is_err());
     }
 }

@@ -1,84 +1,87 @@
-//! Which changes of servers bring the running HAProxy to the file, from the file, what HAProxy was last
-//! proven to run, and the servers that it has now, whoever made them.
+//! Finds the server changes, from the file, the file that HAProxy was last proven to run, and the servers
+//! that it has now.
 //!
-//! What the file says about a server is made true: that it is there, its address, weight and limit. What
-//! the file does not say stays: a server that an operator has put into maintenance through the socket stays
-//! there until the file says something else about it.
+//! What the file sets is enforced: that a server exists, its address, weight and limit. What the file does
+//! not set is left alone: a server put into maintenance by hand stays there until its line changes.
 
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
-use crate::config::backend::{Proxy, is_name};
+use crate::config::backend::{Backend, is_name};
 use crate::config::by_name::Lookup;
-use crate::config::sections::{Layout, Section, Server};
-use crate::config::server::Settings;
-use crate::haproxy::servers_state::Row;
+use crate::config::sections::{Section, Sections, ServerLine};
+use crate::config::server::ServerOptions;
+use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::version::Version;
-use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::change::{Action, Change, Changes};
+use crate::servers::reason::Reason;
 use crate::state::note::Parked;
-
-/// A server that is disabled counts as marked down.
-const CUTS: &str = "its on-marked-down would cut its sessions";
 
 /// What is known about HAProxy's servers.
 pub(crate) struct Known<'k, 'l> {
     /// The configuration that it was last proven to run.
-    pub(crate) layout: &'l Layout<'l>,
+    pub(crate) layout: &'l Sections<'l>,
     pub(crate) rows: &'k [Row<'k>],
     pub(crate) parked: &'k Parked,
     pub(crate) version: Version,
 }
 
+/// Reads the rows of an answer to `show servers state`.
+pub(crate) fn read_rows(answer: &str) -> Result<Vec<Row<'_>>, Reason> {
+    let refuse = |line: &str| Reason::Answer { command: "show servers state", answer: line.to_owned() };
+    servers_state::parse(answer).map_err(refuse)
+}
+
 /// Finds the changes that make the servers those of `wanted`, whose other lines are those of
 /// `known.layout`. Fails with the reason if only a reload can do it.
-pub(crate) fn changes<'t>(wanted: &Layout<'t>, known: &Known) -> Result<Changes<'t>, String> {
-    // HAProxy tells of one backend after the other.
+pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Changes<'t>, Reason> {
+    // HAProxy lists one backend after the other.
     let backends = known.rows.chunk_by(|one, other| one.backend == other.backend);
     let rows: HashMap<&str, &[Row]> = backends.map(|rows| (rows[0].backend, rows)).collect();
     let mut found = Changes::default();
-    for (proxy, before) in Proxy::all(wanted).zip(Proxy::all(known.layout)) {
-        // Which of its lines count only HAProxy knows.
-        if proxy.is_conditional() && proxy.section.has_the_same_servers(before.section) {
+    for (backend, before) in Backend::all(wanted).zip(Backend::all(known.layout)) {
+        // Only HAProxy can evaluate conditions.
+        if backend.is_conditional() && backend.section.has_the_same_servers(before.section) {
             continue;
         }
-        let rows = rows.get(&*proxy.section.name).copied().unwrap_or_default();
+        let rows = rows.get(&*backend.section.name).copied().unwrap_or_default();
         let had = found.changes.len();
-        Comparison { proxy: &proxy, before: &before, known }.add_to(&mut found, rows)?;
-        let is_unlike = found.changes.len() > had || proxy.section.names().ne(before.section.names());
-        if let Some(obstacle) = proxy.obstacle().filter(|_| is_unlike) {
-            return Err(format!("{}: {obstacle}", proxy.section.title()));
+        Comparison { backend: &backend, before: &before, known }.add_to(&mut found, rows)?;
+        let is_unlike = found.changes.len() > had || backend.section.names().ne(before.section.names());
+        if let Some(why) = backend.why_not_at_runtime().filter(|_| is_unlike) {
+            return Err(Reason::Backend { section: backend.section.title(), why });
         }
     }
     check_mentions(wanted, &found).map(|()| found)
 }
 
-/// What may stand in a line that names a server of another one.
+/// Keywords of lines that name servers of other lines.
 const MENTIONS: [&str; 3] = ["use-server", "track", "srv_"];
 
-/// Fails with a line that names a server which leaves: HAProxy would not load such a file.
-fn check_mentions(wanted: &Layout, found: &Changes) -> Result<(), String> {
-    let gone = found.changes.iter().filter(|change| matches!(change.deed, Deed::Remove { .. }));
+/// Fails if a line names a removed server: HAProxy would reject such a file.
+fn check_mentions(wanted: &Sections, found: &Changes) -> Result<(), Reason> {
+    let gone = found.changes.iter().filter(|change| matches!(change.action, Action::Remove { .. }));
     let gone: HashSet<&str> = gone.map(|change| change.server.as_str()).collect();
     let sections = wanted.sections.iter().filter(|_| !gone.is_empty());
     let lines = sections.flat_map(Section::texts);
     for line in lines.filter(|line| MENTIONS.iter().any(|mention| line.contains(mention))) {
         let between = |c: char| !(c.is_ascii_alphanumeric() || "-_.:".contains(c));
         if let Some(name) = line.split(between).find(|word| gone.contains(word)) {
-            return Err(format!("server {name} leaves, which '{}' names", line.trim()));
+            return Err(Reason::Named { server: name.to_owned(), line: line.trim().to_owned() });
         }
     }
     Ok(())
 }
 
-/// One section, as it is to be and as it was.
+/// One section: as it should be, and as it was.
 struct Comparison<'c, 'l, 't, 'k> {
-    proxy: &'c Proxy<'l, 't>,
-    before: &'c Proxy<'c, 'k>,
+    backend: &'c Backend<'l, 't>,
+    before: &'c Backend<'c, 'k>,
     known: &'c Known<'k, 'k>,
 }
 
 impl<'t> Comparison<'_, '_, 't, '_> {
-    fn add_to(&self, found: &mut Changes<'t>, rows: &[Row]) -> Result<(), String> {
+    fn add_to(&self, found: &mut Changes<'t>, rows: &[Row]) -> Result<(), Reason> {
         let had = found.changes.len();
         let mut rows = Lookup::new(rows, |row| row.name);
         let mut olds = Lookup::new(&self.before.section.servers, |server| &server.name);
@@ -86,17 +89,16 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             let servers = self.before.section.servers.iter();
             servers.map(|server| (server.options(), server.defaults)).collect::<HashSet<_>>()
         });
-        for server in &self.proxy.section.servers {
+        for server in &self.backend.section.servers {
             let old = olds.take(&server.name);
-            let deed = self.deed(server, old, rows.take(&server.name), &mut found.in_maintenance);
-            let deed = deed
-                .map_err(|why| format!("server {} of {}: {why}", server.name, self.proxy.section.title()))?;
-            let is_new = matches!(deed, Some(Deed::Add { .. }));
+            let action = self.action(server, old, rows.take(&server.name), &mut found.in_maintenance);
+            let action = action.map_err(|why| why.of_server(&server.name, &self.backend.section.title()))?;
+            let is_new = matches!(action, Some(Action::Add { .. }));
             found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
-            found.changes.extend(deed.map(|deed| self.change(&server.name, deed)));
+            found.changes.extend(action.map(|action| self.change(&server.name, action)));
         }
-        // The second of two of one name looks like a new one.
-        if found.changes[had..].iter().any(|change| matches!(change.deed, Deed::Add { .. })) {
+        // A second server of the same name looks like a new one.
+        if found.changes[had..].iter().any(|change| matches!(change.action, Action::Add { .. })) {
             self.check_names()?;
         }
         let mut rest: Vec<&Row> = rows.rest().collect();
@@ -108,137 +110,149 @@ impl<'t> Comparison<'_, '_, 't, '_> {
     }
 
     /// Fails with a name that two servers have.
-    fn check_names(&self) -> Result<(), String> {
+    fn check_names(&self) -> Result<(), Reason> {
         let mut names = HashSet::new();
-        match self.proxy.section.names().find(|name| !names.insert(*name)) {
-            Some(name) => Err(format!("server {name} of {} is there twice", self.proxy.section.title())),
+        match self.backend.section.names().find(|name| !names.insert(*name)) {
+            Some(name) => {
+                Err(Reason::Twice { server: name.to_owned(), section: self.backend.section.title() })
+            }
             None => Ok(()),
         }
     }
 
-    /// Takes a server out that the file does not have.
-    fn remove(&self, row: &Row, old: Option<&Server>, found: &mut Changes<'t>) -> Result<(), String> {
+    /// Removes a server that the file does not have.
+    fn remove(&self, row: &Row, old: Option<&ServerLine>, found: &mut Changes<'t>) -> Result<(), Reason> {
         let key = row.key();
         if self.known.parked.contains_key(&key) && row.is_in_maintenance() {
             found.parked.push(key);
             return Ok(());
         }
-        // Slots are HAProxy's own, and what is in maintenance takes nothing from anybody.
-        if old.is_none() && (self.proxy.has_slots() || row.is_in_maintenance()) {
+        // Slots of a server-template belong to HAProxy, and a server in maintenance does no harm.
+        if old.is_none() && (self.backend.has_slots() || row.is_in_maintenance()) {
             return Ok(());
         }
-        let settings = old.and_then(|old| self.before.settings(old).ok());
+        let settings = old.and_then(|old| self.before.options_of(old).ok());
         if settings.as_ref().is_some_and(|settings| settings.options.has("on-marked-down")) {
-            return Err(format!("server {key}: {CUTS}"));
+            return Err(Reason::CutsSessions.of_server(row.name, &self.backend.section.title()));
         }
         let options = settings.map(|settings| settings.options.text());
-        found.changes.push(self.change(row.name, Deed::Remove { options }));
+        found.changes.push(self.change(row.name, Action::Remove { options }));
         Ok(())
     }
 
-    fn change(&self, server: &str, deed: Deed<'t>) -> Change<'t> {
-        Change { backend: self.proxy.section.name.to_string(), server: server.to_owned(), deed }
+    fn change(&self, server: &str, action: Action<'t>) -> Change<'t> {
+        Change { backend: self.backend.section.name.to_string(), server: server.to_owned(), action }
     }
 
-    /// What is to be done with a server that the file has.
-    fn deed(
+    /// The action for a server that the file has.
+    fn action(
         &self,
-        server: &Server<'t>,
-        old: Option<&Server>,
+        server: &ServerLine<'t>,
+        old: Option<&ServerLine>,
         row: Option<&Row>,
         in_maintenance: &mut Vec<String>,
-    ) -> Result<Option<Deed<'t>>, String> {
+    ) -> Result<Option<Action<'t>>, Reason> {
         let is_same = old.is_some_and(|old| old.says_the_same(server));
         if is_same && row.is_some_and(|row| self.is_as_it_should_be(server, row)) {
             return Ok(None);
         }
-        let settings = match self.proxy.settings(server) {
+        let settings = match self.backend.options_of(server) {
             Ok(settings) => settings,
-            // HAProxy resolves its name, say: nothing here to judge it by.
+            // For example, HAProxy resolves its name.
             Err(_) if is_same && row.is_some() => return Ok(None),
-            Err(why) => return Err(why),
+            Err(why) => return Err(why.into()),
         };
         let Some(row) = row else { return self.add(server, settings).map(Some) };
-        let old = old.map(|old| self.before.settings(old)).transpose()?;
-        let key = format!("{}/{}", self.proxy.section.name, server.name);
+        let old = old.map(|old| self.before.options_of(old)).transpose()?;
+        let key = format!("{}/{}", self.backend.section.name, server.name);
         self.check_options(&settings, old.as_ref(), &key)?;
         if settings.options.has("agent-check") && old.as_ref().is_none_or(|old| old.weight != settings.weight)
         {
-            return Err("its agent's percentages are of the weight that it began with".to_owned());
+            return Err(Reason::AgentWeight);
         }
         let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
         match (row.is_in_maintenance(), settings.is_disabled) {
             (_, true) if row.endpoint != Some(settings.endpoint) => {
-                return Err("it is disabled, and changes its address".to_owned());
+                return Err(Reason::DisabledMove);
             }
             (true, true) => {}
-            (false, true) if settings.options.has("on-marked-down") => return Err(CUTS.to_owned()),
-            (false, true) => return Ok(Some(Deed::Disable { settings })),
-            (true, false) if was_disabled => return self.place(settings, true).map(Some),
+            (false, true) if settings.options.has("on-marked-down") => return Err(Reason::CutsSessions),
+            (false, true) => return Ok(Some(Action::Disable { settings })),
+            (true, false) if was_disabled => return self.put_back(settings).map(Some),
             (true, false) => in_maintenance.push(key),
             (false, false) => {}
         }
         if row.endpoint != Some(settings.endpoint) {
-            return self.place(settings, false).map(Some);
+            return self.move_it(settings).map(Some);
         }
         Ok(tuning(&settings, old.as_ref(), row))
     }
 
-    /// Whether a glance shows that nothing is to be done with a server that the file has as before.
-    fn is_as_it_should_be(&self, server: &Server, row: &Row) -> bool {
-        let glance = (!row.is_in_maintenance()).then(|| self.proxy.glance(server)).flatten();
+    /// Whether a quick check shows that an unchanged server needs no action.
+    fn is_as_it_should_be(&self, server: &ServerLine, row: &Row) -> bool {
+        let glance = (!row.is_in_maintenance()).then(|| self.backend.glance(server)).flatten();
         glance.is_some_and(|(endpoint, weight)| row.endpoint == Some(endpoint) && row.weight == weight)
     }
 
-    /// Whether it is the same but for what can be changed while it serves.
-    fn check_options(&self, wanted: &Settings, old: Option<&Settings>, key: &str) -> Result<(), String> {
+    /// Fails if options differ that cannot change while the server runs.
+    fn check_options(
+        &self,
+        wanted: &ServerOptions,
+        old: Option<&ServerOptions>,
+        key: &str,
+    ) -> Result<(), Reason> {
         match (old, self.known.parked.get(key)) {
             (Some(old), _) if old.options == wanted.options => Ok(()),
-            (Some(old), _) => {
-                Err(format!("'{}' cannot change while it runs", wanted.options.first_change(&old.options)))
-            }
+            (Some(old), _) => Err(Reason::Fixed(wanted.options.first_change(&old.options))),
             (None, Some(parked)) if *parked == wanted.options.text() => Ok(()),
-            (None, Some(parked)) => Err(format!("it left with '{parked}' and comes back with others")),
-            (None, None) => Err("somebody else has added one of that name".to_owned()),
+            (None, Some(parked)) => Err(Reason::ParkedOptions(parked.clone())),
+            (None, None) => Err(Reason::AddedByHand),
         }
     }
 
-    fn add(&self, server: &Server, settings: Settings<'t>) -> Result<Deed<'t>, String> {
+    fn add(&self, server: &ServerLine, settings: ServerOptions<'t>) -> Result<Action<'t>, Reason> {
         let version = self.known.version;
         if !version.can_add() {
-            return Err("HAProxy takes new servers while it runs from 2.6 on".to_owned());
+            return Err(Reason::CannotAdd);
         }
         if !is_name(&server.name) {
-            return Err("its name is none for the socket".to_owned());
+            return Err(Reason::Name);
         }
         if let Some(keyword) = settings.options.keywords().find(|keyword| !version.takes(keyword)) {
-            return Err(format!("this HAProxy does not take '{keyword}' while it runs"));
+            return Err(Reason::KeywordVersion(keyword.to_owned()));
         }
-        // The first one serves, and one that is added is the last.
-        if settings.options.has("backup") && self.proxy.backups().nth(1).is_some() {
-            return Err("its place among the backup servers counts".to_owned());
+        // Only the first backup server serves, and an added one is the last.
+        if settings.options.has("backup") && self.backend.backups().nth(1).is_some() {
+            return Err(Reason::BackupOrder);
         }
-        Ok(Deed::Add { settings, has_dynamic_cookie: self.proxy.has_dynamic_cookie() })
+        Ok(Action::Add { settings, has_dynamic_cookie: self.backend.has_dynamic_cookie() })
     }
 
-    fn place(&self, settings: Settings<'t>, was_parked: bool) -> Result<Deed<'t>, String> {
-        if settings.options.has("on-marked-down") && !was_parked {
-            return Err(CUTS.to_owned());
+    fn move_it(&self, settings: ServerOptions<'t>) -> Result<Action<'t>, Reason> {
+        if settings.options.has("on-marked-down") {
+            return Err(Reason::CutsSessions);
         }
-        if self.known.version.breaks_on_return() && self.proxy.is_leastconn() {
-            return Err("this HAProxy may stop when it comes back (issue 3360)".to_owned());
-        }
-        Ok(Deed::Place { settings, was_parked })
+        self.check_return().map(|()| Action::Move { settings })
+    }
+
+    fn put_back(&self, settings: ServerOptions<'t>) -> Result<Action<'t>, Reason> {
+        self.check_return().map(|()| Action::Return { settings })
+    }
+
+    /// Fails if HAProxy may stop when a server is enabled again.
+    fn check_return(&self) -> Result<(), Reason> {
+        let is_risky = self.known.version.breaks_on_return() && self.backend.is_leastconn();
+        if is_risky { Err(Reason::Issue3360) } else { Ok(()) }
     }
 }
 
-/// The weight and the limit, if they are to change.
-fn tuning<'t>(wanted: &Settings, old: Option<&Settings>, row: &Row) -> Option<Deed<'t>> {
-    // An agent on the server changes its weight as it likes.
+/// The changes of weight and limit.
+fn tuning<'t>(wanted: &ServerOptions, old: Option<&ServerOptions>, row: &Row) -> Option<Action<'t>> {
+    // An agent on the server may change its weight.
     let is_agents = wanted.options.has("agent-check") && old.is_some_and(|old| old.weight == wanted.weight);
     let weight = (row.weight != wanted.weight && !is_agents).then_some(wanted.weight);
     let maxconn = old.filter(|old| old.maxconn != wanted.maxconn).map(|_| wanted.maxconn);
-    (weight.is_some() || maxconn.is_some()).then_some(Deed::Tune { weight, maxconn })
+    (weight.is_some() || maxconn.is_some()).then_some(Action::Tune { weight, maxconn })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Changes of servers without a reload.
+//! Server changes without a reload.
 
 pub(crate) mod apply;
 pub(crate) mod change;
 pub(crate) mod commands;
 pub(crate) mod compare;
 pub(crate) mod read_back;
+pub(crate) mod reason;

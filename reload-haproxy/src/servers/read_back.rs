@@ -1,41 +1,38 @@
-//! Reading back a few servers that were changed, without all the others: HAProxy writes the state of ten
-//! thousand servers in some 9 ms, and the figures of one in less than 1 ms.
+//! Reads back a few changed servers, without all the others: HAProxy writes the state of ten thousand servers
+//! in about 9 ms, and the figures of one in less than 1 ms.
 //!
-//! `show stat BACKEND 6 SERVER` goes by numbers and tells of the backend (2) and of the server (4). The number
-//! of a server that is added is foretold: HAProxy gives the lowest that is free. Whatever is not as foretold
-//! proves nothing, and all servers are read.
+//! `show stat BACKEND 6 SERVER` takes ids and reports the backend (2) and the server (4). The id of an added
+//! server is predicted: HAProxy assigns the lowest free one. If an answer does not match, all servers are
+//! read.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use crate::config::server::{Settings, endpoint};
+use crate::config::server::{ServerOptions, endpoint};
 use crate::haproxy::servers_state::Row;
-use crate::servers::change::{Change, Changes, Deed};
+use crate::servers::change::{Action, Change, Changes, StatId};
 use crate::state::note::Parked;
 
-/// More changes than this are cheaper to read back with everything else.
+/// With more changes than this, reading all servers is cheaper.
 const FEW: usize = 8;
 
-/// The numbers of a backend and of a server in it.
-pub(crate) type Place = [u32; 2];
-
-/// Where HAProxy, which has `rows`, will show the servers that are changed; empty if they are not few or one
-/// cannot be told.
-pub(crate) fn places(changes: &[Change], rows: &[Row]) -> Vec<Place> {
+/// The ids of the changed servers in a HAProxy that has `rows`; empty if there are too many or one cannot be
+/// predicted.
+pub(crate) fn stat_ids(changes: &[Change], rows: &[Row]) -> Vec<StatId> {
     if changes.len() > FEW {
         return Vec::new();
     }
-    let mut places = Vec::new();
+    let mut stat_ids = Vec::new();
     for change in changes {
-        match place(change, rows, &places) {
-            Some(place) => places.push(place),
+        match stat_id(change, rows, &stat_ids) {
+            Some(id) => stat_ids.push(id),
             None => return Vec::new(),
         }
     }
-    places
+    stat_ids
 }
 
-fn place(change: &Change, rows: &[Row], given: &[Place]) -> Option<Place> {
+fn stat_id(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
     let is_there = |row: &&Row| row.backend == change.backend && row.name == change.server;
     if let Some(row) = rows.iter().find(is_there) {
         return numbers(row);
@@ -48,21 +45,34 @@ fn place(change: &Change, rows: &[Row], given: &[Place]) -> Option<Place> {
         taken.insert(server);
     }
     let backend = backend?;
+    if let Some(id) = change.forced_id() {
+        return Some([backend, id.parse().ok()?]);
+    }
     let is_given = |server: &u32| given.contains(&[backend, *server]);
     (1..).find(|server| !taken.contains(server) && !is_given(server)).map(|server| [backend, server])
 }
 
-fn numbers(row: &Row) -> Option<Place> {
+fn numbers(row: &Row) -> Option<StatId> {
     Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
 }
 
-/// The commands that ask for them and for who answers; `None` if there are none.
-pub(crate) fn question(places: &[Place]) -> Option<String> {
-    let ask = |[backend, server]: &Place| format!(";show stat {backend} 6 {server} typed");
-    (!places.is_empty()).then(|| "show info".to_owned() + &places.iter().map(ask).collect::<String>())
+impl Change<'_> {
+    /// The `id` that the file gives to a server that is added.
+    fn forced_id(&self) -> Option<&str> {
+        match &self.action {
+            Action::Add { settings, .. } => settings.options.value("id"),
+            _ => None,
+        }
+    }
 }
 
-/// What HAProxy says of one server.
+/// The commands that ask for these servers and for the worker; `None` if there are no ids.
+pub(crate) fn question(stat_ids: &[StatId]) -> Option<String> {
+    let ask = |[backend, server]: &StatId| format!(";show stat {backend} 6 {server} typed");
+    (!stat_ids.is_empty()).then(|| "show info".to_owned() + &stat_ids.iter().map(ask).collect::<String>())
+}
+
+/// What HAProxy reports about one server.
 #[derive(Debug, Default)]
 struct Figures<'a> {
     backend: &'a str,
@@ -73,37 +83,37 @@ struct Figures<'a> {
     status: &'a str,
 }
 
-/// Whether the answer shows that all changes were made: then the servers that are in maintenance since they left,
-/// of them and of those in `parked`. One that is gone counts as removed where it can be deleted.
+/// Returns the servers that are now parked, those removed by this change and those in `parked`, if the answer
+/// shows that all changes were made. A missing server counts as removed if this version can delete.
 pub(crate) fn prove(found: &Changes, answer: &str, parked: &Parked, can_delete: bool) -> Option<Parked> {
-    // An attempt to delete those has been made.
+    // This run has tried to delete them.
     if can_delete && !found.parked.is_empty() {
         return None;
     }
     let options = |key: &String| parked.get(key).map(|options| (key.clone(), options.clone()));
     let mut left: Parked = found.parked.iter().filter_map(options).collect();
-    for (change, place) in found.changes.iter().zip(&found.places) {
-        let figures = figures(answer, place);
-        match &change.deed {
-            Deed::Remove { .. } if figures.is_none() && can_delete && has_backend(answer, place) => {}
-            Deed::Remove { options } => {
+    for (change, id) in found.changes.iter().zip(&found.stat_ids) {
+        let figures = figures(answer, id);
+        match &change.action {
+            Action::Remove { .. } if figures.is_none() && can_delete && has_backend(answer, id) => {}
+            Action::Remove { options } => {
                 figures.filter(|figures| figures.are_of(change) && figures.status == "MAINT")?;
                 left.extend(options.as_ref().map(|options| (change.key(), options.clone())));
             }
-            deed => figures.filter(|figures| figures.are_of(change) && figures.show(deed)).map(drop)?,
+            action => figures.filter(|figures| figures.are_of(change) && figures.show(action)).map(drop)?,
         }
     }
     Some(left)
 }
 
-/// Whether the backend was told of: then a server that was not is not there.
-fn has_backend(answer: &str, [backend, _]: &Place) -> bool {
+/// Whether the answer contains the backend: then a server that it does not contain does not exist.
+fn has_backend(answer: &str, [backend, _]: &StatId) -> bool {
     let beginning = format!("B.{backend}.0.");
     answer.lines().any(|line| line.starts_with(&beginning))
 }
 
-/// Reads lines like `S.3.17.73.addr.1:CGS:str:10.0.0.1:80`: the fourth word of the beginning is the field's name.
-fn figures<'a>(answer: &'a str, [backend, server]: &Place) -> Option<Figures<'a>> {
+/// Reads lines like `S.3.17.73.addr.1:CGS:str:10.0.0.1:80`: the fourth word is the field's name.
+fn figures<'a>(answer: &'a str, [backend, server]: &StatId) -> Option<Figures<'a>> {
     let beginning = format!("S.{backend}.{server}.");
     let mut figures = None;
     for line in answer.lines() {
@@ -129,17 +139,17 @@ impl Figures<'_> {
         self.backend == change.backend && self.name == change.server
     }
 
-    /// Whether they are as they are to be after the deed.
-    fn show(&self, deed: &Deed) -> bool {
+    /// Whether they are as expected after the action.
+    fn show(&self, action: &Action) -> bool {
         let serves = !self.status.is_empty() && !self.status.starts_with("MAINT");
-        let is_at = |settings: &Settings| self.address == Some(settings.endpoint);
-        match deed {
-            // An agent on the server changes its weight as it likes.
-            Deed::Add { settings, .. } | Deed::Place { settings, .. } => {
+        let is_at = |settings: &ServerOptions| self.address == Some(settings.endpoint);
+        match action {
+            // An agent on the server may change its weight.
+            Action::Add { settings, .. } | Action::Move { settings } | Action::Return { settings } => {
                 let has_weight = self.weight == Some(settings.weight) && !settings.options.has("agent-check");
                 serves && !settings.is_disabled && is_at(settings) && has_weight
             }
-            Deed::Tune { weight, .. } => weight.is_none() || self.weight == *weight,
+            Action::Tune { weight, .. } => weight.is_none() || self.weight == *weight,
             _ => false,
         }
     }
@@ -161,46 +171,49 @@ mod tests {
         S.3.2.17.status.1:SGP:str:MAINT\nB.3.0.0.pxname.1:KNS:str:nodes\n";
 
     fn added(line: &str) -> Change<'_> {
-        let settings = Settings::read(line, &Options::default()).unwrap();
-        let deed = Deed::Add { settings, has_dynamic_cookie: false };
-        Change { backend: "nodes".to_owned(), server: "s3".to_owned(), deed }
+        let settings = ServerOptions::read(line, &Options::default()).unwrap();
+        let action = Action::Add { settings, has_dynamic_cookie: false };
+        Change { backend: "nodes".to_owned(), server: "s3".to_owned(), action }
     }
 
     fn removed(server: &str) -> Change<'static> {
-        let deed = Deed::Remove { options: Some("check".to_owned()) };
-        Change { backend: "nodes".to_owned(), server: server.to_owned(), deed }
+        let action = Action::Remove { options: Some("check".to_owned()) };
+        Change { backend: "nodes".to_owned(), server: server.to_owned(), action }
     }
 
     fn proven(changes: Vec<Change>, answer: &str, can_delete: bool) -> Option<Vec<String>> {
-        let places = places(&changes, &servers_state::parse(ROWS).unwrap());
-        let found = Changes { changes, places, ..Changes::default() };
+        let stat_ids = stat_ids(&changes, &servers_state::parse(ROWS).unwrap());
+        let found = Changes { changes, stat_ids, ..Changes::default() };
         let left = prove(&found, answer, &Parked::new(), can_delete)?;
         Some(left.into_keys().collect())
     }
 
     #[test]
-    fn those_that_are_there_and_those_that_will_be_are_asked_for_by_their_numbers() {
+    fn existing_and_added_servers_are_asked_for_by_id() {
         let rows = servers_state::parse(ROWS).unwrap();
         let changes = [added("server s3 10.0.0.3:80"), removed("s2"), added("server s3 10.0.0.3:80")];
-        let places = places(&changes, &rows);
-        assert_eq!(places, [[3, 3], [3, 2], [3, 5]]);
+        let stat_ids = stat_ids(&changes, &rows);
+        assert_eq!(stat_ids, [[3, 3], [3, 2], [3, 5]]);
         let expected = "show info;show stat 3 6 3 typed;show stat 3 6 2 typed;show stat 3 6 5 typed";
-        assert_eq!(question(&places).as_deref(), Some(expected));
-        assert_eq!(super::places(&vec![removed("s1"); FEW + 1], &rows), [] as [Place; 0]);
+        assert_eq!(question(&stat_ids).as_deref(), Some(expected));
+        assert_eq!(super::stat_ids(&vec![removed("s1"); FEW + 1], &rows), [] as [StatId; 0]);
+        let forced =
+            super::stat_ids(&[added("server s3 10.0.0.3:80 id 9"), added("server s3 10.0.0.3:80")], &rows);
+        assert_eq!(forced, [[3, 9], [3, 3]]);
         let elsewhere = Change { backend: "new".to_owned(), ..removed("s1") };
-        assert_eq!(super::places(&[elsewhere], &rows), [] as [Place; 0]);
+        assert_eq!(super::stat_ids(&[elsewhere], &rows), [] as [StatId; 0]);
         assert_eq!(question(&[]), None);
     }
 
     #[test]
-    fn what_is_as_the_file_has_it_is_proven() {
+    fn servers_that_match_the_file_are_proven() {
         let changes = vec![added("server s3 10.0.0.3:80 weight 5"), removed("s2")];
         assert_eq!(proven(changes, ANSWER, false), Some(vec!["nodes/s2".to_owned()]));
         assert_eq!(proven(vec![removed("s4")], ANSWER, true), Some(vec![]));
     }
 
     #[test]
-    fn everything_else_proves_nothing() {
+    fn servers_that_differ_prove_nothing() {
         for line in [
             "server s3 10.0.0.3:80",
             "server s3 10.0.0.4:80 weight 5",

@@ -1,4 +1,5 @@
 //! What earlier runs left in --state-dir.
 
+pub(crate) mod directory;
 pub(crate) mod note;
 pub(crate) mod rollback;

@@ -1,35 +1,21 @@
-//! The note about what was last proven loaded: which bytes, by which worker; and a copy of them, to say
-//! later what has changed.
+//! The note about what was last proven loaded: which bytes, by which worker; and the mark of a rejected file.
 //!
-//! It only saves work and settles doubts; lost, it is made again by a reload. A worker is the same one
-//! if both pid and birth are: pids come round.
+//! If it is lost, a reload writes it again. Pids are reused, so a worker is the same one only if both its pid and
+//! its start are the same.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use common::failure::{Code, Failure};
-use common::lock;
-use common::regular_file;
-use common::replace::{Staged, replace};
-use nix::fcntl::{Flock, OFlag};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::config::file::{CONFIG_MAX, Config, fingerprint, text};
+use crate::config::file::Config;
 use crate::haproxy::instance::Worker;
-use crate::state::rollback::Mark;
 
-/// Ages that HAProxy itself tells are in whole seconds.
+/// HAProxy reports ages in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
 
-/// Parked servers stand in it, as many as the file has, each with its options.
-const NOTE_MAX: u64 = CONFIG_MAX;
-
-/// Servers that are in maintenance because they have left, as `backend/server`, with their options.
+/// Servers that are in maintenance because they were removed, as `backend/server`, with their options.
 pub(crate) type Parked = BTreeMap<String, String>;
 
 /// What was last proven loaded.
@@ -41,22 +27,21 @@ pub(crate) struct Note {
     pub(crate) fingerprint: String,
     /// The worker that took them.
     pub(crate) pid: i32,
-    /// Its birth, in milliseconds since the machine's.
+    /// Its start, in milliseconds since the machine's.
     pub(crate) birth: u64,
     /// Whether a run has begun to change its servers and has not proven that it finished.
     #[serde(default)]
     pub(crate) is_begun: bool,
-    /// Whether it showed other servers than the file's right after it had loaded it: then what it shows is
-    /// nothing to judge by.
+    /// Whether its servers differed from the file right after it was loaded: then they cannot be compared.
     #[serde(default)]
     pub(crate) is_unlike: bool,
-    /// Servers that have left since and are in maintenance.
+    /// Servers that were removed since and are in maintenance.
     #[serde(default)]
     pub(crate) parked: Parked,
 }
 
 impl Note {
-    /// The same about `worker` that runs `config` now.
+    /// The same note for `worker`, which runs `config` now.
     pub(crate) fn renewed(self, config: &Config, worker: &Worker) -> Note {
         Note {
             config: config.path.clone(),
@@ -75,131 +60,15 @@ impl Note {
     }
 }
 
-/// The notes about one configuration file in the state directory.
-#[derive(Debug)]
-pub(crate) struct State {
-    note: PathBuf,
-    copy: PathBuf,
-    mark: PathBuf,
-    /// Held while a run is at work.
-    _lock: Option<Flock<File>>,
-}
-
-impl State {
-    /// Makes the directory if it is absent (mode 0750) and takes the lock of the file at `config`,
-    /// waiting at most `timeout`.
-    pub(crate) fn lock(directory: &Path, config: &Path, timeout: Duration) -> Result<State, Failure> {
-        let refuse =
-            |verb, err| Failure::new(Code::Files, format!("cannot {verb} '{}': {err}", directory.display()));
-        let made = DirBuilder::new().recursive(true).mode(0o750).create(directory);
-        made.map_err(|err| refuse("make", err))?;
-        let key = key(config);
-        let mut open = OpenOptions::new();
-        open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
-        let file = open.open(directory.join(format!("{key}.lock"))).map_err(|err| refuse("lock", err))?;
-        let lock = lock::exclusive(file, timeout).map_err(|err| refuse("lock", err))?;
-        match lock {
-            Some(lock) => Ok(State { _lock: Some(lock), ..State::look(directory, config) }),
-            None => {
-                let line = format!(
-                    "cannot lock '{}': another run has held it for {timeout:?}; see --lock-timeout",
-                    directory.display()
-                );
-                Err(Failure::new(Code::Lock, line))
-            }
-        }
-    }
-
-    /// The notes without the lock, to look at them alone.
-    pub(crate) fn look(directory: &Path, config: &Path) -> State {
-        let key = key(config);
-        State {
-            note: directory.join(format!("{key}.json")),
-            copy: directory.join(format!("{key}.loaded")),
-            mark: directory.join(format!("{key}.refused")),
-            _lock: None,
-        }
-    }
-
-    /// The note, if there is one that can be read.
-    pub(crate) fn note(&self) -> Option<Note> {
-        serde_json::from_slice(&regular_file::read(&self.note, NOTE_MAX).ok()?).ok()
-    }
-
-    /// The note, if it is about this worker.
-    pub(crate) fn note_about(&self, worker: &Worker) -> Option<Note> {
-        self.note().filter(|note| note.is_about(worker))
-    }
-
-    /// The text that the note is about, if there is a note about `worker`.
-    pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
-        self.note_about(worker)?;
-        self.last_good().map(|copy| text(&copy).into_owned())
-    }
-
-    /// The bytes that were last proven to run, in whichever worker: it may have died since.
-    pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
-        let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
-        // Two files are not written at once: the copy may be a newer one's or an older one's.
-        self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
-    }
-
-    /// The mark of a refused file, if there is one that can be read.
-    pub(crate) fn mark(&self) -> Option<Mark> {
-        serde_json::from_slice(&regular_file::read(&self.mark, NOTE_MAX).ok()?).ok()
-    }
-
-    /// Where the mark stands.
-    pub(crate) fn mark_path(&self) -> &Path {
-        &self.mark
-    }
-
-    /// Marks a file as refused.
-    pub(crate) fn set_mark(&self, mark: &Mark) -> io::Result<()> {
-        replace(&self.mark, &json(mark), 0o640)
-    }
-
-    /// Notes that changes of servers are about to begin, so that a run that is cut short is made good.
-    pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
-        match self.note_about(worker) {
-            Some(note) => self.write(&Note { is_begun: true, ..note }),
-            // Without a note the next run has to find out all the same.
-            None => Ok(()),
-        }
-    }
-
-    /// Keeps a note, and the bytes that it is about, unless it stands there already. The copy is for the
-    /// owner's eyes: a configuration may hold passwords.
-    pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
-        if self.note().as_ref() == Some(note) {
-            return Ok(());
-        }
-        put(&self.copy, &config.bytes, 0o600)?;
-        self.write(note)
-    }
-
-    fn write(&self, note: &Note) -> Result<(), Failure> {
-        put(&self.note, &json(note), 0o640)
-    }
-}
-
-/// Replaces a file that need not outlive the machine, as the worker that it is about does not.
-fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
-    put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec(value).expect("strings and numbers are always JSON");
-    bytes.push(b'\n');
-    bytes
-}
-
-/// A file name for a configuration's path: its own name for people, a hash against confusion.
-fn key(config: &Path) -> String {
-    let hash = format!("{:x}", Sha256::digest(config.as_os_str().as_encoded_bytes()));
-    let name = config.file_name().unwrap_or_default().to_string_lossy();
-    format!("{name}-{}", &hash[..12])
+/// Which rejected bytes belong to which good ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The configuration file, for people who read the mark.
+    pub(crate) config: PathBuf,
+    /// SHA-256 of the bytes that HAProxy rejected.
+    pub(crate) refused: String,
+    /// SHA-256 of the last good bytes.
+    pub(crate) good: String,
 }
 
 #[cfg(test)]
@@ -207,18 +76,12 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::config::file::Facts;
+    use crate::config::facts::ConfigFacts;
 
     #[test]
-    fn files_of_one_name_have_notes_of_their_own() {
-        assert_ne!(key(Path::new("/a/haproxy.cfg")), key(Path::new("/b/haproxy.cfg")));
-        assert!(key(Path::new("/a/haproxy.cfg")).starts_with("haproxy.cfg-"));
-    }
-
-    #[test]
-    fn a_pid_that_came_round_is_another_worker() {
+    fn a_reused_pid_is_a_different_worker() {
         let worker = |pid, birth| Worker { pid, birth: Duration::from_millis(birth), ..Worker::default() };
-        let config = Config::with(Facts::default(), SystemTime::UNIX_EPOCH);
+        let config = Config::with(ConfigFacts::default(), SystemTime::UNIX_EPOCH);
         let note = Note::default().renewed(&config, &worker(7, 10_000));
         assert!(note.is_about(&worker(7, 11_000)));
         assert!(!note.is_about(&worker(7, 20_000)));

@@ -1,9 +1,9 @@
-//! What becomes of a file that HAProxy did not take: the last good one goes back to its place, so that the
-//! next start of HAProxy works, and the refused one stays beside it and is tried again by the next run.
+//! Restores the last good file if HAProxy rejected a new one, so that the next start of HAProxy works. The
+//! rejected file is kept beside it, and the next run tries it again.
 //!
-//! A run may be killed between any two steps, so a mark says first which refused bytes belong to which good
-//! ones, and a file counts only as far as its bytes are those that the mark names. A file that somebody
-//! wrote meanwhile is neither of them: it is left alone, and it is what the next run tries.
+//! A run may be killed between any two steps. So a mark is written first: which rejected bytes belong to
+//! which good ones. A file counts only if its bytes are those in the mark. Any other file was written
+//! meanwhile: it is left alone, and the next run loads it.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,40 +16,29 @@ use common::regular_file;
 use common::replace::Staged;
 use common::rewrite::{self, Written};
 use common::rollback_marks;
-use serde::{Deserialize, Serialize};
 
-use crate::config::file::{CONFIG_MAX, fingerprint};
-use crate::reload::attempt::Unproven;
-use crate::state::note::State;
+use crate::config::content::fingerprint;
+use crate::config::file::CONFIG_MAX;
+use crate::state::directory::StateDir;
+use crate::state::note::Mark;
 
-/// Which refused bytes belong to which good ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mark {
-    /// The configuration file, for people who read the mark.
-    config: PathBuf,
-    /// SHA-256 of the bytes that HAProxy did not take.
-    refused: String,
-    /// SHA-256 of the last good bytes.
-    good: String,
-}
-
-/// The way back from a file that HAProxy does not take.
+/// Restores the last good file, and later tries the rejected one again.
 pub(crate) struct Rollback<'a> {
-    state: &'a State,
+    state: &'a StateDir,
     /// Symlinks resolved.
     config: &'a Path,
     refused: PathBuf,
-    /// How long to wait for others that write the file.
+    /// How long to wait for other writers of the file.
     patience: Duration,
 }
 
 impl<'a> Rollback<'a> {
-    /// For the file at `config`, symlinks resolved. Others that write it are waited for as long as `patience`.
-    pub(crate) fn new(state: &'a State, config: &'a Path, patience: Duration) -> Rollback<'a> {
+    /// For the file at `config`, symlinks resolved. Waits at most `patience` for other writers.
+    pub(crate) fn new(state: &'a StateDir, config: &'a Path, patience: Duration) -> Rollback<'a> {
         Rollback { state, config, refused: rollback_marks::refused_path(config), patience }
     }
 
-    /// The refused file that is to be tried again: the last good one stands in its place, as it was put there.
+    /// The rejected file, if it must be tried again: the restored good file is still in its place.
     pub(crate) fn due(&self) -> Option<&Path> {
         let mark = self.state.mark()?;
         let good = self.state.last_good().map(|good| fingerprint(&good));
@@ -60,40 +49,42 @@ impl<'a> Rollback<'a> {
         is_due.then_some(&self.refused)
     }
 
-    /// Puts the refused file back to its place, to be tried again. It stays beside it, too.
+    /// Restores the rejected file to its place, to be tried again. The copy beside it is kept.
     pub(crate) fn try_again(&self, messages: &mut Messages) -> Result<(), Failure> {
         let path = self.config.display();
-        let refuse = |err| Failure::new(Code::Files, format!("cannot put a refused file to '{path}': {err}"));
+        let refuse =
+            |err| Failure::new(Code::Files, format!("cannot restore the rejected file to '{path}': {err}"));
         let Some(mark) = self.state.mark() else { return Ok(()) };
         let refused = regular_file::read(&self.refused, CONFIG_MAX).map_err(refuse)?;
         if self.exchange(&mark.good, &refused, None).map_err(refuse)?.is_some() {
-            messages.info(format!("'{}' is back in '{path}' and tried again", self.refused.display()));
+            messages.info(format!("'{}' is restored to '{path}' and tried again", self.refused.display()));
         }
         Ok(())
     }
 
-    /// Puts the last good file back if the refused one stands in its place. Gives what there is to say.
-    pub(crate) fn put_back(&self, unproven: &Unproven) -> Option<String> {
+    /// Restores the last good file if the rejected one is in its place. `loaded` is the SHA-256 of what HAProxy
+    /// was asked to load. Returns the line to print.
+    pub(crate) fn put_back(&self, loaded: Option<&str>) -> Option<String> {
         let path = self.config.display();
-        self.roll_back(unproven.refused.as_deref())
-            .unwrap_or_else(|err| Some(format!("cannot put the last good file back to '{path}': {err}")))
+        self.roll_back(loaded)
+            .unwrap_or_else(|err| Some(format!("cannot restore the last good file to '{path}': {err}")))
     }
 
-    /// Forgets the refused file: HAProxy runs the one that stands in its place.
+    /// Removes the rejected file and its mark: HAProxy runs the file in its place.
     pub(crate) fn forget(&self) -> Result<(), Failure> {
         let Some(mark) = self.state.mark() else { return Ok(()) };
         let refuse = |path: &Path, err| {
             Failure::new(Code::Files, format!("cannot remove '{}': {err}", path.display()))
         };
-        // Other bytes are somebody's own.
+        // A file with other bytes was put there by hand.
         if holds(&self.refused, &mark.refused) {
             remove(&self.refused).map_err(|err| refuse(&self.refused, err))?;
         }
         remove(self.state.mark_path()).map_err(|err| refuse(self.state.mark_path(), err))
     }
 
-    /// `told` is what HAProxy was told to load. Gives what there is to say.
-    fn roll_back(&self, told: Option<&str>) -> io::Result<Option<String>> {
+    /// `loaded` is what HAProxy was asked to load. Returns the line to print.
+    fn roll_back(&self, loaded: Option<&str>) -> io::Result<Option<String>> {
         let now = regular_file::read(self.config, CONFIG_MAX)?;
         let good = self.state.last_good();
         let mark = Mark {
@@ -101,12 +92,12 @@ impl<'a> Rollback<'a> {
             refused: fingerprint(&now),
             good: good.as_deref().map(fingerprint).unwrap_or_default(),
         };
-        let verdict = verdict(&mark, told, self.state.mark().as_ref());
+        let verdict = verdict(&mark, loaded, self.state.mark().as_ref());
         match (verdict, good) {
             (Verdict::Stays(line), _) => Ok(line.map(|line| format!("'{}' {line}", self.config.display()))),
             (Verdict::Refused, Some(good)) => self.keep_and_restore(&mark, &now, &good).map(Some),
             (Verdict::Refused, None) => Ok(Some(format!(
-                "'{}' stays as it is: no other file was ever proven to work",
+                "'{}' stays in place: no earlier file was proven loaded",
                 self.config.display()
             ))),
         }
@@ -120,26 +111,25 @@ impl<'a> Rollback<'a> {
         staged.commit()?;
         Ok(match self.exchange(&mark.refused, good, Some(time))? {
             Some(Written::Replaced) => format!(
-                "the last good file is back in '{path}', the refused one is '{beside}'; the next run tries it again"
+                "the last good file is restored to '{path}'; the next run tries the rejected one, '{beside}', again"
             ),
             Some(Written::InPlace) => format!(
-                "the last good file is back in '{path}', written in place for it is a mount point, the refused \
-                 one is '{beside}'; the next run tries it again"
+                "the last good file is restored to '{path}' (in place, because it is a mount point); the \
+                 next run tries the rejected one, '{beside}', again"
             ),
             None => format!("'{path}' {CHANGED}"),
         })
     }
 
-    /// Gives the configuration other bytes, and perhaps another time, if it still holds those of the
-    /// fingerprint `old`.
+    /// Replaces the configuration, and perhaps its time, if its fingerprint is still `old`.
     fn exchange(&self, old: &str, new: &[u8], time: Option<SystemTime>) -> io::Result<Option<Written>> {
         let lock = rewrite::lock(self.config, self.patience)?;
-        let _lock = lock.ok_or_else(|| io::Error::other("another program has its lock"))?;
+        let _lock = lock.ok_or_else(|| io::Error::other("another program holds its lock"))?;
         let staged = self.stage(self.config, new)?;
         let set = |file: &File| time.map_or(Ok(()), |time| file.set_modified(time));
         set(staged.file())?;
         staged.file().sync_all()?;
-        // The last look: nobody who takes the lock writes from here on.
+        // The last check: no program that takes the lock writes from here on.
         let now = regular_file::read(self.config, CONFIG_MAX)?;
         if fingerprint(&now) != old {
             return Ok(None);
@@ -159,26 +149,26 @@ impl<'a> Rollback<'a> {
     }
 }
 
-const CHANGED: &str = "has changed meanwhile and stays as it is; the next run tries it";
+const CHANGED: &str = "has changed meanwhile and stays in place; the next run loads it";
 
-/// What becomes of the file that stands there after a run that proved nothing.
+/// What to do with the file after a run that proved nothing.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It stays; what to say of it.
+    /// It stays; the line to print.
     Stays(Option<&'static str>),
-    /// HAProxy did not take it.
+    /// HAProxy rejected it.
     Refused,
 }
 
-/// Judges the file of the fingerprint `now.refused`, with `now.good` as the last good one. `told` is what
-/// HAProxy was told to load, `before` the mark of an earlier refusal.
-fn verdict(now: &Mark, told: Option<&str>, before: Option<&Mark>) -> Verdict {
-    let is_told = told == Some(&now.refused);
-    // It was put back to be tried again, by this run or by one that was killed: whatever went wrong then.
+/// Judges the file with the fingerprint `now.refused`; the last good one is `now.good`. `loaded` is what HAProxy
+/// was asked to load, `before` the mark of an earlier rejection.
+fn verdict(now: &Mark, loaded: Option<&str>, before: Option<&Mark>) -> Verdict {
+    let is_loaded = loaded == Some(&now.refused);
+    // This run or a killed one restored it to be tried again, and failed.
     let is_known = before.is_some_and(|before| before.refused == now.refused);
-    match told {
+    match loaded {
         _ if now.refused == now.good => Verdict::Stays(None),
-        _ if is_told || is_known => Verdict::Refused,
+        _ if is_loaded || is_known => Verdict::Refused,
         Some(_) => Verdict::Stays(Some(CHANGED)),
         None => Verdict::Stays(None),
     }
@@ -205,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_that_haproxy_was_told_to_load_is_the_refused_one() {
+    fn a_file_that_haproxy_was_asked_to_load_is_rejected() {
         assert_eq!(verdict(&mark("z", "x"), Some("z"), None), Verdict::Refused);
         assert_eq!(verdict(&mark("z", ""), Some("z"), Some(&mark("y", "x"))), Verdict::Refused);
     }
@@ -217,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_haproxy_was_not_told_to_load_stays_unless_it_was_refused_before() {
+    fn a_file_that_was_not_loaded_stays_unless_it_was_rejected_before() {
         assert_eq!(verdict(&mark("z", "x"), None, None), Verdict::Stays(None));
         assert_eq!(verdict(&mark("z", "x"), None, Some(&mark("y", "x"))), Verdict::Stays(None));
         assert_eq!(verdict(&mark("z", "x"), None, Some(&mark("z", "x"))), Verdict::Refused);
     }
 
     #[test]
-    fn the_last_good_file_itself_stays_whatever_happens() {
+    fn the_last_good_file_stays() {
         assert_eq!(verdict(&mark("x", "x"), Some("x"), Some(&mark("x", "x"))), Verdict::Stays(None));
     }
 }

@@ -1,7 +1,7 @@
 //! The property of the differ on inputs that are configurations from the start: bytes choose the servers of two
 //! files and of a HAProxy in which an operator was at work.
 
-use crate::differ;
+use crate::decision;
 
 const ROWS: &str =
     "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_port\n";
@@ -32,11 +32,11 @@ pub(crate) fn holds(bytes: &[u8]) {
             choice.write(backend, &mut files, &mut rows);
         }
     }
-    // Otherwise HAProxy has what the old file says.
+    // Otherwise HAProxy has what is in the old file.
     let rows = if head & 4 == 0 { rows + "\n" } else { String::new() };
     let [old, new] = files;
     let version = VERSIONS[usize::from(head & 3)];
-    differ::holds(format!("{version}\n%%\n{old}%%\n{new}%%\n{rows}").as_bytes());
+    decision::holds(format!("{version}\n%%\n{old}%%\n{new}%%\n{rows}").as_bytes());
 }
 
 /// Bytes, and zeros after the last one.
@@ -58,7 +58,7 @@ impl Choices<'_> {
     }
 }
 
-/// A server: where it is, and what is said of it in either file and is so in HAProxy.
+/// A server: its address, and its options in either file and in HAProxy.
 struct Server {
     place: u8,
     old: u8,
@@ -70,7 +70,7 @@ impl Server {
     fn write(&self, backend: &str, files: &mut [String; 2], rows: &mut String) {
         let name = format!("s{}", self.place >> 3);
         let is_in = |at: u8| self.place & (1 << at) != 0;
-        // Mostly both files say the same.
+        // Mostly both files are the same.
         let new = if self.new & 1 == 0 { self.old } else { self.new };
         for (at, (file, choice)) in files.iter_mut().zip([self.old, new]).enumerate() {
             if is_in(u8::from(at == 1)) {

@@ -3,7 +3,7 @@
 use common::consul;
 use serde_json::{Value, json};
 
-use crate::lists::Form;
+use crate::membership_lists::Form;
 
 const FORM: Form = Form {
     parse: consul::parse,

@@ -1,10 +1,10 @@
-//! The escape for haproxy.cfg: whatever a value holds, it is one argument and itself, wherever it stands.
+//! The escape for haproxy.cfg: any value is one argument, unchanged, in any position.
 
 use render_cfg::escape::{comment, escape};
 
-use crate::words::words;
+use crate::word_splitting::words;
 
-/// What must hold for a value. Values are text, so what is no UTF-8 becomes such first, as in a record.
+/// The property of a value. Values are text, so bytes that are not UTF-8 are replaced first, as in a record.
 pub(crate) fn holds(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut escaped = Vec::new();

@@ -1,23 +1,23 @@
-//! What must hold for any bytes, of all that reads what others wrote: one function for each reader, which panics
-//! if it does not hold.
+//! Properties that must hold for any bytes: one function for each reader of foreign text, which panics if its property
+//! does not hold.
 //!
 //! The fuzzer (scripts/fuzz) and the tests here run the same functions, the tests on the seeds and on every
-//! input that ever broke one. What is checked against is written anew from shared facts (the whitelists, HAProxy's
-//! way of splitting a line, its servers) and not taken from the programs.
+//! input that ever broke one. The expected results are computed independently, from shared facts (the whitelists, how
+//! HAProxy splits a line, its servers), not by the programs' own code.
 
-mod calm;
 mod changes;
 mod consul;
-mod differ;
+mod decision;
 mod escape;
 mod event;
-mod lists;
 mod members;
+mod membership_lists;
 mod model;
-mod outline;
+mod non_server_lines;
 mod record;
+mod simple_config;
 mod whitelist;
-pub mod words;
+pub mod word_splitting;
 
 /// A function that panics if something does not hold for these bytes.
 pub type Property = fn(&[u8]);
@@ -29,7 +29,7 @@ pub const TARGETS: [(&str, Property); 7] = [
     ("consul", consul::holds),
     ("record", record::holds),
     ("escape", escape::holds),
-    ("differ", differ::holds),
+    ("differ", decision::holds),
     ("changes", changes::holds),
 ];
 

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use common::members;
+use common::serf_list;
 use serde_json::json;
 
-use crate::lists::Form;
+use crate::membership_lists::Form;
 
 const FORM: Form = Form {
-    parse: members::parse,
+    parse: serf_list::parse,
     entry: |node| {
         let addr = SocketAddr::new(node.address, 7946).to_string();
         Some(json!({ "name": node.name, "addr": addr, "tags": node.tags, "status": "alive" }))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::calm::{Options, Servers};
+use crate::simple_config::{Options, Servers};
 
 /// Servers by what the socket calls them.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Live {
     pub(crate) endpoint: Option<SocketAddr>,
     pub(crate) weight: u32,
     pub(crate) is_in_maintenance: bool,
-    /// `None` if only who started it knows.
+    /// `None` if only its starter could tell.
     pub(crate) maxconn: Option<u32>,
     /// What it was added with.
     pub(crate) options: Option<Options>,
@@ -73,7 +73,7 @@ impl Model {
                 .to_owned();
         for (number, (key, live)) in self.servers.iter().enumerate() {
             let (backend, name) = key.split_once('/').expect("a key has both");
-            let endpoint = live.endpoint.expect("a calm server has an address");
+            let endpoint = live.endpoint.expect("a server of a simple configuration has an address");
             let admin = u32::from(live.is_in_maintenance);
             let (ip, port, weight) = (endpoint.ip(), endpoint.port(), live.weight);
             answer += &format!("3 {backend} {} {name} {ip} 2 {admin} {weight} {port}\n", number + 1);
@@ -81,7 +81,7 @@ impl Model {
         answer + "\n"
     }
 
-    /// Does what a line of commands says. Panics at a command that HAProxy would refuse.
+    /// Runs a line of commands. Panics at a command that HAProxy would reject.
     pub(crate) fn obey(&mut self, line: &str) {
         assert!(line.len() <= 16_384 && !line.chars().any(char::is_control), "line {line:?}");
         for command in line.split(';') {

@@ -24,7 +24,7 @@ pub(crate) fn holds(bytes: &[u8]) {
         Ok(node) => check(node),
         Err(error) => whitelist::check_error(error),
     }
-    // Files cost a hundred times as much as reading: of what is no record only a part becomes one.
+    // Files cost a hundred times as much as reading, so only a part of the invalid records is written to files.
     if node.is_ok() || bytes.len() % 16 == 0 {
         SCRATCH.with(|scratch| check_files(scratch.path(), bytes, node.ok()));
     }
@@ -67,7 +67,7 @@ fn check_fault(fault: &NodesError) {
     assert_eq!(path.file_name(), Some(OsStr::new("other.json")), "the fault names its file");
 }
 
-#[allow(clippy::disallowed_methods, reason = "nobody else reads it")]
+#[allow(clippy::disallowed_methods, reason = "nothing else reads it")]
 fn put(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).expect("a file can be written");
 }

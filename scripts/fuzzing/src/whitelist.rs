@@ -17,7 +17,7 @@ pub(crate) fn check(node: &Node) {
     assert_eq!(node.role, role, "its role is that of its tags");
 }
 
-/// Panics if an error says nothing. What it shows of foreign text is made harmless where it is printed.
+/// Panics if an error is empty. Foreign text in it is made harmless where it is printed.
 pub(crate) fn check_error(error: &impl std::fmt::Display) {
     assert!(!error.to_string().is_empty());
 }

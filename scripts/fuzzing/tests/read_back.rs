@@ -1,7 +1,7 @@
-//! Random values and random lines, read back from a real HAProxy by the thousand: the escape makes one argument
-//! of whatever a value holds, and the properties' own way of splitting a line is HAProxy's.
+//! Thousands of random values and lines, read back from a real HAProxy: any escaped value is one argument, and the
+//! properties split a line as HAProxy does.
 //!
-//! FUZZ_VALUES says how many values (2,000), FUZZ_SEED from where they begin; `$HAPROXY` names another HAProxy
+//! FUZZ_VALUES is the number of values (2,000), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy
 //! than the installed one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -11,13 +11,13 @@ use std::os::unix::net::UnixStream;
 use std::str::FromStr;
 
 use common::replace::replace;
-use fuzzing::words::words;
-use harness::bed::{Bed, program};
-use harness::haproxy::Mode;
-use harness::programs;
+use fuzzing::word_splitting::words;
+use harness::cluster::single_haproxy::{HaproxyFixture, program};
+use harness::daemons::haproxy::Mode;
+use harness::run::programs;
 use render_cfg::escape::escape;
 
-/// HAProxy takes a file of so many without a pause.
+/// HAProxy loads a file of this many at once.
 const BATCH: u64 = 2_000;
 
 /// Bytes that have a meaning in a line, and some that have none.
@@ -76,25 +76,26 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Has HAProxy read `arguments` and gives everything that it then has in its environment.
+/// Has HAProxy read `arguments` and returns its environment after that.
 fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
-    let mut bed = Bed::empty();
-    let mut config = format!("global\n stats socket {} level admin\n", bed.run.join("admin.sock").display());
-    config += &format!("frontend f\n mode http\n timeout client 1s\n bind {}\nglobal\n", bed.front());
+    let mut fixture = HaproxyFixture::empty();
+    let mut config =
+        format!("global\n stats socket {} level admin\n", fixture.run.join("admin.sock").display());
+    config += &format!("frontend f\n mode http\n timeout client 1s\n bind {}\nglobal\n", fixture.front());
     let mut config = config.into_bytes();
     for (number, argument) in arguments.iter().enumerate() {
         config.extend([format!(" setenv V{number} ").as_bytes(), argument, b"\n"].concat());
     }
-    replace(&bed.config(), &config, 0o644).unwrap();
-    bed.start(Mode::Foreground);
-    let mut socket = UnixStream::connect(bed.run.join("admin.sock")).unwrap();
+    replace(&fixture.config(), &config, 0o644).unwrap();
+    fixture.start(Mode::Foreground);
+    let mut socket = UnixStream::connect(fixture.run.join("admin.sock")).unwrap();
     socket.write_all(b"show env\n").unwrap();
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();
     answer
 }
 
-/// Every argument is read back as the value that stands beside it.
+/// Every argument is read back as the value beside it.
 fn assert_read_back(pairs: Vec<(Vec<u8>, Vec<u8>)>) {
     let (arguments, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     let answer = read_back(&arguments);

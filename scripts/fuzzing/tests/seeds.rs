@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fuzzing::TARGETS;
 
-/// Runs the property of `target` on all files of `folder/target`; gives how many there are.
+/// Runs the property of `target` on all files of `folder/target`; returns how many there are.
 fn feed(folder: &str, target: &str, property: fuzzing::Property) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
     let Ok(entries) = fs::read_dir(&path) else { return 0 };

@@ -1,6 +1,6 @@
-//! The demo that stays up: what the other shells can do with it, and that nothing of it is left however it ends.
+//! The demo that stays up: its commands from other shells, and that nothing of it is left however it ends.
 //!
-//! The tour is not run here: it judges itself, and scripts/test runs it.
+//! The tour is not run here: it has its own verdict, and scripts/test runs it.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 
@@ -10,13 +10,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use harness::run::MARK;
-use harness::{poll, process, programs};
+use harness::run::{poll, process, programs};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A user's runtime directory of its own, so that no other demo of this user is seen.
+/// A separate runtime directory, so that other demos of this user are not found.
 struct User {
     runtime: tempfile::TempDir,
 }
@@ -40,7 +40,7 @@ impl User {
         child
     }
 
-    /// What a command says, or what it complains of.
+    /// The stdout of a command, or its stderr if it fails.
     fn says(&self, arguments: &[&str]) -> Result<String, String> {
         let Output { status, stdout, stderr } = self.demo(arguments).output().unwrap();
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -58,7 +58,7 @@ impl User {
         poll::until(SOON, &format!("{name} to be '{start}', not '{}'", self.row(name)), seen).unwrap();
     }
 
-    /// Waits until nothing of this user's demos runs or is on disk.
+    /// Waits until no process and no file of this user's demos is left.
     fn until_nothing_is_left(&self) {
         let mark = format!("{MARK}={}", self.runtime.path().display());
         poll::until(SOON, "everything to be gone", || {
@@ -97,7 +97,7 @@ fn backends_are_added_stopped_killed_and_drained_from_a_second_shell() {
     user.until_row("s1", "left -");
     user.says(&["kill", "s2"]).unwrap();
     user.until_row("s2", "alive DOWN");
-    assert!(user.says(&["stop", "s2"]).unwrap_err().contains("no backend 's2' runs"));
+    assert!(user.says(&["stop", "s2"]).unwrap_err().contains("no backend 's2' is running"));
     user.says(&["add", "s2"]).unwrap();
     user.until_row("s2", "alive UP");
     assert_eq!(user.says(&["down"]).unwrap(), "ending\n");
@@ -115,7 +115,7 @@ fn several_demos_run_at_once_and_have_to_be_named_then() {
     let mut one = user.up(&["--backends", "0"]);
     let mut two = user.up(&["--backends", "0", "--name", "two"]);
     let err = user.says(&["status"]).unwrap_err();
-    assert!(err.contains("say --name NAME; up are: demo, two"), "{err}");
+    assert!(err.contains("use --name NAME; running: demo, two"), "{err}");
     assert!(user.says(&["up", "--name", "two"]).unwrap_err().contains("is up"));
     user.says(&["down", "--name", "two"]).unwrap();
     assert!(two.wait().unwrap().success());

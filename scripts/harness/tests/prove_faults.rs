@@ -1,11 +1,11 @@
-//! The proofs of kills, crowds and liars, in their short forms.
+//! The proofs of kills, crowds and forged members, in their short forms.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::process::{Command, Stdio};
 
-use harness::programs;
+use harness::run::programs;
 
-/// Runs a proof; it holds, and says so.
+/// Runs a proof and checks that it holds.
 #[track_caller]
 fn assert_holds(proof: &str) {
     if !programs::are_all_here() {
@@ -25,7 +25,7 @@ fn assert_holds(proof: &str) {
 }
 
 #[test]
-fn what_is_killed_leaves_the_old_or_the_new_and_the_next_run_finishes() {
+fn a_killed_program_leaves_old_or_new_files_and_the_next_run_finishes() {
     if programs::find("strace").is_err() && std::env::var_os("CI").is_none() {
         eprintln!("SKIPPED: a slow disk is made by strace; install it");
         return;
@@ -39,12 +39,12 @@ fn a_crowd_of_handlers_and_reloads_loses_nothing() {
 }
 
 #[test]
-fn a_liar_in_the_gossip_costs_nobody_else_anything() {
-    assert_holds("liars");
+fn forged_members_in_the_gossip_harm_no_other_member() {
+    assert_holds("forgery");
 }
 
 #[test]
-fn a_proof_that_is_not_there_is_called_wrongly() {
+fn an_unknown_proof_is_a_usage_error() {
     let output = Command::new(env!("CARGO_BIN_EXE_prove")).arg("nothing").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

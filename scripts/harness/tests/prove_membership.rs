@@ -1,6 +1,6 @@
-//! The proofs of membership in their short form: churn, partition and soak; and that nothing of one is left.
+//! The proofs of membership in their short form: churn, partition and soak; and that a killed proof leaves nothing.
 //!
-//! They need root, for network namespaces, and run one after the other: together they would only slow each other down.
+//! They need root, for network namespaces, and run one after the other: side by side they would only be slower.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 
@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use harness::network::namespace;
 use harness::run::MARK;
-use harness::{netns, poll, process};
+use harness::run::{poll, process};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -23,7 +24,7 @@ fn prove(arguments: &[&str]) -> Command {
 }
 
 fn holds(proof: &str) {
-    if !netns::is_possible() {
+    if !namespace::is_possible() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,12 +36,12 @@ fn holds(proof: &str) {
 }
 
 #[test]
-fn changes_of_membership_cost_no_request_and_all_say_the_same_afterwards() {
+fn changes_of_membership_fail_no_request_and_all_agree_afterwards() {
     holds("churn");
 }
 
 #[test]
-fn a_balancer_that_is_cut_off_from_gossip_serves_all_and_heals() {
+fn a_balancer_cut_off_from_gossip_serves_all_backends_and_heals() {
     holds("partition");
 }
 
@@ -50,8 +51,8 @@ fn nothing_grows_while_members_come_and_go() {
 }
 
 #[test]
-fn of_a_proof_that_is_killed_no_process_is_left() {
-    if !netns::is_possible() {
+fn a_killed_proof_leaves_no_process() {
+    if !namespace::is_possible() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,18 +1,18 @@
-//! Changes of servers in a running HAProxy, as visitors see them: not at all.
+//! Changes of servers in a running HAProxy under traffic: no visitor notices them.
 //!
-//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload.rs. Requests are not tried
-//! again: each that goes wrong is seen to fail.
+//! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs. HAProxy does not retry
+//! requests here, so each failure is visible.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::app::App;
-use harness::bed::{BALANCED, Bed, assert_done, is_since};
-use harness::haproxy::Mode;
-use harness::http::Client;
-use harness::load::{Counts, Load, Rate};
-use harness::poll;
+use harness::cluster::single_haproxy::{BALANCED, HaproxyFixture, assert_done, is_since};
+use harness::daemons::counting_server::CountingServer;
+use harness::daemons::haproxy::Mode;
+use harness::run::poll;
+use harness::traffic::http::Client;
+use harness::traffic::load::{Counts, Load, Rate};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -28,37 +28,37 @@ fn assert_none_failed(counts: &Counts, least: u64) {
 }
 
 #[test]
-fn servers_that_do_not_listen_yet_get_no_request_and_nobody_notices_that_they_join() {
-    let (bed, _apps) = Bed::serving();
-    let mut file = bed.two();
-    let (start, load) = (Instant::now(), Load::start(bed.front(), "/", Rate::default()));
+fn servers_that_do_not_listen_yet_get_no_request_and_join_without_failures() {
+    let (fixture, _apps) = HaproxyFixture::serving();
+    let mut file = fixture.two();
+    let (start, load) = (Instant::now(), Load::start(fixture.front(), "/", Rate::default()));
     for n in 0..150 {
-        file += &bed.line(&format!("dead{n}"), 100 + n % 100, "");
-        bed.write_nodes(&file);
-        bed.change();
+        file += &fixture.line(&format!("dead{n}"), 100 + n % 100, "");
+        fixture.write_nodes(&file);
+        fixture.change();
     }
     assert_none_failed(&load.since(start), 100);
-    let rows = bed.haproxy().show_stat().unwrap();
+    let rows = fixture.haproxy().show_stat().unwrap();
     let chosen = rows.iter().filter(|row| row["svname"].starts_with("dead") && row["lbtot"] != "0");
     assert_eq!(chosen.count(), 0);
 }
 
 #[test]
 fn a_server_that_listens_serves_as_soon_as_its_checks_have_passed() {
-    let mut bed = Bed::empty();
-    let _apps: Vec<App> = (11..16).map(|host| bed.app(host)).collect();
+    let mut fixture = HaproxyFixture::empty();
+    let _apps: Vec<CountingServer> = (11..16).map(|host| fixture.app(host)).collect();
     // `inter` alone would take longer than the test waits.
     let rare = format!("{BALANCED}  default-server inter 30s\n");
-    let mut file = rare + &bed.line("s11", 11, "");
-    bed.write_backend(&file);
-    bed.start_proven(Mode::MasterSocket);
-    let (begin, load) = (Instant::now(), Load::start(bed.front(), "/", Rate::default()));
+    let mut file = rare + &fixture.line("s11", 11, "");
+    fixture.write_backend(&file);
+    fixture.start_proven(Mode::MasterSocket);
+    let (begin, load) = (Instant::now(), Load::start(fixture.front(), "/", Rate::default()));
     for host in 12..16 {
-        file += &bed.line(&format!("s{host}"), host, "");
-        bed.write_backend(&file);
+        file += &fixture.line(&format!("s{host}"), host, "");
+        fixture.write_backend(&file);
         let start = Instant::now();
-        bed.change();
-        let first = || load.first_answer_by(bed.address(host).ip(), start);
+        fixture.change();
+        let first = || load.first_answer_by(fixture.address(host).ip(), start);
         poll::until(SOON, "its first answer", first).unwrap();
     }
     assert_none_failed(&load.since(begin), 100);
@@ -66,9 +66,9 @@ fn a_server_that_listens_serves_as_soon_as_its_checks_have_passed() {
 
 #[test]
 fn requests_that_run_are_finished_when_their_server_leaves_or_moves() {
-    let (bed, apps) = Bed::serving();
-    let slow = |at: &App, file: &str| {
-        let (front, begun) = (bed.front(), apps.iter().map(|app| app.begun()).sum::<u64>());
+    let (fixture, apps) = HaproxyFixture::serving();
+    let slow = |at: &CountingServer, file: &str| {
+        let (front, begun) = (fixture.front(), apps.iter().map(|app| app.begun()).sum::<u64>());
         let requests: Vec<_> = (0..4)
             .map(|_| {
                 thread::spawn(move || Client::fresh(front).get("/slow/1500").map(|answer| answer.status))
@@ -76,8 +76,8 @@ fn requests_that_run_are_finished_when_their_server_leaves_or_moves() {
             .collect();
         let all_begun = || (apps.iter().map(|app| app.begun()).sum::<u64>() >= begun + 4).then_some(());
         poll::until(SOON, "the requests", all_begun).unwrap();
-        bed.write_nodes(file);
-        bed.change();
+        fixture.write_nodes(file);
+        fixture.change();
         let reached = at.begun();
         for _ in 0..10 {
             assert_eq!(Client::fresh(front).get("/").unwrap().status, 200);
@@ -87,65 +87,65 @@ fn requests_that_run_are_finished_when_their_server_leaves_or_moves() {
             assert_eq!(request.join().unwrap(), Ok(200));
         }
     };
-    let moved = bed.line("s1", 11, "") + &bed.line("s2", 14, "");
+    let moved = fixture.line("s1", 11, "") + &fixture.line("s2", 14, "");
     slow(&apps[1], &moved);
-    bed.write_nodes(&bed.two());
-    bed.change();
-    bed.wait_for_up(&["s1", "s2"]);
-    slow(&apps[1], &bed.line("s1", 11, ""));
-    bed.assert_runs_the_file();
+    fixture.write_nodes(&fixture.two());
+    fixture.change();
+    fixture.wait_for_up(&["s1", "s2"]);
+    slow(&apps[1], &fixture.line("s1", 11, ""));
+    fixture.assert_runs_the_file();
 }
 
 #[test]
 fn a_visitor_stays_with_a_server_of_weight_0_and_moves_when_it_leaves() {
-    let (bed, _apps) = Bed::serving();
-    let _new = bed.app(13);
-    bed.write_nodes(&(bed.two() + &bed.line("s3", 13, "")));
-    bed.change();
-    bed.wait_for_up(&["s3"]);
+    let (fixture, _apps) = HaproxyFixture::serving();
+    let _new = fixture.app(13);
+    fixture.write_nodes(&(fixture.two() + &fixture.line("s3", 13, "")));
+    fixture.change();
+    fixture.wait_for_up(&["s3"]);
     let visit = |cookie: &str| {
         let cookies = [("Cookie", cookie)];
         let headers = if cookie.is_empty() { &cookies[..0] } else { &cookies[..] };
-        let answer = Client::fresh(bed.front()).send("GET", "/", headers, b"").unwrap();
+        let answer = Client::fresh(fixture.front()).send("GET", "/", headers, b"").unwrap();
         let set = answer.header("set-cookie").map(|cookie| cookie.split(';').next().unwrap().to_owned());
         (answer.header("x-backend-ip").unwrap().to_owned(), set)
     };
-    let home = bed.subnet.host(13).to_string();
+    let home = fixture.subnet.host(13).to_string();
     // The cookie of the server that was added is that which it has after a reload.
     let cookie =
         poll::until(SOON, "its cookie", || Some(visit("")).filter(|(ip, _)| *ip == home)).unwrap().1.unwrap();
     assert!(cookie.starts_with("SRV=") && cookie.len() > 10, "{cookie}");
     assert_eq!(visit(&cookie), (home.clone(), None));
-    bed.write_nodes(&(bed.two() + &bed.line("s3", 13, "weight 0")));
-    bed.change();
+    fixture.write_nodes(&(fixture.two() + &fixture.line("s3", 13, "weight 0")));
+    fixture.change();
     for _ in 0..10 {
         assert_eq!(visit(&cookie), (home.clone(), None));
         assert_ne!(visit("").0, home);
     }
-    bed.write_nodes(&bed.two());
-    bed.change();
+    fixture.write_nodes(&fixture.two());
+    fixture.change();
     let (ip, set) = visit(&cookie);
     assert!(ip != home && set.is_some_and(|set| set != cookie), "{ip}");
-    bed.write_nodes(&(bed.two() + &bed.line("s3", 13, "")));
-    bed.change();
-    bed.wait_for_up(&["s3"]);
+    fixture.write_nodes(&(fixture.two() + &fixture.line("s3", 13, "")));
+    fixture.change();
+    fixture.wait_for_up(&["s3"]);
     assert_eq!(visit(&cookie), (home.clone(), None));
-    assert_done(&bed.reload(&["--force"]), "runs '");
-    bed.wait_for_up(&["s3"]);
+    assert_done(&fixture.reload(&["--force"]), "runs '");
+    fixture.wait_for_up(&["s3"]);
     assert_eq!(visit(&cookie), (home, None));
 }
 
 #[test]
 fn connections_to_a_server_that_was_added_or_moved_are_kept_and_used_again() {
-    let bed = Bed::with_nodes("  http-reuse always\n");
-    let lines = |host: u8| format!("  http-reuse always\n{}", bed.line("s1", host, ""));
+    let fixture = HaproxyFixture::with_nodes("  http-reuse always\n");
+    let lines = |host: u8| format!("  http-reuse always\n{}", fixture.line("s1", host, ""));
     for host in [11, 12] {
-        let app = bed.app(host);
-        bed.write_nodes(&lines(host));
-        bed.change();
-        bed.wait_for_up(&["s1"]);
+        let app = fixture.app(host);
+        fixture.write_nodes(&lines(host));
+        fixture.change();
+        fixture.wait_for_up(&["s1"]);
         for _ in 0..50 {
-            assert_eq!(Client::fresh(bed.front()).get("/").unwrap().status, 200);
+            assert_eq!(Client::fresh(fixture.front()).get("/").unwrap().status, 200);
         }
         assert!(app.begun() == 50 && app.connections() < 10, "{} in {}", app.begun(), app.connections());
     }
@@ -153,32 +153,38 @@ fn connections_to_a_server_that_was_added_or_moved_are_kept_and_used_again() {
 
 #[test]
 fn what_has_left_takes_nothing_and_may_come_back() {
-    let (bed, apps) = Bed::serving();
-    bed.write_nodes(&bed.line("s1", 11, ""));
-    assert_eq!(bed.change().stderr.contains("server nodes/s2 removed, parked in maintenance"), !deletes());
-    assert_eq!(bed.server("s2").map(|server| server.is_in_maintenance()), (!deletes()).then_some(true));
-    assert!(bed.told(&["--status"]).1.contains(if deletes() {
+    let (fixture, apps) = HaproxyFixture::serving();
+    fixture.write_nodes(&fixture.line("s1", 11, ""));
+    assert_eq!(
+        fixture.change().stderr.contains("server nodes/s2 removed, parked in maintenance"),
+        !deletes()
+    );
+    assert_eq!(fixture.server("s2").map(|server| server.is_in_maintenance()), (!deletes()).then_some(true));
+    assert!(fixture.told(&["--status"]).1.contains(if deletes() {
         "nodes: 1 up\n"
     } else {
         "nodes: 1 up, 1 parked\n"
     }));
     let before = apps[1].begun();
-    (0..10).for_each(|_| assert_eq!(Client::fresh(bed.front()).get("/").unwrap().status, 200));
+    (0..10).for_each(|_| assert_eq!(Client::fresh(fixture.front()).get("/").unwrap().status, 200));
     assert_eq!(apps[1].begun(), before);
-    bed.write_nodes(&bed.two());
-    bed.change();
-    bed.wait_for_up(&["s2"]);
-    bed.assert_runs_the_file();
+    fixture.write_nodes(&fixture.two());
+    fixture.change();
+    fixture.wait_for_up(&["s2"]);
+    fixture.assert_runs_the_file();
     // With other options: a parked one cannot take them.
-    bed.write_nodes(&bed.line("s1", 11, ""));
-    bed.change();
-    bed.write_nodes(&(bed.line("s1", 11, "") + &bed.line("s2", 12, "fall 9")));
+    fixture.write_nodes(&fixture.line("s1", 11, ""));
+    fixture.change();
+    fixture.write_nodes(&(fixture.line("s1", 11, "") + &fixture.line("s2", 12, "fall 9")));
     if deletes() {
-        bed.change();
+        fixture.change();
     } else {
-        assert_done(&bed.reload(&[]), "server s2 of backend nodes: it left with 'check downinter");
+        assert_done(
+            &fixture.reload(&[]),
+            "server s2 of backend nodes: it was parked with options 'check downinter",
+        );
     }
-    bed.assert_runs_the_file();
+    fixture.assert_runs_the_file();
 }
 
 #[test]
@@ -186,18 +192,18 @@ fn a_server_that_still_has_connections_is_deleted_by_a_later_run() {
     if !deletes() {
         return;
     }
-    let (bed, apps) = Bed::serving();
-    let front = bed.front();
+    let (fixture, apps) = HaproxyFixture::serving();
+    let front = fixture.front();
     let requests: Vec<_> =
         (0..2).map(|_| thread::spawn(move || Client::fresh(front).get("/slow/1500").map(drop))).collect();
     apps[1].wait_for(1).unwrap();
-    bed.write_nodes(&bed.line("s1", 11, ""));
-    assert_done(&bed.change(), "server nodes/s2 removed, parked in maintenance");
-    assert!(bed.server("s2").is_some_and(|server| server.is_in_maintenance()));
+    fixture.write_nodes(&fixture.line("s1", 11, ""));
+    assert_done(&fixture.change(), "server nodes/s2 removed, parked in maintenance");
+    assert!(fixture.server("s2").is_some_and(|server| server.is_in_maintenance()));
     for request in requests {
         request.join().unwrap().unwrap();
     }
-    bed.write_nodes(&bed.line("s1", 11, "weight 2"));
-    bed.change();
-    assert!(bed.server("s2").is_none());
+    fixture.write_nodes(&fixture.line("s1", 11, "weight 2"));
+    fixture.change();
+    assert!(fixture.server("s2").is_none());
 }

@@ -1,6 +1,6 @@
-//! The harness on itself: real programs start, are seen, and are gone afterwards.
+//! Tests of the harness itself: real programs start, can be observed, and are gone afterwards.
 //!
-//! Only what other tests rely on is looked at here; what Rollcall does with it is tested elsewhere.
+//! Only what other tests rely on is checked here; Rollcall's behaviour is tested elsewhere.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 
@@ -9,20 +9,21 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::replace::replace;
-use harness::haproxy::{Haproxy, Mode, is_haproxy};
-use harness::http::{Client, Failure};
-use harness::load::{Load, Rate};
-use harness::net::Subnet;
-use harness::process::is_running;
+use harness::daemons::haproxy::{Haproxy, Mode, is_haproxy};
+use harness::daemons::serf::Settings;
+use harness::daemons::webapp::WebApp;
+use harness::network::subnet::Subnet;
 use harness::run::Run;
-use harness::serf::Settings;
-use harness::visitor::Visitor;
-use harness::webapp::WebApp;
-use harness::{poll, programs};
+use harness::run::process::is_running;
+use harness::run::{poll, programs};
+use harness::traffic::http::Client;
+use harness::traffic::load::{Load, Rate};
+use harness::traffic::response::Failure;
+use harness::traffic::visitor::Visitor;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A configuration with one server, as small as one can be.
+/// A minimal configuration with one server.
 fn config(run: &Run, front: SocketAddr, server: SocketAddr) -> std::path::PathBuf {
     let admin = run.join("admin.sock");
     let text = format!(
@@ -55,7 +56,7 @@ fn agents_find_each_other_and_one_that_leaves_is_seen_to_leave() {
 }
 
 #[test]
-fn an_agent_that_ends_at_its_start_says_why() {
+fn an_agent_that_fails_to_start_reports_why() {
     if !programs::are_all_here() {
         return;
     }
@@ -104,7 +105,7 @@ fn a_run_that_forgets_everything_leaves_nothing() {
     let agent = Settings::new("one", net.host(1)).start(&run).unwrap();
     let pids = [app.daemon.id(), classic.pid().unwrap(), agent.daemon.id()];
     let directory = run.path().to_owned();
-    // As kill -9 would: no Drop but the guardian's pipe.
+    // Like kill -9: no Drop runs except that of the guardian's pipe.
     std::mem::forget((app, classic, agent));
     drop(run);
     assert!(!directory.exists());
@@ -113,7 +114,7 @@ fn a_run_that_forgets_everything_leaves_nothing() {
 }
 
 #[test]
-fn load_counts_what_visitors_see_and_who_answered() {
+fn load_counts_outcomes_and_answers_by_backend() {
     if !programs::are_all_here() {
         return;
     }

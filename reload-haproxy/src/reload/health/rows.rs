@@ -1,17 +1,18 @@
-//! Rows of a server-state file: with what health each server of the new configuration begins.
+//! Rows of a server-state file: the health with which each server of the new configuration begins.
 //!
-//! HAProxy's own dump is not handed on as it is. A row's port overrides the configuration's while the
-//! address does not (haproxy#1412, #2103), and what was set by hand at the socket would come back after
-//! every reload. So a row is written anew: address and port from the configuration, from the dump only what
-//! the checks have found. The loader goes by position, not by the line with the names of the columns, and
-//! needs the first 20 columns of version 1; those left out are TLS and the checks' addresses, which it would
-//! take from a row too.
+//! HAProxy's own dump is not used as it is. A row's port overrides the configuration's, but its address does not
+//! (haproxy#1412, #2103), and what was set by hand at the socket would come back after every reload. So each row
+//! is written new: address and port are the configuration's, and only what the checks have found is the dump's.
+//! The loader reads by position, not by the names of the columns. It needs the first 20 columns of version 1.
+//! Those left out are TLS and the addresses of checks, which it would take from a row too.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-/// What the file begins with, and all that it holds between reloads: HAProxy 2.6 warns of one that is missing
-/// or empty.
+use crate::haproxy::servers_state::{Check, Row, STOPPED, rows};
+
+/// The first lines of the file, and all of it between reloads: HAProxy 2.6 warns if the file is missing or
+/// empty.
 pub(crate) const HEAD: &str =
     "1\n# Written by reload-haproxy for the moment of a reload; at other times it names no server.\n";
 
@@ -21,58 +22,36 @@ pub(crate) struct Server {
     pub(crate) backend: String,
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
-    /// Whether HAProxy checks it. Nobody would bring one up that begins DOWN and is not checked.
+    /// Whether HAProxy checks it. A server that begins DOWN without checks would stay down.
     pub(crate) has_check: bool,
     /// Whether the configuration itself puts it into maintenance.
     pub(crate) is_disabled: bool,
 }
 
-/// What HAProxy says of a server: numbers, as it wrote them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen<'a> {
-    address: Option<SocketAddr>,
-    state: &'a str,
-    /// Seconds since it last came up or went down.
-    age: &'a str,
-    check_status: &'a str,
-    check_result: &'a str,
-    check_health: &'a str,
-}
-
-/// Columns of `show servers state`, in the order of `Seen`'s fields; the first four say who it is.
-const COLUMNS: [&str; 9] = [
-    "be_name",
-    "srv_name",
-    "srv_addr",
-    "srv_port",
-    "srv_op_state",
-    "srv_time_since_last_change",
-    "srv_check_status",
-    "srv_check_result",
-    "srv_check_health",
-];
-
-/// HAProxy's numbers (srv_op_state, srv_check_result), the same in all versions.
-const STOPPED: &str = "0";
+/// HAProxy's numbers (srv_check_result), the same in all versions.
 const UNKNOWN: &str = "0";
 const PASSED: [&str; 2] = ["3", "4"];
+
+/// A server of the running HAProxy, with what its checks have found.
+type Seen<'a> = (Row<'a>, Check<'a>);
 
 /// How a server begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Start<'a> {
-    /// As it was seen.
-    Seen(Seen<'a>),
+    /// As it was.
+    Seen { operational: u32, check: Check<'a> },
     /// As HAProxy begins without a row: up, until a check fails.
     Up,
-    /// DOWN until its checks have passed: nobody knows yet whether it serves.
+    /// DOWN until its checks have passed: it is not known yet whether it serves.
     Unproven,
-    /// Not at all.
+    /// In maintenance.
     Disabled,
 }
 
-/// The file for the start of `servers`, from the answer to `show servers state`; `None` if `answer` is none.
+/// The file with which `servers` begin, from the answer to `show servers state`. `None` if `answer` cannot be
+/// read.
 pub(crate) fn text(answer: &str, servers: &[Server]) -> Option<String> {
-    let seen = parse(answer)?;
+    let seen = seen(answer)?;
     let starts: Vec<(&Server, Start)> = servers
         .iter()
         .map(|server| (server, start(server, seen.get(&(server.backend.as_str(), server.name.as_str())))))
@@ -82,7 +61,7 @@ pub(crate) fn text(answer: &str, servers: &[Server]) -> Option<String> {
         .filter(|(_, start)| start.serves())
         .map(|(server, _)| server.backend.as_str())
         .collect();
-    // Where nobody else serves, an unproven server can only do better than a 503.
+    // If no other server of the backend serves, requests go to an unproven one: without it they would get a 503.
     let rows = starts
         .iter()
         .filter_map(|(server, start)| row(server, start, serving.contains(server.backend.as_str())));
@@ -92,7 +71,7 @@ pub(crate) fn text(answer: &str, servers: &[Server]) -> Option<String> {
 impl Start<'_> {
     fn serves(&self) -> bool {
         match self {
-            Start::Seen(seen) => seen.state != STOPPED,
+            Start::Seen { operational, .. } => *operational != STOPPED,
             Start::Up => true,
             Start::Unproven | Start::Disabled => false,
         }
@@ -107,61 +86,52 @@ fn start<'a>(server: &Server, seen: Option<&Seen<'a>>) -> Start<'a> {
     if !server.has_check {
         return Start::Up;
     }
-    match seen.filter(|seen| seen.address == Some(server.address)) {
+    match seen.filter(|(row, _)| row.endpoint == Some(server.address)) {
         None => Start::Unproven,
-        Some(seen) if seen.state == STOPPED => {
-            // In maintenance it is not checked, and one that was DOWN from its first moment was not yet.
-            let is_proven_down = seen.check_result != UNKNOWN && !PASSED.contains(&seen.check_result);
-            if is_proven_down { Start::Seen(seen.clone()) } else { Start::Unproven }
+        Some((row, check)) => {
+            let has_passed = PASSED.contains(&check.result);
+            let seen = Start::Seen { operational: row.operational(), check: *check };
+            match row.is_stopped() {
+                // A server in maintenance is not checked, and one that began DOWN may not be checked yet.
+                true if check.result == UNKNOWN || has_passed => Start::Unproven,
+                // A row would give it back its full health, and with a reload a second it would never go down.
+                false if !has_passed => Start::Up,
+                _ => seen,
+            }
         }
-        // A row would give it back its full health, and with a reload a second it would never go down.
-        Some(seen) if !PASSED.contains(&seen.check_result) => Start::Up,
-        Some(seen) => Start::Seen(seen.clone()),
     }
 }
 
 fn row(server: &Server, start: &Start, others_serve: bool) -> Option<String> {
     let Server { backend, name, address, .. } = server;
     let (state, age, check) = match start {
-        Start::Seen(seen) => {
-            (seen.state, seen.age, [seen.check_status, seen.check_result, seen.check_health].join(" "))
+        Start::Seen { operational, check } => {
+            (*operational, check.age, [check.status, check.result, check.health].join(" "))
         }
         // "Initializing", no result, no health.
         Start::Unproven if others_serve => (STOPPED, "0", "1 0 0".to_owned()),
         Start::Unproven | Start::Up | Start::Disabled => return None,
     };
-    // No ids: servers are found by their names. No state that somebody set: 0. Two equal weights, whichever,
-    // leave the configuration's alone. 6: checks are configured and switched on.
+    // Ids are 0: servers are found by their names. The administrative state is 0: nothing that was set by hand.
+    // Two equal weights keep the configuration's weight. 6: checks are configured and enabled.
     let (ip, port) = (address.ip(), address.port());
     Some(format!("0 {backend} 0 {name} {ip} {state} 0 1 1 {age} {check} 6 0 0 0 - {port} -\n"))
 }
 
-/// What each server, by backend and name, was seen to be. A row that cannot be read is passed over.
-fn parse(answer: &str) -> Option<HashMap<(&str, &str), Seen<'_>>> {
-    let mut lines = answer.lines().filter(|line| !line.is_empty());
-    lines.next().filter(|version| version.trim() == "1")?;
-    let header: Vec<&str> = lines.next()?.strip_prefix('#')?.split_whitespace().collect();
-    let positions = COLUMNS.map(|column| header.iter().position(|name| *name == column));
-    positions
-        .iter()
-        .all(Option::is_some)
-        .then(|| lines.filter_map(|line| parse_row(line, &positions)).collect())
+/// Each server with what its checks have found, by backend and name. Rows that cannot be read are left out.
+fn seen(answer: &str) -> Option<HashMap<(&str, &str), Seen<'_>>> {
+    let mut seen = HashMap::new();
+    for row in rows(answer).ok()?.flatten() {
+        let check = row.check?;
+        if [check.status, check.result, check.health, check.age].into_iter().all(is_number) {
+            seen.insert((row.backend, row.name), (row, check));
+        }
+    }
+    Some(seen)
 }
 
-fn parse_row<'a>(line: &'a str, positions: &[Option<usize>]) -> Option<((&'a str, &'a str), Seen<'a>)> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let word = |index: usize| words.get(positions[index]?).copied();
-    let number = |index| word(index).filter(|word| word.bytes().all(|b| b.is_ascii_digit()));
-    let ip = word(2)?.parse::<IpAddr>().ok();
-    let seen = Seen {
-        address: ip.zip(word(3)?.parse().ok()).map(SocketAddr::from),
-        state: number(4)?,
-        age: number(5)?,
-        check_status: number(6)?,
-        check_result: number(7)?,
-        check_health: number(8)?,
-    };
-    Some(((word(0)?, word(1)?), seen))
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -236,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_server_is_tried_at_once_where_nobody_else_serves() {
+    fn a_new_server_gets_requests_at_once_if_no_other_serves() {
         for answer in ANSWERS {
             let new = server("new", "127.9.9.9:8000");
             assert_eq!(row_of(answer, &[new.clone(), server("down", "127.9.9.3:8000")]), None);
@@ -255,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_disabled_or_no_longer_checked_has_no_row() {
+    fn a_server_that_is_disabled_or_not_checked_has_no_row() {
         for answer in ANSWERS {
             let down = server("down", "127.9.9.3:8000");
             assert_eq!(row_beside(answer, Server { has_check: false, ..down.clone() }), None);
@@ -264,14 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_found_by_their_names() {
-        let answer = "1\n# srv_port srv_check_health srv_check_result srv_check_status new srv_name be_name \
-                      srv_time_since_last_change srv_op_state srv_addr\n\n8000 0 2 8 x down nodes 7 0 127.9.9.3\n";
-        assert_eq!(row_of(answer, &[server("down", "127.9.9.3:8000")]), found("0", "8 2 0"));
-    }
-
-    #[test]
-    fn what_is_no_answer_gives_no_text() {
+    fn an_answer_that_cannot_be_read_gives_no_text() {
         for answer in ["", "Permission denied\n", "2\n# be_name\n", "1\n", "1\n# be_name srv_name\n"] {
             assert_eq!(text(answer, &[]), None);
         }

@@ -1,172 +1,135 @@
-//! The servers of a configuration, and the file from which HAProxy is to load their state.
+//! The servers of a configuration, and the file from which HAProxy loads their state.
 //!
-//! A server whose address or whose checks cannot be told for certain is left out: without a row HAProxy
-//! begins with it as it always does, but one that begins DOWN and is not checked would stay so.
+//! A server is left out if its address or its checks are not certain. Without a row HAProxy begins with it as
+//! usual. With a row it might begin DOWN, and without checks it would stay DOWN.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::rows::Server;
-use crate::config::file::{is_section, tcp_address};
+use crate::config::backend::Backend;
+use crate::config::facts::tcp_address;
+use crate::config::lines::Line;
+use crate::config::sections::{Sections, ServerLine};
+use crate::config::server_keywords::keyword;
 use crate::config::words::{Word, words};
 
-/// What a configuration says of server states.
+/// The settings for server states in a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// `server-state-file` within `server-state-base`, if it is loaded; may be relative to HAProxy's directory.
+    /// `server-state-file` within `server-state-base`, if any proxy loads it. It may be relative to HAProxy's
+    /// directory.
     pub(crate) file: Option<PathBuf>,
-    /// Whether a warning, as HAProxy gives for every server that begins DOWN, keeps it from starting.
+    /// Whether HAProxy does not start after a warning. It warns of every server that begins DOWN.
     pub(crate) forbids_warnings: bool,
-    /// The servers of all proxies that load their state from that file.
+    /// The servers of all backends that load their state from that file.
     pub(crate) servers: Vec<Server>,
 }
 
-/// What holds for the servers of a section, on from where it is said.
+/// What `default-server` and `server` lines say of checks.
 #[derive(Clone, Copy, Debug, Default)]
-struct Settings {
-    loads_state: bool,
+struct Checks {
     has_check: bool,
     is_disabled: bool,
 }
 
-/// Reads a configuration. Lines within `.if` are passed over: they may not count.
+/// Reads a configuration. Lines within `.if` are left out, because they may not apply.
 pub(crate) fn wanted(text: &str) -> Wanted {
-    let mut reader = Reader::default();
-    let mut conditions = 0_usize;
-    for line in text.lines() {
-        let words = words(line);
-        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-        match texts[..] {
-            [".if", ..] => conditions += 1,
-            [".endif", ..] => conditions = conditions.saturating_sub(1),
-            [first, ..] if is_section(first) => reader.begin(&texts),
-            [_, ..] if conditions == 0 => reader.read_line(&words, &texts),
-            _ => {}
-        }
-    }
-    reader.finish()
-}
-
-#[derive(Debug, Default)]
-struct Reader {
-    wanted: Wanted,
-    base: Option<PathBuf>,
-    /// Whether any proxy loads the file.
-    is_loaded: bool,
-    /// What kind of section this is, and its name.
-    section: (String, String),
-    settings: Settings,
-    /// What each `defaults` section has come to, by name, and the last one under an empty name.
-    defaults: HashMap<String, Settings>,
-}
-
-impl Reader {
-    /// Begins a section: `backend NAME [from DEFAULTS]`, with what it inherits.
-    fn begin(&mut self, texts: &[&str]) {
-        let from = texts.windows(2).find(|pair| pair[0] == "from").map(|pair| pair[1]);
-        let is_defaults = texts[0] == "defaults";
-        // A `defaults` that names no other one begins with nothing.
-        let inherited = if is_defaults { from } else { from.or(Some("")) };
-        self.settings = inherited.and_then(|name| self.defaults.get(name)).copied().unwrap_or_default();
-        let name = texts.get(1).copied().unwrap_or_default();
-        self.section = (texts[0].to_owned(), name.to_owned());
-        self.keep_defaults();
-    }
-
-    fn keep_defaults(&mut self) {
-        let (kind, name) = &self.section;
-        if kind == "defaults" {
-            self.defaults.insert(name.clone(), self.settings);
-            self.defaults.insert(String::new(), self.settings);
-        }
-    }
-
-    fn read_line(&mut self, words: &[Word], texts: &[&str]) {
-        match (self.section.0.as_str(), texts) {
-            ("global", _) => self.read_global(words, texts),
-            ("defaults" | "backend" | "listen", ["load-server-state-from-file", from, ..]) => {
-                self.settings.loads_state = *from == "global";
-                self.is_loaded |= self.settings.loads_state;
-            }
-            ("defaults" | "backend" | "listen", ["default-server", options @ ..]) => {
-                self.settings.apply(options)
-            }
-            ("backend" | "listen", ["server", name, address, options @ ..])
-                if self.settings.loads_state && !words[1].has_variable && !words[2].has_variable =>
-            {
-                self.read_server(name, address, options);
-            }
-            _ => {}
-        }
-        self.keep_defaults();
-    }
-
-    fn read_global(&mut self, words: &[Word], texts: &[&str]) {
-        match texts {
-            ["server-state-file", path] if !words[1].has_variable => self.wanted.file = Some(path.into()),
-            ["server-state-base", path] if !words[1].has_variable => self.base = Some(path.into()),
-            ["zero-warning"] => self.wanted.forbids_warnings = true,
-            _ => {}
-        }
-    }
-
-    fn read_server(&mut self, name: &str, address: &str, options: &[&str]) {
-        let address = tcp_address(address).filter(|found| found.port() != 0 && !found.ip().is_unspecified());
-        let Some(address) = address else { return };
-        let mut settings = self.settings;
-        settings.apply(options);
-        let Settings { has_check, is_disabled, .. } = settings;
-        let (backend, name) = (self.section.1.clone(), name.to_owned());
-        self.wanted.servers.push(Server { backend, name, address, has_check, is_disabled });
-    }
-
-    fn finish(mut self) -> Wanted {
-        let base = self.base.unwrap_or_default();
-        self.wanted.file = self.wanted.file.filter(|_| self.is_loaded).map(|file| base.join(file));
-        self.wanted
+    let sections = Sections::read(text);
+    let all = || sections.sections.iter().flat_map(|section| &section.lines);
+    let lines = || all().filter(|line| applies(line));
+    let global = |keyword: &'static str| lines().filter(move |line| is_global(line, keyword));
+    let path = |keyword| global(keyword).filter_map(path).next_back();
+    let is_loaded = lines().any(|line| loads_state(line) == Some(true));
+    let base = path("server-state-base").unwrap_or_default();
+    Wanted {
+        file: path("server-state-file").filter(|_| is_loaded).map(|file| base.join(file)),
+        forbids_warnings: global("zero-warning").next().is_some(),
+        servers: Backend::all(&sections).flat_map(|backend| servers(&backend)).collect(),
     }
 }
 
-impl Settings {
-    /// Takes over the options of a `server` or `default-server` line.
-    fn apply(&mut self, mut options: &[&str]) {
-        while let [option, rest @ ..] = options {
-            match *option {
+fn applies(line: &Line) -> bool {
+    !line.is_conditional
+}
+
+fn is_global(line: &Line, keyword: &str) -> bool {
+    line.section == "global" && line.keyword == keyword
+}
+
+/// The path that follows the keyword, if it is the only word there and has no variable.
+fn path(line: &Line) -> Option<PathBuf> {
+    match &line.words()[..] {
+        [_, Word { text, has_variable: false }] => Some(text.into()),
+        _ => None,
+    }
+}
+
+/// Whether a line of a proxy or of its defaults loads the state from the file; `None` if it does not say.
+fn loads_state(line: &Line) -> Option<bool> {
+    let is_it = line.keyword == "load-server-state-from-file"
+        && matches!(line.section, "defaults" | "backend" | "listen");
+    is_it.then(|| line.second()).filter(|from| !from.is_empty()).map(|from| from == "global")
+}
+
+/// The servers of a backend that load their state from the file.
+fn servers(backend: &Backend) -> Vec<Server> {
+    let loads_state = backend.lines().rev().filter(|line| applies(line)).find_map(loads_state);
+    if loads_state != Some(true) {
+        return Vec::new();
+    }
+    let defaults = defaults(backend);
+    let server = |line| server(&backend.section.name, line, &defaults);
+    backend.section.servers.iter().filter_map(server).collect()
+}
+
+/// What a server inherits after none, one, two, ... of the `default-server` lines of its section.
+fn defaults(backend: &Backend) -> Vec<Checks> {
+    let mut checks = Checks::default();
+    let is_one = |line: &&Line| line.keyword == "default-server";
+    backend.inherited().iter().filter(is_one).for_each(|line| checks.read_line(line));
+    let mut defaults = vec![checks];
+    for line in backend.section.lines.iter().filter(is_one) {
+        checks.read_line(line);
+        defaults.push(checks);
+    }
+    defaults
+}
+
+fn server(backend: &str, line: &ServerLine, defaults: &[Checks]) -> Option<Server> {
+    let words = words(line.text);
+    let [_, name, address, options @ ..] = &words[..] else { return None };
+    if name.has_variable || address.has_variable {
+        return None;
+    }
+    let address = tcp_address(&address.text).filter(|its| its.port() != 0 && !its.ip().is_unspecified())?;
+    let mut checks = defaults.get(line.defaults).copied()?;
+    checks.read(options);
+    let Checks { has_check, is_disabled } = checks;
+    Some(Server { backend: backend.to_owned(), name: name.text.clone(), address, has_check, is_disabled })
+}
+
+impl Checks {
+    /// Reads a `default-server` line, unless it may not apply.
+    fn read_line(&mut self, line: &Line) {
+        if applies(line) {
+            self.read(&line.words()[1..]);
+        }
+    }
+
+    fn read(&mut self, options: &[Word]) {
+        let mut options = options.iter();
+        while let Some(option) = options.next() {
+            match option.text.as_str() {
                 "check" => self.has_check = true,
                 "no-check" => self.has_check = false,
                 "disabled" => self.is_disabled = true,
                 "enabled" => self.is_disabled = false,
+                // A value may look like an option: `cookie check`.
+                other if keyword(other).takes_value => drop(options.next()),
                 _ => {}
             }
-            // A value may look like an option: `cookie check`.
-            options = if stands_alone(option) { rest } else { rest.get(1..).unwrap_or_default() };
         }
     }
-}
-
-/// Whether an option of a server takes no value. One that is not known here hides the next word.
-fn stands_alone(option: &str) -> bool {
-    const ALONE: [&str; 17] = [
-        "agent-check",
-        "allow-0rtt",
-        "backup",
-        "check",
-        "check-reuse-pool",
-        "check-send-proxy",
-        "check-ssl",
-        "check-via-socks4",
-        "disabled",
-        "enabled",
-        "non-stick",
-        "renegotiate",
-        "ssl",
-        "ssl-reuse",
-        "stick",
-        "strict-maxconn",
-        "tfo",
-    ];
-    const FAMILIES: [&str; 4] = ["force-", "no-", "send-proxy", "tls-tickets"];
-    ALONE.contains(&option) || FAMILIES.iter().any(|family| option.starts_with(family))
 }
 
 #[cfg(test)]
@@ -209,7 +172,7 @@ frontend f
 ";
 
     #[test]
-    fn servers_are_read_with_what_their_section_and_its_defaults_say() {
+    fn servers_are_read_with_the_options_of_their_section_and_its_defaults() {
         let shown: Vec<String> = wanted(TEXT)
             .servers
             .iter()
@@ -227,14 +190,14 @@ frontend f
     }
 
     #[test]
-    fn the_file_stands_in_its_base_unless_its_path_is_absolute() {
+    fn the_file_is_in_its_base_unless_its_path_is_absolute() {
         let loading = "defaults\n load-server-state-from-file global\n";
         let file = |global: &str| wanted(&format!("global\n{global}{loading}")).file;
         assert_eq!(wanted(TEXT).file, Some("/run/haproxy/servers.state".into()));
         assert_eq!(file(" server-state-file /a\n server-state-base /b\n"), Some("/a".into()));
         assert_eq!(file(" server-state-file a\n"), Some("a".into()));
         assert_eq!(file(""), None);
-        assert_eq!(wanted("global\n server-state-file /a\n").file, None, "nobody loads it");
+        assert_eq!(wanted("global\n server-state-file /a\n").file, None, "no proxy loads it");
         assert!(wanted("global\n zero-warning\n").forbids_warnings && !wanted(TEXT).forbids_warnings);
     }
 }

@@ -20,8 +20,9 @@ fn live() -> Vec<Row<'static>> {
 /// The changes from `old` to `new` as people read them, or the reason for a reload.
 fn found(old: &str, new: &str, rows: &[Row], parked: &Parked, version: &str) -> Result<Vec<String>, String> {
     let version = Version::parse(version).unwrap();
-    let known = Known { layout: &Layout::read(old), rows, parked, version };
-    changes(&Layout::read(new), &known).map(|found| found.changes.iter().map(Change::to_string).collect())
+    let known = Known { layout: &Sections::read(old), rows, parked, version };
+    let found = changes(&Sections::read(new), &known).map_err(|why| why.to_string());
+    found.map(|found| found.changes.iter().map(Change::to_string).collect())
 }
 
 fn since(new: &str) -> Result<Vec<String>, String> {
@@ -29,12 +30,12 @@ fn since(new: &str) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn nothing_is_to_be_done_where_all_is_as_the_file_says() {
+fn matching_servers_need_no_change() {
     assert_eq!(since(FILE), Ok(vec![]));
 }
 
 #[test]
-fn servers_come_go_move_and_change() {
+fn servers_are_added_removed_moved_and_tuned() {
     assert_eq!(
         since(&format!("{FILE}  server s3 10.0.0.3:80 check\n")),
         Ok(vec!["server nodes/s3 added at 10.0.0.3:80".to_owned()])
@@ -49,7 +50,7 @@ fn servers_come_go_move_and_change() {
 }
 
 #[test]
-fn what_others_did_through_the_socket_is_put_right() {
+fn changes_made_by_hand_are_undone() {
     let mut rows = live();
     rows[0] = row("s1", "10.0.0.7:80", 5, 0);
     rows[1] = row("s2", "10.0.0.2:80", 77, 0);
@@ -61,7 +62,7 @@ fn what_others_did_through_the_socket_is_put_right() {
 }
 
 #[test]
-fn a_server_that_an_operator_has_put_into_maintenance_stays_there() {
+fn maintenance_set_by_hand_stays() {
     let rows = [row("s1", "10.0.0.1:80", 5, 1), live().remove(1)];
     assert_eq!(found(FILE, FILE, &rows, &Parked::new(), "2.6.12"), Ok(vec![]));
     let tuned = found(FILE, &FILE.replace("weight 5", "weight 6"), &rows, &Parked::new(), "2.6.12");
@@ -69,7 +70,7 @@ fn a_server_that_an_operator_has_put_into_maintenance_stays_there() {
 }
 
 #[test]
-fn a_parked_server_comes_back_if_it_is_the_same() {
+fn a_parked_server_returns_only_with_the_same_options() {
     let mut rows = live();
     rows.push(row("s3", "10.0.0.3:80", 1, 1));
     let parked = Parked::from([("nodes/s3".to_owned(), "check".to_owned())]);
@@ -77,19 +78,22 @@ fn a_parked_server_comes_back_if_it_is_the_same() {
     let back = with("  server s3 10.0.0.4:80 check weight 3\n");
     assert_eq!(back, Ok(vec!["server nodes/s3 back at 10.0.0.4:80".to_owned()]));
     let refused = with("  server s3 10.0.0.4:80 check backup\n").unwrap_err();
-    assert_eq!(refused, "server s3 of backend nodes: it left with 'check' and comes back with others");
+    assert_eq!(
+        refused,
+        "server s3 of backend nodes: it was parked with options 'check' and comes back with different ones"
+    );
     assert_eq!(found(FILE, FILE, &rows, &parked, "2.6.12"), Ok(vec![]));
 }
 
 #[test]
-fn a_server_that_is_disabled_leaves_service_and_comes_back() {
+fn disabled_puts_a_server_into_maintenance_and_back() {
     let disabled = FILE.replace("weight 5", "weight 5 disabled");
     assert_eq!(since(&disabled), Ok(vec!["server nodes/s1 disabled".to_owned()]));
     let by_hand = found(&disabled, &disabled, &live(), &Parked::new(), "2.6.12");
     assert_eq!(by_hand, Ok(vec!["server nodes/s1 disabled".to_owned()]));
     let cutting = disabled.replace("weight 5", "on-marked-down shutdown-sessions");
     let refused = found(&cutting.replace(" disabled", ""), &cutting, &live(), &Parked::new(), "2.6.12");
-    assert_eq!(refused, Err(format!("server s1 of backend nodes: {CUTS}")));
+    assert_eq!(refused, Err(format!("server s1 of backend nodes: {}", Reason::CutsSessions)));
     let rows = [row("s1", "10.0.0.1:80", 5, 1), live().remove(1)];
     let none = Parked::new();
     let lighter = found(&disabled, &disabled.replace("weight 5", "weight 4"), &rows, &none, "2.6.12");
@@ -100,7 +104,7 @@ fn a_server_that_is_disabled_leaves_service_and_comes_back() {
 }
 
 #[test]
-fn what_only_a_reload_can_do_is_said_with_its_place() {
+fn a_reason_names_the_server_and_the_backend() {
     let refusal = |new: &str| since(new).unwrap_err();
     assert_eq!(
         refusal(&FILE.replace("s2 10.0.0.2:80 check", "s2 10.0.0.2:80")),
@@ -108,55 +112,69 @@ fn what_only_a_reload_can_do_is_said_with_its_place() {
     );
     assert_eq!(
         refusal(&FILE.replace("10.0.0.2:80", "s2.example:80")),
-        "server s2 of backend nodes: its address is no IP:PORT"
+        "server s2 of backend nodes: its address 's2.example:80' is not IP:PORT"
     );
     let added = format!("{FILE}  server s3 10.0.0.3:80 check\n");
     let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
     let refused = |old, new, version| found(old, new, &live(), &Parked::new(), version).unwrap_err();
     assert_eq!(
         refused(FILE, &added, "2.4.0"),
-        "server s3 of backend nodes: HAProxy takes new servers while it runs from 2.6 on"
+        "server s3 of backend nodes: HAProxy can add servers at run time from version 2.6 on"
     );
     let cookie = added.replace("10.0.0.3:80", "10.0.0.3:80 cookie c3");
     assert_eq!(
         refused(FILE, &cookie, "2.6.12"),
-        "server s3 of backend nodes: this HAProxy does not take 'cookie' while it runs"
+        "server s3 of backend nodes: this HAProxy version does not accept 'cookie' at run time"
     );
     let [file, added] = [FILE, &added].map(|text| text.replace("leastconn", "source"));
-    assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' is for a reload");
+    assert_eq!(refused(&file, &added, "2.6.12"), "backend nodes: 'balance source' needs a reload");
     let cutting = FILE.replace("check maxconn 9", "check on-marked-down shutdown-sessions");
     assert_eq!(
         refused(&cutting, &gone, "2.6.12"),
-        "server nodes/s2: its on-marked-down would cut its sessions"
+        "server s2 of backend nodes: its on-marked-down would cut its sessions"
     );
 }
 
 #[test]
-fn what_haproxy_would_not_load_or_not_in_that_order_is_for_a_reload() {
+fn a_file_that_haproxy_would_reject_or_reorder_needs_a_reload() {
     let refused = |old: &str, new: &str| found(old, new, &live(), &Parked::new(), "2.6.12").unwrap_err();
     let [first, second] =
         ["  server s1 10.0.0.1:80 check weight 5\n", "  server s2 10.0.0.2:80 check maxconn 9\n"];
     let file = FILE.replace("leastconn", "source");
     let turned = file.replace(first, "").replace(second, &format!("{second}{first}"));
-    assert_eq!(refused(&file, &turned), "backend nodes: 'balance source' is for a reload");
+    assert_eq!(refused(&file, &turned), "backend nodes: 'balance source' needs a reload");
     let twice = format!("{FILE}  server s1 10.0.0.3:80\n");
-    assert_eq!(refused(FILE, &twice), "server s1 of backend nodes is there twice");
+    assert_eq!(refused(FILE, &twice), "server s1 appears twice in backend nodes");
     let backup = FILE.replace("maxconn 9", "backup");
     let backups = format!("{backup}  server s3 10.0.0.3:80 backup\n");
     assert_eq!(
         refused(&backup, &backups),
-        "server s3 of backend nodes: its place among the backup servers counts"
+        "server s3 of backend nodes: the order of backup servers matters, and a server added at run time would be last"
     );
     let [file, gone] =
         [FILE, &FILE.replace(second, "")].map(|text| format!("{text}  use-server s2 if {{ path / }}\n"));
-    assert_eq!(refused(&file, &gone), "server s2 leaves, which 'use-server s2 if { path / }' names");
+    assert_eq!(refused(&file, &gone), "server s2 is removed, but 'use-server s2 if { path / }' names it");
 }
 
 #[test]
-fn servers_that_haproxy_resolves_or_names_itself_are_left_to_it() {
+fn resolved_names_and_template_slots_are_left_alone() {
     let file = FILE.replace("10.0.0.2:80", "s2.example:80") + "  server-template t 2 10.0.0.9:80\n";
     let mut rows = live();
     rows[1] = row("s2", "192.0.2.7:80", 1, 0);
     rows.push(row("t1", "10.0.0.9:80", 1, 0));
     assert_eq!(found(&file, &file, &rows, &Parked::new(), "2.6.12"), Ok(vec![]));
+}
+
+#[test]
+fn a_tracked_server_is_removed_only_with_the_server_that_tracks_it() {
+    let file = format!("{FILE}  server t1 10.0.0.3:80 track s1\n");
+    let [first, tracker] = ["  server s1 10.0.0.1:80 check weight 5\n", "  server t1 10.0.0.3:80 track s1\n"];
+    let mut rows = live();
+    rows.push(row("t1", "10.0.0.3:80", 1, 0));
+    let none = Parked::new();
+    let gone = file.replace(first, "").replace(tracker, "");
+    let expected = ["server nodes/s1 removed", "server nodes/t1 removed"].map(str::to_owned);
+    assert_eq!(found(&file, &gone, &rows, &none, "3.0.11"), Ok(expected.to_vec()));
+    let kept = found(&file, &file.replace(first, ""), &rows, &none, "3.0.11").unwrap_err();
+    assert_eq!(kept, "server s1 is removed, but 'server t1 10.0.0.3:80 track s1' names it");
 }

@@ -1,44 +1,28 @@
-//! `bench`: what Rollcall's programs cost and how long a visitor waits, measured on the real ones.
+//! `bench`: measures what Rollcall's programs cost and how long a visitor waits, on the real programs.
 //!
-//! `scripts/bench` builds and runs it. A target is the issue's own number; a figure is a median of runs that
-//! were warmed up, and two things that are compared are measured in turn (ABAB), so that whatever else the
-//! machine does happens to both. The exit code says whether all targets are met.
+//! `scripts/bench` builds and runs it. A figure is the median of runs after a warm-up. Two things that are compared are
+//! measured in turn (ABAB), so that other load on the machine affects both. The exit code is 0 if all targets are met.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
-mod calm;
-mod chart;
-mod figures;
-mod first_request;
-mod handler;
-mod line;
-mod live;
-mod machine;
-mod members;
-mod membership;
-mod others;
-mod pool;
-mod profile;
-mod render;
-mod report;
-mod responder;
-mod runtime;
-mod sample;
-mod scale;
-mod simulation;
-mod site;
-mod standin;
-mod step;
-mod swap;
-mod tour;
+mod bench;
+mod measures;
+mod results;
+mod setups;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use harness::Result;
 use harness::run::Run;
-use harness::{Result, netns};
 
-use report::Report;
+use bench::Bench;
+use measures::{
+    demo_tour, first_request, member_events, membership_changes, others, profile, reload_haproxy, render_cfg,
+    scale, serf_handler, simulation, three_steps,
+};
+use results::report::Report;
+use results::{figures, machine, timed_run};
 
 const AFTER_HELP: &str = "\
 Measures: member-join, member-leave, render-cfg, three-steps, reload-haproxy, reload-haproxy-many, serf-handler,
@@ -51,66 +35,46 @@ serf-handler-changes, serf-handler-leak, first-request. Only where they are name
   profile     instructions and system calls (docs/scale.md)
   draw        measures nothing: draws the charts and tables of docs again
 
-The last ones write what they found into docs, a --quick run to target/bench instead.
+The last five write their results into docs; with --quick, into target/bench instead.
 
-Exit status: 0 all within their targets; 1 one is over, or could not be measured; 2 called wrongly.";
+Exit status: 0 all within their targets; 1 one is over its target or could not be measured; 2 usage error.";
 
-/// What Rollcall's programs cost, and whether that is within the targets
+/// Measure what Rollcall's programs cost, and compare that with the targets
 #[derive(Parser)]
 #[command(name = "bench", after_help = AFTER_HELP)]
 struct Args {
     /// Only the measures whose name contains this
     measure: Option<String>,
-    /// Few repetitions: to see that it works, not to quote
+    /// Few repetitions: a check that it works; the figures are not for quoting
     #[arg(long)]
     quick: bool,
-}
-
-/// What a measure is given: a directory for what it writes, and how often it may repeat itself.
-struct Bench {
-    run: Run,
-    quick: bool,
-}
-
-impl Bench {
-    /// How often something is repeated, of which a quick run does `quick`.
-    fn rounds(&self, full: usize, quick: usize) -> usize {
-        if self.quick { quick } else { full }
-    }
-
-    /// Does what opens thousands of connections a second on a network of its own, where that may be. On the machine's
-    /// they fill its table of connections, if something has it keep one (a packet filter, Docker), and then it drops
-    /// packets, other people's too.
-    fn off_the_network<T: Send>(&self, deed: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        if self.quick || !nix::unistd::geteuid().is_root() { deed() } else { netns::on_loopback_alone(deed) }
-    }
 }
 
 type Measure = fn(&Bench, &mut Report) -> Result<()>;
 
 const MEASURES: [(&str, Measure); 15] = [
-    ("member-join", members::join),
-    ("member-leave", members::leave),
-    ("render-cfg", render::measure),
-    ("three-steps", line::measure),
-    ("reload-haproxy", runtime::one),
-    ("reload-haproxy-many", runtime::many),
-    ("serf-handler", handler::measure),
-    ("serf-handler-changes", membership::changes),
-    ("serf-handler-leak", membership::leak),
+    ("member-join", member_events::join),
+    ("member-leave", member_events::leave),
+    ("render-cfg", render_cfg::measure),
+    ("three-steps", three_steps::measure),
+    ("reload-haproxy", reload_haproxy::one),
+    ("reload-haproxy-many", reload_haproxy::many),
+    ("serf-handler", serf_handler::measure),
+    ("serf-handler-changes", membership_changes::changes),
+    ("serf-handler-leak", membership_changes::leak),
     ("first-request", first_request::measure),
-    ("tour", tour::measure),
+    ("tour", demo_tour::measure),
     ("others", others::measure),
     ("scale", scale::measure),
     ("simulation", simulation::measure),
     ("profile", profile::measure),
 ];
-/// Those that run only where they are named.
+/// Those that run only if they are named.
 const APART: [&str; 5] = ["tour", "others", "scale", "simulation", "profile"];
 
 fn main() -> ExitCode {
-    // First of all, for the memory of what it runs is not to be told from its own.
-    if let Some(code) = step::watch_peak() {
+    // This must come first: the child's peak memory would otherwise include this program's own.
+    if let Some(code) = timed_run::watch_peak() {
         return code;
     }
     let args = Args::parse();

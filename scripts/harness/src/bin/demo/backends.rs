@@ -1,14 +1,14 @@
 //! The backends of a demo that is up: their names, and the addresses of those that were killed.
 //!
-//! A killed backend that is added again gets its old address, as a machine that comes back does. At another one
-//! Serf would believe it only when it has forgotten the dead one of that name, which takes up to a minute.
+//! A killed backend that is added again gets its old address, as a restarted machine does. At another address Serf would
+//! accept it only after it has forgotten the dead member of that name, which takes up to a minute.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use harness::Result;
-use harness::backend::Backend;
-use harness::stage::Stage;
+use harness::cluster::backend::Backend;
+use harness::cluster::local_cluster::Cluster;
 
 /// A name of a backend, as the commands take it: one that Rollcall takes too.
 pub fn check_name(name: &str) -> std::result::Result<String, String> {
@@ -20,26 +20,26 @@ pub fn check_name(name: &str) -> std::result::Result<String, String> {
         .ok_or_else(|| "use 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-'".to_owned())
 }
 
-/// A stage, and what its backends are called.
+/// A cluster, and what its backends are called.
 #[derive(Debug)]
 pub struct Backends {
-    /// The stage.
-    pub stage: Stage,
+    /// The cluster.
+    pub cluster: Cluster,
     killed: BTreeMap<String, Ipv4Addr>,
     named: u32,
 }
 
 impl Backends {
-    /// Nobody yet.
-    pub fn new(stage: Stage) -> Backends {
-        Backends { stage, killed: BTreeMap::new(), named: 0 }
+    /// No backends yet.
+    pub fn new(cluster: Cluster) -> Backends {
+        Backends { cluster, killed: BTreeMap::new(), named: 0 }
     }
 
-    /// Starts a backend; gives its name and address.
+    /// Starts a backend; returns its name and address.
     pub fn add(&mut self, name: Option<String>) -> Result<(String, Ipv4Addr)> {
         let name = name.unwrap_or_else(|| self.next_name());
-        let address = self.killed.get(&name).copied().unwrap_or_else(|| self.stage.net.next_host());
-        self.stage.add_at(&name, address)?;
+        let address = self.killed.get(&name).copied().unwrap_or_else(|| self.cluster.net.next_host());
+        self.cluster.add_at(&name, address)?;
         self.killed.remove(&name);
         Ok((name, address))
     }
@@ -48,7 +48,7 @@ impl Backends {
         loop {
             self.named += 1;
             let name = format!("s{}", self.named);
-            if !self.stage.backends.contains_key(&name) && !self.killed.contains_key(&name) {
+            if !self.cluster.backends.contains_key(&name) && !self.killed.contains_key(&name) {
                 return name;
             }
         }
@@ -56,12 +56,12 @@ impl Backends {
 
     /// Takes a backend off, to be stopped.
     pub fn take(&mut self, name: &str) -> Result<Backend> {
-        self.stage.take(name)
+        self.cluster.take(name)
     }
 
     /// kill -9.
     pub fn kill(&mut self, name: &str) -> Result<()> {
-        let mut backend = self.stage.take(name)?;
+        let mut backend = self.cluster.take(name)?;
         backend.kill9();
         self.killed.insert(backend.name.clone(), backend.address);
         Ok(())
@@ -69,7 +69,7 @@ impl Backends {
 
     /// Tags a backend state=drain.
     pub fn drain(&mut self, name: &str) -> Result<()> {
-        let run = self.stage.run().clone();
-        self.stage.backend(name)?.drain(&run)
+        let run = self.cluster.run().clone();
+        self.cluster.backend(name)?.drain(&run)
     }
 }

@@ -1,4 +1,4 @@
-//! What is said between `up` and the other commands: a request of one line, then lines of answer.
+//! The protocol between `up` and the other commands: a request of one line, then lines of answer.
 //!
 //! The socket is the user's alone (mode 0600 in a directory of mode 0700), so a request is trusted as far as the
 //! user is; its length and its time are bounded all the same.
@@ -10,18 +10,19 @@ use std::time::Duration;
 
 use harness::{Error, Result};
 
-use crate::place;
+use crate::running_demos;
 
 const MAX_REQUEST: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(60);
 // The last line of every answer; the digit is the exit code.
 const END: &str = "end ";
 
-/// Sends a request to a demo that is up, shows what it answers, and gives its exit code.
+/// Sends a request to a demo that is up, shows what it answers, and returns its exit code.
 pub fn ask(name: Option<&str>, request: &str) -> Result<ExitCode> {
-    let directory = place::find(name)?;
-    let failed = |err| Error::System { verb: "talk to", object: directory.display().to_string(), err };
-    let mut stream = UnixStream::connect(place::socket(&directory)).map_err(failed)?;
+    let directory = running_demos::find(name)?;
+    let failed =
+        |err| Error::System { verb: "send a request to", object: directory.display().to_string(), err };
+    let mut stream = UnixStream::connect(running_demos::socket(&directory)).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     writeln!(stream, "{request}").map_err(failed)?;
     for line in BufReader::new(stream).lines() {
@@ -42,7 +43,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads it; gives its words too.
+    /// Reads it; returns its words too.
     pub fn read(stream: UnixStream) -> io::Result<(Request, Vec<String>)> {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.set_write_timeout(Some(Duration::from_secs(5)))?;
@@ -52,13 +53,13 @@ impl Request {
         Ok((Request { stream }, words))
     }
 
-    /// Says a line.
+    /// Sends a line.
     pub fn say(&mut self, line: impl AsRef<str>) {
-        // One who has gone away wanted it done, not told.
+        // The client may have gone; the request is done anyway.
         let _ = writeln!(self.stream, "{}", line.as_ref());
     }
 
-    /// Says how it went, and that this was all.
+    /// Sends the result, which is the last line.
     pub fn end(mut self, result: Result<()>) {
         if let Err(err) = &result {
             self.say(format!("demo: {err}"));

@@ -2,41 +2,42 @@
 //! all on loopback. `scripts/demo` installs and builds what it needs and runs it.
 //!
 //! Without a command it is a tour that ends by itself with a verdict. `up` stays, and the other commands, from
-//! a second shell, talk to it. Whatever way it ends, nothing is left running or on disk: see harness::run.
+//! a second shell, send requests to it. However it ends, nothing is left running or on disk: see harness::run.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
 mod backends;
 mod control;
-mod place;
 mod returning;
+mod running_demos;
 mod status;
 mod table;
 mod tour;
+mod tour_verdict;
 mod up;
-mod verdict;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use harness::{Error, poll};
+use harness::Error;
+use harness::run::poll;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 const EXAMPLES: &str = "\
 Examples:
   scripts/demo                 the tour: a minute, then a verdict; exit code 0 if all went well
-  scripts/demo up              a balancer and two backends that stay; Ctrl-C ends everything
-  scripts/demo add             from a second shell: one backend more
+  scripts/demo up              a balancer and two backends that stay up; Ctrl-C ends everything
+  scripts/demo add             from a second shell: one more backend
   scripts/demo kill s1         kill -9 of s1's web app and Serf agent, as when its machine dies
-  scripts/demo status          who is there, what HAProxy thinks of them, where to look
-  scripts/demo down            the end
+  scripts/demo status          the backends, their state in Serf and HAProxy, and the addresses
+  scripts/demo down            end everything
 
 Environment:
   ROLLCALL_BIN     where member-join, member-leave, render-cfg and reload-haproxy are (default: beside demo)
-  ROLLCALL_KEEP=1  leaves the directory of the run (logs, configuration) where it is
+  ROLLCALL_KEEP=1  keeps the directory of the run (logs, configuration)
 
-Exit status: 0 done; 1 it failed, or the tour's verdict is bad; 2 called wrongly; 130 interrupted.";
+Exit status: 0 done; 1 it failed, or the tour's verdict is bad; 2 usage error; 130 interrupted.";
 
 /// Rollcall on one machine: real Serf, real HAProxy, real web servers, all on loopback
 #[derive(Parser)]
@@ -44,20 +45,20 @@ Exit status: 0 done; 1 it failed, or the tour's verdict is bad; 2 called wrongly
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Which demo is meant, of several that are up [default: the only one; for `up`: demo, demo2, ...]
-    #[arg(long, global = true, value_name = "NAME", value_parser = place::check_name)]
+    /// The demo's name, if several are up [default: the only one; for `up`: demo, demo2, ...]
+    #[arg(long, global = true, value_name = "NAME", value_parser = running_demos::check_name)]
     name: Option<String>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show everything once, under load, and judge it (this is done without a command, too)
+    /// Show everything once, under load, with a verdict (the default command)
     Tour {
-        /// The killed backend comes back under its own name, which Serf believes only after up to a minute
+        /// The killed backend comes back under the same name, which Serf accepts only after up to a minute
         #[arg(long)]
         same_name: bool,
     },
-    /// Start a balancer and backends and stay, until Ctrl-C or `down`
+    /// Start a balancer and backends that run until Ctrl-C or `down`
     Up {
         /// How many backends to begin with
         #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=50))]
@@ -69,7 +70,7 @@ enum Command {
         #[arg(value_parser = backends::check_name)]
         node: Option<String>,
     },
-    /// Stop a backend in order: it leaves the cluster, drains, ends
+    /// Stop a backend in order: it leaves the cluster, drains and ends
     Stop {
         /// Its name
         #[arg(value_parser = backends::check_name)]
@@ -87,7 +88,7 @@ enum Command {
         #[arg(value_parser = backends::check_name)]
         node: String,
     },
-    /// Show who is there
+    /// Show the backends and their state
     Status,
     /// End everything
     Down,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
-use harness::visitor::Visitor;
+use harness::traffic::visitor::Visitor;
 
 const EVERY: Duration = Duration::from_millis(100);
 
@@ -14,17 +14,17 @@ const EVERY: Duration = Duration::from_millis(100);
 pub struct Seen {
     /// The backend that answered last.
     pub host: String,
-    /// His counter.
+    /// The counter.
     pub views: u64,
     /// How often it was not one more than before.
     pub lost: u64,
-    /// How many of his requests failed.
+    /// How many requests failed.
     pub failed: u64,
     /// How often another backend answered than before.
     pub moves: u64,
 }
 
-/// A visitor who comes until he is dropped.
+/// A visitor who sends requests until dropped.
 #[derive(Debug)]
 pub struct ReturningVisitor {
     seen: Arc<Mutex<Seen>>,
@@ -33,7 +33,7 @@ pub struct ReturningVisitor {
 }
 
 impl ReturningVisitor {
-    /// Lets him come.
+    /// Starts the visits.
     pub fn start(visitor: Visitor) -> ReturningVisitor {
         let (seen, is_over) = (Arc::<Mutex<Seen>>::default(), Arc::<AtomicBool>::default());
         let shared = (Arc::clone(&seen), Arc::clone(&is_over));
@@ -41,12 +41,12 @@ impl ReturningVisitor {
         ReturningVisitor { seen, is_over, thread: Some(thread) }
     }
 
-    /// What he has seen so far.
+    /// What the visitor has seen so far.
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets him finish his visit and come no more; gives what he has seen.
+    /// Ends after the current visit; returns what the visitor has seen.
     pub fn stop(mut self) -> Seen {
         self.end();
         self.seen()
@@ -55,7 +55,7 @@ impl ReturningVisitor {
     fn end(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // A panic in it has been said on stderr.
+            // A panic in it has been reported on stderr.
             let _ = thread.join();
         }
     }

@@ -1,25 +1,25 @@
-//! `demo status`: what Serf knows of the backends beside what HAProxy does with them.
+//! `demo status`: the state of each backend in Serf and in HAProxy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use harness::Result;
-use harness::haproxy::Server;
-use harness::serf::Member;
-use harness::stage::Stage;
+use harness::cluster::local_cluster::Cluster;
+use harness::daemons::haproxy::Server;
+use harness::daemons::serf::Member;
 
-/// The lines of a status: where to look, then a row for each backend that one of the two knows.
-pub fn lines(stage: &mut Stage) -> Result<Vec<String>> {
-    let run = stage.run().clone();
-    let members = stage.balancer.agent()?.members(&run)?;
+/// The lines of a status: the addresses, then a row for each backend in Serf or HAProxy.
+pub fn lines(cluster: &mut Cluster) -> Result<Vec<String>> {
+    let run = cluster.run().clone();
+    let members = cluster.balancer.agent()?.members(&run)?;
     let is_backend = |member: &Member| member.tags.get("role").is_some_and(|role| role == "backend");
     let backends = members.into_iter().filter(is_backend);
     let members: BTreeMap<String, Member> = backends.map(|member| (member.name.clone(), member)).collect();
-    let servers = stage.servers()?.into_iter();
+    let servers = cluster.servers()?.into_iter();
     let servers: BTreeMap<String, Server> = servers.map(|server| (server.name.clone(), server)).collect();
     let names: BTreeSet<&String> = members.keys().chain(servers.keys()).collect();
     let rows = names.into_iter().map(|name| row(name, members.get(name), servers.get(name)));
     let head = format!("{:<20} {:<16} {:<10} {:<14} {:>9}", "NAME", "ADDRESS", "SERF", "HAPROXY", "REQUESTS");
-    Ok(addresses(stage).into_iter().chain([String::new(), head]).chain(rows).collect())
+    Ok(addresses(cluster).into_iter().chain([String::new(), head]).chain(rows).collect())
 }
 
 fn row(name: &str, member: Option<&Member>, server: Option<&Server>) -> String {
@@ -37,12 +37,12 @@ fn state(server: &Server) -> String {
     format!("{}{drains}", server.status)
 }
 
-/// Where to look.
-pub fn addresses(stage: &Stage) -> Vec<String> {
+/// The addresses and files of the demo.
+pub fn addresses(cluster: &Cluster) -> Vec<String> {
     vec![
-        format!("service     http://{}/", stage.front()),
-        format!("stats page  http://{}/", stage.balancer.stats()),
-        format!("config      {}", stage.balancer.config().display()),
-        format!("log         {}", stage.balancer.log_path().display()),
+        format!("service     http://{}/", cluster.front()),
+        format!("stats page  http://{}/", cluster.balancer.stats()),
+        format!("config      {}", cluster.balancer.config().display()),
+        format!("log         {}", cluster.balancer.log_path().display()),
     ]
 }

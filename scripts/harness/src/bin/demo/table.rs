@@ -1,11 +1,11 @@
 //! The tour's table: one row for each thing seen, written as soon as it is.
 //!
-//! A row is wide enough for a terminal of 110 columns, and is text like any other in a log.
+//! A row fits a terminal of 110 columns, and is plain text in a log.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use harness::load::Counts;
+use harness::traffic::load::Counts;
 use harness::{Error, Result};
 
 /// Writes rows, with the time since the table began.
@@ -36,7 +36,7 @@ impl Table {
         self.line(&format!("             ({})", text.replace('\n', "\n              ")))
     }
 
-    /// What was seen of it, how long after, and whether that was in time; nothing for what was not seen at all.
+    /// An effect, how long after the action it was seen (`None` if never), and the limit.
     pub fn effect(&self, text: &str, after: Option<Duration>, limit: Duration) -> Result<()> {
         let now = self.start.elapsed().as_secs_f64();
         let after = after.map_or_else(|| "never".to_owned(), |after| format!("{:.2} s", after.as_secs_f64()));
@@ -44,7 +44,7 @@ impl Table {
         self.line(&format!("{now:>6.1} s     → {text:<54} {after:>7} {limit:>7.1} s"))
     }
 
-    /// What came of the requests meanwhile.
+    /// The outcomes of the requests meanwhile.
     pub fn requests(&self, counts: &Counts, note: &str) -> Result<()> {
         let failed = match counts.failures() {
             0 => "0 failed".to_owned(),

@@ -1,7 +1,7 @@
-//! `demo up`: a balancer and backends that stay, and the listener for the commands from other shells.
+//! `demo up`: a balancer and backends that stay up, and the listener for the commands from other shells.
 //!
-//! It owns every process; the other commands only ask. A backend that is being stopped belongs to nobody else
-//! meanwhile, so that `status` has an answer during the seconds which that takes.
+//! It owns every process; the other commands only send requests. A backend that is being stopped is taken out of the
+//! list first, so that `status` can answer during the seconds that the stop takes.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -14,25 +14,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use harness::cluster::local_cluster::Cluster;
 use harness::run::Run;
-use harness::stage::Stage;
-use harness::{Error, Result, poll};
+use harness::run::poll;
+use harness::{Error, Result};
 
-use crate::backends::{self, Backends};
+use crate::backends;
+use crate::backends::Backends;
 use crate::control::Request;
-use crate::{place, status};
+use crate::{running_demos, status};
 
 // As a systemd timer would run it in production (see the README).
 const RECONCILE: Duration = Duration::from_secs(10);
 
-/// Starts everything and stays until it is told to end.
+/// Starts everything and runs until a signal or `down`.
 pub fn run(name: Option<&str>, count: u8) -> Result<ExitCode> {
-    let (name, directory) = place::claim(name)?;
-    let run = Run::over(directory.clone(), Some(&place::home()))?;
+    let (name, directory) = running_demos::claim(name)?;
+    let run = Run::over(directory.clone(), Some(&running_demos::home()))?;
     let backends = start(run, count)?;
-    let listener = listen(&place::socket(&directory))?;
+    let listener = listen(&running_demos::socket(&directory))?;
     say(&format!("demo '{name}' is up; Ctrl-C or 'demo down' ends it"))?;
-    for line in status::addresses(&backends.stage) {
+    for line in status::addresses(&backends.cluster) {
         say(&line)?;
     }
     say("from another shell: demo add [NAME] | stop NAME | kill NAME | drain NAME | status | down")?;
@@ -48,9 +50,9 @@ pub fn run(name: Option<&str>, count: u8) -> Result<ExitCode> {
 }
 
 fn start(run: Run, count: u8) -> Result<Backends> {
-    let mut backends = Backends::new(Stage::on(run)?);
-    backends.stage.start_balancer()?;
-    backends.stage.balancer.reconcile_every(RECONCILE);
+    let mut backends = Backends::new(Cluster::on(run)?);
+    backends.cluster.start_balancer()?;
+    backends.cluster.balancer.reconcile_every(RECONCILE);
     for _ in 0..count {
         backends.add(None)?;
     }
@@ -60,13 +62,13 @@ fn start(run: Run, count: u8) -> Result<Backends> {
 fn listen(socket: &Path) -> Result<UnixListener> {
     let failed = |err| Error::System { verb: "listen on", object: socket.display().to_string(), err };
     let listener = UnixListener::bind(socket).map_err(failed)?;
-    // The directory is private already; this is for one who looks at the socket alone.
+    // The directory is private already; the socket's mode shows the same.
     fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }
 
-/// Answers until it is told to end: by a signal, or by one who waits to hear that everything has.
+/// Answers requests until a signal or a `down` comes. A `down` is returned, to be answered when everything has ended.
 fn serve(listener: &UnixListener, backends: &Arc<Mutex<Backends>>) -> Result<Option<Request>> {
     let (end, ended): (Sender<Request>, Receiver<Request>) = mpsc::channel();
     let mut answering: Vec<JoinHandle<()>> = Vec::new();
@@ -80,7 +82,7 @@ fn serve(listener: &UnixListener, backends: &Arc<Mutex<Backends>>) -> Result<Opt
         Ok(ended.try_recv().ok())
     });
     for thread in answering {
-        // A panic in it has been said on stderr.
+        // A panic in it has been reported on stderr.
         let _ = thread.join();
     }
     match request {
@@ -99,7 +101,7 @@ fn accept(listener: &UnixListener) -> Result<Option<UnixStream>> {
 }
 
 fn answer(stream: UnixStream, backends: &Mutex<Backends>, end: &Sender<Request>) {
-    // One who says nothing in time is one who only looked whether somebody listens.
+    // A client that sends nothing in time only checked whether the socket answers.
     let Ok((mut request, words)) = Request::read(stream) else { return };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -124,7 +126,7 @@ fn obey(words: &[&str], request: &mut Request, backends: &Mutex<Backends>) -> Re
         ["kill", name] => {
             lock(backends).kill(name)?;
             request.say(format!(
-                "{name} is killed; HAProxy's checks see it within 3 s, Serf gives it up after 6 to 25 s"
+                "{name} is killed; HAProxy's checks notice within 3 s, Serf marks it failed after 6 to 25 s"
             ));
             Ok(())
         }
@@ -134,11 +136,11 @@ fn obey(words: &[&str], request: &mut Request, backends: &Mutex<Backends>) -> Re
             Ok(())
         }
         ["status"] => {
-            let lines = status::lines(&mut lock(backends).stage)?;
+            let lines = status::lines(&mut lock(backends).cluster)?;
             lines.iter().for_each(|line| request.say(line));
             Ok(())
         }
-        _ => Err(Error::Unfit("no such command".to_owned())),
+        _ => Err(Error::Unfit("unknown command".to_owned())),
     }
 }
 
@@ -151,7 +153,7 @@ fn add(name: Option<String>, request: &mut Request, backends: &Mutex<Backends>) 
 fn stop(name: &str, request: &mut Request, backends: &Mutex<Backends>) -> Result<()> {
     let (mut backend, run) = {
         let mut backends = lock(backends);
-        (backends.take(name)?, backends.stage.run().clone())
+        (backends.take(name)?, backends.cluster.run().clone())
     };
     request.say(format!("{name} leaves the cluster, then drains for 3 s"));
     backend.stop(&run)?;

@@ -1,47 +1,37 @@
-//! `prove`: what Rollcall promises, held against load, faults and lies, on the real programs.
+//! `prove`: checks what Rollcall promises under load, faults and forged members, on the real programs.
 //!
-//! `scripts/prove` builds and runs it. A proof is a bounded run that counts what went wrong; its dice are seeded, and
-//! the seed is printed, so that a run that failed can be run again. The exit code says whether all of them hold.
+//! `scripts/prove` builds and runs it. A proof is a bounded run that counts faults. Its random numbers are seeded and the
+//! seed is printed, so that a failed run can be repeated. The exit code is 0 if all proofs hold.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
-mod agreement;
-mod alone;
-mod checked;
-mod churn;
-mod crowd;
-mod dice;
-mod kill;
-mod liars;
-mod listing;
-mod nodes;
-mod partition;
-mod site;
-mod slot;
-mod soak;
-mod usage;
-mod verdict;
+mod judging;
+mod proof;
+mod proofs;
+mod setups;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use harness::Result;
 
-use dice::Dice;
-use verdict::Verdict;
+use judging::random::{self, Dice};
+use judging::verdict::Verdict;
+use proof::Proof;
+use proofs::{churn, crowd, forgery, kill, partition, soak};
 
 const AFTER_HELP: &str = "\
 Proofs:
   churn      1,000 changes of membership on 30 agents under load; ten minutes
   kill       each program killed (-9) at 1,000 moments of its run, and on full, read-only and slow disks
   crowd      20 handlers and 20 reloads at once, 200 rounds
-  liars      a forged Serf member with hostile names, tags and addresses: the known ones and 10,000 random ones
+  forgery    a forged Serf member with hostile names, tags and addresses: the known ones and 10,000 random ones
   partition  gossip lost between balancer and backends while HTTP works; ten minutes
   soak       half an hour of churn in the second wiring: nothing grows
 
-Exit status: 0 all hold; 1 one does not, or could not be run; 2 called wrongly.";
+Exit status: 0 all hold; 1 one does not hold or could not run; 2 usage error.";
 
-/// That Rollcall keeps what it promises where everything goes wrong
+/// Check that Rollcall keeps its promises when everything goes wrong
 #[derive(Parser)]
 #[command(name = "prove", after_help = AFTER_HELP)]
 struct Args {
@@ -50,32 +40,19 @@ struct Args {
     /// The short form, as scripts/test runs it
     #[arg(long)]
     short: bool,
-    /// What the dice begin with, as an earlier run printed it; by default another one each time
+    /// The random seed, as printed by an earlier run [default: a new one each time]
     #[arg(long)]
     seed: Option<u64>,
 }
 
-/// What a proof is given: how long it may take, and what it throws dice with.
-struct Proof {
-    is_short: bool,
-    dice: Dice,
-}
-
-impl Proof {
-    /// How often something is done, of which the short form does `short`.
-    fn rounds(&self, long: usize, short: usize) -> usize {
-        if self.is_short { short } else { long }
-    }
-}
-
-/// Runs it and tells what it found; an error is a proof that could not be run.
+/// Runs a proof and reports to the verdict; an error means that it could not run.
 type Run = fn(&mut Proof, &mut Verdict) -> Result<()>;
 
 const PROOFS: [(&str, Run); 6] = [
     ("churn", churn::prove),
     ("kill", kill::run),
     ("crowd", crowd::run),
-    ("liars", liars::run),
+    ("forgery", forgery::run),
     ("partition", partition::prove),
     ("soak", soak::prove),
 ];
@@ -88,14 +65,14 @@ fn main() -> ExitCode {
         eprintln!("prove: cannot find the proof '{}': see --help", args.proof.unwrap_or_default());
         return ExitCode::from(2);
     }
-    let seed = args.seed.unwrap_or_else(dice::any_seed);
+    let seed = args.seed.unwrap_or_else(random::any_seed);
     let mut do_hold = true;
     for (name, run) in wanted {
         println!("{name}: --seed {seed}");
         let mut proof = Proof { is_short: args.short, dice: Dice::new(seed) };
         let mut verdict = Verdict::default();
         if let Err(err) = run(&mut proof, &mut verdict) {
-            verdict.wrong(&format!("it could not be run to its end: {err}"));
+            verdict.wrong(&format!("it could not run to its end: {err}"));
         }
         do_hold &= verdict.end(name);
     }

@@ -3,17 +3,32 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::backend::Backend;
-use harness::http::Failure;
-use harness::load::Sample;
-use harness::{Error, Result, poll};
+use harness::cluster::backend::Backend;
+use harness::cluster::local_cluster::Cluster;
+use harness::run::poll;
+use harness::traffic::load::{Load, Sample};
+use harness::traffic::response::Failure;
+use harness::{Error, Result};
 
-use super::{JOIN, LEAVE, Tour};
+use crate::table::Table;
+use crate::tour_verdict::TourVerdict;
 
-// How much longer a late effect is waited for, to say how late it was.
+pub(super) const JOIN: Duration = Duration::from_millis(3500);
+pub(super) const LEAVE: Duration = Duration::from_secs(5);
+// How much longer to wait for a late effect, to report how late it was.
 const GRACE: Duration = Duration::from_secs(10);
 // Load after each step, for failures that follow it.
 const AFTERMATH: Duration = Duration::from_millis(800);
+
+/// The tour while it runs.
+pub(super) struct Tour {
+    pub(super) table: Table,
+    // Before the cluster: the load ends before what it is put on.
+    pub(super) load: Load,
+    pub(super) cluster: Cluster,
+    pub(super) mark: Instant,
+    pub(super) verdict: TourVerdict,
+}
 
 impl Tour {
     pub(super) fn is_served(&mut self, name: &str) -> Result<Option<Instant>> {
@@ -21,7 +36,7 @@ impl Tour {
     }
 
     pub(super) fn is_served_within(&mut self, name: &str, limit: Duration) -> Result<Option<Instant>> {
-        let backend = self.stage.backend(name)?;
+        let backend = self.cluster.backend(name)?;
         let (address, cause) = (backend.address, backend.announced);
         let seen = self.wait(limit, |tour| tour.load.first_answer_by(address, cause))?;
         self.effect(&format!("{name} ({address}) answers its first request"), cause, seen, limit)?;
@@ -38,13 +53,13 @@ impl Tour {
     pub(super) fn is_off_the_list(&mut self, name: &str, limit: Duration) -> Result<Option<Instant>> {
         self.wait(limit, |tour| {
             // While HAProxy reloads, its socket may not answer.
-            let servers = tour.stage.servers().ok()?;
+            let servers = tour.cluster.servers().ok()?;
             servers.iter().all(|server| server.name != name).then(Instant::now)
         })
     }
 
     pub(super) fn is_down(&self, name: &str) -> bool {
-        let servers = self.stage.servers().unwrap_or_default();
+        let servers = self.cluster.servers().unwrap_or_default();
         servers.iter().any(|server| server.name == name && server.status.starts_with("DOWN"))
     }
 
@@ -54,7 +69,7 @@ impl Tour {
         backend: &mut Backend,
         watch: impl FnOnce(&mut Tour) -> Result<T>,
     ) -> Result<T> {
-        let run = self.stage.run().clone();
+        let run = self.cluster.run().clone();
         thread::scope(|scope| {
             let stopping = scope.spawn(|| backend.stop(&run));
             let seen = watch(self);
@@ -65,7 +80,7 @@ impl Tour {
         })
     }
 
-    /// Waits for something, longer than it may take; nothing if it does not come at all.
+    /// Waits longer than the limit; `None` if the effect does not come at all.
     pub(super) fn wait(
         &mut self,
         limit: Duration,
@@ -100,8 +115,8 @@ impl Tour {
         self.table.requests(&counts, "")
     }
 
-    /// The same for a step before whose end nobody served. Until `served` 503 is right, also as the last answer
-    /// on a connection that was opened before: the process which knows of nobody gives it, and ends.
+    /// The same for a step that begins without backends. Until `served`, 503 is right. It is also right on a connection
+    /// that was opened before: the old process, without servers, answers it and ends.
     pub(super) fn tally_until_served(&mut self, served: Option<Instant>) -> Result<()> {
         poll::pass(AFTERMATH)?;
         let (from, now) = (self.mark, Instant::now());
@@ -113,7 +128,8 @@ impl Tour {
         let counts = self.load.count(|sample| is_of_step(sample) && !is_right(sample));
         self.mark = now;
         self.verdict.requests(&counts);
-        let note = format!("; besides {right} × 503 while nobody was there, which is right and not counted");
+        let note =
+            format!("; besides {right} × 503 while there was no backend, which is right and not counted");
         self.table.requests(&counts, &note)
     }
 }

@@ -1,0 +1,98 @@
+//! Reading record files, one system call each.
+//!
+//! With thousands of records, opening them is the whole cost.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::error::NodesError;
+use crate::node::Node;
+
+/// The most bytes that are read of a record. Every record that passes the whitelists is smaller.
+const RECORD_MAX: usize = 1 << 20;
+/// Every record of a member that Serf can announce fits: Serf's packets have at most 64 KiB.
+const BUFFER: usize = 64 << 10;
+
+/// The record files of an open directory. They are opened relative to it, which is cheaper than by their full paths.
+#[derive(Clone, Copy)]
+pub(crate) struct RecordFiles<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) directory: &'a File,
+}
+
+impl RecordFiles<'_> {
+    /// Reads the records in the files called `names`.
+    pub(super) fn read(self, names: &[OsString]) -> (Vec<Node>, Vec<NodesError>) {
+        let (mut nodes, mut faults) = (Vec::with_capacity(names.len()), Vec::new());
+        let mut buffer = vec![0; BUFFER];
+        for name in names {
+            match self.read_one(name, &mut buffer) {
+                Ok(Some(node)) => nodes.push(node),
+                Ok(None) => {}
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (nodes, faults)
+    }
+
+    /// The record in the file called `name`; `None` if there is none.
+    pub(crate) fn get(self, name: &OsStr) -> Result<Option<Node>, NodesError> {
+        self.read_one(name, &mut vec![0; BUFFER])
+    }
+
+    /// The bytes of the file called `name`, in `buffer`; `None` if there is none.
+    pub(crate) fn bytes<'b>(
+        self,
+        name: &OsStr,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<&'b [u8]>, NodesError> {
+        buffer.resize(buffer.len().max(BUFFER), 0);
+        let length = self.read_bytes(name, buffer)?;
+        Ok(length.map(|length| &buffer[..length]))
+    }
+
+    fn read_one(self, name: &OsStr, buffer: &mut Vec<u8>) -> Result<Option<Node>, NodesError> {
+        let Some(length) = self.read_bytes(name, buffer)? else { return Ok(None) };
+        let path = || self.path.join(name);
+        let node = Node::unpack(&buffer[..length]).map_err(|err| NodesError::Record { path: path(), err })?;
+        if Path::new(name).file_stem() != Some(OsStr::new(&node.name)) {
+            return Err(NodesError::Misnamed { path: path(), name: node.name });
+        }
+        Ok(Some(node))
+    }
+
+    fn read_bytes(self, name: &OsStr, buffer: &mut Vec<u8>) -> Result<Option<usize>, NodesError> {
+        // A file that cannot be read is a bad record, and must not hide the others.
+        let refuse = |err| NodesError::Unreadable { path: self.path.join(name), err };
+        // Without O_NONBLOCK, opening a pipe here would block.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let mut file = match openat(self.directory, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::ENOENT) if self.path.join(name).symlink_metadata().is_err() => return Ok(None),
+            Err(errno) => return Err(refuse(errno.into())),
+        };
+        read_whole(&mut file, buffer).map(Some).map_err(refuse)
+    }
+}
+
+/// Reads a file to its end, at most RECORD_MAX bytes, into `buffer`, which grows if necessary, and returns the length.
+/// A short read is the end of the file, so a record takes one system call.
+fn read_whole(file: &mut File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let mut length = 0;
+    loop {
+        match file.read(&mut buffer[length..]) {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            read => length += read?,
+        }
+        if length < buffer.len() || length >= RECORD_MAX {
+            return Ok(length);
+        }
+        buffer.resize(RECORD_MAX, 0);
+    }
+}

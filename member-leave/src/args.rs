@@ -1,0 +1,46 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use common::member_input::InputArgs;
+use common::messages::MessageArgs;
+use common::time_limit::TimeLimit;
+
+/// Remove the records of nodes that left a Serf cluster.
+///
+/// Reads a Serf event (member-leave, member-failed or member-reap) on stdin and removes the records of its members; or
+/// reads a whole membership and removes the records of all nodes that are not in it; or removes nodes by hand. Removing
+/// a record that does not exist is success.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    /// Accept a whole membership that has no node of a role, and remove that role's records
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Names of the nodes that are seen up, one per line: if Serf lists one as failed, it keeps its record
+    #[arg(long, value_name = "FILE")]
+    pub(crate) serving: Option<PathBuf>,
+    /// Remove these nodes by hand, whatever their role; stdin is not read
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) time_limit: TimeLimit,
+    #[command(flatten)]
+    pub(crate) messages: MessageArgs,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done, or nothing to do        4  a file system error
+  1  an unexpected error           6  the list has no node of a role; its records stay
+  2  wrong usage                   7  another run held the lock too long
+  3  bad input; the good part
+     has been done
+
+Examples:
+  serf agent -event-handler 'member-leave,member-failed,member-reap=member-leave'
+  serf members -format=json | member-leave --from serf-members
+  member-leave --nodes /nodes s1 s2";

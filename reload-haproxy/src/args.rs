@@ -1,0 +1,145 @@
+//! The command line, and what follows from it alone.
+//!
+//! `--method` has two values that are not a reload method: `auto` chooses one, `runtime` forbids a reload.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use common::duration::{duration, non_zero};
+use common::failure::{Code, Failure};
+use common::messages::MessageArgs;
+use common::time_limit::TimeLimit;
+
+use crate::haproxy::instance::Instance;
+use crate::haproxy::locate::Hints;
+use crate::haproxy::process::Process;
+use crate::reload::method::{self, Method};
+
+/// Make the running HAProxy use the configuration on disk, and prove that it does.
+///
+/// Does nothing if HAProxy already runs the file. If only `server` lines differ, changes the servers through
+/// HAProxy's socket and reads them back. Otherwise checks the file, reloads with a method that the running
+/// HAProxy supports, and waits until a new worker reports that it runs the file. If the reload fails, the last
+/// good file is restored, and the next run tries the rejected one again.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/haproxy/haproxy.cfg")]
+    pub(crate) config: PathBuf,
+    /// HAProxy's stats socket [default: the one in the configuration]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) stats_socket: Option<PathBuf>,
+    /// The master's socket (haproxy -S) [default: the one on its command line]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) master_socket: Option<PathBuf>,
+    /// HAProxy's pid file; ignored if the process is not a HAProxy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
+    /// The HAProxy program [default: the running one]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) haproxy: Option<PathBuf>,
+    /// How to apply the file
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) method: MethodChoice,
+    /// Reload even if HAProxy already runs the file
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print what would be done and why, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print what runs, and whether it is the file
+    #[arg(long, conflicts_with_all = ["force", "dry_run"])]
+    pub(crate) status: bool,
+    /// Print the names of the servers that HAProxy's checks find up, one a line
+    #[arg(long, conflicts_with_all = ["force", "dry_run", "status", "json"])]
+    pub(crate) up: bool,
+    /// Print as JSON what runs, or what was done
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long HAProxy may take to check the file, and again to load it
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = non_zero)]
+    pub(crate) timeout: Duration,
+    /// How long to wait for another run
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
+    /// Where the state of earlier runs is kept
+    #[arg(long, value_name = "DIR", default_value = "/run/rollcall")]
+    pub(crate) state_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) time_limit: TimeLimit,
+    #[command(flatten)]
+    pub(crate) messages: MessageArgs,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  HAProxy runs the file         4  file system error
+  1  unexpected error              5  HAProxy rejected the file, could not be reached, or did not
+  2  wrong usage                      prove that it loaded the file; the next run tries again
+                                   7  another run held the lock too long
+
+Examples:
+  reload-haproxy -v
+  reload-haproxy --config /etc/haproxy/haproxy.cfg --dry-run -v
+  reload-haproxy --status";
+
+/// The values of `--method`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodChoice {
+    /// Server changes if nothing else has changed; otherwise the first reload method that HAProxy supports
+    Auto,
+    /// Server changes through the stats socket only
+    Runtime,
+    /// `reload` on the master's socket (haproxy -W -S)
+    Master,
+    /// SIGUSR2 to the master (haproxy -W)
+    Signal,
+    /// A new process that takes over from the old one (haproxy -D, -sf)
+    Classic,
+}
+
+impl MethodChoice {
+    /// Whether servers may be changed without a reload.
+    pub(crate) fn may_change_servers(self) -> bool {
+        matches!(self, MethodChoice::Auto | MethodChoice::Runtime)
+    }
+}
+
+impl Args {
+    pub(crate) fn hints(&self) -> Hints {
+        let name = self.haproxy.as_ref().and_then(|program| program.file_name());
+        Hints {
+            stats_socket: self.stats_socket.clone(),
+            master_socket: self.master_socket.clone(),
+            pid_file: self.pid_file.clone(),
+            name: name.map_or_else(|| "haproxy".to_owned(), |name| name.to_string_lossy().into_owned()),
+            // HAProxy is asked several times, and one that hangs answers none of them.
+            patience: (self.timeout / 4).clamp(Duration::from_millis(100), Duration::from_secs(1)),
+        }
+    }
+
+    /// The reload method: the one given on the command line, or the best one that the running HAProxy supports.
+    /// `why` is the reason for the reload, used in the error.
+    pub(crate) fn method(&self, instance: &Instance, why: &str) -> Result<Method, Failure> {
+        match self.method {
+            MethodChoice::Auto => method::supported(instance),
+            MethodChoice::Runtime => {
+                let line = format!(
+                    "cannot change 'haproxy' without a reload: {why}; use --method auto to reload it"
+                );
+                Err(Failure::new(Code::Haproxy, line))
+            }
+            MethodChoice::Master => Ok(Method::Master),
+            MethodChoice::Signal => Ok(Method::Signal),
+            MethodChoice::Classic => Ok(Method::Classic),
+        }
+    }
+
+    /// The program that checks the file: the one given, the running one, or the one on the PATH.
+    pub(crate) fn program(&self, instance: &Instance) -> PathBuf {
+        let running = || instance.main.as_ref().and_then(Process::program);
+        self.haproxy.clone().or_else(running).unwrap_or_else(|| "haproxy".into())
+    }
+}

@@ -1,0 +1,94 @@
+//! One run: it takes the lock, restores a rejected file so that it is tried again, and reconciles until HAProxy
+//! runs the file that is on disk.
+
+use std::path::Path;
+use std::time::Instant;
+
+use common::failure::{Code, Failure};
+use common::messages::Messages;
+
+use crate::args::Args;
+use crate::config::file::Config;
+use crate::config::sections::Sections;
+use crate::decision::Decision;
+use crate::haproxy::instance::Instance;
+use crate::output;
+use crate::reconcile::Reconcile;
+use crate::reload::attempt::Unproven;
+use crate::reload::health;
+use crate::servers::reason::Reason;
+use crate::state::directory::StateDir;
+use crate::state::rollback::Rollback;
+
+/// How long a run keeps reloading a file that keeps changing, in multiples of `--timeout`.
+const RELOADS_MAX: u32 = 3;
+
+/// Runs what the command line asks for.
+pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
+    let path = Config::resolve(&args.config)?;
+    if args.dry_run || args.status || args.up {
+        return inspect(args, &path, &StateDir::read_only(&args.state_dir, &path));
+    }
+    let state = StateDir::lock(&args.state_dir, &path, args.lock_timeout)?;
+    let rollback = Rollback::new(&state, &path, args.lock_timeout);
+    if rollback.due().is_some() {
+        // If no HAProxy runs, the file cannot be tried, and the next start needs the good one.
+        Instance::find(&Config::read(&path)?, &args.hints())?;
+        rollback.try_again(messages)?;
+    }
+    match reconcile_until_stable(args, &path, &state, messages) {
+        Ok(()) => rollback.forget(),
+        Err(unproven) => {
+            let line = rollback.put_back(unproven.refused.as_deref());
+            Err(unproven.end(line))
+        }
+    }
+}
+
+/// Reconciles until HAProxy runs the file that is on disk.
+fn reconcile_until_stable(
+    args: &Args,
+    path: &Path,
+    state: &StateDir,
+    messages: &mut Messages,
+) -> Result<(), Unproven> {
+    let deadline = Instant::now() + RELOADS_MAX * args.timeout;
+    let mut force = args.force;
+    loop {
+        // Read under the lock: a run that waited reads the latest file, and mostly has nothing to do.
+        let config = Config::read(path)?;
+        health::tidy(&config);
+        let instance = Instance::find(&config, &args.hints())?;
+        let text = config.text();
+        let layout = Sections::read(&text);
+        if Reconcile::new(args, &config, &layout, &instance, state)
+            .apply(std::mem::take(&mut force), messages)?
+        {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let line = "it keeps changing while HAProxy loads it; run again once it is stable";
+            let line = format!("cannot load '{}': {line}", path.display());
+            return Err(Failure::new(Code::Haproxy, line).into());
+        }
+    }
+}
+
+/// Prints what runs, or what would be done.
+fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
+    let config = Config::read(path)?;
+    if args.up {
+        return output::up::print_up(Instance::seek(&config, &args.hints())?.as_ref());
+    }
+    let instance = Instance::find(&config, &args.hints())?;
+    let text = config.text();
+    let layout = Sections::read(&text);
+    let reconcile = Reconcile::new(args, &config, &layout, &instance, state);
+    if args.status {
+        return reconcile.print_status();
+    }
+    let rollback = Rollback::new(state, path, args.lock_timeout);
+    let again = |refused: &Path| Reason::TriedAgain(refused.display().to_string());
+    let refused = rollback.due().map(|refused| Decision::Reload(again(refused)));
+    reconcile.dry_run(refused.unwrap_or_else(|| reconcile.decide(args.force)))
+}

@@ -1,0 +1,162 @@
+//! The state directory: for each configuration file a note, a copy of the loaded bytes, the mark of a rejected file,
+//! and a lock.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::failure::{Code, Failure};
+use common::lock;
+use common::regular_file;
+use common::replace::{Staged, replace};
+use nix::fcntl::{Flock, OFlag};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::config::content::{fingerprint, text};
+use crate::config::file::{CONFIG_MAX, Config};
+use crate::haproxy::instance::Worker;
+use crate::state::note::{Mark, Note};
+
+/// The note lists the parked servers with their options, as many as the file has.
+const NOTE_MAX: u64 = CONFIG_MAX;
+
+/// The notes about one configuration file in the state directory.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    note: PathBuf,
+    copy: PathBuf,
+    mark: PathBuf,
+    /// Held while a run is at work.
+    _lock: Option<Flock<File>>,
+}
+
+impl StateDir {
+    /// Creates the directory if it is missing (mode 0750) and takes the lock of the file at `config`,
+    /// waiting at most `timeout`.
+    pub(crate) fn lock(directory: &Path, config: &Path, timeout: Duration) -> Result<StateDir, Failure> {
+        let refuse =
+            |verb, err| Failure::new(Code::Files, format!("cannot {verb} '{}': {err}", directory.display()));
+        let made = DirBuilder::new().recursive(true).mode(0o750).create(directory);
+        made.map_err(|err| refuse("create", err))?;
+        let key = key(config);
+        let mut open = OpenOptions::new();
+        open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+        let file = open.open(directory.join(format!("{key}.lock"))).map_err(|err| refuse("lock", err))?;
+        let lock = lock::exclusive(file, timeout).map_err(|err| refuse("lock", err))?;
+        match lock {
+            Some(lock) => Ok(StateDir { _lock: Some(lock), ..StateDir::read_only(directory, config) }),
+            None => {
+                let line = format!(
+                    "cannot lock '{}': another run has held it for {timeout:?}; see --lock-timeout",
+                    directory.display()
+                );
+                Err(Failure::new(Code::Lock, line))
+            }
+        }
+    }
+
+    /// The notes without the lock, only to read them.
+    pub(crate) fn read_only(directory: &Path, config: &Path) -> StateDir {
+        let key = key(config);
+        StateDir {
+            note: directory.join(format!("{key}.json")),
+            copy: directory.join(format!("{key}.loaded")),
+            mark: directory.join(format!("{key}.refused")),
+            _lock: None,
+        }
+    }
+
+    /// The note, if there is one that can be read.
+    pub(crate) fn note(&self) -> Option<Note> {
+        serde_json::from_slice(&regular_file::read(&self.note, NOTE_MAX).ok()?).ok()
+    }
+
+    /// The note, if it is about this worker.
+    pub(crate) fn note_about(&self, worker: &Worker) -> Option<Note> {
+        self.note().filter(|note| note.is_about(worker))
+    }
+
+    /// The text that the note is about, if there is a note about `worker`.
+    pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
+        self.note_about(worker)?;
+        self.last_good().map(|copy| text(&copy).into_owned())
+    }
+
+    /// The bytes that were last proven to run; their worker may have died since.
+    pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
+        let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
+        // The note and the copy are written one after the other, so they may not belong together.
+        self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
+    }
+
+    /// The mark of a refused file, if there is one that can be read.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        serde_json::from_slice(&regular_file::read(&self.mark, NOTE_MAX).ok()?).ok()
+    }
+
+    /// The path of the mark.
+    pub(crate) fn mark_path(&self) -> &Path {
+        &self.mark
+    }
+
+    /// Marks a file as refused.
+    pub(crate) fn set_mark(&self, mark: &Mark) -> io::Result<()> {
+        replace(&self.mark, &json(mark), 0o640)
+    }
+
+    /// Notes that server changes are about to begin, so that the next run reloads if this one is killed.
+    pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
+        match self.note_about(worker) {
+            Some(note) => self.write(&Note { is_begun: true, ..note }),
+            // Without a note the next run compares everything anyway.
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a note, and the bytes that it is about, unless it is already there. Only the owner may read the
+    /// copy: a configuration may hold passwords.
+    pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
+        if self.note().as_ref() == Some(note) {
+            return Ok(());
+        }
+        put(&self.copy, &config.bytes, 0o600)?;
+        self.write(note)
+    }
+
+    fn write(&self, note: &Note) -> Result<(), Failure> {
+        put(&self.note, &json(note), 0o640)
+    }
+}
+
+/// Replaces a file. It need not outlive a reboot, because the worker does not either, so it is not synced.
+fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
+    put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(value).expect("strings and numbers are always JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The file name for a configuration's path: its own name for people, and a hash to make it unique.
+fn key(config: &Path) -> String {
+    let hash = format!("{:x}", Sha256::digest(config.as_os_str().as_encoded_bytes()));
+    let name = config.file_name().unwrap_or_default().to_string_lossy();
+    format!("{name}-{}", &hash[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_one_name_have_notes_of_their_own() {
+        assert_ne!(key(Path::new("/a/haproxy.cfg")), key(Path::new("/b/haproxy.cfg")));
+        assert!(key(Path::new("/a/haproxy.cfg")).starts_with("haproxy.cfg-"));
+    }
+}

@@ -1,0 +1,14 @@
+//! The measures, one module for each or for a family of them.
+
+pub mod demo_tour;
+pub mod first_request;
+pub mod member_events;
+pub mod membership_changes;
+pub mod others;
+pub mod profile;
+pub mod reload_haproxy;
+pub mod render_cfg;
+pub mod scale;
+pub mod serf_handler;
+pub mod simulation;
+pub mod three_steps;

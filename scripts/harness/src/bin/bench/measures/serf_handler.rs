@@ -1,0 +1,147 @@
+//! `scripts/serf-handler` as Serf calls it, with its reconcile: a real agent lists the members, a real HAProxy is
+//! changed.
+//!
+//! A thousand real members do not fit on a machine, and reconcile removes every record of its role that is not a real
+//! member. So the 1,000 servers have records of another role. The real members, three and the balancer, have
+//! reconcile's role, and the template puts them into a separate backend.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use common::node::{Node, Tags};
+use common::replace::replace;
+use harness::daemons::serf::{Agent, Member, Settings};
+use harness::run::Run;
+use harness::run::{poll, programs};
+use harness::{Error, Result};
+
+use crate::bench::Bench;
+use crate::results::report::{Figure, Report};
+use crate::results::sampling::in_turn;
+use crate::results::timed_run::{TimedRun, system};
+use crate::setups::balancer_of_1000::BalancerOf1000;
+use crate::setups::node_records::payload;
+
+const MEMBERS: usize = 3;
+const ROLE: &str = "probe";
+const FIRST: &str = "probe0";
+/// What the shipped template gets after its end.
+const MORE: &str = "
+backend probes
+{%- for probe in (roles.probe or []) | server(port=3000) %}
+    server {{ probe.name }} {{ probe.endpoint }} weight {{ probe.weight }}
+{%- endfor %}
+";
+const GOSSIP: Duration = Duration::from_secs(10);
+
+/// What the handler takes, with nothing to do and with a member that has changed.
+pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let mut cluster = Cluster::start()?;
+    let (mut idle, mut busy) = (cluster.handler(), cluster.handler());
+    // The members' own records, which are not part of what is measured.
+    idle.time(Some(&cluster.event()?))?;
+    let n = bench.rounds(15, 3);
+    let event = cluster.event.clone();
+    let mut changed = || {
+        let event = cluster.change()?;
+        let before = cluster.worker()?;
+        let took = busy.time(Some(&event))?;
+        let is_changed = cluster.worker()? == before && cluster.has_changed()?;
+        let other = || Error::Unfit("serf-handler did not change the server while HAProxy ran".to_owned());
+        if is_changed { Ok(took) } else { Err(other()) }
+    };
+    let [changed, nothing] = in_turn(n, [&mut changed, &mut || idle.time(Some(&event))])?;
+    report.row("scripts/serf-handler, 1,000 records, nothing to do", Figure::Time(nothing), None, n);
+    report.row("scripts/serf-handler, 1,000 records, one changed", Figure::Time(changed), None, n);
+    report
+        .note("with its reconcile: `serf members` of a real agent with 3 members, whose role it reconciles,");
+    report.note("and 1,000 servers in records of another role; the change is checked, made and proven");
+    Ok(())
+}
+
+/// The shipped template and a backend of the members, in a file of the run's.
+fn template(run: &Run) -> Result<PathBuf> {
+    let (shipped, own) = (programs::shipped("render-cfg/templates/haproxy.cfg.tera"), run.join("template"));
+    let mut text = fs::read_to_string(&shipped).map_err(system("read", &shipped))?;
+    text.push_str(MORE);
+    replace(&own, text.as_bytes(), 0o600).map_err(system("write", &own))?;
+    Ok(own)
+}
+
+/// The balancer, its agent, which calls nothing by itself, and members.
+struct Cluster {
+    members: Vec<Agent>,
+    agent: Agent,
+    event: PathBuf,
+    weight: u32,
+    live: BalancerOf1000,
+}
+
+impl Cluster {
+    fn start() -> Result<Cluster> {
+        let mut live = BalancerOf1000::start()?;
+        live.balancer.set_env("ROLLCALL_ROLES", ROLE);
+        live.balancer.set_env("ROLLCALL_TEMPLATE", template(live.run())?);
+        let (run, seed) = (live.run(), live.balancer.address());
+        let settings =
+            |name: &str, address| Settings::new(name, address).set("disable_name_resolution", true);
+        let agent = settings("balancer", seed).tag("role", "balancer").start(run)?;
+        let member = |number: usize| {
+            let settings = settings(&format!("probe{number}"), live.address());
+            settings.tag("role", ROLE).tag("weight", "1").join(&[seed]).start(run)
+        };
+        let members: Vec<Agent> = (0..MEMBERS).map(member).collect::<Result<_>>()?;
+        agent.wait_for_alive(run, MEMBERS + 1, GOSSIP)?;
+        let event = run.join("event");
+        Ok(Cluster { members, agent, event, weight: 1, live })
+    }
+
+    fn handler(&self) -> TimedRun {
+        let step = TimedRun::new(programs::shipped("scripts/serf-handler"), [] as [&str; 0]);
+        let marked = step.with(|command: &mut Command| self.live.run().adopt(command));
+        marked.with(|command| self.live.balancer.with_environment(command)).env("SERF_EVENT", "member-update")
+    }
+
+    fn worker(&self) -> Result<u32> {
+        self.live.balancer.haproxy()?.worker_pid()
+    }
+
+    /// Whether HAProxy has the weight that the first member announced last.
+    fn has_changed(&self) -> Result<bool> {
+        let servers = self.live.balancer.haproxy()?.servers()?;
+        Ok(servers.iter().any(|server| server.name == FIRST && server.weight == self.weight))
+    }
+
+    /// Changes a tag of the first member, waits until the balancer's agent has it, and returns the event.
+    fn change(&mut self) -> Result<PathBuf> {
+        self.weight = self.weight % 200 + 1;
+        let (run, wanted) = (self.live.run(), self.weight.to_string());
+        self.members[0].set_tag(run, "weight", &wanted)?;
+        poll::try_until(GOSSIP, "the change of a tag", || {
+            let known = self.agent.members(run)?;
+            let is_first = |member: &&Member| member.name == FIRST;
+            let first = known.iter().find(is_first).filter(|first| first.tags.get("weight") == Some(&wanted));
+            Ok(first.map(drop))
+        })?;
+        self.event()
+    }
+
+    /// The event for the first member as it is.
+    fn event(&self) -> Result<PathBuf> {
+        let tags = [("role", ROLE.to_owned()), ("weight", self.weight.to_string())];
+        let tags: Tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let address = self.members[0].address().to_string();
+        let node = Node::new(FIRST, &address, tags).expect("name, address and tags pass the whitelists");
+        replace(&self.event, payload(&node).as_bytes(), 0o600).map_err(system("write", &self.event))?;
+        Ok(self.event.clone())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // No other member is left, and an orderly leave would cost seconds for each agent.
+        self.members.iter_mut().chain([&mut self.agent]).for_each(Agent::kill9);
+    }
+}

@@ -1,0 +1,36 @@
+//! Charts as SVG, without a plotting library: only two kinds are needed, and a library would be larger than the programs
+//! that are measured.
+//!
+//! A page may be light or dark, and an SVG cannot find out which. So a chart has its own background and is readable on
+//! both.
+
+mod bars;
+mod canvas;
+mod lines;
+mod unit;
+
+use serde::{Deserialize, Serialize};
+
+pub use bars::{Bar, Bars};
+pub use lines::{Line, Lines};
+pub use unit::{Unit, grouped};
+
+/// A chart of one of the two kinds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chart {
+    /// Lengths to compare.
+    Bars(Bars),
+    /// How something grows.
+    Lines(Lines),
+}
+
+impl Chart {
+    /// The SVG.
+    pub fn svg(&self) -> String {
+        match self {
+            Chart::Bars(bars) => bars.svg(),
+            Chart::Lines(lines) => lines.svg(),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Times, how they are sampled, and what is made of them: the report, tables and charts.
+
+pub mod chart;
+pub mod figures;
+pub mod machine;
+pub mod report;
+pub mod sampling;
+pub mod timed_run;

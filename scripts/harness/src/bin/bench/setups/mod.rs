@@ -1,0 +1,9 @@
+//! The objects of measurement: records, templates, balancers, and replacements for Serf and for backends.
+
+pub mod balancer_of_1000;
+pub mod balancer_with_handler;
+pub mod changing_config;
+pub mod fake_serf;
+pub mod node_records;
+pub mod rare_checks_template;
+pub mod responder;

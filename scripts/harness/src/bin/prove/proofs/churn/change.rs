@@ -1,0 +1,120 @@
+//! What may happen to a backend, and which of it happens next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use harness::Result;
+
+use crate::judging::random::Dice;
+use crate::setups::backend_slot::BackendSlot;
+
+/// A change of membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A backend comes: at the same place, under an old or a new name, at an old or a new address.
+    Join,
+    /// One leaves in order, and its web app serves on for a while.
+    Leave,
+    /// kill -9 of agent and web app.
+    Kill,
+    /// One comes back at another address, under its name, at once.
+    Move,
+    /// One gets another weight, or is to get no new sessions, or is again.
+    Tag,
+    /// A backend's link is cut for a while: it is marked failed, or nearly, and comes back.
+    Cut,
+}
+
+/// The weight of each kind, of 100. Joins are about as frequent as leaves and crashes together.
+const SHARES: [(Kind, usize); 6] = [
+    (Kind::Join, 30),
+    (Kind::Leave, 18),
+    (Kind::Kill, 12),
+    (Kind::Move, 12),
+    (Kind::Tag, 20),
+    (Kind::Cut, 8),
+];
+/// A planned change: its kind, and a random number that decides the details.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// What happens.
+    pub kind: Kind,
+    /// The random number for the details.
+    luck: usize,
+}
+
+/// How many changes there were of each kind.
+pub type Tally = BTreeMap<Kind, usize>;
+
+impl Change {
+    /// The next one: of a kind that is possible, by the shares.
+    pub fn next(dice: &mut Dice, is_possible: impl Fn(Kind) -> bool) -> Option<Change> {
+        let possible: Vec<_> = SHARES.iter().filter(|(kind, _)| is_possible(*kind)).collect();
+        let total: usize = possible.iter().map(|(_, share)| share).sum();
+        let mut left = if total == 0 { return None } else { dice.below(total) };
+        let kind = possible.into_iter().find_map(|(kind, share)| match left.checked_sub(*share) {
+            None => Some(*kind),
+            Some(rest) => {
+                left = rest;
+                None
+            }
+        })?;
+        Some(Change { kind, luck: dice.below(1 << 20) })
+    }
+
+    /// Makes it; a link is cut for at most this long. False if a leave was not confirmed in time.
+    pub fn make(self, slot: &mut BackendSlot, cut: Duration) -> Result<bool> {
+        let luck = self.luck;
+        match self.kind {
+            Kind::Join => {
+                if luck % 2 == 0 {
+                    slot.rename();
+                }
+                if luck % 4 < 2 {
+                    slot.relocate()?;
+                }
+                slot.join()?;
+            }
+            Kind::Leave => return slot.leave(),
+            Kind::Kill => slot.kill9(),
+            Kind::Move => return slot.move_on(),
+            Kind::Tag if slot.is_drained => slot.undrain()?,
+            Kind::Tag if luck % 4 == 0 => slot.tag("state", "drain")?,
+            Kind::Tag => slot.tag("weight", &(luck % 100 + 1).to_string())?,
+            Kind::Cut => slot.cut(cut.mul_f64(0.2 + 0.8 * (luck % 100) as f64 / 100.0))?,
+        }
+        Ok(true)
+    }
+}
+
+impl Kind {
+    /// The kind's name, for a count.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Join => "joined",
+            Kind::Leave => "left",
+            Kind::Kill => "killed",
+            Kind::Move => "moved",
+            Kind::Tag => "retagged",
+            Kind::Cut => "cut off",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_possible_happens_and_by_its_share() {
+        let mut dice = Dice::new(1);
+        let mut tally = Tally::new();
+        for _ in 0..5_000 {
+            let change = Change::next(&mut dice, |kind| kind != Kind::Cut).unwrap();
+            *tally.entry(change.kind).or_default() += 1;
+        }
+        assert_eq!(tally.get(&Kind::Cut), None);
+        assert!(tally[&Kind::Join] > tally[&Kind::Leave] && tally[&Kind::Leave] > tally[&Kind::Kill]);
+        assert!(Change::next(&mut dice, |_| false).is_none());
+    }
+}

@@ -1,0 +1,203 @@
+//! A balancer, web servers that always serve, and members that come, move and go.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::cluster::local_cluster::{Cluster, SOON};
+use harness::daemons::counting_server::CountingServer;
+use harness::daemons::haproxy::{Mode, Servers, servers_of};
+use harness::daemons::serf::{Agent, Settings};
+use harness::run::{poll, process, programs};
+use harness::traffic::load::{Counts, Load, Rate};
+use harness::{Result, system};
+
+use crate::judging::haproxy_check::HaproxyCheck;
+use crate::judging::listing::{Listing, difference, listing};
+use crate::judging::random::Dice;
+use crate::setups::test_nodes;
+
+/// Members that change, each once in a round.
+const CHANGING: usize = 20;
+/// Members that stay, so that there is always a server.
+const STEADY: usize = 2;
+const PORT: u16 = 3000;
+/// The events for a member that is there, and for one that is not. (Failed members are left to reconcile, which asks
+/// HAProxy whether they serve.)
+const COMING: [&str; 2] = ["member-join", "member-update"];
+const LEAVING: [&str; 2] = ["member-leave", "member-reap"];
+/// What every process of a crowd has in its environment, with the run's directory.
+const MARK: &str = "ROLLCALL_CROWD";
+/// Seconds that a handler waits for its turn; a step for a lock, a third of it.
+const LIMIT: u32 = 300;
+const LIGHT: Rate = Rate { visitors: 4, every: Duration::from_millis(50) };
+
+/// A member: where it is, if it is there, and its weight.
+#[derive(Clone, Debug)]
+struct Member {
+    name: String,
+    at: Option<(SocketAddr, usize)>,
+    /// Two places, both with a web server: it moves from one to the other.
+    places: [SocketAddr; 2],
+}
+
+/// Where it all happens.
+pub struct CrowdedBalancer {
+    members: Vec<Member>,
+    /// Joined, changed, left.
+    changes: [usize; 3],
+    checked: HaproxyCheck,
+    begun: Instant,
+    load: Load,
+    _agent: Agent,
+    _apps: Vec<CountingServer>,
+    // Last: its end is the end of everything.
+    cluster: Cluster,
+}
+
+impl CrowdedBalancer {
+    /// Starts it with the members that stay.
+    pub fn start() -> Result<CrowdedBalancer> {
+        let mut cluster = Cluster::new()?;
+        cluster.balancer.set_env("ROLLCALL_ROLES", "backend");
+        // On a machine with much else to do the last of a crowd waits for longer than the default.
+        cluster.balancer.set_env("ROLLCALL_STEP_TIMEOUT", LIMIT.to_string());
+        cluster.balancer.start_haproxy(Mode::MasterSocket)?;
+        // From here on; HAProxy itself is not part of a crowd.
+        let directory = cluster.run().path().to_owned();
+        cluster.balancer.set_env(MARK, directory);
+        let agent = Settings::new("balancer", cluster.balancer.address()).tag("role", "balancer");
+        let agent = agent.set("disable_name_resolution", true).start(cluster.run())?;
+        let (mut members, mut apps) = (Vec::new(), Vec::new());
+        for number in 0..STEADY + CHANGING {
+            let places = [0, 1].map(|_| SocketAddr::from((cluster.net.next_host(), PORT)));
+            for place in places {
+                apps.push(CountingServer::start(place)?);
+            }
+            let at = (number < STEADY).then_some((places[0], 1));
+            members.push(Member { name: format!("m{number}"), at, places });
+        }
+        for member in &members[..STEADY] {
+            cluster.balancer.handle("member-join", &test_nodes::event(&member.nodes()))?;
+        }
+        cluster.wait_for_up("m0", SOON)?;
+        // Not earlier: the old worker, without servers, still answers on its open connections.
+        let (begun, load) = (Instant::now(), Load::start(cluster.front(), "/", LIGHT));
+        let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
+        Ok(CrowdedBalancer {
+            members,
+            changes: [0; 3],
+            checked,
+            begun,
+            load,
+            _agent: agent,
+            _apps: apps,
+            cluster,
+        })
+    }
+
+    /// What happens to each member that changes: the name of the event, and what Serf would give the handler.
+    pub fn next_events(&mut self, dice: &mut Dice) -> Vec<(&'static str, String)> {
+        let changes = &mut self.changes;
+        self.members[STEADY..].iter_mut().map(|member| member.change(dice, changes)).collect()
+    }
+
+    /// The shipped handler, with an event.
+    pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
+        self.cluster.balancer.start_handler(event, payload)
+    }
+
+    /// reload-haproxy, independent of the handlers.
+    pub fn start_reload(&self) -> Result<Child> {
+        let mut command = Command::new(programs::bin_dir()?.join("reload-haproxy"));
+        self.cluster.balancer.with_environment(self.cluster.run().adopt(&mut command));
+        command
+            .arg("--config")
+            .arg(self.cluster.balancer.config())
+            .arg("--log")
+            .arg(self.cluster.balancer.log_path());
+        command.arg("--state-dir").arg(self.cluster.balancer.directory().join("state"));
+        command.args(["--lock-timeout", &format!("{LIMIT}s")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map_err(system("run", "reload-haproxy"))
+    }
+
+    /// The differences from what the events announced.
+    pub fn faults(&mut self) -> Result<Vec<String>> {
+        let mut faults = Vec::new();
+        let (mut records, mut pool) = (Listing::new(), Servers::new());
+        for node in self.members.iter().flat_map(Member::nodes) {
+            records.insert(format!("{}.json", node.name), node.pack());
+        }
+        for member in &self.members {
+            pool.extend(member.at.map(|(address, _)| (member.name.clone(), address)));
+        }
+        let seen = listing(&self.cluster.balancer.nodes_dir())?;
+        faults.extend(difference(&seen, &records).map(|fault| format!("the records are {fault}")));
+        let config = self.cluster.balancer.config();
+        let text = fs::read_to_string(&config).map_err(system("read", config.display()))?;
+        if servers_of(&text) != pool {
+            faults.push("haproxy.cfg does not have the records' servers".to_owned());
+        }
+        if self.cluster.balancer.haproxy()?.in_service()? != pool {
+            faults.push("HAProxy does not have the servers of haproxy.cfg".to_owned());
+        }
+        faults.extend(self.checked.fault(&config)?);
+        if self.strays().is_err() {
+            faults.push("processes are left".to_owned());
+        }
+        Ok(faults)
+    }
+
+    /// Waits until no process of a crowd is left.
+    fn strays(&self) -> Result<()> {
+        let mark = format!("{MARK}={}", self.cluster.run().path().display());
+        poll::until(Duration::from_secs(5), "the end of all of a crowd", || {
+            let left = process::marked(|entry| entry == mark.as_bytes());
+            left.is_ok_and(|left| left.is_empty()).then_some(())
+        })
+    }
+
+    /// The last line of the log.
+    pub fn last_words(&self) -> String {
+        self.cluster.balancer.log().lines().rev().take(3).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The changes as text.
+    pub fn changes(&self) -> String {
+        let [joined, changed, left] = self.changes;
+        format!("{joined} joined, {changed} moved or changed, {left} left")
+    }
+
+    /// The requests since it started.
+    pub fn requests(&self) -> Counts {
+        self.load.since(self.begun)
+    }
+}
+
+impl Member {
+    /// The node that it is, if it is there.
+    fn nodes(&self) -> Vec<common::node::Node> {
+        self.at.iter().map(|(address, weight)| test_nodes::node(&self.name, *address, *weight)).collect()
+    }
+
+    fn change(&mut self, dice: &mut Dice, changes: &mut [usize; 3]) -> (&'static str, String) {
+        let weight = 1 + dice.below(256);
+        let Some((address, _)) = self.at else {
+            self.at = Some((*dice.one_of(&self.places), weight));
+            changes[0] += 1;
+            return (COMING[0], test_nodes::event(&self.nodes()));
+        };
+        if dice.below(2) == 0 {
+            let payload = test_nodes::event(&self.nodes());
+            self.at = None;
+            changes[2] += 1;
+            return (*dice.one_of(&LEAVING), payload);
+        }
+        let elsewhere = self.places[usize::from(address == self.places[0])];
+        self.at = Some((*dice.one_of(&[address, elsewhere]), weight));
+        changes[1] += 1;
+        (*dice.one_of(&COMING), test_nodes::event(&self.nodes()))
+    }
+}

@@ -1,0 +1,105 @@
+//! Checks that forged members cause no file elsewhere, no line beyond the template, and no lost node.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use common::node::{Node, check_name};
+use common::records::read_all;
+use harness::cluster::local_cluster::Cluster;
+use harness::{Result, system};
+
+use crate::judging::haproxy_check::HaproxyCheck;
+use crate::judging::listing::{Listing, listing};
+use crate::proofs::forgery::config_grammar::ConfigGrammar;
+
+/// The state before any forgery.
+pub struct Observer {
+    /// The tree that is watched; the nodes directory is deep in it.
+    place: PathBuf,
+    paths: BTreeSet<PathBuf>,
+    honest: Listing,
+    places: Vec<SocketAddr>,
+    shape: ConfigGrammar,
+    checked: HaproxyCheck,
+}
+
+impl Observer {
+    /// Remembers what is there: all paths in `place`, and the records, all of them of honest members.
+    pub fn new(place: &Path, cluster: &Cluster, shape: ConfigGrammar) -> Result<Observer> {
+        let honest = listing(&cluster.balancer.nodes_dir())?;
+        let places = cluster.servers()?.iter().filter_map(|server| server.address.parse().ok()).collect();
+        let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
+        let mut watch =
+            Observer { place: place.to_owned(), paths: BTreeSet::new(), honest, places, shape, checked };
+        // Its own file is one of them.
+        watch.checked.fault(&cluster.balancer.config())?;
+        watch.paths = tree(place, &cluster.balancer.nodes_dir())?;
+        Ok(watch)
+    }
+
+    /// What is wrong now.
+    pub fn faults(&mut self, cluster: &Cluster) -> Result<Vec<String>> {
+        let mut faults = Vec::new();
+        let nodes = cluster.balancer.nodes_dir();
+        let is_new = |path: &&PathBuf| !self.paths.contains(*path) && !is_passing(path);
+        for path in tree(&self.place, &nodes)?.iter().filter(is_new) {
+            faults.push(format!("there is '{}' outside the nodes directory", path.display()));
+        }
+        faults.extend(self.records(&nodes)?);
+        let config = cluster.balancer.config();
+        let text = fs::read_to_string(&config).map_err(system("read", config.display()))?;
+        faults.extend(self.shape.strange(&text).map(|line| format!("in haproxy.cfg there is '{line}'")));
+        faults.extend(self.checked.fault(&config)?);
+        let served = cluster.balancer.haproxy()?.in_service()?;
+        for place in &self.places {
+            if !served.values().any(|address| address == place) {
+                faults.push(format!("{place}, an honest one, is not served"));
+            }
+        }
+        Ok(faults)
+    }
+
+    /// Whether the only records are the honest ones.
+    pub fn are_all_gone(&self, cluster: &Cluster) -> bool {
+        listing(&cluster.balancer.nodes_dir()).is_ok_and(|seen| seen == self.honest)
+    }
+
+    /// What is wrong in the nodes directory.
+    fn records(&self, nodes: &Path) -> Result<Vec<String>> {
+        let seen = listing(nodes)?;
+        let is_record = |name: &str| name.strip_suffix(".json").is_some_and(|name| check_name(name).is_ok());
+        let strange = seen.keys().filter(|name| !is_record(name) && !is_passing(Path::new(name)));
+        let mut faults: Vec<String> =
+            strange.map(|name| format!("there is '{name}' in the nodes directory")).collect();
+        let changed = self.honest.iter().filter(|(name, bytes)| seen.get(*name) != Some(bytes));
+        faults.extend(changed.map(|(name, _)| format!("'{name}', an honest one, is lost or changed")));
+        let is_whole = |bytes: &[u8]| Node::unpack(bytes).is_ok_and(|node| node.pack() == bytes);
+        let broken = seen.iter().filter(|(name, bytes)| is_record(name) && !is_whole(bytes));
+        faults.extend(broken.map(|(name, _)| format!("'{name}' is not a record")));
+        if let Err(err) = read_all(nodes) {
+            faults.push(err.to_string());
+        }
+        Ok(faults)
+    }
+}
+
+/// A temporary file, and the state that reload-haproxy keeps for the time of a reload.
+fn is_passing(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+/// All paths below a directory, but not those in the nodes directory.
+fn tree(directory: &Path, nodes: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut paths = BTreeSet::new();
+    for entry in fs::read_dir(directory).map_err(system("list", directory.display()))?.flatten() {
+        let path = entry.path();
+        if path != nodes && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            paths.extend(tree(&path, nodes)?);
+        }
+        paths.insert(path);
+    }
+    Ok(paths)
+}

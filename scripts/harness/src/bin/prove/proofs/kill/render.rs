@@ -1,0 +1,108 @@
+//! render-cfg with the shipped template and the real check.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use harness::run::Run;
+use harness::run::programs;
+use harness::{Error, Result, system};
+
+use crate::judging::haproxy_check::HaproxyCheck;
+use crate::judging::verdict::Verdict;
+use crate::proof::Proof;
+use crate::proofs::kill::slow_disk;
+use crate::proofs::kill::victim::KILLS;
+use crate::proofs::kill::victim::{Victim, finish, strike};
+use crate::setups::test_nodes;
+
+const NODES: usize = 50;
+/// All that a run leaves in the output's directory.
+const LEFT: [&str; 2] = [".haproxy.cfg.lock", "haproxy.cfg"];
+
+/// An output between two pools of nodes.
+pub struct Render {
+    nodes: [PathBuf; 2],
+    output: PathBuf,
+    texts: [Vec<u8>; 2],
+    turn: usize,
+    is_slow: bool,
+    checked: HaproxyCheck,
+}
+
+/// render-cfg, with all weights changed each time.
+pub fn renders(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
+    let run = Run::new()?;
+    let mut render = Render::new(run.path(), &run.join("out"), false)?;
+    strike("render-cfg, 50 nodes", proof.rounds(KILLS, 10), &mut render, proof, verdict)
+}
+
+impl Render {
+    /// Its output is in `directory`, everything else in `scratch`. The process that is killed may have a slow disk.
+    pub fn new(scratch: &Path, directory: &Path, is_slow: bool) -> Result<Render> {
+        let nodes = ["one", "two"].map(|name| scratch.join(name));
+        for (weight, directory) in nodes.iter().enumerate() {
+            test_nodes::record(directory, &test_nodes::many(NODES, weight + 1))?;
+        }
+        fs::create_dir_all(directory).map_err(system("make", directory.display()))?;
+        let output = directory.join("haproxy.cfg");
+        let checked = HaproxyCheck::new(scratch.join("checked.cfg"))?;
+        let mut render = Render { nodes, output, texts: [Vec::new(), Vec::new()], turn: 0, is_slow, checked };
+        for at in [1, 0] {
+            render.turn = at;
+            if finish(&mut render.command(false)?)? != 0 {
+                return Err(Error::Unfit("render-cfg does not render".to_owned()));
+            }
+            render.texts[at] = render.text();
+        }
+        Ok(render)
+    }
+
+    fn command(&self, is_slow: bool) -> Result<Command> {
+        let mut command = slow_disk::program(&programs::bin_dir()?.join("render-cfg"), is_slow)?;
+        command.arg("--template").arg(programs::shipped("render-cfg/templates/haproxy.cfg.tera"));
+        command.arg("--nodes").arg(&self.nodes[self.turn % 2]).arg("--output").arg(&self.output);
+        command.args(["--set", "user=", "--set", "group=", "--check"]);
+        command.arg(format!("{} -c -f {{}}", programs::find("haproxy")?.display())).stdin(Stdio::null());
+        Ok(command)
+    }
+
+    fn text(&self) -> Vec<u8> {
+        fs::read(&self.output).unwrap_or_default()
+    }
+
+    fn left(&self) -> Vec<String> {
+        let directory = self.output.parent().unwrap_or(Path::new("."));
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Victim for Render {
+    fn prepare(&mut self) -> Result<Command> {
+        self.turn += 1;
+        self.command(self.is_slow)
+    }
+
+    fn look(&mut self) -> Result<Option<String>> {
+        if !self.texts.contains(&self.text()) {
+            return Ok(Some("haproxy.cfg is neither the old nor the new one".to_owned()));
+        }
+        self.checked.fault(&self.output)
+    }
+
+    fn again(&mut self) -> Result<Command> {
+        self.command(false)
+    }
+
+    fn look_again(&mut self) -> Result<Option<String>> {
+        if self.text() != self.texts[self.turn % 2] {
+            return Ok(Some("haproxy.cfg is not the new one".to_owned()));
+        }
+        let left = self.left();
+        Ok((left != LEFT).then(|| format!("there is {left:?}")))
+    }
+}

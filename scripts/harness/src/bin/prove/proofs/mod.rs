@@ -1,0 +1,8 @@
+//! The proofs, one module each.
+
+pub mod churn;
+pub mod crowd;
+pub mod forgery;
+pub mod kill;
+pub mod partition;
+pub mod soak;

@@ -1,0 +1,6 @@
+//! What a proof runs on: nodes, balancers and backends in namespaces, mounts.
+
+pub mod backend_slot;
+pub mod networked_balancer;
+pub mod private_mounts;
+pub mod test_nodes;

@@ -1,0 +1,289 @@
+//! The balancer: HAProxy, the Serf agent that calls the shipped handler, and the shipped reconcile on a timer.
+//!
+//! It is set up as the README describes: the first configuration is rendered from an empty nodes
+//! directory, HAProxy starts on it, and from there on only `scripts/serf-handler` and `scripts/reconcile`
+//! change anything.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::daemons::haproxy::{Haproxy, Mode};
+use crate::daemons::serf;
+use crate::daemons::serf::Agent;
+use crate::run::Run;
+use crate::run::daemon::Daemon;
+use crate::run::error::system;
+use crate::run::error::{Error, Result};
+use crate::run::timer::Timer;
+use crate::run::{process, programs};
+
+/// Where the balancer serves.
+pub const FRONT_PORT: u16 = 8080;
+/// Where its stats page is.
+pub const STATS_PORT: u16 = 1936;
+
+const NAME: &str = "balancer";
+
+/// The parts of a balancer, each of which can be started and stopped alone.
+#[derive(Debug)]
+pub struct Balancer {
+    run: Arc<Run>,
+    address: Ipv4Addr,
+    directory: PathBuf,
+    environment: Vec<(String, OsString)>,
+    agent_settings: Vec<(&'static str, serde_json::Value)>,
+    timer: Option<Timer>,
+    /// The agent, while it runs. It is dropped before HAProxy, so that no handler reloads a stopped HAProxy.
+    pub agent: Option<Agent>,
+    /// `scripts/watch`, while it runs.
+    pub watcher: Option<Daemon>,
+    /// HAProxy, while it runs.
+    pub haproxy: Option<Haproxy>,
+}
+
+impl Balancer {
+    /// A balancer at an address, nothing of it running yet.
+    pub fn new(run: Arc<Run>, address: Ipv4Addr) -> Result<Balancer> {
+        let directory = run.join(NAME);
+        for part in ["nodes", "state"] {
+            let path = directory.join(part);
+            std::fs::create_dir_all(&path).map_err(system("make", path.display()))?;
+        }
+        let mut balancer = Balancer {
+            run,
+            address,
+            directory,
+            environment: Vec::new(),
+            agent_settings: Vec::new(),
+            timer: None,
+            agent: None,
+            watcher: None,
+            haproxy: None,
+        };
+        balancer.environment = balancer.default_environment()?;
+        Ok(balancer)
+    }
+
+    fn default_environment(&self) -> Result<Vec<(String, OsString)>> {
+        let set = format!(
+            "bind={} stats_bind={} admin_socket={} user= group=",
+            self.front(),
+            self.stats(),
+            self.admin_socket().display()
+        );
+        let pairs: [(&str, OsString); 10] = [
+            ("ROLLCALL_BIN", programs::bin_dir()?.into()),
+            ("NODES_DIR", self.nodes_dir().into()),
+            ("ROLLCALL_TEMPLATE", programs::shipped("render-cfg/templates/haproxy.cfg.tera").into()),
+            ("ROLLCALL_CONFIG", self.config().into()),
+            ("ROLLCALL_SET", set.into()),
+            ("ROLLCALL_SELF", NAME.into()),
+            ("ROLLCALL_LOG", self.log_path().into()),
+            ("ROLLCALL_STATE_DIR", self.directory.join("state").into()),
+            ("ROLLCALL_HAPROXY", programs::find("haproxy")?.into()),
+            ("SERF_RPC_ADDR", format!("{}:{}", self.address, serf::RPC_PORT).into()),
+        ];
+        Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    /// Sets a variable of the shipped scripts (ROLLCALL_MIN_NODES, ROLLCALL_TEMPLATE, ...), for what is started
+    /// from now on.
+    pub fn set_env(&mut self, key: &str, value: impl Into<OsString>) {
+        self.environment.retain(|(known, _)| known != key);
+        self.environment.push((key.to_owned(), value.into()));
+    }
+
+    /// Adds a setting of the template to those that there are, for what is started from now on.
+    pub fn add_setting(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        let mut set = self.variable("ROLLCALL_SET").into_os_string();
+        set.push(format!(" {name}="));
+        set.push(value);
+        self.set_env("ROLLCALL_SET", set);
+    }
+
+    /// Sets a key of the agent's configuration file, for the next start of it.
+    pub fn set_agent(&mut self, key: &'static str, value: impl Into<serde_json::Value>) {
+        self.agent_settings.push((key, value.into()));
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// Where it serves.
+    pub fn front(&self) -> SocketAddr {
+        SocketAddr::from((self.address, FRONT_PORT))
+    }
+
+    /// Where its stats page is.
+    pub fn stats(&self) -> SocketAddr {
+        SocketAddr::from((self.address, STATS_PORT))
+    }
+
+    /// HAProxy's configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("haproxy.cfg")
+    }
+
+    /// The nodes directory.
+    pub fn nodes_dir(&self) -> PathBuf {
+        self.directory.join("nodes")
+    }
+
+    /// The log of the handler and its steps.
+    pub fn log_path(&self) -> PathBuf {
+        self.directory.join("rollcall.log")
+    }
+
+    /// The log of the handler and its steps so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    /// The socket that takes HAProxy's commands.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.directory.join("admin.sock")
+    }
+
+    /// Renders the configuration from the nodes directory as it is, and starts HAProxy on it.
+    pub fn start_haproxy(&mut self, mode: Mode) -> Result<()> {
+        self.render()?;
+        let started = Haproxy::start(&self.run, "haproxy", &self.config(), mode, Some(&self.admin_socket()))?;
+        self.haproxy = Some(started);
+        Ok(())
+    }
+
+    /// Renders the configuration from the nodes directory as it is, and reloads nothing.
+    pub fn render(&self) -> Result<()> {
+        let mut command = self.render_command()?;
+        let haproxy = self.variable("ROLLCALL_HAPROXY");
+        command.arg("--check").arg(format!("{} -c -f {{}}", haproxy.display()));
+        process::output(&self.run, &mut command).map(drop)
+    }
+
+    /// The configuration as it would be with another nodes directory.
+    pub fn rendered_from(&self, nodes: &Path) -> Result<String> {
+        let mut command = self.rendering()?;
+        let text = process::output(&self.run, command.arg("--nodes").arg(nodes))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The command that renders the configuration, without a check.
+    pub fn render_command(&self) -> Result<Command> {
+        let mut command = self.rendering()?;
+        command.arg("--output").arg(self.config());
+        Ok(command)
+    }
+
+    fn rendering(&self) -> Result<Command> {
+        let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
+        command.arg("--template").arg(self.variable("ROLLCALL_TEMPLATE"));
+        command.args(["--set", &format!("self={NAME}")]);
+        for pair in self.variable("ROLLCALL_SET").to_string_lossy().split_whitespace() {
+            command.args(["--set", pair]);
+        }
+        self.with_environment(&mut command);
+        Ok(command)
+    }
+
+    fn variable(&self, name: &str) -> PathBuf {
+        let known = self.environment.iter().find(|(key, _)| key == name);
+        known.map(|(_, value)| PathBuf::from(value)).unwrap_or_default()
+    }
+
+    /// Starts the agent, which calls `scripts/serf-handler`; it joins `seeds`, trying until one is there.
+    pub fn start_agent(&mut self, seeds: &[Ipv4Addr]) -> Result<()> {
+        let handler = programs::shipped("scripts/serf-handler");
+        let mut settings = serf::Settings::new(NAME, self.address).tag("role", "balancer").handler(&handler);
+        settings = settings.set("disable_name_resolution", true);
+        if !seeds.is_empty() {
+            settings = settings.retry_join(seeds);
+        }
+        for (key, value) in &self.agent_settings {
+            settings = settings.set(key, value.clone());
+        }
+        for (key, value) in &self.environment {
+            settings = settings.env(key, value);
+        }
+        self.agent = Some(settings.start(&self.run)?);
+        Ok(())
+    }
+
+    /// The agent, which has to be running.
+    pub fn agent(&mut self) -> Result<&mut Agent> {
+        self.agent.as_mut().ok_or_else(|| Error::Unfit("the balancer's agent is not running".to_owned()))
+    }
+
+    /// HAProxy, which has to be running.
+    pub fn haproxy(&self) -> Result<&Haproxy> {
+        self.haproxy.as_ref().ok_or_else(|| Error::Unfit("the balancer's HAProxy is not running".to_owned()))
+    }
+
+    /// Runs `scripts/reconcile` once; returns its exit code.
+    pub fn reconcile(&self) -> Result<i32> {
+        let status = self.reconcile_command().status().map_err(system("run", "scripts/reconcile"))?;
+        Ok(status.code().unwrap_or(-1))
+    }
+
+    /// Runs `scripts/reconcile` periodically, as cron or a systemd timer would.
+    pub fn reconcile_every(&mut self, period: Duration) {
+        self.timer = Some(Timer::start(period, self.reconcile_command()));
+    }
+
+    /// Stops the timer, and waits for the current run.
+    pub fn end_reconciling(&mut self) {
+        self.timer = None;
+    }
+
+    fn reconcile_command(&self) -> Command {
+        let mut command = Command::new(programs::shipped("scripts/reconcile"));
+        self.with_environment(self.run.adopt(&mut command));
+        // Ctrl-C is for the run, which lets this end.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command
+    }
+
+    /// Starts `scripts/watch`, as a service manager does.
+    pub fn start_watcher(&mut self) -> Result<()> {
+        let mut command = Command::new(programs::shipped("scripts/watch"));
+        self.with_environment(&mut command);
+        self.watcher = Some(Daemon::start(&self.run, "watch", command)?);
+        Ok(())
+    }
+
+    /// Starts `scripts/serf-handler` as Serf does for one event; its messages are in the log.
+    pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
+        let mut command = Command::new(programs::shipped("scripts/serf-handler"));
+        self.with_environment(self.run.adopt(&mut command)).env("SERF_EVENT", event);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let mut handler = command.spawn().map_err(system("run", "scripts/serf-handler"))?;
+        if let Some(mut stdin) = handler.stdin.take() {
+            // A handler that ends early does not read it; its exit code shows that.
+            let _ = stdin.write_all(payload.as_bytes());
+        }
+        Ok(handler)
+    }
+
+    /// The same, and waits for its end; returns its exit code.
+    pub fn handle(&self, event: &str, payload: &str) -> Result<i32> {
+        let status = self.start_handler(event, payload)?.wait();
+        Ok(status.map_err(system("wait for", "scripts/serf-handler"))?.code().unwrap_or(-1))
+    }
+
+    /// Gives a command the variables of the shipped scripts.
+    pub fn with_environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)))
+    }
+
+    /// Its directory in the run's.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}

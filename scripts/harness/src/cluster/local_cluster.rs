@@ -1,0 +1,175 @@
+//! A whole cluster: a balancer and any number of backends, each at its own loopback address.
+//!
+//! The tour, the demo that stays up and the tests of the whole chain all use it, so that what is shown is what is
+//! tested. A name that is used again gets a new address unless one is given, as a container would.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::backend::Backend;
+use crate::cluster::balancer::Balancer;
+use crate::daemons::haproxy::{Mode, Server};
+use crate::network::subnet::Subnet;
+use crate::run::Run;
+use crate::run::error::{Error, Result};
+use crate::run::{poll, programs};
+
+const BALANCER_HOST: u8 = 1;
+
+/// An event that Serf sends at once is seen by then: Serf holds an event for up to 3 s; the rest is for a slow machine.
+pub const SOON: Duration = Duration::from_secs(15);
+/// A killed member is marked failed by then: Serf takes 6 to 8 s, and up to 25 s if few members are left to confirm it.
+pub const GIVEN_UP: Duration = Duration::from_secs(45);
+
+/// A balancer and its backends. Dropped, everything is stopped and the run's directory removed.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The backends that run, by name.
+    pub backends: BTreeMap<String, Backend>,
+    /// The balancer.
+    pub balancer: Balancer,
+    /// The addresses.
+    pub net: Subnet,
+    // Last: its end is the end of everything.
+    run: Arc<Run>,
+}
+
+impl Cluster {
+    /// A cluster in a new directory, nothing running yet.
+    pub fn new() -> Result<Cluster> {
+        Cluster::on(Run::new()?)
+    }
+
+    /// A cluster for a test: a balancer that serves these backends, all of them up. `None` where programs are
+    /// missing, as `programs::are_all_here` has it.
+    pub fn serving(names: &[&str]) -> Result<Option<Cluster>> {
+        if !programs::are_all_here() {
+            return Ok(None);
+        }
+        let mut cluster = Cluster::new()?;
+        cluster.start_balancer()?;
+        for name in names {
+            cluster.add(name)?;
+        }
+        cluster.wait_for_servers(names, SOON)?;
+        for name in names {
+            cluster.wait_for_up(name, SOON)?;
+        }
+        Ok(Some(cluster))
+    }
+
+    /// A cluster on an existing run.
+    pub fn on(run: Run) -> Result<Cluster> {
+        let run = Arc::new(run);
+        let net = Subnet::claim()?;
+        let balancer = Balancer::new(Arc::clone(&run), net.host(BALANCER_HOST))?;
+        Ok(Cluster { backends: BTreeMap::new(), balancer, net, run })
+    }
+
+    /// Starts the balancer: HAProxy with its master's socket, then its agent.
+    pub fn start_balancer(&mut self) -> Result<()> {
+        self.balancer.start_haproxy(Mode::MasterSocket)?;
+        self.start_agent()
+    }
+
+    /// Starts the balancer's agent, which joins the backends that run.
+    pub fn start_agent(&mut self) -> Result<()> {
+        let seeds: Vec<Ipv4Addr> = self.backends.values().map(|backend| backend.address).collect();
+        self.balancer.start_agent(&seeds)
+    }
+
+    /// The run.
+    pub fn run(&self) -> &Arc<Run> {
+        &self.run
+    }
+
+    /// Where visitors go.
+    pub fn front(&self) -> SocketAddr {
+        self.balancer.front()
+    }
+
+    /// What a backend joins: the balancer.
+    pub fn seeds(&self) -> Vec<Ipv4Addr> {
+        vec![self.balancer.address()]
+    }
+
+    /// Starts a backend at a new address, and returns that.
+    pub fn add(&mut self, name: &str) -> Result<Ipv4Addr> {
+        let address = self.net.next_host();
+        self.add_at(name, address)?;
+        Ok(address)
+    }
+
+    /// Starts a backend at an address.
+    pub fn add_at(&mut self, name: &str, address: Ipv4Addr) -> Result<()> {
+        if self.backends.contains_key(name) {
+            return Err(Error::Unfit(format!("cannot add '{name}': it is already running")));
+        }
+        let backend = Backend::start(&self.run, name, address, &self.seeds())?;
+        self.backends.insert(name.to_owned(), backend);
+        Ok(())
+    }
+
+    /// A backend that runs.
+    pub fn backend(&mut self, name: &str) -> Result<&mut Backend> {
+        self.backends.get_mut(name).ok_or_else(|| unknown(name))
+    }
+
+    /// Takes a backend out of the cluster without stopping it.
+    pub fn take(&mut self, name: &str) -> Result<Backend> {
+        self.backends.remove(name).ok_or_else(|| unknown(name))
+    }
+
+    /// Makes a backend leave in order, and waits for its end.
+    pub fn stop(&mut self, name: &str) -> Result<()> {
+        self.take(name)?.stop(&self.run)
+    }
+
+    /// kill -9 of a backend's app and agent.
+    pub fn kill9(&mut self, name: &str) -> Result<()> {
+        self.take(name)?.kill9();
+        Ok(())
+    }
+
+    /// The servers that HAProxy has now. Those in maintenance have left.
+    pub fn servers(&self) -> Result<Vec<Server>> {
+        let mut servers = self.balancer.haproxy()?.servers()?;
+        servers.retain(|server| !server.is_in_maintenance());
+        Ok(servers)
+    }
+
+    /// Waits until HAProxy has exactly these servers, sorted by name, regardless of their health.
+    pub fn wait_for_servers(&self, names: &[&str], within: Duration) -> Result<()> {
+        poll::until(within, &format!("HAProxy to have the servers {names:?}"), || {
+            // While it reloads its socket may not answer.
+            let servers = self.servers().ok()?;
+            let mut have: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+            have.sort_unstable();
+            (have == names).then_some(())
+        })
+    }
+
+    /// Waits until a server gets new requests.
+    pub fn wait_for_up(&self, name: &str, within: Duration) -> Result<()> {
+        poll::until(within, &format!("{name} to be up"), || {
+            let servers = self.servers().ok()?;
+            servers.iter().any(|server| server.name == name && server.is_up()).then_some(())
+        })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // No other member is left, and an orderly leave would cost seconds for each agent.
+        if let Some(mut agent) = self.balancer.agent.take() {
+            agent.kill9();
+        }
+        self.backends.values_mut().for_each(Backend::kill9);
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::Unfit(format!("no backend '{name}' is running"))
+}

@@ -1,0 +1,6 @@
+//! Daemons put together: a backend, a balancer, a cluster of both, and a HAProxy with a file to reload.
+
+pub mod backend;
+pub mod balancer;
+pub mod local_cluster;
+pub mod single_haproxy;

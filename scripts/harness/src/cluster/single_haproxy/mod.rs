@@ -1,0 +1,14 @@
+//! One HAProxy with a file to reload, for the tests of reload-haproxy.
+
+mod backend_servers;
+mod fixture;
+pub mod health_fixture;
+mod outcome;
+pub mod refused_file;
+mod tested_haproxy;
+pub mod varied_servers;
+
+pub use backend_servers::{BALANCED, Facts, many};
+pub use fixture::{HaproxyFixture, MODES, every_mode, revision};
+pub use outcome::{Outcome, assert_done, assert_refused, finish};
+pub use tested_haproxy::{is_since, program};

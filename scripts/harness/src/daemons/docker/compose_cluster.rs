@@ -1,0 +1,207 @@
+//! The images of `docker/`, run by a real engine as a user runs them: with the compose file.
+//!
+//! Every cluster is a separate compose project on free ports of loopback. Only one runs at a time, because its daemons
+//! share the machine with the load that counts failed requests.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::daemons::docker::container::Container;
+use crate::daemons::docker::engine::{command, compose_command, docker, is_here};
+use crate::daemons::haproxy::{Server, servers_in};
+use crate::run::error::system;
+use crate::run::error::{Error, Result};
+use crate::run::{poll, programs};
+use crate::traffic::http::Client;
+use crate::traffic::response::Response;
+
+/// By then a cluster serves that has its images. On an idle machine it takes half.
+pub const UP: Duration = Duration::from_secs(60);
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A compose project that is up. Dropped, it is gone with its network and volume.
+#[derive(Debug)]
+pub struct ComposeCluster {
+    project: String,
+    ports: [u16; 4],
+    settings: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl ComposeCluster {
+    /// A cluster that is not running yet; its images are built. `None` where there is no engine, as
+    /// `programs::are_all_here` has it.
+    pub fn new() -> Result<Option<ComposeCluster>> {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_here() {
+            return Ok(None);
+        }
+        static NUMBER: Mutex<u32> = Mutex::new(0);
+        let mut number = NUMBER.lock().unwrap_or_else(PoisonError::into_inner);
+        *number += 1;
+        let project = format!("rollcall-test-{}-{number}", std::process::id());
+        let cluster = ComposeCluster { project, ports: free_ports()?, settings: String::new(), _turn: turn };
+        cluster.build()?;
+        Ok(Some(cluster))
+    }
+
+    /// A cluster with this number of backends, all of them in the pool.
+    pub fn serving(backends: usize) -> Result<Option<ComposeCluster>> {
+        let Some(cluster) = ComposeCluster::new()? else { return Ok(None) };
+        cluster.scale(backends)?;
+        cluster.wait_for_up(backends, UP)?;
+        Ok(Some(cluster))
+    }
+
+    /// Builds the images, once in a process: what has not changed comes from the engine's cache.
+    fn build(&self) -> Result<()> {
+        static BUILT: OnceLock<()> = OnceLock::new();
+        if BUILT.get().is_none() {
+            command(Command::new(programs::shipped("docker/base")))?;
+            self.compose(&["build"])?;
+            BUILT.get_or_init(|| ());
+        }
+        Ok(())
+    }
+
+    /// Runs compose on the project, from the tree that is tested; returns its stdout.
+    pub fn compose(&self, arguments: &[&str]) -> Result<String> {
+        self.compose_file(&programs::shipped("docker/docker-compose.yml").display().to_string(), arguments)
+    }
+
+    /// The same with another compose file.
+    pub fn compose_file(&self, file: &str, arguments: &[&str]) -> Result<String> {
+        let mut compose = compose_command();
+        compose.args(["-f", file, "-p", &self.project]).args(arguments);
+        for (name, port) in ["HTTP_PORT", "STATS_PORT", "HTTP_PORT_2", "STATS_PORT_2"].iter().zip(self.ports)
+        {
+            compose.env(name, format!("127.0.0.1:{port}"));
+        }
+        if !self.settings.is_empty() {
+            compose.env("ROLLCALL_SET", &self.settings);
+        }
+        command(compose)
+    }
+
+    /// Settings of the template that its balancers have from their next start on.
+    pub fn set(&mut self, settings: &str) {
+        settings.clone_into(&mut self.settings);
+    }
+
+    /// `up` with this number of backends.
+    pub fn scale(&self, backends: usize) -> Result<()> {
+        self.compose(&["up", "-d", "--no-build", "--scale", &format!("webapp={backends}")]).map(drop)
+    }
+
+    /// The project's name.
+    pub fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// Its network.
+    pub fn network(&self) -> String {
+        format!("{}_cluster", self.project)
+    }
+
+    /// Where visitors go.
+    pub fn front(&self) -> SocketAddr {
+        self.loopback(0)
+    }
+
+    /// Where its stats page is.
+    pub fn stats(&self) -> SocketAddr {
+        self.loopback(1)
+    }
+
+    /// Where visitors of the second balancer go, if that runs.
+    pub fn second_front(&self) -> SocketAddr {
+        self.loopback(2)
+    }
+
+    fn loopback(&self, port: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[port]))
+    }
+
+    /// The balancer.
+    pub fn balancer(&self) -> Result<Container> {
+        let mut all = self.containers("ha")?;
+        all.pop().ok_or_else(|| Error::Unfit("no balancer is there".to_owned()))
+    }
+
+    /// The backends that run.
+    pub fn backends(&self) -> Result<Vec<Container>> {
+        self.containers("webapp")
+    }
+
+    fn containers(&self, service: &str) -> Result<Vec<Container>> {
+        let filters = ["project", "service"].map(|key| format!("label=com.docker.compose.{key}="));
+        let project = format!("{}{}", filters[0], self.project);
+        let service = format!("{}{service}", filters[1]);
+        let ids = docker(&["ps", "-q", "--no-trunc", "--filter", &project, "--filter", &service])?;
+        Ok(ids.split_whitespace().map(Container::new).collect())
+    }
+
+    /// The output of `reload-haproxy --status` on the balancer; null while there is none.
+    pub fn status(&self) -> Value {
+        let ask = ["reload-haproxy", "--status", "--json", "--config", "/run/haproxy/haproxy.cfg"];
+        // While it is down nothing is up.
+        let said = self.balancer().and_then(|balancer| balancer.exec(&ask));
+        said.ok().and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default()
+    }
+
+    /// The servers of the pool, as on the stats page; empty while that does not answer. Asking costs the machine
+    /// less than a command in a container.
+    pub fn servers(&self) -> Vec<Server> {
+        let page = Client::fresh(self.stats()).get("/stats;csv").and_then(Response::success);
+        let mut servers = servers_in(&page.map(|page| page.text()).unwrap_or_default());
+        servers.retain(|server| !server.is_in_maintenance());
+        servers
+    }
+
+    /// How often the balancer's HAProxy has reloaded its file, as HAProxy counts.
+    pub fn reloads(&self) -> Option<u64> {
+        self.status()["reloads"].as_u64()
+    }
+
+    /// Waits until the pool has exactly this number of servers and all are up.
+    pub fn wait_for_up(&self, servers: usize, within: Duration) -> Result<()> {
+        let waited = poll::until(within, &format!("{servers} servers to be up"), || {
+            let now = self.servers();
+            (now.len() == servers && now.iter().all(Server::is_up)).then_some(())
+        });
+        waited.inspect_err(|_| eprintln!("{}\n{}", self.status(), self.logs()))
+    }
+
+    /// The whole output of the containers.
+    pub fn logs(&self) -> String {
+        self.compose(&["logs", "--no-color"]).unwrap_or_default()
+    }
+}
+
+impl Drop for ComposeCluster {
+    fn drop(&mut self) {
+        // An orderly leave is not needed. The engine reports what it cannot remove.
+        let ids =
+            docker(&["ps", "-aq", "--filter", &format!("label=com.docker.compose.project={}", self.project)]);
+        for id in ids.unwrap_or_default().split_whitespace() {
+            let _ = docker(&["rm", "-f", "-v", id]);
+        }
+        let _ = self.compose(&["--profile", "two", "down", "-v", "--remove-orphans"]);
+    }
+}
+
+/// Free ports of loopback. If something takes one before it is used, `up` fails with an error.
+fn free_ports() -> Result<[u16; 4]> {
+    let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(system("bind", "127.0.0.1:0"));
+    let listeners = [0; 4].iter().map(listen).collect::<Result<Vec<_>>>()?;
+    let mut ports = [0; 4];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr().map_err(system("read the port of", "127.0.0.1:0"))?.port();
+    }
+    Ok(ports)
+}

@@ -1,0 +1,7 @@
+//! The daemons of a cluster, one module each, and the containers that run the same.
+
+pub mod counting_server;
+pub mod docker;
+pub mod haproxy;
+pub mod serf;
+pub mod webapp;

@@ -1,0 +1,222 @@
+//! A private network: namespaces around a router. A link can be cut, or only the gossip on it can be dropped.
+//!
+//! Nothing outside sees it, and it needs no clean-up. A run enters a new network and mount namespace with an empty
+//! `/run/netns`, where `ip netns` puts its names. The kernel removes everything with the run's last process, which the
+//! run's guardian ends even after a kill -9. It needs root and iproute2. Packets are dropped by a routing rule of the
+//! receiver, so no packet filter is needed.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::network::subnet::GOSSIP_PORT;
+use crate::run::Run;
+use crate::run::error::Result;
+use crate::run::error::system;
+use crate::run::{process, programs};
+
+const NAMES: &str = "/run/netns";
+/// The namespace between the others. With a bridge instead, each namespace would have an ARP entry for each other one,
+/// and a machine has room for 1,024 entries in all namespaces together.
+const ROUTER: &str = "router";
+/// Its address, on each of its ends.
+const GATEWAY: &str = "10.77.255.254";
+/// What each has of the network.
+const DEVICE: &str = "eth0";
+/// All addresses of the network.
+const ALL: &str = "10.77.0.0/16";
+
+/// True if a test can have such a network, with all that the whole chain needs. Otherwise it fails where `$CI` is set, and
+/// elsewhere stderr reports that it is skipped.
+pub fn is_possible() -> bool {
+    let missing = || {
+        let root = nix::unistd::geteuid().is_root().then_some(()).ok_or("root".to_owned());
+        let found = |program| programs::find(program).map(drop).map_err(|err| err.to_string());
+        [root, found("ip"), found("nsenter")].into_iter().find_map(std::result::Result::err)
+    };
+    match missing() {
+        None => programs::are_all_here(),
+        Some(what) if std::env::var_os("CI").is_some() => panic!("a network namespace needs {what}"),
+        Some(what) => {
+            eprintln!("SKIPPED: a network namespace needs {what}");
+            false
+        }
+    }
+}
+
+/// Runs `action` in a new thread, with a private network and private mounts.
+pub fn apart<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| enter().and_then(|()| action()));
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Runs `action` in a new thread, on a network that has only loopback. What it starts, processes and
+/// threads, is on it. Needs root.
+pub fn on_loopback_alone<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    apart(|| {
+        process::output(&Run::new()?, Command::new(programs::find("ip")?).args(["link", "set", "lo", "up"]))?;
+        action()
+    })
+}
+
+fn enter() -> Result<()> {
+    let errno = |err: nix::Error| io::Error::from(err);
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
+        .map_err(errno)
+        .map_err(system("enter", "a network namespace (it needs root)"))?;
+    let nothing = None::<&str>;
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
+        .map_err(errno)
+        .map_err(system("make private", "/"))?;
+    fs::create_dir_all(NAMES).map_err(system("make", NAMES))?;
+    mount(Some("tmpfs"), NAMES, Some("tmpfs"), MsFlags::empty(), nothing)
+        .map_err(errno)
+        .map_err(system("mount", NAMES))
+}
+
+/// The same command, run in a namespace. What it starts with is exec'ed: the process id is the program's own.
+pub fn within(namespace: &str, command: &Command) -> Command {
+    let mut inside = Command::new("nsenter");
+    inside.arg(format!("--net={NAMES}/{namespace}")).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => inside.env(key, value),
+            None => inside.env_remove(key),
+        };
+    }
+    inside
+}
+
+/// Which packets are lost.
+#[derive(Clone, Copy, Debug)]
+pub enum From {
+    /// All.
+    All,
+    /// Those from this address.
+    Only(Ipv4Addr),
+    /// All but those from this address.
+    AllBut(Ipv4Addr),
+}
+
+/// A router and the namespaces connected to it. The caller's own namespace is one of them.
+#[derive(Debug)]
+pub struct Network {
+    run: Arc<Run>,
+}
+
+impl Network {
+    /// Makes it, the caller (see `apart`) at an address of it.
+    pub fn new(run: Arc<Run>, address: Ipv4Addr) -> Result<Network> {
+        let network = Network { run };
+        network.ip(&format!("netns add {ROUTER}"))?;
+        let mut forward = Command::new("sh");
+        forward.args(["-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]);
+        process::output(&network.run, &mut within(ROUTER, &forward))?;
+        network
+            .ip(&format!("-n {ROUTER} link add own type veth peer name {DEVICE} netns {}", thread_id()))?;
+        network.plug(None, "own", address)?;
+        Ok(network)
+    }
+
+    /// Adds a namespace with an address; the /24 of that is its own.
+    pub fn add(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
+        self.ip(&format!("netns add {namespace}"))?;
+        self.ip(&format!("-n {ROUTER} link add {namespace} type veth peer name {DEVICE} netns {namespace}"))?;
+        self.plug(Some(namespace), namespace, address)
+    }
+
+    fn plug(&self, namespace: Option<&str>, port: &str, address: Ipv4Addr) -> Result<()> {
+        self.ip(&format!("-n {ROUTER} link set {port} up"))?;
+        self.ip(&format!("-n {ROUTER} addr add {GATEWAY}/32 dev {port}"))?;
+        self.ip(&format!("-n {ROUTER} route add {} dev {port}", block(address)))?;
+        self.ip_in(namespace, "link set lo up")?;
+        self.ip_in(namespace, &format!("link set {DEVICE} up"))?;
+        self.give(namespace, address)?;
+        self.ip_in(namespace, &format!("route add {GATEWAY} dev {DEVICE}"))?;
+        self.ip_in(namespace, &format!("route add {ALL} via {GATEWAY}"))?;
+        // The rules for incoming packets come before this one.
+        self.ip_in(namespace, "rule del pref 0")?;
+        self.ip_in(namespace, "rule add pref 100 lookup local")
+    }
+
+    /// Gives one more address of its /24 to a namespace (`None`: the caller's).
+    pub fn give(&self, namespace: Option<&str>, address: Ipv4Addr) -> Result<()> {
+        self.ip_in(namespace, &format!("addr add {address}/32 dev {DEVICE}"))
+    }
+
+    /// Takes an address from a namespace.
+    pub fn take(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
+        self.ip_in(Some(namespace), &format!("addr del {address}/32 dev {DEVICE}"))
+    }
+
+    /// Drops all packets from and to a namespace that has this address.
+    pub fn unplug(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
+        self.lose("add", namespace, address)
+    }
+
+    /// Ends the loss.
+    pub fn replug(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
+        self.lose("del", namespace, address)
+    }
+
+    fn lose(&self, verb: &str, namespace: &str, address: Ipv4Addr) -> Result<()> {
+        self.ip(&format!("-n {ROUTER} rule {verb} pref 20 iif {namespace} blackhole"))?;
+        self.ip(&format!("-n {ROUTER} rule {verb} pref 20 to {} blackhole", block(address)))
+    }
+
+    /// Makes a namespace (`None`: the caller's) lose gossip that comes in, and nothing else.
+    pub fn deafen(&self, namespace: Option<&str>, from: From) -> Result<()> {
+        let source = match from {
+            From::Only(address) => format!("from {address}"),
+            From::All | From::AllBut(_) => String::new(),
+        };
+        if let From::AllBut(address) = from {
+            self.ip_in(namespace, &format!("rule add pref 5 from {address} lookup local"))?;
+        }
+        for (at, what) in ["udp dport", "tcp dport", "tcp sport"].iter().enumerate() {
+            let rule = format!("{source} iif {DEVICE} ipproto {what} {GOSSIP_PORT} blackhole");
+            self.ip_in(namespace, &format!("rule add pref {} {rule}", 10 + at))?;
+        }
+        Ok(())
+    }
+
+    /// Lets it receive all gossip again.
+    pub fn undeafen(&self, namespace: Option<&str>, from: From) -> Result<()> {
+        let exception = matches!(from, From::AllBut(_)).then_some(5);
+        exception
+            .into_iter()
+            .chain(10..13)
+            .try_for_each(|pref| self.ip_in(namespace, &format!("rule del pref {pref}")))
+    }
+
+    fn ip_in(&self, namespace: Option<&str>, words: &str) -> Result<()> {
+        match namespace {
+            Some(namespace) => self.ip(&format!("-n {namespace} {words}")),
+            None => self.ip(words),
+        }
+    }
+
+    fn ip(&self, words: &str) -> Result<()> {
+        let mut command = Command::new(programs::find("ip")?);
+        process::output(&self.run, command.args(words.split_whitespace())).map(drop)
+    }
+}
+
+/// The addresses of which a namespace has its own.
+fn block(address: Ipv4Addr) -> String {
+    let [a, b, c, _] = address.octets();
+    format!("{a}.{b}.{c}.0/24")
+}
+
+/// The calling thread's id: the kernel finds the namespace by it. The process may be in another namespace.
+fn thread_id() -> i32 {
+    nix::unistd::gettid().as_raw()
+}

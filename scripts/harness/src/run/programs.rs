@@ -1,0 +1,69 @@
+//! The paths of the programs: those of this workspace, the shipped scripts, and the installed ones.
+//!
+//! The workspace's programs are taken from beside the running one, so that a debug test runs debug programs
+//! and the demo runs what it was built with; `$ROLLCALL_BIN` names another directory.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::run::error::{Error, Result};
+
+/// The four programs of this workspace.
+pub const OURS: [&str; 4] = ["member-join", "member-leave", "render-cfg", "reload-haproxy"];
+
+/// The programs that must be installed.
+pub const SYSTEM: [&str; 3] = ["haproxy", "serf", "node"];
+
+/// The workspace: `$ROLLCALL_ROOT`, or where this library was built.
+pub fn root() -> PathBuf {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = env::var_os("ROLLCALL_ROOT").map_or_else(built, PathBuf::from);
+    root.canonicalize().unwrap_or(root)
+}
+
+/// A file of the workspace, by its path from the root.
+pub fn shipped(path: &str) -> PathBuf {
+    root().join(path)
+}
+
+/// The directory with the workspace's programs, all four of them there.
+pub fn bin_dir() -> Result<PathBuf> {
+    let beside = || {
+        let mut directory = env::current_exe().unwrap_or_default();
+        directory.pop();
+        if directory.ends_with("deps") {
+            directory.pop();
+        }
+        directory
+    };
+    let directory = env::var_os("ROLLCALL_BIN").map_or_else(beside, PathBuf::from);
+    match OURS.iter().find(|program| !directory.join(program).is_file()) {
+        None => Ok(directory),
+        Some(program) => {
+            let hint = format!("build it into '{}' (cargo build) or set ROLLCALL_BIN", directory.display());
+            Err(Error::Missing { program: (*program).to_owned(), hint })
+        }
+    }
+}
+
+/// The full path of an installed program: on PATH, or where Debian keeps daemons.
+pub fn find(program: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let daemons = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let mut candidates = env::split_paths(&path).chain(daemons).map(|directory| directory.join(program));
+    let missing = || Error::Missing { program: program.to_owned(), hint: "install it".to_owned() };
+    candidates.find(|candidate| candidate.is_file()).ok_or_else(missing)
+}
+
+/// True if everything that a test of the whole chain needs is installed. Otherwise the test fails where `$CI` is
+/// set; elsewhere stderr reports that it is skipped.
+pub fn are_all_here() -> bool {
+    match SYSTEM.iter().find_map(|program| find(program).err()) {
+        None => true,
+        Some(err) if env::var_os("CI").is_some() => panic!("{err}"),
+        Some(err) => {
+            eprintln!("SKIPPED: {err}");
+            false
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The second setup: Serf's handlers only record, and `scripts/watch` renders and reloads.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::fs;
+use std::time::Instant;
+
+use common::records::read_all;
+use harness::cluster::local_cluster::{Cluster, GIVEN_UP, SOON};
+use harness::daemons::haproxy::Mode;
+use harness::run::{poll, programs};
+use harness::traffic::load::{Load, Rate};
+
+/// A balancer in the second setup that serves these backends; `None` if programs are missing.
+fn serving(names: &[&str]) -> Option<Cluster> {
+    if !programs::are_all_here() {
+        return None;
+    }
+    let mut cluster = Cluster::new().unwrap();
+    cluster.balancer.set_env("ROLLCALL_ONLY_RECORD", "1");
+    cluster.start_balancer().unwrap();
+    cluster.balancer.start_watcher().unwrap();
+    for name in names {
+        cluster.add(name).unwrap();
+    }
+    cluster.wait_for_servers(names, SOON).unwrap();
+    names.iter().for_each(|name| cluster.wait_for_up(name, SOON).unwrap());
+    Some(cluster)
+}
+
+fn wait_for_records(cluster: &Cluster, wanted: &[&str]) {
+    let seen = poll::until(SOON, &format!("the records {wanted:?}"), || {
+        let (nodes, _) = read_all(&cluster.balancer.nodes_dir()).ok()?;
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        (names == wanted).then_some(())
+    });
+    seen.unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
+}
+
+#[test]
+fn joins_leaves_and_crashes_fail_no_request_with_a_watcher() {
+    let Some(mut cluster) = serving(&["s1", "s2"]) else { return };
+    let start = Instant::now();
+    let load = Load::start(cluster.front(), "/", Rate::default());
+    cluster.add("s3").unwrap();
+    cluster.wait_for_servers(&["s1", "s2", "s3"], SOON).unwrap();
+    cluster.wait_for_up("s3", SOON).unwrap();
+    cluster.stop("s2").unwrap();
+    cluster.wait_for_servers(&["s1", "s3"], SOON).unwrap();
+    cluster.kill9("s3").unwrap();
+    cluster.wait_for_servers(&["s1"], GIVEN_UP).unwrap();
+    let counts = load.since(start);
+    assert!(counts.requests > 500, "{}", counts.requests);
+    assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());
+    assert_eq!(cluster.balancer.watcher.as_mut().unwrap().stop().unwrap().code(), Some(0));
+}
+
+#[test]
+fn records_made_while_no_watcher_runs_are_served_once_one_runs_again() {
+    let Some(mut cluster) = serving(&["s1"]) else { return };
+    cluster.balancer.watcher.take().unwrap().kill9();
+    let before = fs::read(cluster.balancer.config()).unwrap();
+    cluster.add("s2").unwrap();
+    wait_for_records(&cluster, &["balancer", "s1", "s2"]);
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 0);
+    assert_eq!(fs::read(cluster.balancer.config()).unwrap(), before, "a handler that only records rendered");
+    cluster.balancer.start_watcher().unwrap();
+    cluster.wait_for_servers(&["s1", "s2"], SOON).unwrap();
+}
+
+#[test]
+fn a_reload_is_owed_until_haproxy_is_back() {
+    let Some(mut cluster) = serving(&["s1"]) else { return };
+    cluster.balancer.haproxy.take();
+    cluster.add("s2").unwrap();
+    let wait_for = |cluster: &Cluster, words: &str| {
+        let seen = poll::until(SOON * 2, words, || cluster.balancer.log().contains(words).then_some(()));
+        seen.unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
+    };
+    wait_for(&cluster, "cannot finish 'reload-haproxy");
+    assert!(fs::read_to_string(cluster.balancer.config()).unwrap().contains("server s2 "));
+    cluster.balancer.start_haproxy(Mode::MasterSocket).unwrap();
+    wait_for(&cluster, "' works again");
+    cluster.wait_for_up("s2", SOON).unwrap();
+}
