@@ -1,4 +1,4 @@
-//! The command line: what goes in, what comes out, and the exit code.
+//! The command line: input, output and exit codes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
@@ -10,7 +10,7 @@ use support::{Bed, SERVERS};
 const BACKEND: &[(&str, &str)] = &[("role", "backend")];
 
 #[test]
-fn nodes_come_sorted_and_stdout_is_the_default() {
+fn nodes_are_sorted_and_stdout_is_the_default() {
     let bed = Bed::new(SERVERS);
     bed.node("s2", "fd00::2", BACKEND);
     bed.node("s1", "10.0.0.1", BACKEND);
@@ -40,7 +40,7 @@ fn a_missing_role_is_an_error_without_a_default() {
 }
 
 #[test]
-fn an_undefined_variable_is_an_error_with_its_place_and_its_line() {
+fn an_undefined_variable_is_an_error_with_position_and_line() {
     let ran = Bed::new("global\n  user {{ vars.usr }}\n").run(&["--set", "user=haproxy"]).ends(3);
     assert_eq!(
         ran.err,
@@ -51,7 +51,7 @@ fn an_undefined_variable_is_an_error_with_its_place_and_its_line() {
 }
 
 #[test]
-fn a_broken_template_is_an_error_with_its_place_and_its_line() {
+fn a_broken_template_is_an_error_with_position_and_line() {
     for (template, place) in [
         ("a\n{% for node in nodes %}\n", "3:1"),
         ("a\n{{ nodes | frobnicate }}\n", "2:12"),
@@ -68,7 +68,7 @@ fn a_broken_template_is_an_error_with_its_place_and_its_line() {
 }
 
 #[test]
-fn a_template_that_is_not_there_or_not_text_is_named() {
+fn a_template_that_is_missing_or_not_text_is_reported() {
     let bed = Bed::new("");
     std::fs::remove_file(bed.path("t.tera")).unwrap();
     let err = bed.run(&[]).ends(4).err;
@@ -78,7 +78,7 @@ fn a_template_that_is_not_there_or_not_text_is_named() {
 }
 
 #[test]
-fn a_pipe_as_the_template_does_not_hold_the_run() {
+fn a_pipe_as_the_template_does_not_block_the_run() {
     let bed = Bed::new("");
     std::fs::remove_file(bed.path("t.tera")).unwrap();
     assert!(Command::new("mkfifo").arg(bed.path("t.tera")).status().unwrap().success());
@@ -89,14 +89,14 @@ fn a_pipe_as_the_template_does_not_hold_the_run() {
 #[test]
 fn a_template_that_is_too_large_is_refused() {
     let bed = Bed::new("");
-    // Sparse, so only a reader that stops early is done with it at all.
+    // The file is sparse; only a reader that stops early can finish.
     std::fs::OpenOptions::new().write(true).open(bed.path("t.tera")).unwrap().set_len(1 << 40).unwrap();
     let err = bed.run(&[]).ends(3).err;
-    assert_eq!(err, "render-cfg: cannot read 't.tera': it is larger than 4 MiB, which no template is\n");
+    assert_eq!(err, "render-cfg: cannot read 't.tera': it is larger than 4 MiB, the limit for a template\n");
 }
 
 #[test]
-fn a_loop_that_multiplies_ends_at_a_limit_and_the_old_file_stays() {
+fn nested_loops_end_at_a_limit_and_the_old_file_is_kept() {
     let loops = "{% for a in range(end=1000) %}{% for b in range(end=1000) %}{% for c in range(end=1000) %}";
     let ends = "{% endfor %}".repeat(3);
     // A body of some length, so that the limit is reached soon.
@@ -104,21 +104,21 @@ fn a_loop_that_multiplies_ends_at_a_limit_and_the_old_file_stays() {
         let bed = Bed::new(&format!("{loops}{line}{ends}"));
         bed.write("out", "old");
         let ran = bed.render(&["--set", &format!("long={}", "y ".repeat(1000))]).ends(3);
-        let reason = "its text is larger than 64 MiB; does a loop multiply?";
+        let reason = "its text is larger than 64 MiB; is a loop nested in another one by mistake?";
         assert_eq!(ran.err, format!("render-cfg: cannot render 't.tera': {reason}\n"));
         assert_eq!(bed.read("out"), "old");
     }
 }
 
 #[test]
-fn of_a_huge_line_only_the_place_that_is_wrong_is_shown() {
+fn of_a_huge_line_only_the_part_with_the_error_is_shown() {
     let bed = Bed::new(&format!("{}{{{{ vars.usr }}}}{}", "a".repeat(50_000), "b".repeat(50_000)));
     let err = bed.run(&[]).ends(3).err;
     assert!(err.contains("a{{ vars.usr }}b") && err.len() < 1000, "{err}");
 }
 
 #[test]
-fn an_unreadable_record_is_named_and_the_others_are_rendered() {
+fn an_unreadable_record_is_reported_and_the_others_are_rendered() {
     let bed = Bed::new(SERVERS);
     bed.node("s1", "10.0.0.1", BACKEND);
     bed.write("nodes/s2.json", "{\"address\":");
@@ -134,17 +134,20 @@ fn an_unreadable_record_is_named_and_the_others_are_rendered() {
 }
 
 #[test]
-fn an_empty_nodes_directory_renders_and_a_missing_one_is_a_slip() {
+fn an_empty_nodes_directory_is_rendered_and_a_missing_one_is_an_error() {
     let bed = Bed::new(SERVERS);
     bed.render(&[]).quietly();
     bed.write("out", "old");
     let ran = bed.render(&["--nodes", "nodse"]).ends(4);
-    assert_eq!(ran.err, "render-cfg: cannot read 'nodse': there is no such directory; mkdir -p nodse\n");
+    assert_eq!(
+        ran.err,
+        "render-cfg: cannot read 'nodse': the directory does not exist; create it with mkdir -p nodse\n"
+    );
     assert_eq!(bed.read("out"), "old");
 }
 
 #[test]
-fn too_few_usable_nodes_leave_the_file_and_say_what_to_do() {
+fn too_few_usable_nodes_keep_the_file_and_the_error_says_what_to_do() {
     let bed = Bed::new("{% for n in nodes %}{% set s = n | server(port=1) %}{{ s.name }}\n{% endfor %}");
     bed.node("s1", "10.0.0.1", BACKEND);
     bed.node("s2", "10.0.0.2", &[("role", "backend"), ("port", "none")]);
@@ -159,8 +162,8 @@ fn too_few_usable_nodes_leave_the_file_and_say_what_to_do() {
     bed.node("s2", "10.0.0.2", &[("role", "leaving")]);
     let ran = bed.render(&guards).ends(6);
     assert!(ran.err.ends_with(
-        "render-cfg: cannot replace 'out': 1 usable nodes of role 'backend', fewer than 2, so it stays; \
-         lower --min-nodes if this is right\n"
+        "render-cfg: cannot replace 'out': 1 usable nodes of role 'backend', fewer than 2, so it is kept; \
+         lower --min-nodes if this is intended\n"
     ));
     assert_eq!(bed.read("out"), first);
     bed.render(&["--min-nodes", "3"]).quietly();
@@ -182,7 +185,7 @@ fn a_diff_is_printed_and_nothing_is_written() {
 }
 
 #[test]
-fn a_dry_run_checks_and_says_what_it_would_do_and_writes_nothing() {
+fn a_dry_run_checks_prints_what_it_would_do_and_writes_nothing() {
     let bed = Bed::new(SERVERS);
     bed.node("s1", "10.0.0.1", BACKEND);
     assert_eq!(bed.render(&["--dry-run"]).quietly(), "would write 'out': +1 -0 lines\n");
@@ -193,11 +196,11 @@ fn a_dry_run_checks_and_says_what_it_would_do_and_writes_nothing() {
         ("", "render-cfg: cannot use 'out': 'grep -q s2 {}' ended with exit code 1\n")
     );
     bed.render(&[]).quietly();
-    assert_eq!(bed.render(&["--dry-run"]).quietly(), "would leave 'out' as it is\n");
+    assert_eq!(bed.render(&["--dry-run"]).quietly(), "would keep 'out' as it is\n");
 }
 
 #[test]
-fn a_wrong_call_is_exit_code_2() {
+fn a_usage_error_is_exit_code_2() {
     let bed = Bed::new("");
     for wrong in [
         &["--check", "haproxy -c"][..],
@@ -217,7 +220,7 @@ fn a_wrong_call_is_exit_code_2() {
 }
 
 #[test]
-fn the_revision_depends_on_what_is_printed_and_on_nothing_else() {
+fn the_revision_depends_only_on_the_rendered_text() {
     let bed = Bed::new("description {{ revision }}\n{% for n in nodes %}server {{ n.name }}\n{% endfor %}");
     bed.node("s1", "10.0.0.1", BACKEND);
     let first = bed.run(&[]).quietly();
@@ -247,19 +250,19 @@ fn the_revision_is_the_same_however_the_template_uses_it() {
 }
 
 #[test]
-fn what_was_done_is_said_with_v_and_in_the_log() {
+fn actions_are_reported_with_v_and_in_the_log() {
     let bed = Bed::new(SERVERS);
     assert_eq!(bed.render(&["--log", "log"]).quietly(), "");
     assert!(bed.read("log").ends_with("wrote 'out'\n"));
-    // A timer would fill the log with nothing else.
+    // Otherwise the log of a timer would contain little else.
     let before = bed.read("log");
     assert_eq!(bed.render(&["--log", "log"]).quietly(), "");
     assert_eq!(bed.read("log"), before);
-    assert_eq!(bed.render(&["-v"]).ends(0).err, "render-cfg: left 'out' as it is: nothing changed\n");
+    assert_eq!(bed.render(&["-v"]).ends(0).err, "render-cfg: kept 'out': nothing changed\n");
 }
 
 #[test]
-fn help_names_every_option_and_the_exit_codes() {
+fn help_lists_every_option_and_the_exit_codes() {
     let help = Bed::new("").run(&["--help"]).quietly();
     for word in [
         "--template",
