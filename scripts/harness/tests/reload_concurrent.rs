@@ -7,7 +7,6 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::replace::replace;
 use harness::cluster::single_haproxy::{
     HaproxyFixture, Outcome, assert_done, every_mode, finish, is_since, program, revision,
 };
@@ -47,9 +46,8 @@ fn a_signal_that_haproxy_loses_is_sent_again() {
     assert_done(&fixture.reload(&[]), "runs '");
     let master = Pid::from_raw(i32::try_from(fixture.haproxy().pid().unwrap()).unwrap());
     // A check that takes no time, so that the run's own signal comes while HAProxy still loads the file before.
-    let quick = fixture.run.join("quick-check");
-    let text = format!("#!/bin/sh\n[ \"$1\" != -c ] || exit 0\nexec {} \"$@\"\n", program().display());
-    replace(&quick, text.as_bytes(), 0o755).unwrap();
+    let text = format!("[ \"$1\" != -c ] || exit 0\nexec {} \"$@\"", program().display());
+    let quick = fixture.script("quick-check", &text);
     // Up to 3.0 HAProxy loses a signal that comes while it loads a file.
     let (mut resends, enough) = (0, usize::from(!is_since((3, 1))));
     // On a busy machine the signal may miss that time, so it is retried.

@@ -84,11 +84,8 @@ fn in_its_own_namespace(fixture: &HaproxyFixture, script: &str) -> Option<PathBu
         eprintln!("SKIPPED: a mount namespace needs root");
         return None;
     }
-    let wrapper = fixture.run.join("wrapper");
     let inner = format!("{script}; exec {} \\\"\\$@\\\"", program().display());
-    let text = format!("#!/bin/sh\nexec unshare --mount sh -c \"{inner}\" sh \"$@\"\n");
-    replace(&wrapper, text.as_bytes(), 0o755).unwrap();
-    Some(wrapper)
+    Some(fixture.script("wrapper", &format!("exec unshare --mount sh -c \"{inner}\" sh \"$@\"")))
 }
 
 /// Debian's unit starts HAProxy like this (BindReadOnlyPaths).

@@ -132,9 +132,8 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
 
 /// A HAProxy that is started with these arguments in place of `-f CONFIG`, and the file at `config`.
 fn start_with(fixture: &mut HaproxyFixture, arguments: &str, config: &Path) {
-    let wrapper = fixture.run.join("wrapper");
-    let text = format!("#!/bin/sh\nshift 2\nexec {} {arguments} \"$@\"\n", program().display());
-    replace(&wrapper, text.as_bytes(), 0o755).unwrap();
+    let text = format!("shift 2\nexec {} {arguments} \"$@\"", program().display());
+    let wrapper = fixture.script("wrapper", &text);
     let admin = fixture.run.join("admin.sock");
     let mode = Mode::MasterSocket;
     let haproxy = Haproxy::start_program(&wrapper, &fixture.run, "haproxy", config, mode, Some(&admin));
