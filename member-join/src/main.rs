@@ -30,7 +30,7 @@ struct Args {
     name: Option<String>,
     /// Its IPv4 or IPv6 address
     address: Option<String>,
-    /// A tag of the node, may be given more than once
+    /// By hand: a tag of the node; may be given more than once
     #[arg(long = "tag", value_name = "K=V", value_parser = tag, requires = "name")]
     tags: Vec<(String, String)>,
     #[command(flatten)]

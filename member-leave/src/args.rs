@@ -20,10 +20,10 @@ pub(crate) struct Args {
     /// Accept a whole membership that has no node of a role, and remove that role's records
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Names of the nodes that are seen up, one per line: if Serf lists one as failed, it keeps its record
+    /// File with the names of nodes that are seen up, one per line; a failed member in it keeps its record
     #[arg(long, value_name = "FILE")]
     pub(crate) serving: Option<PathBuf>,
-    /// Remove these nodes by hand, whatever their role; stdin is not read
+    /// Remove these nodes by hand, of any role; stdin is not read
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
     #[command(flatten)]

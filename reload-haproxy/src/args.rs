@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// Print what would be done and why, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Print what runs, and whether it is the file
+    /// Print what runs, and whether it is the file; exit with 5 if it is not
     #[arg(long, conflicts_with_all = ["force", "dry_run"])]
     pub(crate) status: bool,
     /// Print the names of the servers that HAProxy's checks find up, one a line
