@@ -36,7 +36,7 @@ fn without_a_running_haproxy_it_says_how_to_start_one() {
     let path = bed.config().canonicalize().unwrap();
     let path = path.display();
     let line = format!(
-        "reload-haproxy: cannot find 'haproxy': none runs '{path}'; start one: haproxy -W -S \
+        "reload-haproxy: cannot find 'haproxy': no running HAProxy was started on '{path}'; start one: haproxy -W -S \
          /run/haproxy-master.sock -f {path}\n"
     );
     bed.reload(&[]).assert().code(5).stdout("").stderr(line);

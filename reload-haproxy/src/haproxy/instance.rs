@@ -251,5 +251,8 @@ fn processes(path: &Path, patience: Duration) -> Option<Processes> {
 fn none_running(config: &Path) -> Failure {
     let path = config.display();
     let start = format!("haproxy -W -S /run/haproxy-master.sock -f {path}");
-    Failure::new(Code::Haproxy, format!("cannot find 'haproxy': none runs '{path}'; start one: {start}"))
+    Failure::new(
+        Code::Haproxy,
+        format!("cannot find 'haproxy': no running HAProxy was started on '{path}'; start one: {start}"),
+    )
 }

@@ -127,7 +127,7 @@ impl Display for Status {
         if let Some(reloads) = self.reloads {
             let failed = self.failed_reloads.filter(|failed| *failed > 0);
             let failed = failed.map_or_else(String::new, |failed| format!(", {failed} failed since"));
-            writeln!(f, "reloads    {reloads} since its master began{failed}")?;
+            writeln!(f, "reloads    {reloads} since its master started{failed}")?;
         }
         for (backend, states) in &self.servers {
             let counts: Vec<String> =

@@ -18,9 +18,9 @@ pub(crate) enum Reason {
     TriedAgain(String),
     #[error("no worker reports what it runs")]
     NoWorker,
-    #[error("the file is {wanted}, worker {pid} runs {running}")]
+    #[error("the file has revision {wanted}, worker {pid} runs {running}")]
     OtherRevision { wanted: String, pid: i32, running: String },
-    #[error("the file is {wanted}, worker {pid} runs a file without a revision")]
+    #[error("the file has revision {wanted}, worker {pid} runs a file without one")]
     NoRevision { wanted: String, pid: i32 },
     #[error("the file has changed since worker {0} loaded it")]
     Changed(i32),

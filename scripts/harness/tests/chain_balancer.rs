@@ -72,7 +72,7 @@ fn its_haproxy_restarted_by_term_and_by_kill_runs_the_file() {
 }
 
 #[test]
-fn cut_off_from_everybody_it_goes_on_serving_the_pool_that_it_has() {
+fn a_balancer_that_is_cut_off_keeps_serving_its_pool() {
     let Some(mut cluster) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     cluster.balancer.agent.take().unwrap().kill9();
     let start = Instant::now();

@@ -52,7 +52,7 @@ fn processes_in_a_container_have_only_the_rights_that_they_need() {
     let (balancer, backend) = (cluster.balancer().unwrap(), cluster.backends().unwrap().remove(0));
     for container in [&balancer, &backend] {
         let users = container.shell("cat /proc/[0-9]*/status | awk '/^Uid/ { print $2 }' | sort -u").unwrap();
-        assert_eq!(users.trim(), "900", "somebody is another user than rollcall");
+        assert_eq!(users.trim(), "900", "a process has another user than rollcall");
         let rights = container.shell("awk '/^(CapBnd|NoNewPrivs)/ { print $2 }' /proc/1/status").unwrap();
         assert_eq!(rights.split_whitespace().collect::<Vec<_>>(), ["0000000000000000", "1"]);
         container.shell("touch /etc/x /usr/x").expect_err("the root file system can be written to");
@@ -172,7 +172,7 @@ fn a_service_that_dies_starts_again_and_one_that_keeps_dying_is_slowed_and_seen(
         let known = ["haproxy", "init", "reconcile", "rollcall", "seeds", "serf", "webapp"];
         let is_known = |line: &&str| known.iter().any(|name| line.starts_with(&format!("{name}: ")));
         let unknown: Vec<&str> = log.lines().filter(|line| !is_known(line)).collect();
-        assert!(unknown.is_empty(), "nobody's lines: {unknown:?}");
+        assert!(unknown.is_empty(), "lines of no known service: {unknown:?}");
         // The first process reaps an orphan.
         container.shell("(sleep 0.1 & ) ; sleep 0.3").unwrap();
         let zombies = "grep -l '^State:.Z' /proc/[0-9]*/status | wc -l";
@@ -193,7 +193,7 @@ fn the_images_are_built_from_a_clean_clone() {
     let target = clone.path().to_str().unwrap();
     if !git(&["clone", "--quiet", root.to_str().unwrap(), target]) {
         assert!(std::env::var_os("CI").is_none(), "cannot clone the repository");
-        eprintln!("SKIPPED: this tree is no git repository");
+        eprintln!("SKIPPED: this directory is not a git repository");
         return;
     }
     cluster.compose_file(&format!("{target}/docker/docker-compose.yml"), &["build"]).unwrap();

@@ -158,7 +158,7 @@ fn a_dry_run_prints_the_action_and_the_reason_and_does_nothing() {
     let output = fixture.command(&["--dry-run"]).stdout(Stdio::piped()).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     let expected = format!(
-        "reload (master): the file is rollcall-{:016x}, worker {worker} runs rollcall-{:016x}\n",
+        "reload (master): the file has revision rollcall-{:016x}, worker {worker} runs rollcall-{:016x}\n",
         2, 1
     );
     assert_eq!((output.status.code(), stdout.as_str()), (Some(0), expected.as_str()));
