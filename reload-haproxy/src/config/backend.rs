@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use crate::config::lines::Line;
 use crate::config::sections::{Section, Sections, ServerLine};
-use crate::config::server::{OptionError, Options, ServerOptions, default_server};
+use crate::config::server::ServerOptions;
+use crate::config::server_options::{OptionError, Options, default_server};
 
 /// Why the servers of a backend cannot be changed while HAProxy runs.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -11,4 +11,5 @@ pub(crate) mod requirements;
 pub(crate) mod sections;
 pub(crate) mod server;
 pub(crate) mod server_keywords;
+pub(crate) mod server_options;
 pub(crate) mod words;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::content::fingerprint;
 use crate::config::facts::facts;
-use crate::config::server::OptionError;
+use crate::config::server_options::OptionError;
 use crate::haproxy::version::Version;
 
 const FILE: &str = "backend nodes\n  server s1 10.0.0.1:80 check\n";

@@ -150,7 +150,7 @@ fn enter(key: &str, settings: &ServerOptions) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::server::Options;
+    use crate::config::server_options::Options;
 
     fn settings(line: &str) -> ServerOptions<'_> {
         ServerOptions::read(line, &Options::default()).unwrap()

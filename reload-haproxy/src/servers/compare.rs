@@ -166,15 +166,13 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         let old = old.map(|old| self.before.options_of(old)).transpose()?;
         let key = format!("{}/{}", self.backend.section.name, server.name);
         self.check_options(&settings, old.as_ref(), &key)?;
-        if settings.options.has("agent-check") && old.as_ref().is_none_or(|old| old.weight != settings.weight)
-        {
+        let has_weight = old.as_ref().is_some_and(|old| old.weight == settings.weight);
+        if settings.options.has("agent-check") && !has_weight {
             return Err(Reason::AgentWeight);
         }
         let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
         match (row.is_in_maintenance(), settings.is_disabled) {
-            (_, true) if row.endpoint != Some(settings.endpoint) => {
-                return Err(Reason::DisabledMove);
-            }
+            (_, true) if row.endpoint != Some(settings.endpoint) => return Err(Reason::DisabledMove),
             (true, true) => {}
             (false, true) if settings.options.has("on-marked-down") => return Err(Reason::CutsSessions),
             (false, true) => return Ok(Some(Action::Disable { settings })),

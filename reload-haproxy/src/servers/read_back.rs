@@ -158,7 +158,7 @@ impl Figures<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::server::Options;
+    use crate::config::server_options::Options;
     use crate::haproxy::servers_state;
 
     const ROWS: &str = "1\n\

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::config::backend::Obstacle;
 use crate::config::content::Flaw;
-use crate::config::server::OptionError;
+use crate::config::server_options::OptionError;
 
 /// Why HAProxy must be reloaded.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
