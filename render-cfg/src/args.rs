@@ -103,7 +103,7 @@ Examples:
              --check 'haproxy -c -f {}'
   the same with --watch --then reload-haproxy, as a service";
 
-/// Parses `K=V`. A template can contain K after `vars.`.
+/// Parses `K=V`. K must be a name that a template can use as `vars.K`.
 fn variable(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     let is_word = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

@@ -1,7 +1,8 @@
-//! `--check`: a command, usually HAProxy itself, that checks the staged file before it is installed.
+//! `--check`: a command, usually HAProxy itself, that checks the staged file (see `output.rs`) before it is installed.
 //!
-//! It runs without a shell, and only its exit code counts. Its output is shown with the name that the operator gave and
-//! with the rendered lines that it refers to, because the staged file has been removed by then.
+//! It runs without a shell, and only its exit code counts. The staged file is removed before an operator reads the
+//! output of the check. So the output is shown with the name that the operator gave and with the lines that it refers
+//! to.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -12,12 +13,12 @@ use std::time::Duration;
 use crate::command;
 use crate::truncate::truncate;
 
-/// This many lines of the output of a check are shown: the first ones contain the error.
+/// At most this many lines of a check's output are shown: the first ones contain the error.
 const LINES_MAX: usize = 100;
-/// This many of the lines that one line refers to are shown.
+/// If a line of the output refers to several rendered lines, at most this many of those are shown.
 const PLACES_MAX: usize = 3;
 
-/// A command, split into words as a shell would, with `{}` in place of the file's path.
+/// A command, split into words as by a shell, with `{}` in place of the file's path.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     text: String,
@@ -76,7 +77,8 @@ fn still_holds(path: &Path, before: &Metadata, text: &str) -> bool {
 }
 
 /// The output of a check for an operator: with `name` in place of the staged path. A line that refers to `[name:N]` is
-/// followed by line N of `text`, which was rendered from `template`. Long lines are truncated, and many lines counted.
+/// followed by line N of `text`, which was rendered from `template`. Long lines are truncated. Lines beyond the first
+/// LINES_MAX are only counted.
 pub(crate) fn explain(output: &str, staged: &Path, name: &str, text: &str, template: &Path) -> Vec<String> {
     let staged = staged.to_string_lossy();
     let mut lines = Vec::new();

@@ -1,5 +1,5 @@
-//! A private temporary file for a text that is checked but not staged: for stdout, and for --dry-run. No other user can
-//! read or replace it.
+//! A private temporary file for a text that is checked but not staged beside an output: for stdout, and for --dry-run.
+//! No other user can read or replace it.
 
 use std::env;
 use std::fs;
@@ -29,7 +29,7 @@ impl CheckFile {
         &self.file
     }
 
-    /// The directory for such files, for an error.
+    /// The directory in which such files are created, for an error message.
     pub(crate) fn directory() -> String {
         env::temp_dir().display().to_string()
     }

@@ -1,4 +1,4 @@
-//! Runs a command of the operator, `--check` or `--then`, without a shell and with a time limit.
+//! Runs the command of `--check` or `--then`, without a shell and with a time limit.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
@@ -9,8 +9,8 @@ use common::command::{self, Outcome};
 /// A service manager sets these for this program alone. A HAProxy that a command starts must not use them.
 const OURS_ALONE: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Runs `words` (at least one) for at most `timeout`, which `option` sets, and does `work` meanwhile. Returns the output,
-/// and the reason if the command failed: `ended with exit code 1`.
+/// Runs `words` (at least one) for at most `timeout` and does `work` meanwhile. `option` is the option that sets the
+/// timeout. Returns the output, and the reason if the command failed: `ended with exit code 1`.
 pub(crate) fn run(
     words: &[String],
     timeout: Duration,

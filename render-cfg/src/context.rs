@@ -14,8 +14,8 @@ pub(crate) struct NodeView {
     value: Value,
 }
 
-/// Converts nodes for a template. Nodes with the same tags as the node before share one copy: for ten thousand nodes,
-/// separate copies would take more time than anything else here.
+/// Converts nodes for a template. A node with the same tags as the previous one shares its copy of them: with ten
+/// thousand nodes, separate copies would take more time than any other step.
 pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
     let mut last = Tags::new();
     let mut tags = Value::from(Tags::new());
@@ -51,7 +51,8 @@ pub(crate) fn context(nodes: &[NodeView], vars: &BTreeMap<String, String>) -> Co
     context
 }
 
-/// The environment, sorted. A value that is not UTF-8 contains U+FFFD; a variable whose name is not UTF-8 is left out.
+/// The environment, sorted. Bytes of a value that are not UTF-8 become U+FFFD. A variable whose name is not UTF-8 is
+/// left out.
 fn environment() -> Value {
     let pairs = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.to_string_lossy().into_owned())));

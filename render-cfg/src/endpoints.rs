@@ -1,5 +1,5 @@
-//! What the filter `server` keeps while a template is rendered: the nodes without a server line, and which endpoints are
-//! taken.
+//! What the filter `server` keeps while a template is rendered: the nodes that get no server line, and the endpoints
+//! (address and port) that are already in use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tera::Value;
 pub(crate) struct Unservable(Arc<Mutex<Endpoints>>);
 
 impl Unservable {
-    /// Takes the nodes, with the reason for each, by name.
+    /// Removes and returns the nodes: the name of each, and the reason.
     pub(crate) fn take(&self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.endpoints().problems)
     }
@@ -23,14 +23,14 @@ impl Unservable {
     }
 }
 
-/// The endpoints that are taken, and the nodes that could not get one.
+/// The endpoints in use, and the nodes that cannot be served.
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
     problems: BTreeMap<String, String>,
     pools: Vec<Pool>,
 }
 
-/// One role's nodes by one of their ports. The same endpoint in another pool is not a duplicate.
+/// The endpoints of one role's nodes whose port is in one tag. The same endpoint in another pool is not a duplicate.
 #[derive(Debug)]
 struct Pool {
     role: String,
@@ -44,7 +44,7 @@ impl Endpoints {
         self.problems.insert(name.to_string(), problem.to_owned());
     }
 
-    /// Takes the endpoint for `name`. If another node has it already, returns that node's name.
+    /// Claims the endpoint for the node `name`. If another node has it already, returns that node's name.
     pub(crate) fn claim(
         &mut self,
         endpoint: SocketAddr,

@@ -31,7 +31,7 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.:/@,+=~-".contains(&byte)
 }
 
-/// `text` for a comment: readable, on one line.
+/// Returns `text` for a comment: readable, and on one line.
 pub fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,5 +1,5 @@
-//! The filters that a template for haproxy.cfg needs beyond Tera's own. Each checks its input, so that its output needs no
-//! further check.
+//! The filters that a template for haproxy.cfg needs beyond those of Tera. Each one checks its input, so its output
+//! need not be checked again.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -31,8 +31,8 @@ fn endpoint(address: &str, given: Kwargs, _: &State) -> TeraResult<Value> {
     Ok(Value::safe_string(&SocketAddr::new(address, port).to_string()))
 }
 
-/// `nodes | group_by(attribute="tags.zone")`: one list for each value, sorted by value. Tera's own filter returns
-/// the groups in random order, so the same nodes would give different texts; and it fails if a node lacks the attribute.
+/// `nodes | group_by(attribute="tags.zone")`: one list for each value, sorted by value. Tera's own filter returns the
+/// groups in random order, so the same nodes would give different texts; and it fails if a node lacks the attribute.
 fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
     let attribute = given.must_get::<&str>("attribute")?;
     let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();

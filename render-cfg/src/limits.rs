@@ -1,14 +1,15 @@
-//! Size limits for a template and its text. A mistake in a template must end with an error message, and not with all
-//! memory of the balancer in use.
+//! Size limits for a template and its rendered text. A mistake in a template must cause an error message. It must not
+//! use up the balancer's memory.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 use common::regular_file;
 
-/// In bytes. A larger file is not a template.
+/// The largest template, in bytes. A larger file is not a template.
 const SOURCE_MAX: usize = 4 << 20;
-/// In bytes. A configuration of 100,000 servers needs a fifth of it; nested loops can exceed any limit.
+/// The largest rendered text, in bytes. A configuration of 100,000 servers needs a fifth of it. Nested loops can exceed
+/// any limit.
 const TEXT_MAX: usize = 64 << 20;
 
 /// Reads a template. It must be a regular file, UTF-8, and not too large.

@@ -1,7 +1,7 @@
-//! Renders haproxy.cfg from a template and the nodes directory, and installs it only after a check.
+//! Renders haproxy.cfg from a template and the nodes directory, and installs it only after `--check`.
 //!
-//! The same nodes give the same bytes, and equal bytes are not written again: the file changes when the configuration
-//! changes, and at no other time.
+//! The same input gives the same bytes, and equal bytes are not written again (`Output::is_current` has one exception).
+//! So the text of the file changes only when the configuration does.
 
 mod args;
 mod check;

@@ -1,9 +1,9 @@
 //! `--min-nodes`: if few nodes are left, it is more likely that the balancer is cut off than that the nodes are gone.
 //!
-//! The existing file is kept, and HAProxy's own checks decide which servers are up. A first file is always written: an
-//! empty cluster must be able to start.
+//! So the existing file is kept, and HAProxy's own checks decide which servers are up. If there is no file yet, or an
+//! empty one, it is written in any case: a balancer must be able to start in an empty cluster.
 
-/// The least number of nodes, of one role or of any.
+/// The smallest number of nodes, of one role or of all roles together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Floor {
     role: Option<String>,
@@ -26,7 +26,7 @@ impl Floor {
         }
     }
 
-    /// The reason to refuse, if there are too few. `roles` has one item for each usable node.
+    /// The reason to keep the old file, if there are too few nodes. `roles` has the role of each usable node.
     pub(crate) fn shortfall<'n>(&self, roles: impl Iterator<Item = &'n str>) -> Option<String> {
         let counts = |role: &&str| self.role.as_ref().is_none_or(|counted| counted == role);
         let count = roles.filter(counts).count();

@@ -1,7 +1,8 @@
-//! The output file: finding, locking, comparing and replacing it.
+//! The output file: finding, locking, comparing and replacing it. A new text is staged, which means written to a file
+//! beside the output, and later renamed over it.
 //!
 //! The lock is taken before anything is read, and held to the end. So of two runs at the same time, the one that writes
-//! last has also read last: an older state never wins.
+//! last has also read last, and an older state never replaces a newer one.
 
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read};
@@ -17,7 +18,7 @@ use nix::fcntl::Flock;
 
 use crate::target::{OutputError, find, io_error};
 
-/// The mode of a new file: HAProxy's own user need not own it.
+/// The mode of a new file. HAProxy's user can read it without owning it.
 const NEW_MODE: u32 = 0o644;
 
 /// The output file as it was when it was opened.
@@ -66,8 +67,8 @@ impl Output {
         self.old.as_ref().map(|(bytes, _)| &bytes[..])
     }
 
-    /// Whether the content is `text`, and need not be written again. A text that reload-haproxy has put back is written
-    /// again, which shows that it is wanted.
+    /// Whether the content is `text` and need not be written again. The exception is a text that reload-haproxy has put
+    /// back after a failed reload: writing it again shows that it is wanted.
     pub(crate) fn is_current(&self, text: &str) -> bool {
         self.old() == Some(text.as_bytes()) && !rollback_marks::is_put_back(&self.path)
     }
@@ -84,8 +85,8 @@ impl Output {
         Ok(staged)
     }
 
-    /// Syncs the staged file. The check can read it meanwhile, so the sync costs no time. The system reports a write error
-    /// only once, so the result counts.
+    /// Syncs the staged file. This runs during the check, so it takes no extra time. The result must be used, because the
+    /// system reports a write error only once.
     pub(crate) fn sync(&self, staged: &Staged) -> Result<(), OutputError> {
         staged.file().sync_all().map_err(io_error("write", &self.name))
     }

@@ -1,6 +1,6 @@
-//! The walk along a path, symlinks and all: the one place in this program that follows them.
+//! Walks along a path and follows its symlinks. Only this file follows symlinks one by one.
 //!
-//! Each directory in which a name is looked up is handed to a visitor. A change of any of these names may make the
+//! Each directory in which a name is looked up is passed to a visitor. A change of any of these names may make the
 //! path lead to another file, so `--watch` watches them all.
 
 use std::ffi::{OsStr, OsString};
@@ -11,8 +11,8 @@ use std::path::{Component, Path, PathBuf};
 /// The kernel's own limit (ELOOP).
 const LINKS_MAX: usize = 40;
 
-/// Follows `path` and returns it without symlinks; a relative path remains relative. The file need not exist: names that
-/// follow a missing one are appended as they are.
+/// Follows `path` and returns it without symlinks; a relative path remains relative. The file need not exist: names
+/// that follow a missing one are appended as they are.
 ///
 /// Calls `visit` with a directory, which contains no symlink, and a name in it, before that name is looked up. So a
 /// visitor that watches the directory misses nothing.

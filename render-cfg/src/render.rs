@@ -1,7 +1,6 @@
 //! One render: read the records, render the template, and install the text if it differs and passes the check.
 //!
-//! Nothing is kept from one render to the next. So each render of `--watch` does what a program that has just been
-//! started would do.
+//! Nothing is kept from one render to the next. So each render of `--watch` does the same as a run without `--watch`.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};

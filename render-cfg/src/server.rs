@@ -16,9 +16,9 @@ const MAXCONN_MAX: u32 = 1_000_000;
 pub(crate) struct Server {
     /// Address and port.
     pub(crate) endpoint: SocketAddr,
-    /// Its share of the requests, if there is such a tag.
+    /// Its share of the requests, if it has this tag.
     pub(crate) weight: Option<u32>,
-    /// Its connection limit, if there is such a tag.
+    /// Its connection limit, if it has this tag.
     pub(crate) maxconn: Option<u32>,
     /// Whether it serves only when no other server is up.
     pub(crate) backup: bool,
@@ -42,8 +42,8 @@ impl Display for Problem {
 }
 
 impl Server {
-    /// Parses a node's tags; `tag` returns a tag by its key. `port` is the key and the value of the tag with the port;
-    /// `default_port` is used if there is no such tag.
+    /// Parses a node's tags. `tag` returns a tag's value by its key. `port` is the key of the tag with the port, and its
+    /// value; without a value, `default_port` is used.
     pub(crate) fn read<'t>(
         address: IpAddr,
         port: (&str, Option<&str>),
@@ -92,7 +92,7 @@ fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// HAProxy's names for the states of a server. Only an operator may set the third one, `maint`.
+/// Parses HAProxy's name for a server's state. Only an operator may set the third state, `maint`.
 fn parse_drain(text: &str) -> Option<bool> {
     match text {
         "drain" => Some(true),

@@ -1,4 +1,4 @@
-//! The filter `server`: a node with what its tags ask for, or with the problem for which it is left out.
+//! The filter `server`: the values for a node's server line, or the problem because of which the node is left out.
 
 use tera::value::Key;
 use tera::{Error, Kwargs, TeraResult, Value};
@@ -7,7 +7,7 @@ use crate::context::object;
 use crate::endpoints::Endpoints;
 use crate::server::{Server, parse_port};
 
-/// `node | server(port=3000)`: how to serve the node according to its tags, or a `problem`. For a list it returns a list.
+/// `node | server(port=3000)`: the values for the node's server line, or a `problem`. For a list it returns a list.
 pub(crate) fn servers(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
     let port = port_of(given.must_get("port")?)?;
     let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
@@ -31,7 +31,8 @@ fn server(node: &Value, port: u16, port_tag: &str, endpoints: &mut Endpoints) ->
         Ok(server) => server,
         Err(problem) => return Ok(unserved(name, problem.to_string(), endpoints)),
     };
-    // Nearly always a node that came back under another name, and its old record. HAProxy warns about such a pair.
+    // Nearly always a node has come back under another name, and one record is its old one. HAProxy warns about such a
+    // pair.
     if let Some(other) = endpoints.claim(server.endpoint, role, port_tag, name) {
         let problem = format!("it serves the same address as '{other}'");
         return Ok(unserved(name, problem, endpoints));
@@ -39,7 +40,7 @@ fn server(node: &Value, port: u16, port_tag: &str, endpoints: &mut Endpoints) ->
     Ok(served(name, &server))
 }
 
-/// A node that gets no server line.
+/// The result for a node that gets no server line.
 fn unserved(name: &Value, problem: String, endpoints: &mut Endpoints) -> Value {
     endpoints.refuse(name, &problem);
     object([("name", name.clone()), ("problem", Value::from(problem))])

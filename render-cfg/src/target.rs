@@ -1,7 +1,7 @@
 //! The path of the output: the file behind its symlinks, and whether it may be replaced.
 //!
-//! This is decided before any file is created: no lock file appears beside a device, and the template is never
-//! overwritten, whatever name it has.
+//! This is decided before any file is created. So no lock file appears beside a device, and the template is not
+//! overwritten, even if it is given under another name.
 
 use std::fs;
 use std::io::{self, ErrorKind};

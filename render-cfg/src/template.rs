@@ -1,8 +1,8 @@
 //! Reads and renders a template.
 //!
-//! `revision` is a hash of the rendered text with the revision itself left blank. So the same text always has the same
-//! revision, even if the environment has changed (as it does for each handler of Serf), and a different text has a
-//! different one.
+//! `revision` is a hash of the rendered text, in which the revision itself is left blank. So the same text always has
+//! the same revision, and a different text has a different one. A variable of the environment that is not printed does
+//! not matter, even if it differs for each Serf handler.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -119,8 +119,8 @@ impl Template {
         self.render_once(context)
     }
 
-    /// Whether the template only prints the revision, so that it can be inserted into `blank` without rendering again. A
-    /// node that announces the placeholder in a tag makes the two counts differ.
+    /// Whether the template only prints the revision. Then it can be inserted into `blank` without rendering again. If a
+    /// node's tag contains the placeholder, the counts differ, and the result is false.
     fn prints_revision_only(&self, blank: &str) -> bool {
         let printed = self.source.matches("{{ revision }}").count();
         printed == self.source.matches("revision").count() && printed == blank.matches(BLANK).count()
@@ -160,8 +160,7 @@ impl Template {
     }
 }
 
-/// Line, column and message of the first error in a printed report, which is all that Tera returns for an unknown
-/// filter.
+/// Line, column and message of the first error in a report for people. For an unknown filter Tera returns nothing else.
 fn position(report: &str) -> Option<(usize, usize, &str)> {
     let mut lines = report.lines();
     let message = lines.next()?.strip_prefix("error: ")?;

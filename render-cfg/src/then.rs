@@ -1,5 +1,5 @@
-//! `--then`: the command that runs after a change of the output, such as reload-haproxy. It runs without the output's
-//! lock, because it may need the lock itself, and only one runs at a time.
+//! `--then`: the command that runs after a change of the output, such as reload-haproxy. Only one runs at a time. The
+//! output is not locked meanwhile, because the command may need the lock.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use common::failure::{Code, Failure};
 use crate::command;
 use crate::truncate::truncate;
 
-/// This many of its last lines are shown.
+/// At most this many of the last lines of its output are shown.
 const LINES_MAX: usize = 10;
 
-/// A command, split into words as a shell would.
+/// A command, split into words as by a shell.
 #[derive(Clone, Debug)]
 pub(crate) struct Then {
     text: String,

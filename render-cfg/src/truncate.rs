@@ -1,11 +1,11 @@
-//! Shortens text of others for an operator: a template's line, a check's output, Tera's reasons. It must not bury the
-//! line that names the error.
+//! Shortens text that this program did not write (a template's line, a command's output, Tera's reasons), so that an
+//! operator still finds the line that names the error.
 
 use std::borrow::Cow;
 
 use common::messages;
 
-/// This many characters of a line are shown.
+/// At most this many characters of a line are shown.
 pub(crate) const LINE_MAX: usize = 300;
 
 /// The first LINE_MAX characters of `line`, with a mark if the rest is left out.
@@ -13,7 +13,7 @@ pub(crate) fn truncate(line: &str) -> Cow<'_, str> {
     messages::truncate(line, LINE_MAX)
 }
 
-/// The same, of the part of `line` around the character at `column`, counted from 1.
+/// The same for the part of `line` around the character at `column`, counted from 1.
 pub(crate) fn truncate_around(line: &str, column: usize) -> Cow<'_, str> {
     if column <= LINE_MAX / 2 || line.chars().nth(LINE_MAX).is_none() {
         return truncate(line);

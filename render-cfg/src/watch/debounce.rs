@@ -1,5 +1,6 @@
-//! Debouncing: changes are rendered after a quiet time, but never later than a ceiling after the first of them. So a burst
-//! causes few renders, and a steady stream of changes does not put them off.
+//! Debouncing: changes are rendered when none has followed for a quiet time (`--quiet-for`), and at the latest a
+//! ceiling (`--at-most`) after the first one. So a burst causes few renders, and constant change does not delay them
+//! further.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Reports changes of the nodes directory and of the template, by the notify crate.
 //!
-//! notify watches paths, and keeps watching a directory that was moved away. So the route is walked again before each
-//! render, and if it differs, a new watcher replaces the old one. Reading causes no event: rendering ten thousand records
-//! would cause as many, and each is a reason to render.
+//! notify watches paths, and keeps watching a directory that was moved away. So the route (the directories on which the
+//! text depends, see `route.rs`) is found again before each render. If it differs, a new watcher replaces the old one.
+//! Reads are not watched: a render of ten thousand records would cause as many events, and those another render.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,7 +15,7 @@ use notify::{Config, ErrorKind, Event, EventKindMask, INotifyWatcher, RecursiveM
 
 use super::route::{Change, Part, Route, visit_all};
 
-/// What changes a directory or a file. A file that is written in place counts once it is closed.
+/// The events that change a directory or a file. A file that is written in place has changed when it is closed.
 const KINDS: EventKindMask = EventKindMask::CREATE
     .union(EventKindMask::REMOVE)
     .union(EventKindMask::MODIFY_META)
@@ -29,8 +29,8 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Watches the route to `nodes` and `template` as it is now. What cannot be watched, because it must not be read for
-    /// example, is left to polling. A limit of the kernel is an error: the sysctl that sets it.
+    /// Watches the route to `nodes` and `template` as it is now. A path that cannot be watched, for example because of its
+    /// permissions, is left to `--look-every`. If a limit of the kernel is reached, the error is the sysctl that sets it.
     pub(crate) fn set(&mut self, nodes: &Path, template: &Path) -> Result<(), &'static str> {
         if self.watching.as_ref().is_some_and(|watching| watching.is_current(nodes, template)) {
             return Ok(());
@@ -48,8 +48,8 @@ impl Events {
         self.watching.as_mut().is_some_and(Watching::take)
     }
 
-    /// Whether another directory or file is now at a path of the route. A mount causes no event; and where containers
-    /// come and go, ten mounts a second do not concern this program.
+    /// Whether another directory or file is now at a path of the route. A mount causes no event. Most mounts do not concern
+    /// this program: containers that come and go cause ten a second.
     pub(crate) fn is_route_replaced(&self) -> bool {
         self.watching.as_ref().is_some_and(|watching| watching.shared.route().is_replaced())
     }
@@ -91,7 +91,7 @@ impl Watching {
 
     /// Adds `part` to the route and watches `path`, if it is new.
     fn watch(&mut self, path: &Path, part: Part) -> Result<(), &'static str> {
-        // First the route: an event may come at once.
+        // The route is extended first, because an event may come at once.
         if !self.shared.route().add(path, part) {
             return Ok(());
         }
@@ -122,7 +122,7 @@ impl Shared {
         self.route.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an event. One without a path says that the kernel has dropped some.
+    /// Notes an event. An event without a path means that the kernel has dropped some.
     fn note(&self, event: notify::Result<Event>) {
         let paths = event.map(|event| event.paths).unwrap_or_default();
         let change = {

@@ -14,7 +14,7 @@ pub(crate) fn is_locked_out(rendered: &Result<Outcome, Failure>) -> bool {
     rendered.as_ref().is_err_and(|failure| failure.code == Code::Lock)
 }
 
-/// The watches are limited by `sysctl`.
+/// The kernel's limit of watches is reached. `sysctl` sets it.
 pub(crate) fn watch_limit(sysctl: &str, args: &Args) -> Failure {
     let nodes = args.nodes.display();
     Failure::new(

@@ -1,8 +1,8 @@
 //! `--watch`: renders at once, and again whenever the nodes directory or the template changes; then runs `--then`.
 //!
-//! An event is only a reason to render: the kernel drops some events, and some file systems send none. So everything is
-//! rendered regularly in any case, and each render reads all its input again. One thread does one thing at a time, so a
-//! render includes every change that came before it began.
+//! The kernel drops some events, and some file systems send none. So an event is only a reason to render: each render
+//! reads all its input again, and renders also happen regularly without an event. One thread does one thing at a time,
+//! so a render includes every change that came before it began.
 
 mod debounce;
 mod events;

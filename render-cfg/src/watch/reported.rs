@@ -1,12 +1,11 @@
-//! Which faults exist now and have been reported: a program that renders every second must not report the same fault every
-//! second.
+//! Remembers the reported faults: a program that renders every second must not report the same fault every second.
 
 use std::collections::BTreeSet;
 
 use common::failure::Failure;
 use common::messages::Messages;
 
-/// This many new faults are reported at a time. The others are counted.
+/// At most this many new faults are reported at a time. The others are only counted.
 const REPORTED_MAX: usize = 100;
 
 /// The faults of the last round.
@@ -16,7 +15,7 @@ pub(crate) struct Reported {
 }
 
 impl Reported {
-    /// Takes the faults of a round, and reports the new ones, or that `what` works again.
+    /// Takes the faults of a round. Reports the new ones or, if no fault is left, that `what` works again.
     pub(crate) fn report(&mut self, faults: Vec<Failure>, what: &str, messages: &mut Messages) {
         let was_wrong = !self.keys.is_empty();
         let news = self.news(faults);
@@ -40,7 +39,7 @@ impl Reported {
     }
 }
 
-/// A fault without what differs each time: daemons write their process id in parentheses into every line.
+/// A fault without the parts that differ each time: daemons print their process id in parentheses in every line.
 fn key(fault: &Failure) -> String {
     let mut key = fault.line.clone();
     for line in &fault.more {

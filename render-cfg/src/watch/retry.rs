@@ -1,5 +1,5 @@
-//! When to retry a command that failed: after growing waits, until it succeeds. Nothing else records that the command is
-//! still pending.
+//! When to retry a command that failed: after waits that grow, until it succeeds. Nothing else records that the command
+//! is still pending.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The wait does not grow beyond this.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A command that is pending, or not.
+/// Whether a command is pending, and when it is due.
 #[derive(Debug)]
 pub(crate) struct Retry {
     due: Option<Instant>,

@@ -1,7 +1,7 @@
-//! The directories and names on which the rendered text depends: every directory on the path to the nodes directory, to
-//! the template, and to each record that is a symlink.
+//! The route: the directories and names on which the rendered text depends. These are all directories on the path to
+//! the nodes directory, to the template, and to each record that is a symlink.
 //!
-//! A Kubernetes volume has such records: `s1.json` leads through `..data`, and an update replaces that link alone.
+//! A Kubernetes volume has such records: `s1.json` leads through `..data`, and an update replaces only that link.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -13,14 +13,14 @@ use common::records::is_record_name;
 
 use crate::path_walk::walk;
 
-/// What matters about a path.
+/// The part of a watched path on which the text depends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'a> {
     /// This name in the directory.
     Name(&'a OsStr),
     /// All records in the directory.
     Records,
-    /// The file or directory alone.
+    /// The file or directory itself.
     Itself,
 }
 
@@ -131,8 +131,8 @@ pub(crate) fn visit_all(nodes: &Path, template: &Path, mut visit: impl FnMut(&Pa
     }
 }
 
-/// Visits the paths of the records in `directory` that are symlinks. Most of them lead through the same directory, which
-/// is walked once.
+/// Visits the paths of the records in `directory` that are symlinks. Most of them lead through the same directory,
+/// which is walked once.
 fn visit_records(directory: &Path, visit: &mut impl FnMut(&Path, Part)) {
     let mut walked: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

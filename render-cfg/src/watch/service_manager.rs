@@ -1,7 +1,8 @@
 //! Notifies a service manager: s6 by a line on a file descriptor, systemd by datagrams to its socket.
 //!
-//! The service is ready after the first render and before `--then`: a reload may wait for a HAProxy that itself waits for
-//! its file. The crate sd-notify does not support abstract sockets, which systemd uses in a container.
+//! The service is ready after the first render and before `--then`, because a reload may wait for HAProxy, and HAProxy
+//! may start only when this service is ready. The crate sd-notify is not used: it does not support abstract sockets,
+//! which systemd uses in a container.
 
 use std::env;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! The loop of `--watch`: what is due when, and what follows from a render.
+//! The loop of `--watch`: decides when to render and when to run `--then`, and reports faults.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +19,7 @@ use super::signals::Signals;
 use crate::args::Args;
 use crate::render::{Outcome, render_once};
 
-/// How often to render if events are missing, or while another run holds the lock.
+/// How often to render if a kernel limit prevents watching, or while another run holds the lock.
 const OFTEN: Duration = Duration::from_secs(1);
 
 /// The state while watching.
@@ -45,7 +45,7 @@ impl<'a> Watcher<'a> {
     /// Fails if a given descriptor or socket cannot be used.
     pub(crate) fn start(args: Args, messages: &'a mut Messages) -> Result<Watcher<'a>, Failure> {
         let now = Instant::now();
-        // First, before another file can get the number of the descriptor.
+        // This comes first, before another file can get the number of the descriptor.
         let service = ServiceManager::find(args.watching.ready_fd, now)?;
         let signals = Signals::install().map_err(|err| {
             Failure::new(Code::Unforeseen, format!("cannot install signal handlers: {err}"))
@@ -77,7 +77,7 @@ impl<'a> Watcher<'a> {
             self.wait();
         }
         self.service.stopping();
-        // Earlier faults do not make the end a failure.
+        // Earlier faults do not change the exit code.
         self.messages.begin_round(&self.args.messages);
         Ok(())
     }
