@@ -90,7 +90,7 @@ Exit status:
   0  done, or nothing to do
   1  unexpected error
   2  usage error
-  3  a record, a tag or the template is invalid; the valid nodes have been rendered
+  3  a record, a tag or the template is invalid; if the template is valid, the valid nodes are rendered
   4  file system error
   5  the check failed
   6  fewer nodes than --min-nodes: the output is kept
