@@ -39,7 +39,7 @@ const RATE: Rate = Rate { visitors: 8, every: Duration::from_millis(50) };
 enum Cut {
     /// Balancer and backends receive no gossip from each other.
     Balancer,
-    /// The same, and the balancer is restarted meanwhile.
+    /// Like `Balancer`, and the balancer is restarted meanwhile.
     AndRestart,
     /// The balancer receives no gossip.
     Deaf,

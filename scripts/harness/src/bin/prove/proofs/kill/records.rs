@@ -16,7 +16,7 @@ use crate::proofs::kill::victim::KILLS;
 use crate::proofs::kill::victim::{Victim, finish, strike};
 use crate::setups::test_nodes;
 
-/// Members of an event: one, as is usual, and as many as may join when a site starts.
+/// Members of an event: one, as is usual, and as many as may join when a whole cluster starts.
 const SIZES: [usize; 2] = [1, 50];
 /// Records of other members, which must stay.
 const OTHERS: usize = 60;
