@@ -1,5 +1,5 @@
-//! The property of the differ on inputs that are configurations from the start: bytes choose the servers of two
-//! files and of a HAProxy in which an operator was at work.
+//! The property of `decision` for inputs that are always valid configurations: bytes choose the servers of two files
+//! and of a HAProxy that an operator may have changed.
 
 use crate::decision;
 
@@ -14,7 +14,7 @@ const WEIGHTS: [&str; 4] = ["", " weight 0", " weight 256", " weight 7"];
 const LIMITS: [&str; 4] = ["", " maxconn 0", " maxconn 9", ""];
 const VERSIONS: [&str; 4] = ["2.4.0", "2.6.12", "3.0.11", "3.2.10"];
 
-/// What must hold for the configurations that these bytes choose.
+/// Checks the property for the configurations that these bytes choose.
 pub(crate) fn holds(bytes: &[u8]) {
     let mut choices = Choices(bytes.iter());
     let head = choices.next();
@@ -32,14 +32,14 @@ pub(crate) fn holds(bytes: &[u8]) {
             choice.write(backend, &mut files, &mut rows);
         }
     }
-    // Otherwise HAProxy has what is in the old file.
+    // If there is no answer, HAProxy has the servers of the old file.
     let rows = if head & 4 == 0 { rows + "\n" } else { String::new() };
     let [old, new] = files;
     let version = VERSIONS[usize::from(head & 3)];
     decision::holds(format!("{version}\n%%\n{old}%%\n{new}%%\n{rows}").as_bytes());
 }
 
-/// Bytes, and zeros after the last one.
+/// The input bytes, followed by endless zeros.
 struct Choices<'a>(std::slice::Iter<'a, u8>);
 
 impl Choices<'_> {
@@ -51,14 +51,14 @@ impl Choices<'_> {
         all[usize::from(self.next() & 3)]
     }
 
-    /// The next server of the backend; a byte of zero is the last one.
+    /// The next server of the backend; `None` at a byte of zero.
     fn server(&mut self) -> Option<Server> {
         let place = self.next();
         (place != 0).then(|| Server { place, old: self.next(), new: self.next(), live: self.next() })
     }
 }
 
-/// A server: its address, and its options in either file and in HAProxy.
+/// A server: its address, and its options in each file and in HAProxy.
 struct Server {
     place: u8,
     old: u8,
@@ -70,7 +70,7 @@ impl Server {
     fn write(&self, backend: &str, files: &mut [String; 2], rows: &mut String) {
         let name = format!("s{}", self.place >> 3);
         let is_in = |at: u8| self.place & (1 << at) != 0;
-        // Mostly both files are the same.
+        // Most servers are the same in both files.
         let new = if self.new & 1 == 0 { self.old } else { self.new };
         for (at, (file, choice)) in files.iter_mut().zip([self.old, new]).enumerate() {
             if is_in(u8::from(at == 1)) {

@@ -1,4 +1,4 @@
-//! The JSON that `consul watch -type=service` hands its handler.
+//! The JSON that `consul watch -type=service` sends to its handler.
 
 use common::consul;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const FORM: Form = Form {
     list: Value::Array,
 };
 
-/// What must hold for a list of a service's instances.
+/// Checks the properties for a list of a service's instances.
 pub(crate) fn holds(json: &[u8]) {
     FORM.holds(json);
 }

@@ -1,5 +1,6 @@
-//! What reload-haproxy decides about two configurations: never less than a reload where another line than a
-//! server's differs, nothing where nothing does, and commands that make HAProxy's servers the file's.
+//! The property of reload-haproxy's decision for two configurations. If a line differs that is not a server's, it
+//! must reload. If nothing differs, it must do nothing. After its commands, HAProxy must have the servers of the new
+//! file.
 
 use reload_haproxy::offline::{self, Decision, decide};
 
@@ -10,9 +11,9 @@ use crate::word_splitting::words;
 
 type Decided = Decision<Vec<String>, String>;
 
-/// What must hold for an input: HAProxy's version, the file that it runs, the new file, and what it answers to
-/// `show servers state`, with lines of `%%` between. Without a new file it is the old one; without an answer
-/// HAProxy has the old one's servers, or none if only a HAProxy could tell which.
+/// Checks the property for an input of four parts with lines of `%%` between: HAProxy's version, the file that it
+/// runs, the new file, and its answer to `show servers state`. If the new file is missing, the old one is used. If
+/// the answer is missing, HAProxy has the servers of the old file, or none if that file is not simple.
 pub(crate) fn holds(input: &[u8]) {
     let mut parts = parts(input).into_iter();
     let mut part = || parts.next().unwrap_or_default();
@@ -20,7 +21,7 @@ pub(crate) fn holds(input: &[u8]) {
     let new = Some(part()).filter(|new| !new.is_empty()).unwrap_or(old);
     let version = String::from_utf8_lossy(version);
     let answer = String::from_utf8_lossy(part());
-    // HAProxy takes no file with a NUL in it.
+    // HAProxy rejects a file with a NUL in it.
     if input.contains(&0) {
         let decision = decide(old, new, &answer, version.trim());
         assert!(old == new || !new.contains(&0) || matches!(decision, Decision::Reload(_)), "{decision:?}");
@@ -62,7 +63,8 @@ fn parts(input: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// Lines are split as HAProxy splits them. Bytes beyond ASCII are for the outlines.
+/// Checks that lines are split into words as HAProxy splits them. Lines with bytes beyond ASCII are only checked in
+/// the outlines.
 fn check_words(config: &[u8]) {
     for line in config.split(|byte| *byte == b'\n') {
         let Some(words) = words(line) else { continue };
@@ -87,11 +89,11 @@ fn check_outlines(old: &[u8], new: &[u8], decision: &Decided) {
     assert!(before.len() == after.len() || matches!(decision, Decision::Reload(_)), "lines: {decision:?}");
 }
 
-/// After the commands HAProxy has the new file's servers.
+/// Checks that HAProxy has the new file's servers after the commands.
 fn check_servers(model: Model, before: &Servers, after: &Servers, decision: &Decided, is_same: bool) {
     let lines = match decision {
         Decision::Servers(lines, _) => &lines[..],
-        // What cannot be changed at run time may stay if the file is the same.
+        // If the file is the same, differences that cannot be changed at run time may stay.
         Decision::Nothing(_) if !is_same => &[],
         _ => return,
     };
@@ -114,7 +116,8 @@ fn check_servers(model: Model, before: &Servers, after: &Servers, decision: &Dec
     }
 }
 
-/// An added server got all options of its line; one that was there before has the same options as before.
+/// Checks that an added server got all options of its line, and that an older server has the options that it had
+/// before.
 fn check_options(
     key: &str,
     added: Option<&simple_config::Options>,

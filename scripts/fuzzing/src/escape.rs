@@ -1,10 +1,10 @@
-//! The escape for haproxy.cfg: any value is one argument, unchanged, in any position.
+//! The escaping for haproxy.cfg: any value is one argument, unchanged, in any position.
 
 use render_cfg::escape::{comment, escape};
 
 use crate::word_splitting::words;
 
-/// The property of a value. Values are text, so bytes that are not UTF-8 are replaced first, as in a record.
+/// Checks the property for a value. Values are text, so bytes that are not UTF-8 are replaced first, as in a record.
 pub(crate) fn holds(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut escaped = Vec::new();
@@ -28,7 +28,7 @@ pub(crate) fn holds(bytes: &[u8]) {
     }
 }
 
-/// In a comment nothing of it counts, and it stays there.
+/// Checks that a value in a comment stays in the comment.
 fn check_comment(text: &str) {
     let line = format!("# {}", comment(text));
     assert!(!line.chars().any(char::is_control), "{line:?}");

@@ -1,4 +1,4 @@
-//! Serf's event payload: one outcome a line, and no line that costs another.
+//! Serf's event payload: one outcome for each line, and no line that affects another.
 
 use common::event::{EventError, names, nodes};
 use common::node::Node;
@@ -7,7 +7,7 @@ use crate::whitelist;
 
 const GOOD: &[u8] = b"good-one\t10.9.8.7\tbackend\tport=80,role=backend\n";
 
-/// What must hold for a payload.
+/// Checks the properties for a payload.
 pub(crate) fn holds(payload: &[u8]) {
     let outcomes: Vec<_> = nodes(payload).collect();
     let ends = payload.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
@@ -32,7 +32,7 @@ fn check(outcome: &Result<Node, EventError>) {
     }
 }
 
-/// A member that can come can leave: its name is read from the same line.
+/// Checks that a member that can join can also leave: its name is read from the same line.
 fn check_names(payload: &[u8], outcomes: &[Result<Node, EventError>]) {
     let names: Vec<_> = names(payload).collect();
     assert_eq!(names.len(), outcomes.len());

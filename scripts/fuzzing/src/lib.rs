@@ -1,9 +1,9 @@
-//! Properties that must hold for any bytes: one function for each reader of foreign text, which panics if its property
-//! does not hold.
+//! Properties that must hold for any bytes. There is one function for each parser of foreign text, and it panics if
+//! its property does not hold.
 //!
-//! The fuzzer (scripts/fuzz) and the tests here run the same functions, the tests on the seeds and on every
-//! input that ever broke one. The expected results are computed independently, from shared facts (the whitelists, how
-//! HAProxy splits a line, its servers), not by the programs' own code.
+//! The fuzzer (scripts/fuzz) and the tests here run the same functions. The tests use the seeds and every input that
+//! ever broke a property. The expected results are computed independently of the programs' code, from shared facts:
+//! the whitelists, how HAProxy splits a line, and its servers.
 
 mod changes;
 mod consul;
@@ -19,10 +19,10 @@ mod simple_config;
 mod whitelist;
 pub mod word_splitting;
 
-/// A function that panics if something does not hold for these bytes.
+/// A function that panics if a property does not hold for these bytes.
 pub type Property = fn(&[u8]);
 
-/// All properties by the names of their targets.
+/// All properties, by the names of their targets.
 pub const TARGETS: [(&str, Property); 7] = [
     ("event", event::holds),
     ("members", members::holds),
@@ -33,7 +33,7 @@ pub const TARGETS: [(&str, Property); 7] = [
     ("changes", changes::holds),
 ];
 
-/// The property of the target called `name`.
+/// The property of the target `name`.
 pub fn property(name: &str) -> Option<Property> {
     TARGETS.iter().find(|(target, _)| *target == name).map(|(_, property)| *property)
 }

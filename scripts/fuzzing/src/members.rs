@@ -17,7 +17,7 @@ const FORM: Form = Form {
     list: |entries| json!({ "members": entries }),
 };
 
-/// What must hold for a list of members.
+/// Checks the properties for a list of members.
 pub(crate) fn holds(json: &[u8]) {
     FORM.holds(json);
 }

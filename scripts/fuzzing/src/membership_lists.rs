@@ -1,4 +1,4 @@
-//! What holds for every list of a whole membership, Serf's or Consul's.
+//! The properties of every list of a whole membership, Serf's or Consul's.
 
 use common::members::{Member, MembersError};
 use common::node::Node;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::whitelist;
 
-/// A form of list: how it is read, and how it is written for a node, if that can be.
+/// A format of list: how it is read, and how a node is written in it, if the format allows that.
 pub(crate) struct Form {
     pub(crate) parse: fn(&[u8]) -> Result<Vec<Member>, MembersError>,
     pub(crate) entry: fn(&Node) -> Option<Value>,
@@ -15,7 +15,7 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// What must hold for a list of this form.
+    /// Checks the properties for a list in this format.
     pub(crate) fn holds(&self, json: &[u8]) {
         let members = match (self.parse)(json) {
             Ok(members) => members,
@@ -31,20 +31,20 @@ impl Form {
         self.takes_one_more(json, nodes);
     }
 
-    /// Nodes that are written as such a list are read as the same nodes.
+    /// Checks that nodes written as such a list are read as the same nodes.
     fn comes_back(&self, nodes: &[Node]) {
         let (nodes, entries): (Vec<&Node>, Vec<Value>) =
             nodes.iter().filter_map(|node| Some((node, (self.entry)(node)?))).unzip();
         assert!(self.read(&(self.list)(entries)).iter().eq(nodes), "the same nodes");
     }
 
-    /// A list with one more good member yields that one and all the earlier ones.
+    /// Checks that a list with one more good member yields that member and all earlier ones.
     fn takes_one_more(&self, json: &[u8], mut nodes: Vec<Node>) {
         let Ok(mut list) = serde_json::from_slice::<Value>(json) else { return };
         let Some(entries) = (self.entries)(&mut list) else { return };
         let tags = [("role".to_owned(), "backend".to_owned())].into();
         let Ok(node) = Node::new("good-one", "10.9.8.7", tags) else { return };
-        // Of two with one name, both are rejected.
+        // If two members have the same name, both are rejected.
         if entries.iter().any(|entry| entry.to_string().contains("good")) {
             return;
         }

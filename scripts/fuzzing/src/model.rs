@@ -1,30 +1,30 @@
-//! A model of HAProxy's servers, for the commands that change them: what each does, and what HAProxy refuses.
+//! A model of HAProxy's servers and of the commands that change them: what each does, and when HAProxy rejects it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::simple_config::{Options, Servers};
 
-/// Servers by what the socket calls them.
+/// Servers by their names at the socket, `backend/server`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(crate) servers: BTreeMap<String, Live>,
 }
 
-/// A server as it is.
+/// A server as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
     pub(crate) endpoint: Option<SocketAddr>,
     pub(crate) weight: u32,
     pub(crate) is_in_maintenance: bool,
-    /// `None` if only its starter could tell.
+    /// `None` if only the start of HAProxy decides it.
     pub(crate) maxconn: Option<u32>,
-    /// What it was added with.
+    /// The options with which it was added; `None` if HAProxy started with it.
     pub(crate) options: Option<Options>,
 }
 
 impl Model {
-    /// Of a HAProxy that has just begun with these servers.
+    /// The model of a HAProxy that has just started with these servers.
     pub(crate) fn begun(servers: &Servers) -> Model {
         let live = servers.iter().map(|(key, server)| {
             let live = Live {
@@ -39,7 +39,8 @@ impl Model {
         Model { servers: live.collect() }
     }
 
-    /// Of one that answers `show servers state` so, after it began with `begun`. `None` if it would not.
+    /// The model of a HAProxy that started with `begun` and now gives this answer to `show servers state`. `None` if
+    /// the answer is invalid.
     pub(crate) fn answering(answer: &str, begun: &Servers) -> Option<Model> {
         let mut lines = answer.lines().skip_while(|line| *line != "1").skip(1);
         let columns: Vec<&str> = lines.next()?.strip_prefix("# ")?.split(' ').collect();
@@ -57,7 +58,7 @@ impl Model {
                 maxconn: begun.get(&key).map(|server| server.number("maxconn", 0)),
                 options: None,
             };
-            // HAProxy has no two servers of one name.
+            // HAProxy never has two servers with the same name.
             if model.servers.insert(key, live).is_some() {
                 return None;
             }
@@ -65,7 +66,7 @@ impl Model {
         Some(model)
     }
 
-    /// What it answers to `show servers state`.
+    /// Its answer to `show servers state`.
     pub(crate) fn answer(&self) -> String {
         let mut answer =
             "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight \
@@ -114,7 +115,7 @@ impl Model {
     }
 }
 
-/// What `add server` makes: a server in maintenance.
+/// The result of `add server`: a server in maintenance.
 fn added(address: &str, words: &[&str]) -> Option<Live> {
     let mut options = Options::new();
     let mut words = words.iter();

@@ -1,12 +1,12 @@
-//! What of a configuration only a reload can change: every line but comments and `server` lines.
+//! The part of a configuration that only a reload can change: every line but comments and `server` lines.
 
 use crate::word_splitting::{Word, words};
 
 const SECTIONS: &str = "acme backend cache crt-store defaults fcgi-app frontend global http-errors listen log-forward \
                         log-profile mailers peers program resolvers ring traces userlist";
 
-/// The words of all these lines, in order. The text of a `description` with a revision in it may change.
-/// `None` if HAProxy does not take a line.
+/// The words of all these lines, in order. The text of a `description` that contains a revision is left out, because
+/// it may change. `None` if HAProxy rejects a line.
 pub(crate) fn outline(config: &[u8]) -> Option<Vec<Vec<Word>>> {
     let mut outline = Vec::new();
     let (mut has_servers, mut conditions) = (false, 0_usize);
@@ -26,7 +26,7 @@ pub(crate) fn outline(config: &[u8]) -> Option<Vec<Vec<Word>>> {
         if first == b"description" && line.windows(9).any(|part| part == b"rollcall-") {
             words.truncate(1);
         }
-        // A line that begins with an empty word means nothing to HAProxy.
+        // HAProxy ignores a line that begins with an empty word.
         if !is_server && !first.is_empty() {
             outline.push(words);
         }

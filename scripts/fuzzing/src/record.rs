@@ -1,5 +1,5 @@
-//! A node's record: what is taken is written and read again as the same node, under its own name only, and what
-//! is not taken hides no other record.
+//! The property of a node's record: valid bytes are written and read again as the same node, under its own name only,
+//! and invalid bytes hide no other record.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,14 +17,14 @@ thread_local! {
     static SCRATCH: TempDir = tempfile::tempdir().expect("a test has a place for files");
 }
 
-/// What must hold for a record's bytes.
+/// Checks the property for the bytes of a record.
 pub(crate) fn holds(bytes: &[u8]) {
     let node = Node::unpack(bytes);
     match &node {
         Ok(node) => check(node),
         Err(error) => whitelist::check_error(error),
     }
-    // Files cost a hundred times as much as reading, so only a part of the invalid records is written to files.
+    // Files cost a hundred times as much time as parsing, so only some of the invalid records are written to files.
     if node.is_ok() || bytes.len() % 16 == 0 {
         SCRATCH.with(|scratch| check_files(scratch.path(), bytes, node.ok()));
     }
@@ -39,7 +39,8 @@ fn check(node: &Node) {
     assert_eq!(again.map(|node| node.pack()), Ok(packed), "one form");
 }
 
-/// The bytes as a file under their own name and under another one, beside a good record.
+/// Writes the bytes to a file under their node's name and to one under another name, beside a good record, and reads
+/// all.
 fn check_files(directory: &Path, bytes: &[u8], node: Option<Node>) {
     let mut files = vec![("other".to_owned(), bytes), ("good-one".to_owned(), GOOD)];
     let own = node.filter(|node| node.name != "good-one");
@@ -49,7 +50,7 @@ fn check_files(directory: &Path, bytes: &[u8], node: Option<Node>) {
     }
     let (nodes, faults) = read_all(directory).expect("the directory can be read");
     for (name, _) in &files {
-        // Of two with one name the file is gone already.
+        // If two files have the same name, the file is gone already.
         let _ = fs::remove_file(directory.join(format!("{name}.json")));
     }
     assert!(nodes.iter().any(|node| node.name == "good-one"), "a bad record hides no other");

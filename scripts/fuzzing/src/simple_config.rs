@@ -1,5 +1,5 @@
-//! The servers of a simple configuration: one written so plainly that it is obvious what HAProxy makes of it. The model
-//! skips all others.
+//! The servers of a simple configuration, whose meaning to HAProxy is obvious. The model skips all other
+//! configurations.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,23 +7,23 @@ use std::net::SocketAddr;
 /// Servers by their names at the socket, `backend/server`.
 pub(crate) type Servers = BTreeMap<String, Server>;
 
-/// A server's final endpoint and options.
+/// A server's address and options, with all defaults applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) endpoint: SocketAddr,
     pub(crate) options: Options,
 }
 
-/// Keywords and their values, empty for those that have none.
+/// Keywords and their values; the value is empty for a keyword without one.
 pub(crate) type Options = BTreeMap<String, String>;
 
 impl Server {
-    /// The value of a number among its options, if there is one.
+    /// The number that an option has as its value, or `default` if the option is missing.
     pub(crate) fn number(&self, keyword: &str, default: u32) -> u32 {
         self.options.get(keyword).and_then(|value| value.parse().ok()).unwrap_or(default)
     }
 
-    /// Whether it begins in maintenance.
+    /// Whether it starts in maintenance.
     pub(crate) fn is_disabled(&self) -> bool {
         self.options.contains_key("disabled")
     }
@@ -47,7 +47,7 @@ struct Reader {
     kind: String,
     name: String,
     titles: Vec<String>,
-    /// The server options of the last `defaults` section, and those of this section.
+    /// The server options of the last `defaults` section, and those of the present section.
     inherited: Options,
     defaults: Options,
 }
@@ -98,7 +98,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }
 
-/// Adds `words` to those before them; `None` if any is not simple.
+/// Adds `words` to the options so far; `None` if any of them is not simple.
 fn options(words: &[&str], mut options: Options) -> Option<Options> {
     let mut words = words.iter();
     while let Some(word) = words.next() {

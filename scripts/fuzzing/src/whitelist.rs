@@ -1,4 +1,4 @@
-//! The whitelists of a node, once more: nothing that breaks one may ever be in a record.
+//! The whitelists of a node, implemented independently: a value that breaks one must never be in a record.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ pub(crate) fn check(node: &Node) {
     assert_eq!(node.role, role, "its role is that of its tags");
 }
 
-/// Panics if an error is empty. Foreign text in it is made harmless where it is printed.
+/// Panics if an error message is empty. Foreign text in it is made harmless where it is printed.
 pub(crate) fn check_error(error: &impl std::fmt::Display) {
     assert!(!error.to_string().is_empty());
 }

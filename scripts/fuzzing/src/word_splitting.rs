@@ -1,13 +1,13 @@
 //! How HAProxy splits a line of its configuration into words, byte by byte (parse_line in src/tools.c, 2.6 to 3.x).
 //!
-//! White space separates; a carriage return that is not among white space ends the line, even within quotes, as
-//! a NUL does; a `#` outside quotes ends it too. A backslash quotes a few characters, a dollar only within double
-//! quotes; `\xHH` is a byte. A variable is read within double quotes only, and is left as it is here.
+//! White space separates words. A carriage return that is not among white space ends the line, even within quotes,
+//! and so does a NUL. A `#` outside quotes ends it too. A backslash escapes a few characters, a dollar only within
+//! double quotes; `\xHH` is a byte. HAProxy replaces a variable only within double quotes; here it is left unchanged.
 
 /// A word: its bytes, and whether HAProxy would put a variable's value into it.
 pub type Word = (Vec<u8>, bool);
 
-/// The words of a line. `None` for a line that HAProxy does not take: an open quote, `\x` without two digits.
+/// The words of a line. `None` for a line that HAProxy rejects: an open quote, or `\x` without two digits.
 pub fn words(line: &[u8]) -> Option<Vec<Word>> {
     let mut reader = Reader { rest: skip_space(line), quote: None, words: Vec::new(), word: None };
     while reader.step()? {}
@@ -20,7 +20,7 @@ fn skip_space(line: &[u8]) -> &[u8] {
     &line[end.unwrap_or(line.len())..]
 }
 
-/// isspace(3) in the C locale: one more than Rust's.
+/// isspace(3) in the C locale, which has one character more than Rust's.
 fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
@@ -33,7 +33,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a bit more; returns whether there may be more.
+    /// Reads one more character or escape. Returns false at the end of the line, and `None` if the line is invalid.
     fn step(&mut self) -> Option<bool> {
         let Some((&byte, rest)) = self.rest.split_first() else { return Some(false) };
         match (byte, self.quote) {
@@ -68,7 +68,7 @@ impl Reader<'_> {
     }
 }
 
-/// The byte that a backslash before `rest` stands for, and how much of `rest` belongs to it.
+/// The byte that a backslash before `rest` stands for, and how many bytes of `rest` belong to it.
 fn backslash(rest: &[u8], is_quoted: bool) -> Option<(u8, usize)> {
     let digit = |at: usize| char::from(*rest.get(at)?).to_digit(16);
     Some(match rest.first() {

@@ -1,8 +1,8 @@
-//! Thousands of random values and lines, read back from a real HAProxy: any escaped value is one argument, and the
-//! properties split a line as HAProxy does.
+//! Thousands of random values and lines are read back from a real HAProxy. Any escaped value must be one argument,
+//! and the properties must split a line as HAProxy does.
 //!
-//! FUZZ_VALUES is the number of values (2,000), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy
-//! than the installed one.
+//! FUZZ_VALUES is the number of values (2,000 by default), FUZZ_SEED the random seed; `$HAPROXY` names another
+//! HAProxy than the installed one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::env;
@@ -17,13 +17,13 @@ use harness::daemons::haproxy::Mode;
 use harness::run::programs;
 use render_cfg::escape::escape;
 
-/// HAProxy loads a file of this many at once.
+/// How many lines are in one file, which HAProxy loads at once.
 const BATCH: u64 = 2_000;
 
-/// Bytes that have a meaning in a line, and some that have none.
+/// Bytes with a meaning in a line, and some without.
 const MEANINGFUL: &[u8] = b"\t \x0b\x0c\r\"'\\\\\\\\#${}xxnrt0419aAeEfF-:,%()\xc3\xa9\x1b\x7f ";
 
-/// Random numbers from a seed (splitmix64): the same seed, the same values.
+/// Random numbers from a seed (splitmix64): the same seed leads to the same values.
 struct Dice(u64);
 
 impl Dice {
@@ -50,7 +50,7 @@ fn setting<T: FromStr>(name: &str, default: T) -> T {
     env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// A value, escaped, alone or within double quotes.
+/// A random value, escaped, alone or within double quotes; and the value itself.
 fn escaped(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     let value = String::from_utf8_lossy(&dice.bytes()).into_owned();
     let mut argument = Vec::new();
@@ -61,12 +61,12 @@ fn escaped(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     (argument, value.into_bytes())
 }
 
-/// The rest of a line that is one word, however it is written, and that word as the properties read it.
+/// The rest of a line that is exactly one word, written in any way; and that word as the properties read it.
 fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     loop {
         let mut line = dice.bytes();
         line.retain(|byte| *byte != b'\n');
-        // HAProxy takes none with an open quote, and setenv one value, which is not empty.
+        // HAProxy rejects a line with an open quote, and setenv takes exactly one value, which must not be empty.
         let read = words(&[b"setenv V ", &line[..]].concat()).unwrap_or_default();
         if let [_, _, (word, false)] = &read[..] {
             if !word.is_empty() && !word.contains(&0) {
@@ -76,7 +76,7 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Has HAProxy read `arguments` and returns its environment after that.
+/// Lets HAProxy read `arguments`; returns its environment after that.
 fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
     let mut fixture = HaproxyFixture::empty();
     let mut config =
@@ -95,7 +95,7 @@ fn read_back(arguments: &[Vec<u8>]) -> Vec<u8> {
     answer
 }
 
-/// Every argument is read back as the value beside it.
+/// Checks that HAProxy reads every argument back as the value beside it.
 fn assert_read_back(pairs: Vec<(Vec<u8>, Vec<u8>)>) {
     let (arguments, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     let answer = read_back(&arguments);
@@ -111,7 +111,7 @@ fn assert_read_back(pairs: Vec<(Vec<u8>, Vec<u8>)>) {
     }
 }
 
-/// All values of a maker, a batch at a time.
+/// Checks all values of a generator, one batch at a time.
 fn all(make: fn(&mut Dice) -> (Vec<u8>, Vec<u8>)) {
     if env::var_os("HAPROXY").is_none() && programs::find("haproxy").is_err() {
         assert!(env::var_os("CI").is_none(), "haproxy is not installed");

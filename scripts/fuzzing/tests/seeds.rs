@@ -1,11 +1,11 @@
-//! Every seed and every input that ever broke a property, without a fuzzer.
+//! Runs the properties on every seed and on every input that ever broke one, without a fuzzer.
 
 use std::fs;
 use std::path::Path;
 
 use fuzzing::TARGETS;
 
-/// Runs the property of `target` on all files of `folder/target`; returns how many there are.
+/// Runs the property of `target` on all files of `folder/target`; returns how many files there are.
 fn feed(folder: &str, target: &str, property: fuzzing::Property) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
     let Ok(entries) = fs::read_dir(&path) else { return 0 };

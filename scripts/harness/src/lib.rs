@@ -1,9 +1,9 @@
 //! Real Serf agents, HAProxy, sample web apps and load on loopback, for the demo, the tests of the whole chain and
 //! the benchmarks.
 //!
-//! Nothing is mocked: a test that passes has seen the real programs do it. Each run has its own 127.A.B.0/24 and its
-//! own directory, so any number of runs can share a machine. However a run ends, its guardian ends the processes that
-//! it started and removes the directory.
+//! Nothing is mocked: every test runs the real programs. Each run has its own 127.A.B.0/24 and its own directory, so
+//! any number of runs can share a machine. However a run ends, its guardian ends the processes that the run started
+//! and removes the directory.
 //!
 //! Each module uses only those above it in this list.
 

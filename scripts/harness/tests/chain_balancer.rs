@@ -1,4 +1,5 @@
-//! A balancer that starts before, after or without its backends, is restarted, or is cut off: it recovers by itself.
+//! A balancer that starts before, after or without its backends, is restarted, or is cut off: it recovers without
+//! help.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -54,7 +55,7 @@ fn its_haproxy_restarted_by_term_and_by_kill_runs_the_file() {
         let Some(mut cluster) = Cluster::serving(&["s1"]).unwrap() else { return };
         let mut haproxy = cluster.balancer.haproxy.take().unwrap();
         if kill {
-            // Without its worker, a master ends too; the supervisor starts both again.
+            // If its worker is killed, a master ends too. The supervisor starts both again.
             let worker = Pid::from_raw(haproxy.worker_pid().unwrap().try_into().unwrap());
             signal::kill(worker, Signal::SIGKILL).unwrap();
         }
@@ -92,7 +93,7 @@ fn a_balancer_that_is_cut_off_keeps_serving_its_pool() {
     cluster.wait_for_servers(&["s1"], SOON).unwrap();
 }
 
-/// As when the balancer's gossip is cut off but its HTTP is not.
+/// As if the balancer's gossip were cut off but its HTTP were not.
 #[test]
 fn a_backend_that_serf_gives_up_stays_for_as_long_as_haproxy_finds_it_up() {
     let Some(mut cluster) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
@@ -133,7 +134,7 @@ fn while_haproxy_stands_still_a_backend_that_serf_gives_up_stays() {
     cluster.wait_for_servers(&["s1"], Duration::ZERO).unwrap();
 }
 
-/// With a template without a stats socket, like the lab's, only Serf decides.
+/// If the template has no stats socket, as in the lab, only Serf decides.
 #[test]
 fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
     if !programs::are_all_here() {
@@ -160,7 +161,7 @@ fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
     assert!(!record.exists() && !has_s2());
 }
 
-/// Kills a backend and waits until Serf lists it as failed; gives its record.
+/// Kills a backend and waits until Serf lists it as failed; returns the path of its record.
 fn give_up(cluster: &mut Cluster, name: &str) -> PathBuf {
     cluster.kill9(name).unwrap();
     let answer = cluster.balancer.directory().join("state/members");
@@ -219,7 +220,7 @@ fn a_step_that_hangs_ends_by_itself_and_the_others_are_done() {
     cluster.balancer.with_environment(&mut handler).env("SERF_EVENT", "member-join");
     let mut handler =
         handler.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // The event never ends.
+    // Keeps the handler's stdin open, so the event never ends.
     let _event = handler.stdin.take();
     assert_eq!(handler.wait().unwrap().code(), Some(1));
     assert!(start.elapsed() < SOON);

@@ -1,5 +1,5 @@
-//! What events alone achieve, and how the chain recovers from those that Serf swallows. An event is a reason to compare,
-//! but while Serf does not answer it is the only information.
+//! What events alone achieve, and how the chain recovers from events that Serf does not send. An event makes the
+//! chain compare, but while Serf does not answer, the event is the only information.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,16 +15,18 @@ use harness::run::Run;
 use harness::run::poll;
 use nix::sys::signal::Signal;
 
-/// Longer than Serf's window of 3 s with every event that may still come of it: what is stale then stays so.
+/// Longer than Serf's window of 3 s and the handling of any event that follows. An address that is stale after that
+/// stays stale.
 const STALE: Duration = Duration::from_secs(5);
-/// Between the first and the last leave of several members. An agent takes 1 s and more to leave and be back, and
-/// Serf's window is open for 3 s while no second passes without an event: all are back before it closes.
+/// The time between the first and the last leave of several members. An agent takes a second or more to leave and
+/// come back. Serf's window stays open for 3 s as long as events keep coming within a second, so all are back before
+/// it closes.
 const SPREAD: Duration = Duration::from_millis(1200);
-/// Between two leaves: less than the second of silence that closes the window.
+/// The longest time between two leaves: less than the second of silence that closes the window.
 const LONGEST_STAGGER: Duration = Duration::from_millis(800);
 /// How often a case that depends on Serf's timing is tried with each number of members.
 const TRIES: usize = 3;
-/// Reconciling is done; what is left is the answer of a HAProxy that has just been reloaded.
+/// The time limit after reconcile has ended: only a HAProxy that was just reloaded may need time to answer.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// Servers or members as `name address`, without the ports, sorted.
@@ -52,7 +54,7 @@ fn wait_until(within: Duration, what: &str, cluster: &Cluster, is_true: impl Fn(
     seen.unwrap_or_else(|err| panic!("{err}; served: {:?}\n{}", served(cluster), cluster.balancer.log()));
 }
 
-/// Stops a backend's agent in order, and starts one with the same name beside another web app.
+/// Stops a backend's agent in order, and starts one with the same name for another web app.
 fn succeed(run: &Run, mut old: Backend, app: WebApp, seeds: &[Ipv4Addr]) -> (Backend, Backend) {
     old.agent.daemon.signal(Signal::SIGINT);
     old.agent.daemon.wait(SOON).unwrap();
@@ -62,8 +64,9 @@ fn succeed(run: &Run, mut old: Backend, app: WebApp, seeds: &[Ipv4Addr]) -> (Bac
     (old, Backend { name, address, announced, agent, app })
 }
 
-/// Recreates backends, one a little after the other as a rolling restart does: each leaves the cluster, and as
-/// soon as its agent has ended one of the same name joins at another address. Web apps are up on both already.
+/// Recreates backends, one shortly after the other as a rolling restart does. Each leaves the cluster, and as soon as
+/// its agent has ended, one with the same name joins at another address. The web apps at both addresses run all the
+/// time.
 fn recreate(cluster: &mut Cluster, names: &[&str]) -> Vec<String> {
     let (run, seeds) = (cluster.run().clone(), cluster.seeds());
     let olds: Vec<Backend> = names.iter().map(|name| cluster.take(name).unwrap()).collect();
@@ -91,7 +94,7 @@ fn recreate(cluster: &mut Cluster, names: &[&str]) -> Vec<String> {
     wanted
 }
 
-/// facts: join and leave within Serf's window cancel out, even at another address, and no event ever says so.
+/// Within Serf's window a leave and a join cancel out, even if the address has changed, and Serf sends no event.
 #[test]
 fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
     let mut has_occurred = false;
@@ -99,7 +102,7 @@ fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
         let names: Vec<String> = (1..=count).map(|number| format!("w{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let Some(mut cluster) = Cluster::serving(&names).unwrap() else { return };
-        // Without a timer: only Serf's events trigger anything.
+        // There is no timer, so only Serf's events can cause a change.
         has_occurred |= (0..TRIES).any(|_| {
             let wanted = recreate(&mut cluster, &names);
             wait_until(SOON, "Serf to know the new addresses", &cluster, || alive(&cluster) == wanted);
@@ -109,11 +112,11 @@ fn backends_recreated_within_serfs_window_are_found_at_their_new_addresses() {
             is_stale
         });
     }
-    // Where the machine is so slow that Serf's window closes early, an event comes and all is well without a repair.
+    // On a machine so slow that Serf's window closes early, Serf sends an event, and no repair is needed.
     assert!(has_occurred, "with 2 to 5 backends, {TRIES} tries each, an event came every time");
 }
 
-/// True if the records and the servers are at other addresses than Serf's members, and stay so.
+/// True if the records and the servers keep other addresses than Serf's members for a long time.
 fn is_stale_for_long(cluster: &Cluster, wanted: &[String]) -> bool {
     let is_repaired = || served(cluster) == wanted || recorded(cluster) == wanted;
     poll::until(STALE, "an event", || is_repaired().then_some(())).is_err()
@@ -155,7 +158,7 @@ fn a_join_is_recorded_and_served_from_the_event_alone_and_a_bad_line_beside_it_i
 fn a_leave_is_obeyed_from_the_event_alone() {
     let Some(cluster) = serving_without_serf(&["s1", "s2"]) else { return };
     let (kept, gone) = (cluster.backends["s1"].address, cluster.backends["s2"].address);
-    // 3: Serf does not answer, so that nothing confirms it.
+    // 3, because Serf does not answer, so nothing confirms the event.
     let code = cluster.balancer.handle("member-leave", &line("s2", gone)).unwrap();
     assert_eq!(code, 3, "{}", cluster.balancer.log());
     let wanted = [format!("s1 {kept}")];
@@ -168,12 +171,12 @@ fn a_node_that_is_twice_in_one_event_is_served_at_the_address_of_the_last_line()
     let Some(mut cluster) = Cluster::serving(&["s1"]).unwrap() else { return };
     let (address, elsewhere) = (cluster.backends["s1"].address, cluster.net.next_host());
     let twice = |first, last| line("s1", first) + &line("s1", last);
-    // With Serf's list, which overrides both lines.
+    // Serf's list overrides both lines.
     assert_eq!(cluster.balancer.handle("member-join", &twice(elsewhere, address)).unwrap(), 0);
     assert_eq!(recorded(&cluster), [format!("s1 {address}")]);
     assert_eq!(cluster.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 0);
     assert_eq!(recorded(&cluster), [format!("s1 {address}")]);
-    // Without it the event is the only information.
+    // Without Serf's list, the event is the only information.
     cluster.balancer.agent.take().unwrap().kill9();
     assert_eq!(cluster.balancer.handle("member-join", &twice(address, elsewhere)).unwrap(), 3);
     assert_eq!(recorded(&cluster), [format!("s1 {elsewhere}")], "{}", cluster.balancer.log());

@@ -35,7 +35,7 @@ fn twenty_handlers_at_once_fifty_times_lose_nothing_and_reload_nothing() {
             .map(|number| match number % 4 {
                 0 => cluster.balancer.start_handler("member-join", &line("s1", &cluster)).unwrap(),
                 1 => cluster.balancer.start_handler("member-update", &line("s2", &cluster)).unwrap(),
-                // A stale event: the membership, which is read in the same run, overrides it.
+                // A stale event. The membership is read in the same run and overrides it.
                 2 => cluster.balancer.start_handler("member-failed", &line("s1", &cluster)).unwrap(),
                 _ => cluster.balancer.start_handler("member-leave", "nobody\t10.0.0.1\tbackend\t\n").unwrap(),
             })
@@ -59,14 +59,14 @@ fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
     let whole = start.elapsed();
     let mut killed = 0;
     for moment in 0..25 {
-        // A tag that appears in the file, so that every step has something to do.
+        // This tag appears in the file, so every step has something to do.
         let weight = (11 + moment).to_string();
         announce(&mut cluster, "s1", &weight);
         let mark = format!("victim-{moment}");
         cluster.balancer.set_env(VICTIM, &mark);
         let mut handler = cluster.balancer.start_handler("member-update", &line("s1", &cluster)).unwrap();
         thread::sleep(whole * moment / 25);
-        // The script and every step that it has started.
+        // Kills the script and every step that it has started.
         process::kill_marked(&format!("{VICTIM}={mark}")).unwrap();
         killed += u32::from(handler.wait().unwrap().code().is_none());
         let config = cluster.balancer.config();
@@ -79,14 +79,14 @@ fn a_handler_killed_at_any_moment_is_made_good_by_the_next_run() {
         let served = servers.iter().find(|server| server.name == "s1").unwrap();
         assert_eq!(served.weight, 11 + moment, "{}", cluster.balancer.log());
     }
-    // Each of them, except those that were faster this time.
+    // Some handlers may have ended before they could be killed.
     assert!(killed >= 10, "only {killed} handlers were still running when they were killed");
 }
 
-/// The mark of the processes that one run of the handler starts.
+/// The variable that marks the processes of one run of the handler.
 const VICTIM: &str = "ROLLCALL_VICTIM";
 
-/// Sets a backend's tag `weight`, and waits until the balancer's agent has it.
+/// Sets a backend's tag `weight`, and waits until the balancer's agent has received it.
 fn announce(cluster: &mut Cluster, name: &str, weight: &str) {
     let run = cluster.run().clone();
     cluster.backend(name).unwrap().agent.set_tag(&run, "weight", weight).unwrap();
@@ -129,7 +129,7 @@ struct Mount {
 }
 
 impl Mount {
-    /// `None` if mounting is not allowed: the test is skipped with a message, except in CI.
+    /// Mounts it; `None` if mounting is not allowed. Then the test is skipped with a message, but fails in CI.
     fn over(path: &Path) -> Option<Mount> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "mounting needs root");
@@ -172,7 +172,8 @@ fn on_a_small_disk() -> Option<(Cluster, Mount)> {
     cluster.wait_for_servers(&["s1"], SOON).unwrap();
     cluster.wait_for_up("s1", SOON).unwrap();
     assert_eq!(cluster.balancer.reconcile().unwrap(), 0);
-    // What stands last is dropped first: the cluster's directory can be removed once nothing is mounted there.
+    // The caller's variables are dropped in reverse order, so the mount goes first. Only then can the cluster's
+    // directory be removed.
     Some((cluster, mount))
 }
 
@@ -203,7 +204,7 @@ fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     fs::remove_file(filler).unwrap();
     assert_eq!(cluster.balancer.reconcile().unwrap(), 0, "{}", cluster.balancer.log());
     cluster.wait_for_servers(&["s1", "s2"], Duration::ZERO).unwrap();
-    // There is nothing else to do, and no room for Serf's answer: the disk is reported, not Serf.
+    // There is nothing else to do, and no space for Serf's output. The error must be the disk's, not Serf's.
     cluster.stop("s2").unwrap();
     let log = cluster.run().path().join("roomy.log");
     cluster.balancer.set_env("ROLLCALL_LOG", &log);

@@ -1,4 +1,4 @@
-//! The whole chain: real Serf agents, the shipped handler and template, a real HAProxy, the sample web app.
+//! The whole chain: real Serf agents, the shipped handler and template, a real HAProxy, and the sample web app.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -17,7 +17,7 @@ use harness::traffic::http::Client;
 use harness::traffic::load::{Load, Rate};
 use harness::traffic::visitor::Visitor;
 
-/// The cluster keeps a dead member's address for up to a minute.
+/// How long it may take until the name of a dead member is free: Serf keeps its address for up to a minute.
 const NAME_IS_FREE: Duration = Duration::from_secs(90);
 
 /// The servers that HAProxy has as `name address`, sorted.
@@ -71,7 +71,7 @@ fn joins_leaves_and_crashes_fail_no_request() {
 fn half_of_the_servers_can_die_at_once_without_a_failed_request() {
     let names = ["s1", "s2", "s3", "s4", "s5", "s6"];
     let Some(mut cluster) = Cluster::serving(&names).unwrap() else { return };
-    // Every server has requests in flight, so a dead server, which has none, has the fewest.
+    // Every server has requests in flight. A dead server has none, so it would be chosen first.
     for backend in cluster.backends.values() {
         let headers = [("Content-Type", "application/json")];
         let mut client = Client::fresh((backend.address, webapp::PORT).into());
@@ -92,7 +92,7 @@ fn a_visitors_counter_goes_on_when_his_server_is_killed() {
     let Some(mut cluster) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let mut visitor = Visitor::new(cluster.front());
     let home = visitor.visit().unwrap().host;
-    // Two servers in turn would do it by chance once, but not ten times.
+    // Two servers in turn would give this result by chance once, but not ten times.
     for visit in 2..=11 {
         let view = visitor.visit().unwrap();
         assert_eq!((view.host, view.views), (home.clone(), visit), "he did not stick to his server");
@@ -143,7 +143,7 @@ fn an_ipv6_backend_is_served_from_join_to_request() {
     let Some(mut cluster) = Cluster::serving(&[]).unwrap() else { return };
     let free = || UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap();
     let (seed, gossip) = (free(), free());
-    // A machine has one IPv6 loopback address, so the agents differ by port.
+    // A machine has only one IPv6 loopback address, so the agents have different ports.
     cluster.balancer.agent.take();
     cluster.balancer.set_agent("bind", seed.to_string());
     cluster.start_agent().unwrap();
@@ -213,7 +213,7 @@ fn hostile_members_do_no_harm() {
     drop(agents);
 }
 
-/// The names in the balancer's directory.
+/// The names of the files in the balancer's directory.
 fn entries(cluster: &Cluster) -> Vec<std::ffi::OsString> {
     let mut names: Vec<_> =
         fs::read_dir(cluster.balancer.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

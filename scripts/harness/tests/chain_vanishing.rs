@@ -23,7 +23,7 @@ const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const SERVERS: [(&str, Ipv4Addr); 2] =
     [("s1", Ipv4Addr::new(10, 77, 1, 1)), ("s2", Ipv4Addr::new(10, 77, 2, 1))];
 const SOON: Duration = Duration::from_secs(20);
-/// Eight seconds of silence, plus the delay of a busy machine; `timeout server` is 30 s.
+/// HAProxy notices after eight seconds of silence; the rest is for a busy machine. `timeout server` is 30 s.
 const NOTICED: Duration = Duration::from_secs(15);
 
 fn slow_down(address: Ipv4Addr, body: &[u8]) {
@@ -57,7 +57,7 @@ impl Machines {
         Ok(Machines { apps, balancer, network })
     }
 
-    /// Waits until HAProxy's statistics show this status of a server.
+    /// Waits until this column of a server's statistics has this value.
     fn wait_for(&self, name: &str, column: &str, value: &str) -> Result<()> {
         poll::until(2 * SOON, &format!("{column} {value} of {name}"), || {
             let rows = self.balancer.haproxy().and_then(|haproxy| haproxy.show_stat()).ok()?;
@@ -66,13 +66,13 @@ impl Machines {
     }
 }
 
-/// How long it takes until another server gets the request that the vanished one had.
+/// How long it takes until the request of the vanished server is sent to another one.
 fn vanish() -> Result<Duration> {
     let mut machines = Machines::start()?;
     for (name, _) in SERVERS {
         machines.wait_for(name, "status", "UP")?;
     }
-    // Of two requests at once each server has one.
+    // Of two requests at the same time, each server gets one.
     slow_down(SERVERS[0].1, br#"{"delay": 30000}"#);
     slow_down(SERVERS[1].1, br#"{"delay": 2000}"#);
     let front = machines.balancer.front();
@@ -80,7 +80,7 @@ fn vanish() -> Result<Duration> {
         thread::spawn(move || Client::fresh(front).with_timeout(2 * SOON).get("/").unwrap().status)
     });
     machines.wait_for(SERVERS[0].0, "scur", "1")?;
-    // Nothing reports when the request has been acknowledged; on a link like this that happens at once.
+    // Nothing shows when the request has been acknowledged. On a link like this that takes no time.
     thread::sleep(Duration::from_secs(2));
     machines.network.unplug(SERVERS[0].0, SERVERS[0].1)?;
     let start = Instant::now();

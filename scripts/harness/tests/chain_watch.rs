@@ -1,4 +1,4 @@
-//! The second setup: Serf's handlers only record, and `scripts/watch` renders and reloads.
+//! The second wiring (docs/wirings.md): Serf's handlers only record, and `scripts/watch` renders and reloads.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use harness::daemons::haproxy::Mode;
 use harness::run::{poll, programs};
 use harness::traffic::load::{Load, Rate};
 
-/// A balancer in the second setup that serves these backends; `None` if programs are missing.
+/// A balancer in the second wiring that serves these backends; `None` if programs are missing.
 fn serving(names: &[&str]) -> Option<Cluster> {
     if !programs::are_all_here() {
         return None;

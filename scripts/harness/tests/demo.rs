@@ -1,4 +1,4 @@
-//! The demo that stays up: its commands from other shells, and that nothing of it is left however it ends.
+//! The demo that stays up: its commands from other shells, and that it leaves nothing, however it ends.
 //!
 //! The tour is not run here: it has its own verdict, and scripts/test runs it.
 
@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A separate runtime directory, so that other demos of this user are not found.
+/// A separate runtime directory, so that the test does not find other demos of this user.
 struct User {
     runtime: tempfile::TempDir,
 }
@@ -40,7 +40,7 @@ impl User {
         child
     }
 
-    /// The stdout of a command, or its stderr if it fails.
+    /// Runs a command; returns its stdout, or its stderr if it fails.
     fn says(&self, arguments: &[&str]) -> Result<String, String> {
         let Output { status, stdout, stderr } = self.demo(arguments).output().unwrap();
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -74,7 +74,7 @@ fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
 }
 
-/// The programs that it runs are built with the workspace, not with this package alone.
+/// True if the programs that the demo runs are built. They are built with the workspace, not with this package alone.
 fn can_run() -> bool {
     programs::are_all_here() && programs::bin_dir().unwrap().is_dir()
 }

@@ -1,4 +1,4 @@
-//! The images of `docker/` as a user runs them: their output, their rights, and how they stop.
+//! The images of `docker/` as a user runs them: their output, their privileges, and how they stop.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ fn up_is_all_it_takes_and_healthy_means_that_requests_are_served() {
     let name = &backend.id[..12];
     assert!(page.contains(name), "the stats page does not show {name}");
     assert_eq!(cluster.reloads(), Some(0));
-    // Without backends: both report that.
+    // Each one's health check fails while the other is gone.
     backend.told(&["pause"]).unwrap();
     balancer.wait_for_health("unhealthy", Duration::from_secs(90)).unwrap();
     backend.told(&["unpause"]).unwrap();
@@ -58,7 +58,7 @@ fn processes_in_a_container_have_only_the_rights_that_they_need() {
         container.shell("touch /etc/x /usr/x").expect_err("the root file system can be written to");
         let encrypted = container.shell("serf info -format=json").unwrap();
         assert!(encrypted.contains("\"encrypted\": \"true\""), "{encrypted}");
-        // No key is in an image, nor in the engine's description of a container.
+        // Neither an image nor the engine's description of a container contains a key.
         let key = container.shell("cat /secrets/GOSSIP_KEY").unwrap();
         assert_eq!(key.trim().len(), 44);
         assert!(!container.inspect().unwrap().to_string().contains(key.trim()));
@@ -67,7 +67,7 @@ fn processes_in_a_container_have_only_the_rights_that_they_need() {
     let published: Vec<&String> = ports.as_object().unwrap().keys().collect();
     assert_eq!(published, ["1936/tcp", "80/tcp"]);
     assert!(backend.inspect().unwrap()["NetworkSettings"]["Ports"].as_object().unwrap().is_empty());
-    // Serf's commands from another container.
+    // Runs Serf's commands from another container.
     let address = balancer.address().unwrap().unwrap();
     let rpc = format!("bash -c '</dev/tcp/{address}/7373'");
     backend.shell(&rpc).expect_err("the balancer's Serf takes commands from the network");
@@ -111,7 +111,7 @@ fn a_backend_that_is_stopped_leaves_first_and_answers_what_it_has() {
     assert!(took < STOPPED, "{took:?}");
     assert_eq!(backends[0].exit_code().unwrap(), 0, "{}", backends[0].log().unwrap());
     cluster.wait_for_up(1, SOON).unwrap();
-    // The other one has a request that takes longer than its leave and its drain.
+    // The other backend has a request that takes longer than its leave and its drain.
     slow_down(&backends[1], 5000);
     let front = cluster.front();
     let visitor = std::thread::spawn(move || Client::fresh(front).get("/"));

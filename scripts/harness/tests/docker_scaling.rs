@@ -11,7 +11,7 @@ use harness::traffic::response::Failure;
 use harness::traffic::visitor::Visitor;
 
 const SOON: Duration = Duration::from_secs(20);
-/// A dead member is marked failed by then.
+/// How long it may take until a dead member is marked failed.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
 fn load(cluster: &ComposeCluster) -> Load {
@@ -24,7 +24,7 @@ fn assert_none_failed(load: &Load, start: Instant) {
     assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());
 }
 
-/// Seconds from a container's start, as the engine has it, to the first request that it answered.
+/// Seconds from a container's start, as recorded by the engine, to the first request that it answered.
 fn first_answer(load: &Load, container: &Container, now: (Instant, i64)) -> f64 {
     let started = container.inspect().unwrap()["State"]["StartedAt"].as_str().unwrap().to_owned();
     let ms = docker_time(&started);
@@ -33,7 +33,7 @@ fn first_answer(load: &Load, container: &Container, now: (Instant, i64)) -> f64 
     ((answer - now.0).as_millis() as f64 - (ms - now.1) as f64) / 1000.0
 }
 
-/// Milliseconds since 1970 of a time as the engine writes it.
+/// The engine's text for a time, as milliseconds since 1970.
 fn docker_time(text: &str) -> i64 {
     let output = std::process::Command::new("date").args(["-d", text, "+%s%3N"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
@@ -44,7 +44,7 @@ fn now() -> (Instant, i64) {
     (Instant::now(), i64::try_from(since.as_millis()).unwrap())
 }
 
-/// Occupies the addresses that are free, in the order in which the engine gives them out.
+/// Occupies the three addresses that the engine would assign next.
 fn take_addresses(cluster: &ComposeCluster) {
     let label = format!("com.docker.compose.project={}", cluster.project());
     let network = cluster.network();
@@ -60,7 +60,8 @@ fn scaling_up_and_down_under_load_fails_no_request_and_reloads_nothing() {
     let Some(cluster) = ComposeCluster::serving(2).unwrap() else { return };
     let load = load(&cluster);
     let start = now();
-    // Serf waits a second for more events before it calls its handler, so the first of several waits for the last.
+    // Serf waits a second for more events before it calls its handler, so the first of several servers waits for the
+    // last.
     for (count, more) in [(3, "one more"), (5, "two more at once")] {
         let before = cluster.backends().unwrap();
         cluster.scale(count).unwrap();
@@ -97,13 +98,13 @@ fn a_killed_container_that_comes_back_fails_no_request() {
     let Some(cluster) = ComposeCluster::serving(3).unwrap() else { return };
     let load = load(&cluster);
     let start = Instant::now();
-    // Compose gives the next number after the highest one that is there.
+    // Compose uses the number after the highest existing one.
     let backends = cluster.backends().unwrap();
     let victim = backends.iter().max_by_key(|backend| backend.name().unwrap()).unwrap();
     let (name, address) = (victim.name().unwrap(), victim.address().unwrap());
     docker(&["rm", "-f", &victim.id]).unwrap();
     cluster.wait_for_up(2, GIVEN_UP).unwrap();
-    // Its name is used again, at another address.
+    // The name is used again, at another address.
     take_addresses(&cluster);
     cluster.scale(3).unwrap();
     cluster.wait_for_up(3, SOON).unwrap();
@@ -125,7 +126,7 @@ fn a_container_that_hangs_is_left_out_and_comes_back() {
     cluster.wait_for_up(2, GIVEN_UP).unwrap();
     sleeper.told(&["unpause"]).unwrap();
     cluster.wait_for_up(3, GIVEN_UP).unwrap();
-    // It accepted requests that it never answered: each visitor may have lost one.
+    // The server had accepted requests that it never answered, so each visitor may have lost one.
     let counts = load.since(start);
     println!("MEASURE a hanging backend: {} requests, {} failed", counts.requests, counts.failures());
     let waited = counts.failed.get(&Failure::Timeout).copied().unwrap_or(0);
@@ -170,7 +171,7 @@ fn the_order_of_starting_does_not_matter_nor_where_the_balancer_comes_back() {
     cluster.wait_for_up(3, UP).unwrap();
     println!("MEASURE a new balancer has all backends: {:.1} s", start.elapsed().as_secs_f64());
     assert_ne!(cluster.balancer().unwrap().address().unwrap(), address);
-    // Killed and started again, it is the same container with nothing in its /run.
+    // Killed and started again, it is the same container with an empty /run.
     let balancer = cluster.balancer().unwrap();
     balancer.told(&["kill"]).unwrap();
     balancer.told(&["start"]).unwrap();

@@ -1,7 +1,8 @@
-//! The layout of `src`: the folders use each other one way, no two files import each other, and no two have one name.
+//! The layout of `src`: folders use each other in one direction only, no two files import each other, and no two
+//! files have the same name.
 //!
-//! Reads the sources as text. A path counts if it begins with `crate::`, as every import here does; what follows
-//! `#[cfg(test)]` does not count.
+//! The test reads the sources as text. A path counts if it begins with `crate::`, as every import here does.
+//! Everything after `#[cfg(test)]` is ignored.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -9,19 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crates: where each has its root, and its folders. A folder uses only those after it.
+/// The root directory of each crate, and its folders. A folder uses only those after it.
 const CRATES: [(&str, &[&str]); 4] = [
     ("src", &["cluster", "daemons", "network", "traffic", "run"]),
     ("src/bin/bench", &["measures", "bench", "setups", "results"]),
     ("src/bin/prove", &["proofs", "proof", "judging", "setups"]),
     ("src/bin/demo", &[]),
 ];
-/// Files of which each crate or folder has one.
+/// Files that every crate or folder may have.
 const INDEXES: [&str; 3] = ["lib", "main", "mod"];
-/// More lines need a reason.
+/// A file with more lines needs a reason.
 const LINES_MAX: usize = 300;
 
-/// A crate's files by module path (`["daemons", "serf"]`), and their code without tests.
+/// A crate's files by module path (`["daemons", "serf"]`), with their code but without their tests.
 type Modules = BTreeMap<Vec<String>, String>;
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
@@ -78,7 +79,8 @@ fn imports(modules: &Modules, of: &[String]) -> BTreeSet<Vec<String>> {
     paths(&modules[of]).into_iter().filter_map(file).filter(|path| path != of).collect()
 }
 
-/// A file imports from its folder's index, which declares it.
+/// True if `of` is the index of the folder that contains `path`. The index declares `path`, so `path` must not import
+/// from it.
 fn is_child(path: &[String], of: &[String]) -> bool {
     path.len() == of.len() + 1 && path.starts_with(of)
 }

@@ -1,6 +1,7 @@
-//! The proofs of membership in their short form: churn, partition and soak; and that a killed proof leaves nothing.
+//! The short forms of the proofs of membership (churn, partition and soak); and that a killed proof leaves nothing.
 //!
-//! They need root, for network namespaces, and run one after the other: side by side they would only be slower.
+//! They need root, for network namespaces. They run one after the other, because at the same time they would only be
+//! slower.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 

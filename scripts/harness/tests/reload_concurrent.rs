@@ -1,4 +1,4 @@
-//! Many reloads: a burst of changes, runs at once, killed runs, lost signals, and load meanwhile.
+//! Many reloads: a burst of changes, concurrent runs, killed runs, lost signals, and load meanwhile.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -39,24 +39,24 @@ fn a_burst_of_changes_ends_on_the_last_file() {
 #[test]
 fn a_signal_that_haproxy_loses_is_sent_again() {
     let fixture = HaproxyFixture::running(Mode::MasterWorker);
-    // A file that takes a while to load: a signal in that time is lost up to 3.0.
+    // A file that takes a while to load. Up to 3.0, a signal during that time is lost.
     let servers: String = (0..3000).map(|n| format!("  server s{n} 127.0.0.1:9\n")).collect();
     let many = |number| fixture.write(&revision(number), &format!("\nbackend many\n{servers}"));
     many(2);
     assert_done(&fixture.reload(&[]), "runs '");
     let master = Pid::from_raw(i32::try_from(fixture.haproxy().pid().unwrap()).unwrap());
-    // A check that takes no time, so that the run's own signal comes while HAProxy still loads the file before.
+    // This check takes no time, so the run's own signal comes while HAProxy still loads the previous file.
     let text = format!("[ \"$1\" != -c ] || exit 0\nexec {} \"$@\"", program().display());
     let quick = fixture.script("quick-check", &text);
-    // Up to 3.0 HAProxy loses a signal that comes while it loads a file.
+    // Up to 3.0, HAProxy loses a signal that comes while it loads a file, so there must be at least one resend.
     let (mut resends, enough) = (0, usize::from(!is_since((3, 1))));
-    // On a busy machine the signal may miss that time, so it is retried.
+    // On a busy machine the signal may come too late, so there are many rounds.
     for round in 3..60 {
         kill(master, Signal::SIGUSR2).unwrap();
         thread::sleep(Duration::from_millis(u64::from(round % 10)));
         many(round);
         let outcome = finish(fixture.command_with(&quick, &[]).spawn().unwrap());
-        // The signal before it may have been late enough for the new file.
+        // The earlier signal may have come late enough to load the new file.
         assert_done(&outcome, "runs ");
         resends += outcome.stderr.matches("sent again").count();
         assert_eq!(fixture.description(), revision(round));

@@ -77,7 +77,7 @@ fn two_masters_on_one_file_are_an_error() {
     drop(first);
 }
 
-/// A program that runs HAProxy after `script`, in a new mount namespace; root only.
+/// A program that runs HAProxy after `script`, in a new mount namespace; needs root.
 fn in_its_own_namespace(fixture: &HaproxyFixture, script: &str) -> Option<PathBuf> {
     if !nix::unistd::geteuid().is_root() {
         assert!(env::var_os("CI").is_none(), "a mount namespace needs root");

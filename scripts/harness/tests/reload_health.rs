@@ -1,4 +1,4 @@
-//! The servers' health in HAProxy, over reloads by reload-haproxy.
+//! The servers' health in HAProxy survives a reload by reload-haproxy.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs. HAProxy does not retry
 //! requests here, so each request to a dead server fails visibly.
@@ -65,19 +65,19 @@ fn up_lists_exactly_the_servers_that_haproxys_checks_find_up() {
     let (mut fixture, mut apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
     let up = |fixture: &HealthFixture| fixture.told(&["--up"]);
     assert_eq!(up(&fixture), (0, "s1\ns2\n".to_owned()));
-    // A drained server still serves; a server in maintenance is not checked.
+    // A drained server still serves. A server in maintenance is not checked.
     fixture.order("set server nodes/s1 state drain");
     fixture.order("set server nodes/s2 state maint");
     assert_eq!(up(&fixture), (0, "s1\n".to_owned()));
     drop(apps.remove(0));
     fixture.until("s1 to be found down", |fixture| up(fixture).1.is_empty());
-    // An unchecked server does not count, although HAProxy starts with all of them up.
+    // A server without checks does not count, although HAProxy starts with all of them up.
     let text = fs::read_to_string(fixture.config()).unwrap().replace(" check\n", "\n");
     fixture.write_text(&text);
     fixture.reload_well();
     assert_eq!(fixture.server("s1").status, "no check");
     assert_eq!(up(&fixture), (0, String::new()));
-    // A stopped process does not answer; if none runs, no server is up, and that is not an error.
+    // A stopped process does not answer. If no process runs, no server is up, and that is not an error.
     let worker = nix::unistd::Pid::from_raw(fixture.haproxy().worker_pid().unwrap().try_into().unwrap());
     nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGSTOP).unwrap();
     assert_eq!(up(&fixture), (5, String::new()));

@@ -58,7 +58,7 @@ fn a_file_without_a_revision_is_loaded_and_proven_in_every_mode() {
 fn an_edit_by_hand_is_loaded_though_the_revision_stayed() {
     let fixture = HaproxyFixture::running(Mode::MasterSocket);
     let worker = fixture.worker();
-    // An edit by hand is never as fast as the clock tick of a process's start time.
+    // Start times of processes are in clock ticks, and a real edit by hand never follows within one.
     poll::pass(Duration::from_millis(50)).unwrap();
     fixture.write(&revision(1), "capture request header Host len 32");
     assert_done(&fixture.reload(&[]), "reload (master): the file may have changed since worker");
@@ -101,7 +101,7 @@ fn an_address_in_use_fails_no_request_and_the_next_run_retries_it() {
         assert!(counts.requests > 0 && counts.failures() == 0, "{}", counts.failures_shown());
         assert_eq!(fixture.worker(), worker, "{mode:?}");
         drop(other);
-        // A process that another test is forking may hold it a moment longer.
+        // A process that another test is forking may hold the address a moment longer.
         poll::until(SOON, "the address", || TcpListener::bind(address).ok()).unwrap();
         assert_done(&fixture.reload(&[]), "runs '");
         assert_eq!(fixture.description(), revision(2));
@@ -127,7 +127,7 @@ fn a_reload_that_fails_after_the_check_is_seen_and_the_old_worker_serves() {
     {
         let fixture = HaproxyFixture::running(mode);
         let worker = fixture.worker();
-        // More files than any process may open on Linux, which neither `haproxy -c` nor the preflight check notices.
+        // A process on Linux cannot open that many files. Neither `haproxy -c` nor the preflight check notices that.
         fixture.write(&format!("{}\n.if 1\n  maxconn 1000000\n.endif", revision(2)), "");
         for _ in 0..2 {
             let outcome = fixture.reload(&["--timeout", "2s"]);

@@ -1,7 +1,8 @@
-//! The preflight check: what `haproxy -c` accepts but a start fails on is refused before the reload, and nothing else.
+//! The preflight check refuses a file before the reload if `haproxy -c` accepts it but a start would fail. It refuses
+//! no other file.
 //!
-//! Each refusal is checked against HAProxy itself: the preflight check skips lines within `.if`, so there the same line
-//! is really tried and must fail.
+//! Each refusal is checked against HAProxy itself: the preflight check skips lines within `.if`, so the same line
+//! within `.if` reaches HAProxy, which must fail.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
@@ -35,7 +36,7 @@ impl Place {
     }
 }
 
-/// A line is refused before the reload with this message, and by HAProxy if it gets there.
+/// Checks that a line is refused before the reload with this message, and that HAProxy fails with it too.
 fn assert_seen_rightly(
     fixture: &HaproxyFixture,
     run: impl Fn() -> Outcome,
@@ -61,7 +62,7 @@ fn haproxy_rejects_what_the_preflight_rejects() {
     for case in [
         (Global, "maxconn 1000000", "maxconn 1000000 needs 2000000 open files"),
         (Global, "ulimit-n 2000000", "ulimit-n 2000000 needs 2000000 open files"),
-        // Up to 3.0 it ends the whole HAProxy.
+        // Up to 3.0, this ends all processes of HAProxy.
         (Global, "ulimit-n 100\nmaxconn 600000", "maxconn 600000 needs 1200000 open files"),
         (Global, "maxconn 1000\nfd-hard-limit 100", "and HAProxy may have 100; the"),
         (Global, "stats socket RUN/missing/x.sock", "the directory of socket '"),
@@ -95,7 +96,7 @@ fn what_is_within_the_limits_is_loaded() {
         (Global, "ulimit-n 200\nmaxconn 300"),
         (Global, "maxconn 1000000\nno strict-limits"),
         (Global, "user root\ngroup root\nchroot /"),
-        // The command line has another.
+        // The command line sets another pid file.
         (Global, "pidfile RUN/missing/pid"),
         (Global, "unix-bind prefix RUN"),
         (Frontend, "bind unix@RUN/x.sock"),
@@ -104,7 +105,7 @@ fn what_is_within_the_limits_is_loaded() {
         let fixture = HaproxyFixture::running(Mode::MasterSocket);
         place.write(&fixture, line);
         assert_done(&fixture.reload(&[]), "runs '");
-        // Its own names and sockets are not a conflict.
+        // HAProxy's own names and sockets are not a conflict.
         assert_done(&fixture.reload(&["--force"]), "runs '");
     }
 }
@@ -132,12 +133,12 @@ fn a_log_forwarders_address_is_looked_at_too() {
     );
 }
 
-/// On 3.2 it ends the master.
+/// With 3.2, such a file ends the master.
 #[test]
 fn a_pid_file_without_a_directory_is_refused_unless_the_command_line_sets_another() {
     let mut fixture = HaproxyFixture::empty();
     fixture.write(&revision(1), "");
-    // Its usual command line without the last two arguments, -p FILE.
+    // Its usual command line without the last two arguments, `-p FILE`.
     let text = format!("exec {} \"$1\" \"$2\" \"$3\" \"$4\" \"$5\"", program().display());
     let wrapper = fixture.script("wrapper", &text);
     let admin = fixture.run.join("admin.sock");
@@ -147,7 +148,7 @@ fn a_pid_file_without_a_directory_is_refused_unless_the_command_line_sets_anothe
     assert_seen_rightly(&fixture, || fixture.reload(&["--timeout", "5s"]), case);
 }
 
-/// Up to 3.0 the first three end the whole HAProxy.
+/// Up to 3.0, the first three options end all processes of HAProxy.
 #[test]
 fn options_that_need_root_are_refused_for_an_unprivileged_haproxy() {
     if !geteuid().is_root() {

@@ -1,5 +1,5 @@
-//! A file that HAProxy rejects although `haproxy -c` and the preflight check accept it: the last good file is put back,
-//! and the rejected one is tried again.
+//! A file that HAProxy rejects although `haproxy -c` and the preflight check accept it: the last good file is put
+//! back, and the rejected one is tried again.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -74,7 +74,7 @@ fn a_file_that_is_written_during_the_reload_is_not_overwritten() {
     let newer = read(&fixture.config());
     fs::rename(fixture.config(), fixture.run.join("newer.cfg")).unwrap();
     write_with_missing_directory(&fixture, 2);
-    // A HAProxy during whose start another file is written.
+    // This HAProxy fails, and another file is written while it starts.
     let text = format!(
         "[ \"$1\" != -c ] || exit 0\n{} \"$@\" && exit\nmv {} {}\nexit 1",
         program().display(),
@@ -98,7 +98,7 @@ fn a_file_written_after_a_refusal_is_used() {
     let bad = write_with_missing_directory(&fixture, 3);
     assert_refused(&fixture.reload(&[]), PUT_BACK);
     assert_rolled_back(&fixture, &good, &bad);
-    // As render-cfg does, for which the nodes still make the same file.
+    // render-cfg writes the same file again while the nodes have not changed.
     replace(&fixture.config(), &bad, MODE).unwrap();
     own(&fixture.config());
     assert_refused(&fixture.reload(&[]), PUT_BACK);
@@ -112,7 +112,7 @@ fn a_file_written_after_a_refusal_is_used() {
     assert_settled(&fixture, &newer, 4);
 }
 
-/// As render-cfg does, if the nodes make the good file again.
+/// render-cfg writes the good file again if the nodes are as before.
 #[test]
 fn after_the_good_file_is_written_again_the_refused_one_is_not_tried() {
     let fixture = proven(Mode::MasterSocket);

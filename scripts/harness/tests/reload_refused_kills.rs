@@ -1,5 +1,5 @@
-//! A rejected file by which HAProxy dies, and runs that are killed while they put the last good file back or try the
-//! rejected one again.
+//! A rejected file that makes HAProxy exit, and runs that are killed while they put the last good file back or try
+//! the rejected one again.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -21,7 +21,7 @@ use harness::run::process::is_running;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Ends a HAProxy that is no longer in its pid file, because one that failed to take over has overwritten it.
+/// Ends a HAProxy whose pid file was overwritten by another one that then failed to take over.
 fn end(pid: u32) {
     if is_haproxy(pid) {
         kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGTERM).unwrap();
@@ -29,7 +29,7 @@ fn end(pid: u32) {
     }
 }
 
-/// Up to 3.0 HAProxy dies of it, and so do its workers.
+/// Up to 3.0, such a file ends HAProxy and its workers.
 #[test]
 fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
     for mode in MODES {
@@ -42,7 +42,7 @@ fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
         let worker = fixture.haproxy().worker_pid();
         drop(fixture.haproxy.take());
         worker.into_iter().for_each(end);
-        // If no HAProxy runs, the working file stays in place.
+        // If no HAProxy runs, the good file stays in place.
         assert_refused(&fixture.reload(&[]), "start one: haproxy -W -S");
         assert_rolled_back(&fixture, &good, &bad);
         fixture.start(mode);
@@ -53,7 +53,7 @@ fn a_haproxy_killed_by_a_file_starts_again_on_the_last_good_one() {
     }
 }
 
-/// Up to 3.0; from 3.1 on it goes on, and only the master's socket tells that it did not take the file.
+/// Up to 3.0, the master dies. From 3.1 on it keeps running, and only its socket reports that it rejected the file.
 #[test]
 fn a_dying_master_is_not_waited_for_and_no_idle_one_is_left() {
     for mode in [Mode::MasterSocket, Mode::MasterWorker] {
@@ -73,7 +73,7 @@ fn a_dying_master_is_not_waited_for_and_no_idle_one_is_left() {
 
 const MOMENTS: u32 = 30;
 
-/// Kills a run after this part of its usual time.
+/// Kills a run after this fraction of its usual time.
 fn kill_at(fixture: &HaproxyFixture, moment: u32, whole: Duration) {
     let mut child = fixture.start_reload(&[]);
     thread::sleep(whole * moment / MOMENTS);
@@ -111,7 +111,7 @@ fn a_run_killed_while_it_tries_again_leaves_a_whole_file_and_the_next_one_ends_r
         let good = read(&fixture.config());
         let bad = write_with_missing_directory(&fixture, 10 + moment);
         assert_refused(&fixture.reload(&[]), PUT_BACK);
-        // Half of them succeed, half fail.
+        // Half of the runs succeed, and half fail.
         let ends_well = moment % 2 == 0;
         if ends_well {
             fs::create_dir(missing(&fixture, 10 + moment)).unwrap();

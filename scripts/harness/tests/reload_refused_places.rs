@@ -1,4 +1,4 @@
-//! The last good file is put back in the place where the rejected one is: at the end of a symlink, or in a mount point.
+//! The last good file is put back where the rejected one is: at the end of a symlink, or in a mount point.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -17,7 +17,7 @@ use harness::cluster::single_haproxy::{
 use harness::daemons::haproxy::{Haproxy, Mode};
 use nix::unistd::geteuid;
 
-/// A run on the file under another name.
+/// A run of reload-haproxy on the file under another path.
 fn command_on(fixture: &HaproxyFixture, config: &Path) -> Command {
     let command = fixture.command(&[]);
     let mut other = Command::new(command.get_program());
@@ -38,7 +38,7 @@ fn the_target_of_a_symlink_is_put_back_and_the_symlink_stays() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 }
 
-/// A single file that is mounted, as containers do with a configuration, cannot be renamed over.
+/// A single file that is mounted, as containers do with a configuration, cannot be replaced by a rename.
 #[test]
 fn a_file_that_is_a_mount_point_is_put_back_in_place() {
     if !geteuid().is_root() {
@@ -64,7 +64,7 @@ fn a_file_that_is_a_mount_point_is_put_back_in_place() {
     let good = read(&mounted);
     assert_done(&reload(), "nothing to do");
     let bad = write_with_missing_directory(&fixture, 2);
-    // Into the mounted file, as its owner would write it.
+    // This writes into the mounted file, as its owner would.
     fs::copy(fixture.config(), &mounted).unwrap();
     let outcome = reload();
     assert_refused(&outcome, "in place, because it is a mount point");

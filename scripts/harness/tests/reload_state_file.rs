@@ -1,5 +1,5 @@
-//! The file that carries the servers' health over a reload: where it is, what it holds afterwards, and what is done if it
-//! is lost, corrupt or another program's.
+//! The file that carries the servers' health over a reload: where it is, what it contains afterwards, and what
+//! happens if it is lost, corrupt or another program's.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -75,7 +75,7 @@ fn a_state_file_that_cannot_be_written_loses_health_but_not_the_reload() {
 fn a_dead_server_does_not_fail_a_reload_where_warnings_are_errors() {
     let mut fixture = HealthFixture::with_state_file();
     fixture.global.push_str("\n  zero-warning");
-    // It would be a warning that the file is missing.
+    // Without the file, HAProxy would print a warning.
     replace(&fixture.state_file(), b"1\n", 0o644).unwrap();
     let (fixture, _apps) = with_a_dead_server(fixture, Mode::MasterSocket);
     let outcome = fixture.reload(&[]);
@@ -85,7 +85,8 @@ fn a_dead_server_does_not_fail_a_reload_where_warnings_are_errors() {
 #[test]
 fn a_failed_reload_leaves_no_server_in_the_state_file() {
     let (mut fixture, _apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
-    // More files than any process may open on Linux; the preflight check skips lines within .if.
+    // A process on Linux cannot open that many files. The preflight check does not notice, because it skips lines
+    // within .if.
     fixture.global.push_str("\n.if 1\n  maxconn 1000000\n.endif");
     let servers = [("s1", fixture.address(11)), ("dead", fixture.address(13))];
     fixture.write(&servers);

@@ -1,5 +1,4 @@
-//! What reload-haproxy trusts: a process, a socket or a pid file of another user must not make it run, signal or wait
-//! for anything.
+//! A process, a socket or a pid file of another user must not make reload-haproxy run, signal or wait for anything.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs::{self, Permissions};
@@ -64,7 +63,7 @@ impl HaproxyFixture {
         (output.status.code().unwrap_or(-1), stderr, start.elapsed())
     }
 
-    /// A program called `haproxy` that is not HAProxy: it records its user, and stays if started as a daemon.
+    /// A program named `haproxy` that is not HAProxy: it records its user, and keeps running if started as a daemon.
     fn impostor(&self, note: &Path) -> PathBuf {
         let directory = self.run.join("bin");
         fs::create_dir(&directory).unwrap();
@@ -90,7 +89,7 @@ impl HaproxyFixture {
     }
 }
 
-/// The kernel's name of a process is that of the file, for a script too.
+/// The kernel names a process after its file, even for a script.
 #[test]
 fn a_process_of_another_user_named_haproxy_is_not_used() {
     let Some(fixture) = HaproxyFixture::new("") else { return };
@@ -121,7 +120,7 @@ fn a_process_named_by_an_untrusted_socket_gets_no_signal() {
     fixture.write(&format!("stats socket {}", socket.display()));
     let listener = UnixListener::bind(&socket).unwrap();
     let pid = victim.id();
-    // A real HAProxy cannot be made to give false answers.
+    // A real HAProxy cannot be made to send false answers.
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 1024]);
@@ -176,7 +175,7 @@ fn a_haproxy_that_stands_still_is_given_up_in_time_again_and_again() {
         }
     };
     signal(Signal::SIGSTOP);
-    // Each leaves its connections in the queue, which is full after a few.
+    // Each run leaves its connections in the queue, which is full after a few runs.
     let outcomes: Vec<_> = (0..4).map(|_| fixture.reload(&["--timeout", "1s", "--force"])).collect();
     signal(Signal::SIGCONT);
     for (code, stderr, took) in outcomes {

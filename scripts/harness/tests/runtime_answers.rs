@@ -17,7 +17,7 @@ use harness::cluster::single_haproxy::varied_servers::{assert_settled, varied};
 use harness::cluster::single_haproxy::{HaproxyFixture, assert_done, many};
 use harness::daemons::haproxy::ask;
 
-/// As given by `--timeout`.
+/// The value of `--timeout`.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A stats socket that forwards every line to the real one and returns its answer, except for one false answer.
@@ -29,7 +29,7 @@ struct Liar {
 
 #[derive(Clone, Copy)]
 struct Lie {
-    /// It applies to lines with this text.
+    /// Only lines with this text get the false answer.
     about: &'static str,
     /// Whether these lines still reach the real socket.
     obeys: bool,
@@ -40,7 +40,7 @@ struct Lie {
 impl Liar {
     fn start(fixture: &HaproxyFixture, lie: Lie) -> Liar {
         let (path, real) = (fixture.run.join("liar.sock"), fixture.run.join("admin.sock"));
-        // An earlier one may have left its socket.
+        // An earlier test may have left its socket.
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
@@ -80,13 +80,13 @@ fn about_servers(makes: fn(String) -> String) -> Lie {
     Lie { about: "show servers state", obeys: true, makes }
 }
 
-/// The first two thirds of an answer, and in it the end of the last line.
+/// The first two thirds of an answer, and the end of the last complete line in them.
 fn most(answer: &str) -> (&str, usize) {
     let most = &answer[..answer.len() * 2 / 3];
     (most, most.rfind('\n').unwrap() + 1)
 }
 
-/// False answers, and what a run reports about them.
+/// False answers, and what a run must report about each.
 fn lies() -> [(&'static str, Lie); 10] {
     let never = |_| {
         thread::sleep(PATIENCE + Duration::from_secs(1));

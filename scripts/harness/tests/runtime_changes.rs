@@ -1,4 +1,4 @@
-//! Changes of servers in a running HAProxy, made through its stats socket without a reload: all that the file contains.
+//! Changes of servers that reload-haproxy makes in a running HAProxy through its stats socket, without a reload.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -119,7 +119,7 @@ fn a_thousand_servers_come_and_go_in_one_change() {
     fixture.write_nodes(&many(3));
     assert_eq!(fixture.change().stderr.matches(" removed").count(), 1000);
     assert_done(&fixture.reload(&[]), "nothing to do");
-    // The note of a thousand parked servers is still read.
+    // The note of a thousand parked servers can still be read.
     fixture.write_nodes(&many(4));
     fixture.change();
     fixture.assert_runs_the_file();
@@ -145,7 +145,7 @@ fn what_was_done_by_hand_at_the_socket_is_put_right() {
     for says in ["nodes/s0 moved to 127.9.0.1:9", "nodes/s1 weight 1", "nodes/stray removed"] {
         assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
     }
-    // A server that an operator has put into maintenance stays there.
+    // A server that an operator has put into maintenance stays in maintenance.
     fixture.write_nodes(&many(5));
     fixture.change();
     assert_done(&fixture.reload(&[]), "nothing to do");

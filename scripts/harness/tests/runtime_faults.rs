@@ -1,5 +1,5 @@
-//! Changes of servers in a running HAProxy that fail halfway: killed or concurrent runs, reloads and restarts by other
-//! programs, lost notes. In the end HAProxy always has the servers of the file.
+//! Changes of servers in a running HAProxy that fail halfway: runs that are killed or concurrent, reloads and
+//! restarts by other programs, and lost notes. In the end HAProxy always has the servers of the file.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -55,7 +55,7 @@ fn twenty_runs_at_once_on_a_file_that_changes_all_the_time_end_on_the_last_one()
         let mut runs: Vec<Child> = Vec::new();
         for round in 0..20 {
             let number = wave * 20 + round;
-            // Every seventh is for a reload.
+            // Every seventh change needs a reload.
             let tag = format!("  log-tag x{}\n", number / 7);
             let sections = format!(
                 "frontend web\n  bind {}\n  default_backend nodes\nbackend nodes\n{BALANCED}{}",
@@ -84,7 +84,7 @@ fn after_a_reload_by_another_program_there_is_nothing_to_do() {
         let other = || fixture.haproxy().worker_pid().ok().filter(|now| *now != worker);
         poll::until(SOON, "the other's worker", other).unwrap();
         assert_settled(&fixture);
-        // A master that still loads takes no command.
+        // A master that is still loading accepts no command.
         poll::until(SOON, "the master", || fixture.haproxy().master_command("show proc").ok()).unwrap();
     }
 }
@@ -102,7 +102,7 @@ fn a_reload_by_another_program_during_runs_does_no_harm() {
             _ => drop(fixture.haproxy().master_command("reload")),
         }
         assert_done(&finish(child), "");
-        // Its worker may start with an earlier file after both have ended; the next run notices that.
+        // The other program's worker may start with an earlier file after both have ended. The next run notices that.
         let rest = || {
             let outcome = fixture.reload(&[]);
             assert_done(&outcome, "");

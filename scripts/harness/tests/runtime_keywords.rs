@@ -1,4 +1,4 @@
-//! Keywords of which the end must be proven to equal a reload's: `id`, `source` and `track`.
+//! Keywords whose result must be the same as after a reload: `id`, `source` and `track`.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -13,7 +13,7 @@ use harness::run::poll;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// The id, whether the file gave it, the address and the weight of every server.
+/// For each server: its id, whether the file sets the id, its address and its weight.
 fn identities(fixture: &HaproxyFixture) -> BTreeMap<String, Vec<String>> {
     let columns = ["srv_id", "srv_f_forced_id", "srv_addr", "srv_port", "srv_uweight"];
     let states = fixture.states().into_iter();
@@ -43,7 +43,7 @@ fn an_id_that_another_server_has_is_left_to_a_reload() {
     fixture.assert_runs_the_file();
 }
 
-/// From where the next connection to the listener comes.
+/// The source address of the next connection to the listener.
 fn origin(listener: &TcpListener) -> IpAddr {
     let (mut stream, from) = listener.accept().unwrap();
     stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
@@ -91,7 +91,7 @@ fn a_server_and_those_that_track_it_leave_in_one_change() {
     let fixture = HaproxyFixture::with_nodes(&tracked);
     fixture.write_nodes(&many(1));
     fixture.change();
-    // HAProxy never deletes a server that was tracked: it stays in maintenance until a reload.
+    // HAProxy never deletes a server that another one tracks or tracked: it stays in maintenance until a reload.
     let states = fixture.states();
     assert_eq!(states["nodes/a"]["srv_admin_state"], "1");
     assert_eq!(states.contains_key("nodes/t"), !is_since((3, 0)));

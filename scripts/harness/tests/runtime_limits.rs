@@ -1,4 +1,4 @@
-//! What cannot be changed in a running HAProxy is reloaded instead, with the reason.
+//! Changes that a running HAProxy cannot make cause a reload, and its reason is logged.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -15,8 +15,8 @@ use harness::daemons::haproxy::{Haproxy, Mode};
 
 const S3: &str = "  server s3 127.9.1.1:9 check\n";
 
-/// Changes from one set of lines to another, and the report for each; of servers of a backend that is
-/// balanced anyhow.
+/// Changes of servers from one set of lines to another, in a backend with any `balance`, and the reason that is
+/// logged for each.
 fn server_cases() -> Vec<(String, String, &'static str)> {
     let base = many(2);
     let with = |line: &str| format!("{base}  server {line}\n");
@@ -46,7 +46,7 @@ fn server_cases() -> Vec<(String, String, &'static str)> {
     ]
 }
 
-/// The same of other lines.
+/// Like `server_cases`, for changes of other lines.
 fn line_cases() -> Vec<(String, String, &'static str)> {
     let base = many(2);
     let after = |line: &str| (format!("{line}\n{base}"), format!("{line}\n{base}{S3}"));
@@ -130,7 +130,7 @@ fn a_file_that_haproxy_does_not_load_changes_no_server() {
     assert_done(&fixture.reload(&[]), "nothing to do");
 }
 
-/// A HAProxy that is started with these arguments in place of `-f CONFIG`, and the file at `config`.
+/// A HAProxy that is started with these arguments in place of `-f CONFIG`; `config` is its file.
 fn start_with(fixture: &mut HaproxyFixture, arguments: &str, config: &Path) {
     let text = format!("shift 2\nexec {} {arguments} \"$@\"", program().display());
     let wrapper = fixture.script("wrapper", &text);
@@ -149,7 +149,7 @@ fn reload_at(fixture: &HaproxyFixture, config: &Path) -> Outcome {
     finish(other.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
-/// The other files may contain defaults for these servers.
+/// The other files may contain defaults for these servers, so a change needs a reload.
 #[test]
 fn a_haproxy_that_runs_several_files_or_a_directory_of_them_is_reloaded() {
     for is_directory in [false, true] {

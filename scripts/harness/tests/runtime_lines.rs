@@ -1,5 +1,5 @@
-//! Files and lines that only look unusual: their servers are changed in a running HAProxy like all others, and other
-//! lines' are not touched.
+//! Files and lines that only look unusual: their servers are changed in a running HAProxy like all others, and the
+//! servers of other lines stay unchanged.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -41,7 +41,7 @@ fn unusual_names_and_lines_are_changed_like_all_others() {
     fixture.write_backend(&many(2));
     fixture.change();
     fixture.assert_runs_the_file();
-    // The same file with other systems' line ends, and with bytes that are not text.
+    // The same file with the line ends of other systems, and with bytes that are not text.
     let crlf = fs::read_to_string(fixture.config()).unwrap().replace('\n', "\r\n");
     fixture.write_text(&crlf);
     assert_done(&fixture.reload(&[]), "nothing to do");
@@ -89,7 +89,7 @@ fn only_servers_of_backends_and_listens_are_touched() {
 
 #[test]
 fn conditional_sections_lose_no_server() {
-    // HAProxy has s1 in `nodes`.
+    // To HAProxy, s9 belongs to `nodes`.
     let lines =
         |more: &str| format!("{}.if 0\nbackend other\n.endif\n  server s9 127.9.1.9:9\n{more}", many(2));
     let fixture = HaproxyFixture::with_backend(&lines(""));
@@ -98,7 +98,7 @@ fn conditional_sections_lose_no_server() {
     fixture.write_backend(&lines("  server s10 127.9.1.10:9\n"));
     assert_done(&fixture.reload(&[]), "some of its lines are within .if");
     assert!(fixture.worker() != worker && fixture.live().contains_key("nodes/s10"));
-    // A default that may not hold.
+    // A default within a condition, which may be false.
     let defaults = |servers: &str| {
         let front = fixture.front();
         format!(
@@ -137,7 +137,7 @@ fn an_agents_percentage_applies_to_the_weight_in_the_file() {
     let port = agent.local_addr().unwrap().port();
     std::thread::spawn(move || {
         while let Ok((mut stream, _)) = agent.accept() {
-            // It may have gone away.
+            // The client may have closed the connection.
             let _ = stream.write_all(b"up ready 50%\n");
         }
     });

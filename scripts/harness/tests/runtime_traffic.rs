@@ -47,7 +47,7 @@ fn servers_that_do_not_listen_yet_get_no_request_and_join_without_failures() {
 fn a_server_that_listens_serves_as_soon_as_its_checks_have_passed() {
     let mut fixture = HaproxyFixture::empty();
     let _apps: Vec<CountingServer> = (11..16).map(|host| fixture.app(host)).collect();
-    // `inter` alone would take longer than the test waits.
+    // With `inter` alone, the check would take longer than the test waits.
     let rare = format!("{BALANCED}  default-server inter 30s\n");
     let mut file = rare + &fixture.line("s11", 11, "");
     fixture.write_backend(&file);
@@ -111,7 +111,7 @@ fn a_visitor_stays_with_a_server_of_weight_0_and_moves_when_it_leaves() {
         (answer.header("x-backend-ip").unwrap().to_owned(), set)
     };
     let home = fixture.subnet.host(13).to_string();
-    // The cookie of the server that was added is that which it has after a reload.
+    // The cookie of an added server is the same as after a reload.
     let cookie =
         poll::until(SOON, "its cookie", || Some(visit("")).filter(|(ip, _)| *ip == home)).unwrap().1.unwrap();
     assert!(cookie.starts_with("SRV=") && cookie.len() > 10, "{cookie}");
@@ -172,7 +172,7 @@ fn what_has_left_takes_nothing_and_may_come_back() {
     fixture.change();
     fixture.wait_for_up(&["s2"]);
     fixture.assert_runs_the_file();
-    // With other options: a parked one cannot take them.
+    // The options differ, so a parked server cannot be used for it.
     fixture.write_nodes(&fixture.line("s1", 11, ""));
     fixture.change();
     fixture.write_nodes(&(fixture.line("s1", 11, "") + &fixture.line("s2", 12, "fall 9")));

@@ -105,7 +105,7 @@ fn a_run_that_forgets_everything_leaves_nothing() {
     let agent = Settings::new("one", net.host(1)).start(&run).unwrap();
     let pids = [app.daemon.id(), classic.pid().unwrap(), agent.daemon.id()];
     let directory = run.path().to_owned();
-    // Like kill -9: no Drop runs except that of the guardian's pipe.
+    // As with kill -9, no Drop runs but the one that closes the guardian's pipe.
     std::mem::forget((app, classic, agent));
     drop(run);
     assert!(!directory.exists());

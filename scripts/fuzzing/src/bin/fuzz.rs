@@ -1,4 +1,4 @@
-//! The fuzzer: feeds what libFuzzer makes up to the property that FUZZ_TARGET names. Built by scripts/fuzz.
+//! The fuzzer: runs the property that FUZZ_TARGET names on the inputs of libFuzzer. scripts/fuzz builds it.
 #![no_main]
 #![allow(clippy::disallowed_methods, reason = "the macro of libfuzzer-sys makes a file")]
 

@@ -1,7 +1,7 @@
 //! A backend: the web app and the Serf agent that announces it, on one address.
 //!
-//! It starts the app first and stops the agent first, so that it is announced only while it serves. A backend has
-//! nothing else to do, and needs only an address to join.
+//! The app starts first and the agent stops first, so the backend is announced only while it serves. A backend needs
+//! only an address to join.
 
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -20,29 +20,29 @@ pub struct Backend {
     pub name: String,
     /// Its address.
     pub address: Ipv4Addr,
-    /// When the start of its agent began.
+    /// When its agent was started.
     pub announced: Instant,
-    /// Its agent, before the app, because fields are dropped in order and the agent must leave first.
+    /// Its agent. It comes before the app because fields are dropped in order and the agent must leave first.
     pub agent: Agent,
     /// Its web app.
     pub app: WebApp,
 }
 
-/// How a backend announces itself: role and port, and what `more` adds.
+/// The settings of a backend's agent, which announces its role and port.
 pub fn settings(name: &str, address: Ipv4Addr, seeds: &[Ipv4Addr]) -> serf::Settings {
     let settings =
         serf::Settings::new(name, address).tag("role", "backend").tag("port", &webapp::PORT.to_string());
-    // Otherwise a new member with the name of a dead one would lose Serf's vote on the name, and end itself.
+    // Without this, a new member with the name of a dead one loses Serf's vote on the name and ends.
     settings.retry_join(seeds).set("disable_name_resolution", true)
 }
 
 impl Backend {
-    /// Starts it: the app, and once that is healthy the agent, which joins `seeds`.
+    /// Starts the app, and once it is healthy the agent, which joins `seeds`.
     pub fn start(run: &Run, name: &str, address: Ipv4Addr, seeds: &[Ipv4Addr]) -> Result<Backend> {
         Backend::start_with(run, name, address, settings(name, address, seeds))
     }
 
-    /// The same with an agent of other settings.
+    /// Like `start`, with other settings of the agent.
     pub fn start_with(run: &Run, name: &str, address: Ipv4Addr, settings: serf::Settings) -> Result<Backend> {
         let app = WebApp::start(run, name, address)?;
         let announced = Instant::now();
@@ -50,20 +50,20 @@ impl Backend {
         Ok(Backend { name: name.to_owned(), address, announced, app, agent })
     }
 
-    /// Leaves in order: `serf leave`, then the app, which drains before it ends.
+    /// Leaves in order: runs `serf leave`, then stops the app, which drains before it ends.
     pub fn stop(&mut self, run: &Run) -> Result<()> {
         self.agent.leave(run)?;
         self.app.stop()?;
         Ok(())
     }
 
-    /// kill -9 of both, app first, as when the machine dies.
+    /// Kills both with SIGKILL, app first, as when the machine dies.
     pub fn kill9(&mut self) {
         self.app.kill9();
         self.agent.kill9();
     }
 
-    /// Sets a tag with which the balancer sends it no new sessions.
+    /// Sets a tag that keeps the balancer from sending it new sessions.
     pub fn drain(&self, run: &Run) -> Result<()> {
         self.agent.set_tag(run, "state", "drain")
     }

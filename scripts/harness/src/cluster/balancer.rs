@@ -1,8 +1,7 @@
 //! The balancer: HAProxy, the Serf agent that calls the shipped handler, and the shipped reconcile on a timer.
 //!
-//! It is set up as the README describes: the first configuration is rendered from an empty nodes
-//! directory, HAProxy starts on it, and from there on only `scripts/serf-handler` and `scripts/reconcile`
-//! change anything.
+//! It is set up as docs/installation.md describes: the first configuration is rendered from an empty nodes directory,
+//! HAProxy starts on it, and after that only `scripts/serf-handler` and `scripts/reconcile` change anything.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -23,14 +22,14 @@ use crate::run::error::{Error, Result};
 use crate::run::timer::Timer;
 use crate::run::{process, programs};
 
-/// Where the balancer serves.
+/// The port at which the balancer serves.
 pub const FRONT_PORT: u16 = 8080;
-/// Where its stats page is.
+/// The port of its stats page.
 pub const STATS_PORT: u16 = 1936;
 
 const NAME: &str = "balancer";
 
-/// The parts of a balancer, each of which can be started and stopped alone.
+/// The parts of a balancer. Each can be started and stopped alone.
 #[derive(Debug)]
 pub struct Balancer {
     run: Arc<Run>,
@@ -48,7 +47,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// A balancer at an address, nothing of it running yet.
+    /// A balancer at an address; none of its parts runs yet.
     pub fn new(run: Arc<Run>, address: Ipv4Addr) -> Result<Balancer> {
         let directory = run.join(NAME);
         for part in ["nodes", "state"] {
@@ -92,14 +91,14 @@ impl Balancer {
         Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
-    /// Sets a variable of the shipped scripts (ROLLCALL_MIN_NODES, ROLLCALL_TEMPLATE, ...), for what is started
-    /// from now on.
+    /// Sets a variable of the shipped scripts (ROLLCALL_MIN_NODES, ROLLCALL_TEMPLATE, ...) for all programs that are
+    /// started later.
     pub fn set_env(&mut self, key: &str, value: impl Into<OsString>) {
         self.environment.retain(|(known, _)| known != key);
         self.environment.push((key.to_owned(), value.into()));
     }
 
-    /// Adds a setting of the template to those that there are, for what is started from now on.
+    /// Adds a setting of the template to the existing ones, for all programs that are started later.
     pub fn add_setting(&mut self, name: &str, value: impl AsRef<OsStr>) {
         let mut set = self.variable("ROLLCALL_SET").into_os_string();
         set.push(format!(" {name}="));
@@ -107,7 +106,7 @@ impl Balancer {
         self.set_env("ROLLCALL_SET", set);
     }
 
-    /// Sets a key of the agent's configuration file, for the next start of it.
+    /// Sets a key of the agent's configuration file; the agent uses it from its next start on.
     pub fn set_agent(&mut self, key: &'static str, value: impl Into<serde_json::Value>) {
         self.agent_settings.push((key, value.into()));
     }
@@ -117,12 +116,12 @@ impl Balancer {
         self.address
     }
 
-    /// Where it serves.
+    /// The address at which it serves.
     pub fn front(&self) -> SocketAddr {
         SocketAddr::from((self.address, FRONT_PORT))
     }
 
-    /// Where its stats page is.
+    /// The address of its stats page.
     pub fn stats(&self) -> SocketAddr {
         SocketAddr::from((self.address, STATS_PORT))
     }
@@ -152,7 +151,7 @@ impl Balancer {
         self.directory.join("admin.sock")
     }
 
-    /// Renders the configuration from the nodes directory as it is, and starts HAProxy on it.
+    /// Renders the configuration from the current nodes directory, and starts HAProxy on it.
     pub fn start_haproxy(&mut self, mode: Mode) -> Result<()> {
         self.render()?;
         let started = Haproxy::start(&self.run, "haproxy", &self.config(), mode, Some(&self.admin_socket()))?;
@@ -160,7 +159,7 @@ impl Balancer {
         Ok(())
     }
 
-    /// Renders the configuration from the nodes directory as it is, and reloads nothing.
+    /// Renders the configuration from the current nodes directory, without a reload.
     pub fn render(&self) -> Result<()> {
         let mut command = self.render_command()?;
         let haproxy = self.variable("ROLLCALL_HAPROXY");
@@ -168,7 +167,7 @@ impl Balancer {
         process::output(&self.run, &mut command).map(drop)
     }
 
-    /// The configuration as it would be with another nodes directory.
+    /// The configuration rendered from another nodes directory.
     pub fn rendered_from(&self, nodes: &Path) -> Result<String> {
         let mut command = self.rendering()?;
         let text = process::output(&self.run, command.arg("--nodes").arg(nodes))?;
@@ -198,7 +197,7 @@ impl Balancer {
         known.map(|(_, value)| PathBuf::from(value)).unwrap_or_default()
     }
 
-    /// Starts the agent, which calls `scripts/serf-handler`; it joins `seeds`, trying until one is there.
+    /// Starts the agent, which calls `scripts/serf-handler`. It retries until it has joined one of `seeds`.
     pub fn start_agent(&mut self, seeds: &[Ipv4Addr]) -> Result<()> {
         let handler = programs::shipped("scripts/serf-handler");
         let mut settings = serf::Settings::new(NAME, self.address).tag("role", "balancer").handler(&handler);
@@ -216,12 +215,12 @@ impl Balancer {
         Ok(())
     }
 
-    /// The agent, which has to be running.
+    /// The agent; an error if it does not run.
     pub fn agent(&mut self) -> Result<&mut Agent> {
         self.agent.as_mut().ok_or_else(|| Error::Unfit("the balancer's agent is not running".to_owned()))
     }
 
-    /// HAProxy, which has to be running.
+    /// HAProxy; an error if it does not run.
     pub fn haproxy(&self) -> Result<&Haproxy> {
         self.haproxy.as_ref().ok_or_else(|| Error::Unfit("the balancer's HAProxy is not running".to_owned()))
     }
@@ -245,7 +244,7 @@ impl Balancer {
     fn reconcile_command(&self) -> Command {
         let mut command = Command::new(programs::shipped("scripts/reconcile"));
         self.with_environment(self.run.adopt(&mut command));
-        // Ctrl-C is for the run, which lets this end.
+        // Ctrl-C must reach only the run, which lets this command finish.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command
     }
@@ -258,31 +257,31 @@ impl Balancer {
         Ok(())
     }
 
-    /// Starts `scripts/serf-handler` as Serf does for one event; its messages are in the log.
+    /// Starts `scripts/serf-handler` as Serf does for one event. Its messages go to the log.
     pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
         let mut command = Command::new(programs::shipped("scripts/serf-handler"));
         self.with_environment(self.run.adopt(&mut command)).env("SERF_EVENT", event);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let mut handler = command.spawn().map_err(system("run", "scripts/serf-handler"))?;
         if let Some(mut stdin) = handler.stdin.take() {
-            // A handler that ends early does not read it; its exit code shows that.
+            // A handler that ends early does not read its stdin; its exit code shows that.
             let _ = stdin.write_all(payload.as_bytes());
         }
         Ok(handler)
     }
 
-    /// The same, and waits for its end; returns its exit code.
+    /// Like `start_handler`, but waits for its end; returns its exit code.
     pub fn handle(&self, event: &str, payload: &str) -> Result<i32> {
         let status = self.start_handler(event, payload)?.wait();
         Ok(status.map_err(system("wait for", "scripts/serf-handler"))?.code().unwrap_or(-1))
     }
 
-    /// Gives a command the variables of the shipped scripts.
+    /// Sets the variables of the shipped scripts for a command.
     pub fn with_environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.envs(self.environment.iter().map(|(key, value)| (key, value)))
     }
 
-    /// Its directory in the run's.
+    /// Its directory, within the run's.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

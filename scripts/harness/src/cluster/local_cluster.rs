@@ -1,7 +1,8 @@
 //! A whole cluster: a balancer and any number of backends, each at its own loopback address.
 //!
-//! The tour, the demo that stays up and the tests of the whole chain all use it, so that what is shown is what is
-//! tested. A name that is used again gets a new address unless one is given, as a container would.
+//! The tour, the demo that stays up and the tests of the whole chain all use it, so the demo shows exactly what is
+//! tested. A backend that is started again under its old name gets a new address unless one is given, as a container
+//! would.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,32 +19,34 @@ use crate::run::{poll, programs};
 
 const BALANCER_HOST: u8 = 1;
 
-/// An event that Serf sends at once is seen by then: Serf holds an event for up to 3 s; the rest is for a slow machine.
+/// The time limit for the effect of an event that Serf sends at once: Serf holds an event for up to 3 s, and the rest
+/// is for a slow machine.
 pub const SOON: Duration = Duration::from_secs(15);
-/// A killed member is marked failed by then: Serf takes 6 to 8 s, and up to 25 s if few members are left to confirm it.
+/// The time limit for marking a killed member failed: Serf takes 6 to 8 s, or up to 25 s if few members are left to
+/// confirm it.
 pub const GIVEN_UP: Duration = Duration::from_secs(45);
 
-/// A balancer and its backends. Dropped, everything is stopped and the run's directory removed.
+/// A balancer and its backends. Dropping it stops everything and removes the run's directory.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The backends that run, by name.
+    /// The running backends, by name.
     pub backends: BTreeMap<String, Backend>,
     /// The balancer.
     pub balancer: Balancer,
     /// The addresses.
     pub net: Subnet,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     run: Arc<Run>,
 }
 
 impl Cluster {
-    /// A cluster in a new directory, nothing running yet.
+    /// A cluster in a new directory; nothing runs yet.
     pub fn new() -> Result<Cluster> {
         Cluster::on(Run::new()?)
     }
 
-    /// A cluster for a test: a balancer that serves these backends, all of them up. `None` where programs are
-    /// missing, as `programs::are_all_here` has it.
+    /// A cluster for a test: a balancer that serves these backends, all of them up. `None` if the test is to be
+    /// skipped (see `programs::are_all_here`).
     pub fn serving(names: &[&str]) -> Result<Option<Cluster>> {
         if !programs::are_all_here() {
             return Ok(None);
@@ -60,7 +63,7 @@ impl Cluster {
         Ok(Some(cluster))
     }
 
-    /// A cluster on an existing run.
+    /// A cluster in the directory of an existing run.
     pub fn on(run: Run) -> Result<Cluster> {
         let run = Arc::new(run);
         let net = Subnet::claim()?;
@@ -68,13 +71,13 @@ impl Cluster {
         Ok(Cluster { backends: BTreeMap::new(), balancer, net, run })
     }
 
-    /// Starts the balancer: HAProxy with its master's socket, then its agent.
+    /// Starts the balancer: HAProxy with its master's socket, then the Serf agent.
     pub fn start_balancer(&mut self) -> Result<()> {
         self.balancer.start_haproxy(Mode::MasterSocket)?;
         self.start_agent()
     }
 
-    /// Starts the balancer's agent, which joins the backends that run.
+    /// Starts the balancer's agent, which joins the running backends.
     pub fn start_agent(&mut self) -> Result<()> {
         let seeds: Vec<Ipv4Addr> = self.backends.values().map(|backend| backend.address).collect();
         self.balancer.start_agent(&seeds)
@@ -85,24 +88,24 @@ impl Cluster {
         &self.run
     }
 
-    /// Where visitors go.
+    /// The address that visitors use.
     pub fn front(&self) -> SocketAddr {
         self.balancer.front()
     }
 
-    /// What a backend joins: the balancer.
+    /// The address that a backend joins: the balancer's.
     pub fn seeds(&self) -> Vec<Ipv4Addr> {
         vec![self.balancer.address()]
     }
 
-    /// Starts a backend at a new address, and returns that.
+    /// Starts a backend at a new address; returns the address.
     pub fn add(&mut self, name: &str) -> Result<Ipv4Addr> {
         let address = self.net.next_host();
         self.add_at(name, address)?;
         Ok(address)
     }
 
-    /// Starts a backend at an address.
+    /// Starts a backend at this address.
     pub fn add_at(&mut self, name: &str, address: Ipv4Addr) -> Result<()> {
         if self.backends.contains_key(name) {
             return Err(Error::Unfit(format!("cannot add '{name}': it is already running")));
@@ -112,12 +115,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// A backend that runs.
+    /// A running backend.
     pub fn backend(&mut self, name: &str) -> Result<&mut Backend> {
         self.backends.get_mut(name).ok_or_else(|| unknown(name))
     }
 
-    /// Takes a backend out of the cluster without stopping it.
+    /// Removes a backend from this value without stopping it.
     pub fn take(&mut self, name: &str) -> Result<Backend> {
         self.backends.remove(name).ok_or_else(|| unknown(name))
     }
@@ -127,13 +130,13 @@ impl Cluster {
         self.take(name)?.stop(&self.run)
     }
 
-    /// kill -9 of a backend's app and agent.
+    /// Kills a backend's app and agent with SIGKILL.
     pub fn kill9(&mut self, name: &str) -> Result<()> {
         self.take(name)?.kill9();
         Ok(())
     }
 
-    /// The servers that HAProxy has now. Those in maintenance have left.
+    /// The servers that HAProxy has now, without those in maintenance, which have left.
     pub fn servers(&self) -> Result<Vec<Server>> {
         let mut servers = self.balancer.haproxy()?.servers()?;
         servers.retain(|server| !server.is_in_maintenance());
@@ -143,7 +146,7 @@ impl Cluster {
     /// Waits until HAProxy has exactly these servers, sorted by name, regardless of their health.
     pub fn wait_for_servers(&self, names: &[&str], within: Duration) -> Result<()> {
         poll::until(within, &format!("HAProxy to have the servers {names:?}"), || {
-            // While it reloads its socket may not answer.
+            // While HAProxy reloads, its socket may not answer.
             let servers = self.servers().ok()?;
             let mut have: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
             have.sort_unstable();
@@ -162,7 +165,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // No other member is left, and an orderly leave would cost seconds for each agent.
+        // An orderly leave would take seconds for each agent, and no other member is left to notice it.
         if let Some(mut agent) = self.balancer.agent.take() {
             agent.kill9();
         }

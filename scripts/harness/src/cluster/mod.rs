@@ -1,4 +1,4 @@
-//! Daemons put together: a backend, a balancer, a cluster of both, and a HAProxy with a file to reload.
+//! Daemons combined: a backend, a balancer, a cluster of both, and a HAProxy with a file to reload.
 
 pub mod backend;
 pub mod balancer;

@@ -1,7 +1,7 @@
-//! A web server in a thread of the test. It reports its address, counts requests, and delays an answer if it is asked to.
+//! A web server in a thread of the test. It reports its address, counts requests, and can delay an answer.
 //!
-//! The sample web app needs half a second to start and one process each. Some tests need several servers at once, and
-//! the number of requests that reached them.
+//! The sample web app takes half a second to start and needs a process of its own. Some tests need several servers at
+//! once, and the number of requests that reached each.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,8 @@ use crate::run::poll;
 const PAUSE: Duration = Duration::from_millis(50);
 const BUSY: Duration = Duration::from_secs(10);
 
-/// A web server that can be stopped; its answers name its address. `GET /slow/MS` takes that many milliseconds.
+/// A web server that can be stopped; its answers contain its address. `GET /slow/MS` is answered after MS
+/// milliseconds.
 #[derive(Debug)]
 pub struct CountingServer {
     address: SocketAddr,
@@ -33,7 +34,7 @@ struct Shared {
 }
 
 impl CountingServer {
-    /// Starts it.
+    /// Starts the server.
     pub fn start(address: SocketAddr) -> Result<CountingServer> {
         let listener = TcpListener::bind(address).map_err(system("listen at", address))?;
         let shared = Arc::<Shared>::default();
@@ -44,14 +45,14 @@ impl CountingServer {
                     return;
                 }
                 let its = Arc::clone(&its);
-                // A client that has gone needs no answer; a health check only connects.
+                // If the client has closed the connection, it needs no answer; a health check only connects.
                 thread::spawn(move || its.serve(stream, address));
             }
         });
         Ok(CountingServer { address, shared, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -61,7 +62,7 @@ impl CountingServer {
         self.shared.begun.load(Ordering::Relaxed)
     }
 
-    /// Over how many connections requests have reached it.
+    /// The number of connections over which requests have reached it.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Relaxed)
     }
@@ -76,7 +77,7 @@ impl CountingServer {
 impl Drop for CountingServer {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        // Only to wake it up; it may have ended by itself.
+        // This only wakes the thread up, which may have ended already.
         let _ = TcpStream::connect(self.address);
         self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
     }

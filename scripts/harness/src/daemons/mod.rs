@@ -1,4 +1,4 @@
-//! The daemons of a cluster, one module each, and the containers that run the same.
+//! The daemons of a cluster, one module each, and the containers that run the same daemons.
 
 pub mod counting_server;
 pub mod docker;

@@ -1,8 +1,8 @@
-//! A Serf agent at its own address, and the commands that it takes.
+//! A Serf agent at its own address, and commands for it.
 //!
 //! The settings are in a configuration file, because half of the important ones (leave_on_terminate,
-//! disable_name_resolution, rejoin_after_leave) have no flag. The name is on the command line, where it may be any
-//! bytes, including hostile ones.
+//! disable_name_resolution, rejoin_after_leave) have no flag. The name is on the command line, where it can be any
+//! bytes, even hostile ones.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -23,14 +23,14 @@ use crate::run::error::{Error, Result};
 use crate::run::process;
 use crate::run::{poll, programs};
 
-/// The port of the commands, on each agent's own address.
+/// The port for commands, on each agent's own address.
 pub const RPC_PORT: u16 = 7373;
 /// All member events.
 pub const MEMBER_EVENTS: &str = "member-join,member-leave,member-failed,member-update,member-reap";
 
 const READY: Duration = Duration::from_secs(10);
 
-/// An agent that is still to be started.
+/// The settings of an agent that has not been started yet.
 #[derive(Clone, Debug)]
 pub struct Settings {
     name: OsString,
@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// An agent `name` at `address`, which leaves the cluster in order when it gets SIGTERM.
+    /// An agent `name` at `address`. On SIGTERM it leaves the cluster in order.
     pub fn new(name: impl AsRef<OsStr>, address: Ipv4Addr) -> Settings {
         let settings = Settings {
             name: name.as_ref().to_owned(),
@@ -55,24 +55,24 @@ impl Settings {
         settings.set("leave_on_terminate", true).set("tags", json!({}))
     }
 
-    /// Any key of Serf's configuration file (`retry_interval`, `profile`, `encrypt_key`, ...).
+    /// Sets any key of Serf's configuration file (`retry_interval`, `profile`, `encrypt_key`, ...).
     pub fn set(mut self, key: &'static str, value: impl Into<Value>) -> Settings {
         self.config.insert(key, value.into());
         self
     }
 
-    /// A tag.
+    /// Sets a tag.
     pub fn tag(mut self, key: &str, value: &str) -> Settings {
         self.config.entry("tags").or_insert_with(|| json!({}))[key] = json!(value);
         self
     }
 
-    /// Joins these once, at the start, and ends if that fails.
+    /// Joins these once, at the start. If that fails, the agent ends.
     pub fn join(self, seeds: &[Ipv4Addr]) -> Settings {
         self.set("start_join", addresses(seeds))
     }
 
-    /// Joins these, retrying every second until it has succeeded once.
+    /// Joins these, and retries every second until it has succeeded once.
     pub fn retry_join(self, seeds: &[Ipv4Addr]) -> Settings {
         self.set("retry_join", addresses(seeds)).set("retry_interval", "1s")
     }
@@ -82,24 +82,24 @@ impl Settings {
         self.set("event_handlers", vec![format!("{MEMBER_EVENTS}={}", program.display())])
     }
 
-    /// Keeps its member list in a file, and rejoins from it.
+    /// Keeps its member list in this file, and rejoins from it.
     pub fn snapshot(self, path: &Path) -> Settings {
         self.set("snapshot_path", path.display().to_string()).set("rejoin_after_leave", true)
     }
 
-    /// A variable for its event handlers.
+    /// Sets an environment variable for its event handlers.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Settings {
         self.environment.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// Runs it in a network namespace (see `netns`).
+    /// Runs it in a network namespace (see `network::namespace`).
     pub fn within(mut self, namespace: &str) -> Settings {
         self.namespace = Some(namespace.to_owned());
         self
     }
 
-    /// Starts it and waits until it takes commands.
+    /// Starts it and waits until it accepts commands.
     pub fn start(self, run: &Run) -> Result<Agent> {
         let mut agent = self.start_unready(run)?;
         let rpc = agent.rpc();
@@ -110,7 +110,7 @@ impl Settings {
         Ok(agent)
     }
 
-    /// Starts it without waiting; for agents that are expected to fail.
+    /// Starts it without waiting. For agents that are expected to fail.
     pub fn start_unready(self, run: &Run) -> Result<Agent> {
         let label = format!("serf-{}", self.address);
         let file = run.join(&format!("{label}.json"));
@@ -134,7 +134,7 @@ fn addresses(seeds: &[Ipv4Addr]) -> Vec<String> {
 /// A member as `serf members -format=json` shows it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Member {
-    /// Its name; bytes that are not UTF-8 replaced.
+    /// Its name, with replacement characters for bytes that are not UTF-8.
     pub name: String,
     /// Its address and gossip port.
     pub addr: String,
@@ -144,7 +144,7 @@ pub struct Member {
     pub status: String,
 }
 
-/// A running agent. Dropped, it leaves the cluster and ends.
+/// A running agent. Dropping it makes it leave the cluster and end.
 #[derive(Debug)]
 pub struct Agent {
     address: Ipv4Addr,
@@ -158,12 +158,12 @@ impl Agent {
         self.address
     }
 
-    /// Where it takes commands.
+    /// The address for commands.
     pub fn rpc(&self) -> SocketAddr {
         SocketAddr::from((self.address, RPC_PORT))
     }
 
-    /// All members in its list, in no order.
+    /// All members in its list, unsorted.
     pub fn members(&self, run: &Run) -> Result<Vec<Member>> {
         #[derive(Deserialize)]
         struct List {
@@ -195,33 +195,33 @@ impl Agent {
         self.command(run, &["tags", "-set", &format!("{key}={value}")]).map(drop)
     }
 
-    /// Takes one of its tags away.
+    /// Removes one of its tags.
     pub fn delete_tag(&self, run: &Run, key: &str) -> Result<()> {
         self.command(run, &["tags", "-delete", key]).map(drop)
     }
 
-    /// Makes it join others.
+    /// Makes it join a member.
     pub fn join(&self, run: &Run, seed: Ipv4Addr) -> Result<()> {
         self.command(run, &["join", &format!("{seed}:{GOSSIP_PORT}")]).map(drop)
     }
 
-    /// `serf leave`, and the end of the agent awaited.
+    /// Runs `serf leave` and waits for the end of the agent.
     pub fn leave(&mut self, run: &Run) -> Result<ExitStatus> {
         self.command(run, &["leave"])?;
         self.daemon.wait(READY)
     }
 
-    /// SIGTERM, and its end awaited: it leaves in order, unless `leave_on_terminate` was set to false.
+    /// Sends SIGTERM and waits for its end. It leaves in order, unless `leave_on_terminate` was set to false.
     pub fn stop_and_wait(&mut self) -> Result<ExitStatus> {
         self.daemon.stop()
     }
 
-    /// kill -9. A handler that is running goes on, as in production.
+    /// Kills it with SIGKILL. A running handler continues, as in production.
     pub fn kill9(&mut self) {
         self.daemon.kill9();
     }
 
-    /// Any command of `serf`, with this agent's address; returns its stdout.
+    /// Runs any command of `serf` with this agent's address; returns its stdout.
     pub fn command(&self, run: &Run, arguments: &[&str]) -> Result<Vec<u8>> {
         let mut command = Command::new(programs::find("serf")?);
         command.args(arguments).env("SERF_RPC_ADDR", self.rpc().to_string());

@@ -11,14 +11,14 @@ use crate::run::error::Result;
 use crate::run::{poll, programs};
 use crate::traffic::http::Client;
 
-/// The port that it serves on, on its own address.
+/// The port at which it serves.
 pub const PORT: u16 = 3000;
 
-// It takes half a second alone, and far longer where thirty start on two cores.
+// Alone it takes half a second; where thirty start on two cores, it takes far longer.
 const READY: Duration = Duration::from_secs(30);
 // The secret of this run's cookies; nothing outside loopback ever sees one.
 const SECRET: &str = "rollcall-on-loopback";
-// After SIGTERM it serves until a balancer's checks have noticed that it is stopping.
+// After SIGTERM it keeps serving until a balancer's checks have noticed that it is stopping.
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// A running web app. When dropped, it gets SIGTERM.
@@ -30,17 +30,17 @@ pub struct WebApp {
 }
 
 impl WebApp {
-    /// Starts it at `address`, port 3000, under `name`, and waits until it is healthy.
+    /// Starts it at `address`, port 3000, with the name `name`, and waits until it is healthy.
     pub fn start(run: &Run, name: &str, address: Ipv4Addr) -> Result<WebApp> {
         WebApp::start_at(run, name, SocketAddr::from((address, PORT)))
     }
 
-    /// The same at any address and port, IPv6 too.
+    /// Like `start`, at any address and port; the address may be IPv6.
     pub fn start_at(run: &Run, name: &str, address: SocketAddr) -> Result<WebApp> {
         WebApp::start_command(run, address, WebApp::command(name, address)?)
     }
 
-    /// The same in a network namespace (see `netns`), port 3000.
+    /// Like `start`, in a network namespace (see `network::namespace`).
     pub fn start_within(run: &Run, namespace: &str, name: &str, address: Ipv4Addr) -> Result<WebApp> {
         let address = SocketAddr::from((address, PORT));
         WebApp::start_command(run, address, namespace::within(namespace, &WebApp::command(name, address)?))
@@ -71,17 +71,18 @@ impl WebApp {
         })
     }
 
-    /// Where it serves.
+    /// The address at which it serves.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// SIGTERM: it answers health checks with 503, serves for 3 s more, finishes the requests in flight and ends.
+    /// Sends SIGTERM: it answers health checks with 503, serves for 3 s more, finishes the requests in flight and
+    /// ends.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.daemon.stop()
     }
 
-    /// kill -9.
+    /// Kills it with SIGKILL.
     pub fn kill9(&mut self) {
         self.daemon.kill9();
     }

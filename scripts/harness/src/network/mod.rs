@@ -1,4 +1,4 @@
-//! Addresses for a run: a block of loopback, or namespaces whose links can be cut.
+//! Addresses for a run: a /24 of loopback, or namespaces whose links can be cut.
 
 pub mod namespace;
 pub mod subnet;

@@ -1,9 +1,9 @@
 //! A private network: namespaces around a router. A link can be cut, or only the gossip on it can be dropped.
 //!
-//! Nothing outside sees it, and it needs no clean-up. A run enters a new network and mount namespace with an empty
-//! `/run/netns`, where `ip netns` puts its names. The kernel removes everything with the run's last process, which the
-//! run's guardian ends even after a kill -9. It needs root and iproute2. Packets are dropped by a routing rule of the
-//! receiver, so no packet filter is needed.
+//! Nothing outside can see it, and it needs no clean-up. A run enters a new network and mount namespace with an empty
+//! `/run/netns`, where `ip netns` keeps the names of namespaces. The kernel removes everything with the last process
+//! of the run, and the run's guardian ends that even after a kill -9. It needs root and iproute2. To drop packets,
+//! the receiver gets a routing rule, so a packet filter is not needed.
 
 use std::fs;
 use std::io;
@@ -22,18 +22,18 @@ use crate::run::error::system;
 use crate::run::{process, programs};
 
 const NAMES: &str = "/run/netns";
-/// The namespace between the others. With a bridge instead, each namespace would have an ARP entry for each other one,
-/// and a machine has room for 1,024 entries in all namespaces together.
+/// The namespace that connects all others. With a bridge instead, each namespace would need an ARP entry for every
+/// other one, and the kernel keeps at most 1,024 entries for all namespaces together.
 const ROUTER: &str = "router";
-/// Its address, on each of its ends.
+/// The router's address, the same on each of its links.
 const GATEWAY: &str = "10.77.255.254";
-/// What each has of the network.
+/// The network device in each namespace.
 const DEVICE: &str = "eth0";
 /// All addresses of the network.
 const ALL: &str = "10.77.0.0/16";
 
-/// True if a test can have such a network, with all that the whole chain needs. Otherwise it fails where `$CI` is set, and
-/// elsewhere stderr reports that it is skipped.
+/// True if a test can use such a network and everything that the whole chain needs is installed. If not, the test
+/// fails where `$CI` is set, and is skipped elsewhere with a message on stderr.
 pub fn is_possible() -> bool {
     let missing = || {
         let root = nix::unistd::geteuid().is_root().then_some(()).ok_or("root".to_owned());
@@ -58,8 +58,8 @@ pub fn apart<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     })
 }
 
-/// Runs `action` in a new thread, on a network that has only loopback. What it starts, processes and
-/// threads, is on it. Needs root.
+/// Runs `action` in a new thread, on a network that has only loopback. The processes and threads that it starts are
+/// on that network too. Needs root.
 pub fn on_loopback_alone<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     apart(|| {
         process::output(&Run::new()?, Command::new(programs::find("ip")?).args(["link", "set", "lo", "up"]))?;
@@ -82,7 +82,7 @@ fn enter() -> Result<()> {
         .map_err(system("mount", NAMES))
 }
 
-/// The same command, run in a namespace. What it starts with is exec'ed: the process id is the program's own.
+/// The same command, run in a namespace. The program is exec'ed, so the process id is its own.
 pub fn within(namespace: &str, command: &Command) -> Command {
     let mut inside = Command::new("nsenter");
     inside.arg(format!("--net={NAMES}/{namespace}")).arg(command.get_program()).args(command.get_args());
@@ -98,11 +98,11 @@ pub fn within(namespace: &str, command: &Command) -> Command {
 /// Which packets are lost.
 #[derive(Clone, Copy, Debug)]
 pub enum From {
-    /// All.
+    /// All packets.
     All,
-    /// Those from this address.
+    /// Packets from this address.
     Only(Ipv4Addr),
-    /// All but those from this address.
+    /// All packets but those from this address.
     AllBut(Ipv4Addr),
 }
 
@@ -113,7 +113,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes it, the caller (see `apart`) at an address of it.
+    /// Makes a network. The caller, who must be within `apart`, gets this address on it.
     pub fn new(run: Arc<Run>, address: Ipv4Addr) -> Result<Network> {
         let network = Network { run };
         network.ip(&format!("netns add {ROUTER}"))?;
@@ -126,7 +126,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Adds a namespace with an address; the /24 of that is its own.
+    /// Adds a namespace with this address, and routes the address's whole /24 to it.
     pub fn add(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
         self.ip(&format!("netns add {namespace}"))?;
         self.ip(&format!("-n {ROUTER} link add {namespace} type veth peer name {DEVICE} netns {namespace}"))?;
@@ -142,17 +142,17 @@ impl Network {
         self.give(namespace, address)?;
         self.ip_in(namespace, &format!("route add {GATEWAY} dev {DEVICE}"))?;
         self.ip_in(namespace, &format!("route add {ALL} via {GATEWAY}"))?;
-        // The rules for incoming packets come before this one.
+        // The rules that drop packets must come before the rule for local addresses.
         self.ip_in(namespace, "rule del pref 0")?;
         self.ip_in(namespace, "rule add pref 100 lookup local")
     }
 
-    /// Gives one more address of its /24 to a namespace (`None`: the caller's).
+    /// Adds one more address of its /24 to a namespace (`None`: the caller's).
     pub fn give(&self, namespace: Option<&str>, address: Ipv4Addr) -> Result<()> {
         self.ip_in(namespace, &format!("addr add {address}/32 dev {DEVICE}"))
     }
 
-    /// Takes an address from a namespace.
+    /// Removes an address from a namespace.
     pub fn take(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
         self.ip_in(Some(namespace), &format!("addr del {address}/32 dev {DEVICE}"))
     }
@@ -162,7 +162,7 @@ impl Network {
         self.lose("add", namespace, address)
     }
 
-    /// Ends the loss.
+    /// Stops dropping the packets again.
     pub fn replug(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {
         self.lose("del", namespace, address)
     }
@@ -172,7 +172,7 @@ impl Network {
         self.ip(&format!("-n {ROUTER} rule {verb} pref 20 to {} blackhole", block(address)))
     }
 
-    /// Makes a namespace (`None`: the caller's) lose gossip that comes in, and nothing else.
+    /// Makes a namespace (`None`: the caller's) drop incoming gossip, and nothing else.
     pub fn deafen(&self, namespace: Option<&str>, from: From) -> Result<()> {
         let source = match from {
             From::Only(address) => format!("from {address}"),
@@ -188,7 +188,7 @@ impl Network {
         Ok(())
     }
 
-    /// Lets it receive all gossip again.
+    /// Stops dropping incoming gossip again.
     pub fn undeafen(&self, namespace: Option<&str>, from: From) -> Result<()> {
         let exception = matches!(from, From::AllBut(_)).then_some(5);
         exception
@@ -210,13 +210,13 @@ impl Network {
     }
 }
 
-/// The addresses of which a namespace has its own.
+/// The /24 of an address: the addresses that belong to its namespace.
 fn block(address: Ipv4Addr) -> String {
     let [a, b, c, _] = address.octets();
     format!("{a}.{b}.{c}.0/24")
 }
 
-/// The calling thread's id: the kernel finds the namespace by it. The process may be in another namespace.
+/// The calling thread's id. The kernel finds the thread's namespace by it; the process may be in another one.
 fn thread_id() -> i32 {
     nix::unistd::gettid().as_raw()
 }

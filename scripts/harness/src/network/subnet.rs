@@ -1,8 +1,8 @@
 //! Loopback addresses for one run: a 127.A.B.0/24 that no other run on this machine uses.
 //!
-//! All of 127.0.0.0/8 is there on Linux without any set-up, so every daemon gets an address of its own and
-//! the ports are the usual ones. The claim is a socket bound in the subnet: only one run can hold it, and the
-//! kernel lets go of it however the run ends.
+//! On Linux all of 127.0.0.0/8 can be used without any setup, so every daemon gets its own address and uses its usual
+//! ports. A run claims a subnet by binding a socket in it: only one run can hold the socket, and the kernel closes it
+//! however the run ends.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,10 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::run::error::{Error, Result};
 
-/// The port of Serf's gossip, the same on every address.
+/// The port of Serf's gossip on every address.
 pub const GOSSIP_PORT: u16 = 7946;
 
-// Below the kernel's range of ephemeral ports, so that no client takes it by chance.
+// Below the kernel's range of ephemeral ports, so that no client gets this port by chance.
 const CLAIM_PORT: u16 = 27_373;
 const SECOND_BYTES: std::ops::Range<u32> = 64..128;
 
@@ -26,7 +26,7 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    /// Claims a free one, beginning the search anywhere.
+    /// Claims a free subnet. The search starts at an arbitrary one.
     pub fn claim() -> Result<Subnet> {
         let size = SECOND_BYTES.len() as u32 * 256;
         let start = anywhere() % size;
@@ -42,7 +42,7 @@ impl Subnet {
         Ipv4Addr::new(a, b, c, host)
     }
 
-    /// An address that was not given before: 127.A.B.11 and on. After 240 they come round again.
+    /// The next unused address, from 127.A.B.11 on. After 240 addresses it starts again from the first.
     pub fn next_host(&self) -> Ipv4Addr {
         let step = |last: u8| Some(if last >= 250 { 11 } else { last + 1 });
         let last = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
@@ -57,7 +57,7 @@ fn claim_prefix(prefix: [u8; 3]) -> Option<Subnet> {
     Some(Subnet { prefix, next: AtomicU8::new(11), _claim: claim })
 }
 
-/// A number that differs between runs that start together, so that they seldom try the same subnet.
+/// A number that differs between runs that start at the same time, so that they seldom try the same subnet.
 fn anywhere() -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
     now.rotate_left(7) ^ std::process::id().wrapping_mul(2_654_435_761)

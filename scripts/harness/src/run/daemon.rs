@@ -1,7 +1,7 @@
 //! A daemon of a run: started in the foreground with its output in a file, and stopped when it is dropped.
 //!
-//! Each leads its own process group: Ctrl-C on a terminal reaches only the run, which then
-//! stops its daemons in the right order.
+//! Each daemon leads its own process group, so Ctrl-C on a terminal reaches only the run, which then stops its
+//! daemons in the right order.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::process::CommandExt;
@@ -38,7 +38,7 @@ impl Daemon {
         Ok(Daemon { name: name.to_owned(), child, log, patience: Duration::from_secs(8) })
     }
 
-    /// Sets the time that it gets to end after SIGTERM; 8 s by default.
+    /// Sets how long it may take to end after SIGTERM; 8 s by default.
     pub fn with_patience(mut self, patience: Duration) -> Daemon {
         self.patience = patience;
         self
@@ -64,7 +64,7 @@ impl Daemon {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// An error with the end of its output if it has ended; for waiting until it is ready.
+    /// Returns an error with the end of its output if it has ended. Used while waiting until it is ready.
     pub fn check(&mut self) -> Result<()> {
         match self.child.try_wait() {
             Ok(Some(status)) => Err(self.ended(status)),
@@ -72,7 +72,7 @@ impl Daemon {
         }
     }
 
-    /// Sends a signal to it, not to its group. Nothing happens if it has ended.
+    /// Sends a signal to the process, not to its group. If it has ended, nothing happens.
     pub fn signal(&mut self, signal: Signal) {
         if self.is_running() {
             // It may have just ended. It is not reaped yet, so no other process has its id.
@@ -82,7 +82,7 @@ impl Daemon {
 
     /// Waits for its end.
     pub fn wait(&mut self, within: Duration) -> Result<ExitStatus> {
-        // Not poll::until: an interrupted run waits for its daemons all the same.
+        // Not poll::until: even an interrupted run must wait for its daemons.
         let deadline = Instant::now() + within;
         loop {
             match self.child.try_wait().map_err(system("wait for", &self.name))? {
@@ -93,13 +93,13 @@ impl Daemon {
         }
     }
 
-    /// SIGTERM, then the wait; SIGKILL if that is not enough, and `Late`.
+    /// Sends SIGTERM and waits. If that is not enough, it sends SIGKILL and returns `Late`.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.signal(Signal::SIGTERM);
         self.wait(self.patience).inspect_err(|_| self.kill9())
     }
 
-    /// SIGKILL, then waits for its end.
+    /// Sends SIGKILL and waits for its end.
     pub fn kill9(&mut self) {
         // Fails only if it has ended.
         let _ = self.child.kill();

@@ -1,5 +1,5 @@
-//! What can go wrong while real programs run. One enum for the whole library: its callers, a demo and tests, only print
-//! an error, so the message must be complete by itself.
+//! The errors of a run of real programs. There is one enum for the whole library, because its callers, a demo and
+//! tests, only print an error. So each message must be complete.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use thiserror::Error;
 /// A result of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a run cannot go on.
+/// Why a run cannot continue.
 #[derive(Debug, Error)]
 pub enum Error {
     /// A system call failed.
@@ -42,7 +42,7 @@ pub enum Error {
     /// The run was asked to end while it waited.
     #[error("interrupted")]
     Interrupted,
-    /// A daemon ended by itself.
+    /// A daemon ended although nothing stopped it.
     #[error("cannot go on: {name} ended ({status}); the end of '{}':\n{tail}", .log.display())]
     Ended {
         /// The daemon's name in this run.
@@ -51,7 +51,7 @@ pub enum Error {
         status: String,
         /// The path of its output.
         log: PathBuf,
-        /// The last lines of that.
+        /// The last lines of its output.
         tail: String,
     },
     /// A command failed.

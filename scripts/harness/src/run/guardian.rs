@@ -1,8 +1,9 @@
 //! One run: a directory for all that it writes, and a guardian that cleans up after it.
 //!
-//! A run can end by kill -9, so it cannot clean up by itself. The guardian is a separate small process that notices the
-//! end of the run, ends every process with the run's mark in its environment (a HAProxy daemon and a handler in flight
-//! have no parent left), and removes the directory. An orderly end uses the same path, so that path is exercised often.
+//! A run can be ended by kill -9, and then it cannot clean up. The guardian is a separate small process that notices
+//! the end of the run, ends every process with the run's mark in its environment (a HAProxy daemon and a running
+//! handler no longer have a parent), and removes the directory. A run that ends normally is cleaned up in the same
+//! way, so the guardian is tested all the time.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -19,8 +20,8 @@ const GUARDIAN: &str = include_str!("guardian.sh");
 /// The variable that marks the processes of a run; its value is the run's directory.
 pub const MARK: &str = "ROLLCALL_RUN";
 
-/// A run's directory, and its end. Drop it last: that ends all of the run's processes, removes the directory
-/// and waits for both. With `$ROLLCALL_KEEP` set the directory stays.
+/// A run's directory and guardian. Drop it last: that ends all of the run's processes, removes the directory and
+/// waits for both. If `$ROLLCALL_KEEP` is set, the directory stays.
 #[derive(Debug)]
 pub struct Run {
     directory: PathBuf,
@@ -28,7 +29,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes a directory (mode 0700) in the system's place for temporary ones, and sets a guardian over it.
+    /// Makes a directory (mode 0700) in the system's temporary directory, and starts a guardian for it.
     pub fn new() -> Result<Run> {
         let private = Permissions::from_mode(0o700);
         let made = tempfile::Builder::new().prefix("rollcall-").permissions(private).tempdir();
@@ -36,7 +37,7 @@ impl Run {
         Run::over(directory.keep(), None)
     }
 
-    /// Sets a guardian over an existing directory. With `parent`, that is removed too if it is empty then.
+    /// Starts a guardian for an existing directory. `parent` is removed too if it is empty by then.
     pub fn over(directory: PathBuf, parent: Option<&Path>) -> Result<Run> {
         let mut command = Command::new(programs::find("sh")?);
         command.args(["-c", GUARDIAN, "guardian"]).arg(&directory).args(parent);
@@ -82,7 +83,7 @@ mod tests {
         let run = Run::new().unwrap();
         let directory = run.path().to_owned();
         let mut stays = Command::new("sleep").arg("60").spawn().unwrap();
-        // A grandchild that left its parent, its session and its terminal, as a daemon does.
+        // A grandchild that has left its parent, session and terminal, as a daemon does.
         let script = "setsid sleep 60 >/dev/null 2>&1 & echo $!";
         let mut command = Command::new("sh");
         let output = run.adopt(command.args(["-c", script])).output().unwrap();

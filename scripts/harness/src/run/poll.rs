@@ -1,7 +1,6 @@
-//! Polls a condition until a deadline: the only way in which a run waits.
+//! Polls a condition until a deadline. All waiting of a run is done here.
 //!
-//! A run that was asked to end (Ctrl-C) stops waiting at once, wherever it waits, and unwinds from there;
-//! so the request is checked in one place.
+//! A run that is asked to end (Ctrl-C) stops waiting at once, wherever it waits, so the request is checked only here.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -12,7 +11,7 @@ use crate::run::error::{Error, Result};
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The flag that ends all waiting once it is true; for a signal handler.
+/// The flag that ends all waiting once it is true. A signal handler sets it.
 pub fn interruption() -> &'static Arc<AtomicBool> {
     static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     FLAG.get_or_init(Arc::default)
@@ -23,13 +22,13 @@ pub fn is_interrupted() -> bool {
     interruption().load(Ordering::Relaxed)
 }
 
-/// Polls `look` every 10 ms until it gives a value, for at most `within`. `what` names the value in the
-/// error: "gave up after 5.0 s waiting for WHAT".
+/// Calls `look` every 10 ms until it returns a value, for at most `within`. `what` names the value in the error:
+/// "gave up after 5.0 s waiting for WHAT".
 pub fn until<T>(within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     try_until(within, what, || Ok(look()))
 }
 
-/// The same for a check that can fail: its error ends the waiting.
+/// Like `until`, for a check that can fail: its error ends the waiting.
 pub fn try_until<T>(within: Duration, what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {

@@ -1,4 +1,4 @@
-//! Commands of a run that end by themselves, and the processes that carry the run's mark.
+//! Commands that run to their end, and the processes that carry the run's mark.
 
 use std::fmt::Display;
 use std::fs;
@@ -40,27 +40,27 @@ pub fn is_running(pid: u32) -> bool {
 pub fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Result<Vec<u32>> {
     let processes = fs::read_dir("/proc").map_err(system("list", "/proc"))?;
     let pids = processes.flatten().filter_map(|process| process.file_name().to_str()?.parse().ok());
-    // One that has ended in between has no environment.
+    // A process that has ended in between has no environment.
     let environment = |pid: u32| fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     Ok(pids.filter(|pid| environment(*pid).split(|byte| *byte == 0).any(&is_mark)).collect())
 }
 
-/// SIGKILL to every process with exactly this entry in its environment, until none is left.
+/// Sends SIGKILL to every process with exactly this entry in its environment, until no such process is left.
 pub fn kill_marked(mark: &str) -> Result<()> {
     let mut clean = 0;
     poll::until(KILLED, &format!("the end of all processes with {mark}"), || {
         let pids = marked(|entry| entry == mark.as_bytes()).unwrap_or_default();
         for pid in &pids {
-            // It may have just ended by itself.
+            // It may have just ended.
             let _ = kill(id(*pid), Signal::SIGKILL);
         }
-        // A process shows no environment for an instant while it becomes another program.
+        // For an instant during an exec, a process has no environment.
         clean = if pids.is_empty() { clean + 1 } else { 0 };
         (clean == 3).then_some(())
     })
 }
 
-/// A process id as the system's calls take it.
+/// A process id in the type that system calls take.
 pub(crate) fn id(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).expect("Linux's process ids are below 2^22"))
 }

@@ -1,7 +1,7 @@
 //! The paths of the programs: those of this workspace, the shipped scripts, and the installed ones.
 //!
-//! The workspace's programs are taken from beside the running one, so that a debug test runs debug programs
-//! and the demo runs what it was built with; `$ROLLCALL_BIN` names another directory.
+//! The workspace's programs are those in the directory of the running program, so a debug test runs debug programs,
+//! and the demo runs the programs that were built with it. `$ROLLCALL_BIN` names another directory.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub fn shipped(path: &str) -> PathBuf {
     root().join(path)
 }
 
-/// The directory with the workspace's programs, all four of them there.
+/// The directory of the workspace's programs; an error if one of the four is missing.
 pub fn bin_dir() -> Result<PathBuf> {
     let beside = || {
         let mut directory = env::current_exe().unwrap_or_default();
@@ -55,8 +55,8 @@ pub fn find(program: &str) -> Result<PathBuf> {
     candidates.find(|candidate| candidate.is_file()).ok_or_else(missing)
 }
 
-/// True if everything that a test of the whole chain needs is installed. Otherwise the test fails where `$CI` is
-/// set; elsewhere stderr reports that it is skipped.
+/// True if everything that a test of the whole chain needs is installed. If not, the test fails where `$CI` is set,
+/// and is skipped elsewhere with a message on stderr.
 pub fn are_all_here() -> bool {
     match SYSTEM.iter().find_map(|program| find(program).err()) {
         None => true,

@@ -1,5 +1,5 @@
-//! A command on a timer, as cron or a systemd timer would run it: one run at a time, the next one a period after
-//! the end of the last.
+//! Runs a command on a timer, as cron or a systemd timer does: one run at a time, each starting one period after the
+//! end of the one before.
 
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -18,7 +18,7 @@ impl Timer {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
             while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-                // Its errors are in its own log, and the next run retries.
+                // The command logs its own errors, and the next run retries.
                 let _ = command.status();
             }
         });
@@ -30,7 +30,7 @@ impl Drop for Timer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic in it has been reported on stderr.
+            // A panic in the thread has already been printed on stderr.
             let _ = thread.join();
         }
     }

@@ -1,5 +1,5 @@
-//! Reads one answer from a connection: its head, and a body that ends by its length, by chunks or with the connection.
-//! An answer that ends too early is a failure, never a short body.
+//! Reads one answer from a connection: its head and its body, which ends after a given length, after the last chunk
+//! or with the connection. An answer that ends too early is a failure, never a short body.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use httparse::Status;
 
 use crate::traffic::response::{Failure, Response};
 
-// Far above any answer that a run reads. A server that never stops sending must not fill the memory.
+// Far more than any answer that a run reads. It keeps a server that never stops sending from filling the memory.
 const MAX_ANSWER: usize = 8 << 20;
 
-/// Reads one answer. The flag is true if its end was marked, so that the connection can be used again.
+/// Reads one answer. The flag is true if the answer marked its own end, so that the connection can be used again.
 pub(super) fn read_response(
     stream: &mut TcpStream,
     deadline: Instant,
@@ -42,7 +42,7 @@ pub(super) fn read_response(
     Ok((response, delimited))
 }
 
-/// The head of an answer and its length, or nothing if it is not all there yet.
+/// The head of an answer and its length, or `None` if it is not complete yet.
 fn parse_head(bytes: &[u8]) -> Result<Option<(Response, usize)>, Failure> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Response::new(&mut headers);

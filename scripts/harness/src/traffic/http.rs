@@ -1,7 +1,8 @@
-//! A small HTTP client that hides nothing: no retries, no redirects, and every failure with its kind.
+//! A small HTTP client that hides nothing: it does not retry or follow redirects, and it reports the kind of every
+//! failure.
 //!
-//! Load and tests count what a visitor would see. A client library that tries again in silence would hide
-//! exactly that, so this one is a socket, a request and httparse.
+//! The load and the tests count the failures that a visitor would see. A client library that retries silently would
+//! hide them, so this client is only a socket, a request and httparse.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::traffic::answer_reader::read_response;
 use crate::traffic::response::{Failure, Response};
 
-/// Sends requests to one address, over a fresh connection each or over one that is kept.
+/// Sends requests to one address, each over a new connection or all over one that is kept.
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -21,7 +22,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with a fresh connection for every request.
+    /// A client that opens a new connection for every request.
     pub fn fresh(address: SocketAddr) -> Client {
         Client {
             address,
@@ -37,7 +38,7 @@ impl Client {
         Client { keep_alive: true, ..Client::fresh(address) }
     }
 
-    /// Gives a request another time than 10 s, connecting and the whole answer included.
+    /// Sets the time limit of a request, connecting and the whole answer included; 10 s by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Client {
         self.timeout = timeout;
         self
@@ -48,13 +49,13 @@ impl Client {
         self.opened
     }
 
-    /// `GET path`, any status.
+    /// Sends `GET path`; returns the answer whatever its status.
     pub fn get(&mut self, path: &str) -> Result<Response, Failure> {
         self.send("GET", path, &[], b"")
     }
 
-    /// A request with headers and a body, any status. One that fails on a kept connection fails: it is not
-    /// sent again.
+    /// Sends a request with headers and a body; returns the answer whatever its status. A request that fails on a
+    /// kept connection is not sent again.
     pub fn send(
         &mut self,
         method: &str,

@@ -1,8 +1,8 @@
 //! Steady load: a fixed number of visitors, each of whom sends a GET at fixed intervals.
 //!
-//! Every answer is kept with its time and its backend. So a test can ask for the first request that s3 answered or the
-//! last one that s2 answered, and count failures between any two moments. Half of the visitors open a new connection
-//! for each request; half keep theirs.
+//! Every answer is kept with its time and its backend. So a test can ask for the first request that s3 answered or
+//! the last one that s2 answered, and can count the failures between any two moments. Half of the visitors open a new
+//! connection for each request; the other half keep theirs.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,10 +16,10 @@ use crate::traffic::response::Failure;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much load.
+/// How many visitors send requests, and how often.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// Visitors at once.
+    /// The number of visitors.
     pub visitors: usize,
     /// The time between two requests of one visitor.
     pub every: Duration,
@@ -39,7 +39,7 @@ pub struct Sample {
     pub opened: Instant,
     /// When it was sent.
     pub sent: Instant,
-    /// When it was over.
+    /// When it was answered or failed.
     pub over: Instant,
     /// The backend that answered it (by its `x-backend-ip`), or how it failed.
     pub outcome: Result<Option<IpAddr>, Failure>,
@@ -48,16 +48,16 @@ pub struct Sample {
 /// The outcomes of the requests in a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All.
+    /// All requests.
     pub requests: u64,
-    /// Those that failed, by kind.
+    /// The failed requests, by kind.
     pub failed: BTreeMap<Failure, u64>,
-    /// Those that were answered, by backend.
+    /// The answered requests, by backend.
     pub answered: BTreeMap<IpAddr, u64>,
 }
 
 impl Counts {
-    /// Adds others to these.
+    /// Adds other outcomes to these.
     pub fn add(&mut self, other: &Counts) {
         self.requests += other.requests;
         for (kind, count) in &other.failed {
@@ -73,7 +73,7 @@ impl Counts {
         self.failed.values().sum()
     }
 
-    /// The failures as text: `2 reset, 1 503`; empty without any.
+    /// The failures as text: `2 reset, 1 503`; empty if there are none.
     pub fn failures_shown(&self) -> String {
         let kinds = self.failed.iter().map(|(kind, count)| format!("{count} {kind}"));
         kinds.collect::<Vec<_>>().join(", ")
@@ -95,18 +95,18 @@ struct Shared {
 
 impl Shared {
     fn samples(&self) -> MutexGuard<'_, Vec<Sample>> {
-        // A visitor that panicked has pushed a whole sample or none.
+        // A visitor that panicked has pushed a whole sample or none at all, so the list is intact.
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Load {
-    /// Starts it: `GET path` at `address`.
+    /// Starts the load: `GET path` at `address`.
     pub fn start(address: SocketAddr, path: &str, rate: Rate) -> Load {
         Load::patient(address, path, rate, PATIENCE)
     }
 
-    /// The same with visitors who wait this long for an answer.
+    /// Like `start`, but each visitor waits this long for an answer.
     pub fn patient(address: SocketAddr, path: &str, rate: Rate, patience: Duration) -> Load {
         let shared = Arc::new(Shared::default());
         let visitor = |number: usize| {
@@ -146,7 +146,7 @@ impl Load {
         self.between(from, Instant::now())
     }
 
-    /// Counts for one interval after the other, from `from` to now.
+    /// Counts for each interval from `from` to now.
     pub fn per_interval(&self, from: Instant, interval: Duration) -> Vec<Counts> {
         let now = Instant::now();
         let starts = std::iter::successors(Some(from), |start| Some(*start + interval));
@@ -161,14 +161,14 @@ impl Load {
         answers.map(|sample| sample.over).min()
     }
 
-    /// When the last request that a backend answered was sent: the moment at which the balancer stopped choosing it.
+    /// When the last request that a backend answered was sent. From then on the balancer no longer chose it.
     pub fn last_request_to(&self, backend: impl Into<IpAddr>) -> Option<Instant> {
         let wanted = Ok(Some(backend.into()));
         let samples = self.shared.samples();
         samples.iter().filter(|sample| sample.outcome == wanted).map(|sample| sample.sent).max()
     }
 
-    /// When a request first failed so after a moment.
+    /// When the first request after a moment failed in this way.
     pub fn first_failure(&self, failure: Failure, after: Instant) -> Option<Instant> {
         let samples = self.shared.samples();
         let failures = samples.iter().filter(|sample| sample.outcome == Err(failure) && sample.over >= after);
@@ -181,17 +181,17 @@ impl Load {
         samples.iter().filter(|s| s.sent >= from).map(|s| s.over - s.sent).max()
     }
 
-    /// Ends it, waits for the requests in flight, and returns all samples. `end` does not return them.
+    /// Ends the load, waits for the requests in flight, and returns all samples. `end` does not return them.
     pub fn stop(mut self) -> Vec<Sample> {
         self.end();
         std::mem::take(&mut *self.shared.samples())
     }
 
-    /// Ends it and waits for the requests in flight, which count like all others.
+    /// Ends the load and waits for the requests in flight, which are counted too.
     pub fn end(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
         for visitor in self.visitors.drain(..) {
-            // A panic has been reported on stderr.
+            // A panic has already been printed on stderr.
             let _ = visitor.join();
         }
     }

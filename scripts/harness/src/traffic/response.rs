@@ -6,15 +6,15 @@ use std::io::{self, ErrorKind};
 /// How a request failed, as its sender sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     Refused,
     /// The connection was reset.
     Reset,
-    /// The connection was closed before the whole answer was there.
+    /// The connection was closed before the answer was complete.
     Eof,
-    /// There was no whole answer in time.
+    /// The answer was not complete in time.
     Timeout,
-    /// The answer was an error.
+    /// The answer had an error status.
     Status(u16),
     /// The answer was not HTTP, or the system reported another error.
     Broken,
@@ -74,7 +74,7 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Itself if its status is 2xx, otherwise that as a failure.
+    /// Returns the answer if its status is 2xx; otherwise the status as a failure.
     pub fn success(self) -> Result<Response, Failure> {
         if (200..300).contains(&self.status) { Ok(self) } else { Err(Failure::Status(self.status)) }
     }

@@ -1,7 +1,7 @@
-//! One visitor with a browser's memory, who keeps cookies and watches a counter in the session.
+//! A visitor who keeps cookies like a browser and watches a counter in the session.
 //!
-//! The load has no memory, so it cannot notice a lost session. This visitor can: each view must be one more than the
-//! last, no matter which backend answers and what is killed in between.
+//! The steady load keeps no cookies, so it cannot notice a lost session. This visitor can: each count must be one
+//! more than the one before, whichever backend answers and whatever is killed in between.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use crate::traffic::http::Client;
 use crate::traffic::response::Failure;
 
-/// A visitor, and what he has seen.
+/// A visitor, and the counter as last seen.
 #[derive(Debug)]
 pub struct Visitor {
     client: Client,

@@ -1,14 +1,14 @@
-//! What every measure is given.
+//! The parameters of every measure.
 
 use harness::Result;
 use harness::network::namespace;
 use harness::run::Run;
 
-/// A measure's directory, and how often it may repeat.
+/// The directory of a measure, and whether it repeats often or only a few times.
 pub struct Bench {
-    /// The run.
+    /// The run, with the directory.
     pub run: Run,
-    /// Few repetitions.
+    /// Whether this is a quick run, with few repetitions.
     pub quick: bool,
 }
 
@@ -18,9 +18,9 @@ impl Bench {
         if self.quick { quick } else { full }
     }
 
-    /// Runs an action that opens thousands of connections a second on a private network, if possible. On the machine's
-    /// they fill its table of connections, if something has it keep one (a packet filter, Docker), and then it drops
-    /// packets, other people's too.
+    /// Runs an action that opens thousands of connections a second, if possible on a private network. On the
+    /// machine's own network they could fill its connection table (a packet filter or Docker may keep one), and then
+    /// the kernel drops packets, those of other programs too.
     pub fn off_the_network<T: Send>(&self, action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         if self.quick || !nix::unistd::geteuid().is_root() {
             action()

@@ -1,7 +1,8 @@
 //! `bench`: measures what Rollcall's programs cost and how long a visitor waits, on the real programs.
 //!
-//! `scripts/bench` builds and runs it. A figure is the median of runs after a warm-up. Two things that are compared are
-//! measured in turn (ABAB), so that other load on the machine affects both. The exit code is 0 if all targets are met.
+//! `scripts/bench` builds and runs it. A figure is the median of runs after a warm-up. Two programs that are compared
+//! are measured in turn (ABAB), so that other load on the machine affects both. The exit code is 0 if all targets are
+//! met.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
@@ -69,11 +70,11 @@ const MEASURES: [(&str, Measure); 15] = [
     ("simulation", simulation::measure),
     ("profile", profile::measure),
 ];
-/// Those that run only if they are named.
+/// The measures that run only if they are named.
 const APART: [&str; 5] = ["tour", "others", "scale", "simulation", "profile"];
 
 fn main() -> ExitCode {
-    // This must come first: the child's peak memory would otherwise include this program's own.
+    // This must come first. Otherwise the child's peak memory would include this program's own.
     if let Some(code) = timed_run::watch_peak() {
         return code;
     }

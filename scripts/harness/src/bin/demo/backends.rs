@@ -1,7 +1,7 @@
-//! The backends of a demo that is up: their names, and the addresses of those that were killed.
+//! The backends of a running demo: their names, and the addresses of those that were killed.
 //!
-//! A killed backend that is added again gets its old address, as a restarted machine does. At another address Serf would
-//! accept it only after it has forgotten the dead member of that name, which takes up to a minute.
+//! A killed backend that is added again gets its old address, as a restarted machine does. At another address, Serf
+//! would accept the name only after it has forgotten the dead member, which takes up to a minute.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use harness::Result;
 use harness::cluster::backend::Backend;
 use harness::cluster::local_cluster::Cluster;
 
-/// A name of a backend, as the commands take it: one that Rollcall takes too.
+/// Checks a backend's name, as given to the commands. Rollcall must accept it too.
 pub fn check_name(name: &str) -> std::result::Result<String, String> {
     let is_fit = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -20,7 +20,7 @@ pub fn check_name(name: &str) -> std::result::Result<String, String> {
         .ok_or_else(|| "use 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-'".to_owned())
 }
 
-/// A cluster, and what its backends are called.
+/// A cluster, and the names of its backends.
 #[derive(Debug)]
 pub struct Backends {
     /// The cluster.
@@ -30,7 +30,7 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// No backends yet.
+    /// Starts with no backends.
     pub fn new(cluster: Cluster) -> Backends {
         Backends { cluster, killed: BTreeMap::new(), named: 0 }
     }
@@ -54,12 +54,12 @@ impl Backends {
         }
     }
 
-    /// Takes a backend off, to be stopped.
+    /// Removes a backend from the list; the caller stops it.
     pub fn take(&mut self, name: &str) -> Result<Backend> {
         self.cluster.take(name)
     }
 
-    /// kill -9.
+    /// Kills a backend with SIGKILL.
     pub fn kill(&mut self, name: &str) -> Result<()> {
         let mut backend = self.cluster.take(name)?;
         backend.kill9();
@@ -67,7 +67,7 @@ impl Backends {
         Ok(())
     }
 
-    /// Tags a backend state=drain.
+    /// Sets a backend's tag state=drain.
     pub fn drain(&mut self, name: &str) -> Result<()> {
         let run = self.cluster.run().clone();
         self.cluster.backend(name)?.drain(&run)

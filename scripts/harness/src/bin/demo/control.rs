@@ -1,7 +1,7 @@
-//! The protocol between `up` and the other commands: a request of one line, then lines of answer.
+//! The protocol between `up` and the other commands: a request of one line, then lines of an answer.
 //!
-//! The socket is the user's alone (mode 0600 in a directory of mode 0700), so a request is trusted as far as the
-//! user is; its length and its time are bounded all the same.
+//! Only this user can open the socket (mode 0600 in a directory of mode 0700), so a request is trusted as much as the
+//! user is. Its length and its time are limited all the same.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -14,10 +14,10 @@ use crate::running_demos;
 
 const MAX_REQUEST: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(60);
-// The last line of every answer; the digit is the exit code.
+// The start of the last line of every answer; the digit after it is the exit code.
 const END: &str = "end ";
 
-/// Sends a request to a demo that is up, shows what it answers, and returns its exit code.
+/// Sends a request to a running demo, prints the answer, and returns its exit code.
 pub fn ask(name: Option<&str>, request: &str) -> Result<ExitCode> {
     let directory = running_demos::find(name)?;
     let failed =
@@ -43,7 +43,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads it; returns its words too.
+    /// Reads a request; also returns its words.
     pub fn read(stream: UnixStream) -> io::Result<(Request, Vec<String>)> {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.set_write_timeout(Some(Duration::from_secs(5)))?;
@@ -53,9 +53,9 @@ impl Request {
         Ok((Request { stream }, words))
     }
 
-    /// Sends a line.
+    /// Sends a line of the answer.
     pub fn say(&mut self, line: impl AsRef<str>) {
-        // The client may have gone; the request is done anyway.
+        // The client may have gone; the request is carried out anyway.
         let _ = writeln!(self.stream, "{}", line.as_ref());
     }
 

@@ -1,8 +1,8 @@
 //! `demo`: Rollcall on one machine, with real Serf agents, a real HAProxy, real web servers and real requests,
 //! all on loopback. `scripts/demo` installs and builds what it needs and runs it.
 //!
-//! Without a command it is a tour that ends by itself with a verdict. `up` stays, and the other commands, from
-//! a second shell, send requests to it. However it ends, nothing is left running or on disk: see harness::run.
+//! Without a command it is a tour that ends with a verdict. `up` keeps running, and the other commands send requests
+//! to it from another shell. However it ends, no process and no file is left: see harness::run.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
@@ -130,7 +130,7 @@ fn run(args: Args) -> harness::Result<ExitCode> {
     }
 }
 
-/// The first signal ends the run in order, a second one at once.
+/// The first signal ends the run in order, the second one at once.
 fn heed_signals() -> harness::Result<()> {
     let flag = poll::interruption();
     for signal in [SIGINT, SIGTERM, SIGHUP] {

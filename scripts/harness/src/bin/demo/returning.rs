@@ -1,4 +1,4 @@
-//! The returning visitor of the tour: one browser that comes ten times a second and watches its own counter.
+//! The returning visitor of the tour: a browser that comes ten times a second and checks its own counter.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +16,11 @@ pub struct Seen {
     pub host: String,
     /// The counter.
     pub views: u64,
-    /// How often it was not one more than before.
+    /// How often the counter was not one more than before.
     pub lost: u64,
     /// How many requests failed.
     pub failed: u64,
-    /// How often another backend answered than before.
+    /// How often the answer came from another backend than the one before.
     pub moves: u64,
 }
 
@@ -55,7 +55,7 @@ impl ReturningVisitor {
     fn end(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // A panic in it has been reported on stderr.
+            // A panic in the thread has already been printed on stderr.
             let _ = thread.join();
         }
     }

@@ -1,7 +1,7 @@
 //! Where running demos are found: a private directory of the user, with one directory for each demo.
 //!
-//! Creating a demo's directory fails if it exists, so it is also the claim to the demo's name. It holds the socket for
-//! the other commands and all files of the demo, and is removed with it.
+//! Creating a demo's directory fails if it exists, so the directory is also the claim to the demo's name. It holds
+//! the socket for the other commands and all files of the demo, and is removed when the demo ends.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -16,14 +16,14 @@ use harness::{Error, Result};
 
 const SOCKET: &str = "control.sock";
 
-/// A name of a demo, as `--name` takes it.
+/// Checks a demo's name, as given to `--name`.
 pub fn check_name(name: &str) -> std::result::Result<String, String> {
     let is_fit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_good = (1..=32).contains(&name.len()) && name.chars().all(is_fit) && !name.starts_with('-');
     is_good.then(|| name.to_owned()).ok_or_else(|| "use 1 to 32 of a-z, 0-9 and -".to_owned())
 }
 
-/// A directory for a demo, claimed: of that name, or of the first free one of demo, demo2, ...
+/// Claims a directory for a demo, with this name or the first free one of demo, demo2, ...
 pub fn claim(name: Option<&str>) -> Result<(String, PathBuf)> {
     if let Some(name) = name {
         return Ok((name.to_owned(), claim_name(name)?));
@@ -40,7 +40,7 @@ pub fn claim(name: Option<&str>) -> Result<(String, PathBuf)> {
     }
 }
 
-/// Waits for one of that name that is just ending.
+/// Claims this name; waits if a demo with that name is just ending.
 fn claim_name(name: &str) -> Result<PathBuf> {
     let taken = || Error::Unfit(format!("cannot use the name '{name}': a demo of that name is up"));
     poll::try_until(Duration::from_secs(15), "the end of the demo of that name", || match make(name) {
@@ -58,7 +58,7 @@ fn claim_name(name: &str) -> Result<PathBuf> {
 
 fn make(name: &str) -> io::Result<PathBuf> {
     let directory = home().join(name);
-    // The end of another demo may take the home away in between.
+    // The end of another demo may remove the home in between.
     for _ in 0..100 {
         own_home()?;
         match DirBuilder::new().mode(0o700).create(&directory) {
@@ -69,13 +69,13 @@ fn make(name: &str) -> io::Result<PathBuf> {
     Err(ErrorKind::NotFound.into())
 }
 
-/// Where this user's demos are.
+/// The directory that holds this user's demos.
 pub fn home() -> PathBuf {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
     runtime.unwrap_or_else(env::temp_dir).join(format!("rollcall-demo-{}", nix::unistd::getuid()))
 }
 
-/// Makes the home if it is absent; refuses one that another user made or can write to.
+/// Makes the home if it is missing; refuses one that another user owns or can write to.
 fn own_home() -> io::Result<()> {
     let home = home();
     match DirBuilder::new().mode(0o700).create(&home) {
@@ -84,7 +84,7 @@ fn own_home() -> io::Result<()> {
     }
     match is_own(&home) {
         Ok(false) => Err(io::Error::other(format!("'{}' is not private to this user", home.display()))),
-        // It has gone again: the caller tries once more.
+        // It has been removed again, so the caller retries.
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
         found => found.map(drop),
     }
@@ -95,12 +95,12 @@ fn is_own(home: &Path) -> io::Result<bool> {
     Ok(found.is_dir() && found.uid() == nix::unistd::getuid().as_raw() && found.mode() & 0o077 == 0)
 }
 
-/// The socket of a demo's directory.
+/// The path of the socket in a demo's directory.
 pub fn socket(directory: &Path) -> PathBuf {
     directory.join(SOCKET)
 }
 
-/// The directory of a demo that is up: of that name, or the only one.
+/// The directory of a running demo: the one with this name, or the only one.
 pub fn find(name: Option<&str>) -> Result<PathBuf> {
     let up = names_up();
     match (name, up.as_slice()) {

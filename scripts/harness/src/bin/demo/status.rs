@@ -23,7 +23,7 @@ pub fn lines(cluster: &mut Cluster) -> Result<Vec<String>> {
 }
 
 fn row(name: &str, member: Option<&Member>, server: Option<&Server>) -> String {
-    // Without the ports: Serf's is not HAProxy's.
+    // Without the ports, because Serf's port is not HAProxy's.
     let address = server.map(|server| &server.address).or(member.map(|member| &member.addr));
     let address = address.and_then(|address| address.rsplit_once(':')).map_or("-", |(ip, _)| ip);
     let serf = member.map_or("-", |member| &member.status);

@@ -1,4 +1,4 @@
-//! The tour's table: one row for each thing seen, written as soon as it is.
+//! The tour's table: one row for each observation, printed at once.
 //!
 //! A row fits a terminal of 110 columns, and is plain text in a log.
 
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use harness::traffic::load::Counts;
 use harness::{Error, Result};
 
-/// Writes rows, with the time since the table began.
+/// Prints rows, with the time since the table began.
 #[derive(Debug)]
 pub struct Table {
     start: Instant,
 }
 
 impl Table {
-    /// Begins the table, under a title.
+    /// Begins the table, with a title.
     pub fn begin(title: &str) -> Result<Table> {
         let table = Table { start: Instant::now() };
         table.line(title)?;
@@ -26,17 +26,17 @@ impl Table {
         Ok(table)
     }
 
-    /// What is done now.
+    /// Prints the action that begins now.
     pub fn action(&self, text: &str) -> Result<()> {
         self.line(&format!("{:>6.1} s   {text}", self.start.elapsed().as_secs_f64()))
     }
 
-    /// A remark on what is done now, of one line or more.
+    /// Prints a remark of one or more lines about the action.
     pub fn note(&self, text: &str) -> Result<()> {
         self.line(&format!("             ({})", text.replace('\n', "\n              ")))
     }
 
-    /// An effect, how long after the action it was seen (`None` if never), and the limit.
+    /// Prints an effect, how long after the action it was seen (`None` if never), and the limit.
     pub fn effect(&self, text: &str, after: Option<Duration>, limit: Duration) -> Result<()> {
         let now = self.start.elapsed().as_secs_f64();
         let after = after.map_or_else(|| "never".to_owned(), |after| format!("{:.2} s", after.as_secs_f64()));
@@ -44,7 +44,7 @@ impl Table {
         self.line(&format!("{now:>6.1} s     → {text:<54} {after:>7} {limit:>7.1} s"))
     }
 
-    /// The outcomes of the requests meanwhile.
+    /// Prints the outcomes of the requests meanwhile.
     pub fn requests(&self, counts: &Counts, note: &str) -> Result<()> {
         let failed = match counts.failures() {
             0 => "0 failed".to_owned(),
@@ -54,7 +54,7 @@ impl Table {
         self.line("")
     }
 
-    /// Any line.
+    /// Prints any line.
     pub fn line(&self, text: &str) -> Result<()> {
         let written = writeln!(io::stdout(), "{}", text.trim_end());
         written.map_err(|err| Error::System { verb: "write to", object: "stdout".to_owned(), err })

@@ -6,7 +6,7 @@ use harness::traffic::load::Counts;
 
 use crate::returning::Seen;
 
-/// What was seen so far.
+/// The results so far.
 #[derive(Debug, Default)]
 pub struct TourVerdict {
     effects: usize,
@@ -16,7 +16,7 @@ pub struct TourVerdict {
 }
 
 impl TourVerdict {
-    /// Takes note of an effect: how long after its cause it came, if it did.
+    /// Adds an effect: how long after its cause it came, if it did.
     pub fn effect(&mut self, text: &str, after: Option<Duration>, limit: Duration) {
         self.effects += 1;
         let limit_s = limit.as_secs_f64();
@@ -30,12 +30,12 @@ impl TourVerdict {
         }
     }
 
-    /// Takes note of requests that count.
+    /// Adds requests that count.
     pub fn requests(&mut self, counts: &Counts) {
         self.counts.add(counts);
     }
 
-    /// Takes note of the returning visitor.
+    /// Adds the results of the returning visitor.
     pub fn returning(&mut self, seen: &Seen) {
         self.returning = seen.clone();
     }

@@ -1,7 +1,7 @@
 //! `demo up`: a balancer and backends that stay up, and the listener for the commands from other shells.
 //!
-//! It owns every process; the other commands only send requests. A backend that is being stopped is taken out of the
-//! list first, so that `status` can answer during the seconds that the stop takes.
+//! It owns every process; the other commands only send requests. A backend that is being stopped is first removed
+//! from the list, so that `status` can answer during the seconds that the stop takes.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -24,7 +24,7 @@ use crate::backends::Backends;
 use crate::control::Request;
 use crate::{running_demos, status};
 
-// As a systemd timer would run it in production (see the README).
+// A systemd timer runs it in production (docs/installation.md, step 7).
 const RECONCILE: Duration = Duration::from_secs(10);
 
 /// Starts everything and runs until a signal or `down`.
@@ -40,7 +40,7 @@ pub fn run(name: Option<&str>, count: u8) -> Result<ExitCode> {
     say("from another shell: demo add [NAME] | stop NAME | kill NAME | drain NAME | status | down")?;
     let backends = Arc::new(Mutex::new(backends));
     let request = serve(&listener, &backends)?;
-    // All of the processes end here, and the directory goes.
+    // This ends all processes and removes the directory.
     drop(backends);
     if let Some(request) = request {
         request.end(Ok(()));
@@ -62,13 +62,14 @@ fn start(run: Run, count: u8) -> Result<Backends> {
 fn listen(socket: &Path) -> Result<UnixListener> {
     let failed = |err| Error::System { verb: "listen on", object: socket.display().to_string(), err };
     let listener = UnixListener::bind(socket).map_err(failed)?;
-    // The directory is private already; the socket's mode shows the same.
+    // The directory is already private; this gives the socket a matching mode.
     fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }
 
-/// Answers requests until a signal or a `down` comes. A `down` is returned, to be answered when everything has ended.
+/// Answers requests until a signal or a `down` comes. A `down` is returned, so that it is answered after everything
+/// has ended.
 fn serve(listener: &UnixListener, backends: &Arc<Mutex<Backends>>) -> Result<Option<Request>> {
     let (end, ended): (Sender<Request>, Receiver<Request>) = mpsc::channel();
     let mut answering: Vec<JoinHandle<()>> = Vec::new();
@@ -82,7 +83,7 @@ fn serve(listener: &UnixListener, backends: &Arc<Mutex<Backends>>) -> Result<Opt
         Ok(ended.try_recv().ok())
     });
     for thread in answering {
-        // A panic in it has been reported on stderr.
+        // A panic in the thread has already been printed on stderr.
         let _ = thread.join();
     }
     match request {
@@ -101,14 +102,14 @@ fn accept(listener: &UnixListener) -> Result<Option<UnixStream>> {
 }
 
 fn answer(stream: UnixStream, backends: &Mutex<Backends>, end: &Sender<Request>) {
-    // A client that sends nothing in time only checked whether the socket answers.
+    // A client that does not send a request in time only checked whether the socket answers.
     let Ok((mut request, words)) = Request::read(stream) else { return };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         [] => {}
         ["down"] => {
             request.say("ending");
-            // The listener has gone only if it has ended anyway.
+            // The listener has gone only if it has already ended.
             let _ = end.send(request);
         }
         words => {
@@ -166,7 +167,7 @@ fn checked(name: &str) -> Result<String> {
 }
 
 fn lock(backends: &Mutex<Backends>) -> MutexGuard<'_, Backends> {
-    // Each of these methods leaves them whole, panic or not.
+    // A panic in a method of `Backends` leaves the list intact.
     backends.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,7 +1,7 @@
 //! `prove`: checks what Rollcall promises under load, faults and forged members, on the real programs.
 //!
-//! `scripts/prove` builds and runs it. A proof is a bounded run that counts faults. Its random numbers are seeded and the
-//! seed is printed, so that a failed run can be repeated. The exit code is 0 if all proofs hold.
+//! `scripts/prove` builds and runs it. A proof is a bounded run that counts faults. Its random numbers come from a
+//! seed that is printed, so a failed run can be repeated. The exit code is 0 if all proofs hold.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
@@ -45,7 +45,7 @@ struct Args {
     seed: Option<u64>,
 }
 
-/// Runs a proof and reports to the verdict; an error means that it could not run.
+/// Runs a proof and counts its faults in the verdict. An error means that the proof could not run.
 type Run = fn(&mut Proof, &mut Verdict) -> Result<()>;
 
 const PROOFS: [(&str, Run); 6] = [

@@ -1,12 +1,12 @@
-//! What every proof is given.
+//! The parameters of every proof.
 
 use crate::judging::random::Dice;
 
-/// How long a proof may take, and its random numbers.
+/// Whether a proof is short, and its random numbers.
 pub struct Proof {
-    /// The short form.
+    /// True for the short form.
     pub is_short: bool,
-    /// Seeded.
+    /// The random number generator, started from the run's seed.
     pub dice: Dice,
 }
 

@@ -1,4 +1,4 @@
-//! The parts of the fixture for changes of servers: its frontend forwards requests to the servers of a backend.
+//! The part of the fixture for changes of servers: its frontend forwards requests to the servers of a backend.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeMap;
@@ -28,16 +28,17 @@ pub const BALANCED: &str = "\
 const PORT: u16 = 8000;
 const SOON: Duration = Duration::from_secs(10);
 
-/// A server's values by the names of HAProxy's columns.
+/// A server's values, by HAProxy's column names.
 pub type Facts = BTreeMap<String, String>;
 
 impl HaproxyFixture {
-    /// A fixture with these lines in its backend, which a HAProxy with a master's socket is proven to run.
+    /// A fixture with these lines in its backend. A HAProxy with a master's socket runs the file, and reload-haproxy
+    /// has verified that.
     pub fn with_nodes(servers: &str) -> HaproxyFixture {
         HaproxyFixture::with_backend(&format!("{BALANCED}{servers}"))
     }
 
-    /// The same with nothing in the backend but these lines.
+    /// Like `with_nodes`, but the backend has only these lines.
     pub fn with_backend(lines: &str) -> HaproxyFixture {
         let mut fixture = HaproxyFixture::empty();
         fixture.write_backend(lines);
@@ -45,7 +46,7 @@ impl HaproxyFixture {
         fixture
     }
 
-    /// A fixture with the servers s1 and s2, which serve, and these.
+    /// A fixture with the running servers s1 and s2; also returns their web servers.
     pub fn serving() -> (HaproxyFixture, Vec<CountingServer>) {
         let mut fixture = HaproxyFixture::empty();
         let apps = vec![fixture.app(11), fixture.app(12)];
@@ -60,25 +61,25 @@ impl HaproxyFixture {
         self.line("s1", 11, "") + &self.line("s2", 12, "")
     }
 
-    /// Starts a HAProxy on the file, and lets a run see that it runs it.
+    /// Starts a HAProxy on the file, and runs reload-haproxy once to verify that it runs the file.
     pub fn start_proven(&mut self, mode: Mode) {
         self.start(mode);
         assert_done(&self.reload(&[]), "nothing to do");
     }
 
-    /// Puts a whole new file in place: a backend that is `BALANCED` and has these lines.
+    /// Replaces the file: its backend has the lines of `BALANCED` and these.
     pub fn write_nodes(&self, servers: &str) {
         self.write_backend(&format!("{BALANCED}{servers}"));
     }
 
-    /// The same with nothing in the backend but these lines, and perhaps more sections after it.
+    /// Like `write_nodes`, but the backend has only these lines; more sections may follow.
     pub fn write_backend(&self, lines: &str) {
         let front = self.front();
         let nodes = format!("frontend web\n  bind {front}\n  default_backend nodes\nbackend nodes\n{lines}");
         self.write_sections(&nodes);
     }
 
-    /// Puts a whole new file in place: the usual `global` and `defaults`, a new revision, and these sections.
+    /// Replaces the file: the usual `global` and `defaults`, a new revision, and these sections.
     pub fn write_sections(&self, sections: &str) {
         self.write_text(&format!("{}{sections}", self.head("", sections)));
     }
@@ -97,17 +98,17 @@ impl HaproxyFixture {
         )
     }
 
-    /// Puts a whole new file in place.
+    /// Replaces the file.
     pub fn write_text(&self, text: &str) {
         replace(&self.config(), text.as_bytes(), 0o644).unwrap();
     }
 
-    /// Where a server is.
+    /// A server's address.
     pub fn address(&self, host: u8) -> SocketAddr {
         SocketAddr::new(self.subnet.host(host).into(), PORT)
     }
 
-    /// A web server there.
+    /// Starts a web server at that address.
     pub fn app(&self, host: u8) -> CountingServer {
         CountingServer::start(self.address(host)).unwrap()
     }
@@ -128,19 +129,19 @@ impl HaproxyFixture {
         poll::until(SOON, "servers that are up", || names.iter().all(is_up).then_some(())).unwrap();
     }
 
-    /// The exit code of a run, and its stdout.
+    /// Runs reload-haproxy; returns its exit code and stdout.
     pub fn told(&self, arguments: &[&str]) -> (i32, String) {
         let Output { status, stdout, .. } = self.command(arguments).stdout(Stdio::piped()).output().unwrap();
         (status.code().unwrap_or(-1), String::from_utf8(stdout).unwrap())
     }
 
-    /// A command at HAProxy's socket whose answer must be empty.
+    /// Sends a command to HAProxy's socket; the answer must be empty.
     #[track_caller]
     pub fn order(&self, command: &str) {
         assert_eq!(self.haproxy().command(command).unwrap().trim(), "", "{command}");
     }
 
-    /// A run that changes servers through the socket; the worker stays.
+    /// Runs reload-haproxy, which must change servers through the socket and keep the worker.
     #[track_caller]
     pub fn change(&self) -> Outcome {
         let worker = self.worker();
@@ -151,7 +152,7 @@ impl HaproxyFixture {
         outcome
     }
 
-    /// All servers that are not in maintenance, as `backend/server`, by the columns that a configuration sets.
+    /// All servers that are not in maintenance, by `backend/server`, with the columns that a configuration sets.
     pub fn live(&self) -> BTreeMap<String, Facts> {
         let mut live = BTreeMap::new();
         for (key, facts) in self.states() {
@@ -171,7 +172,7 @@ impl HaproxyFixture {
         live
     }
 
-    /// `show servers state`, as `backend/server`, column to value.
+    /// `show servers state`: for each `backend/server`, its values by column.
     pub fn states(&self) -> BTreeMap<String, Facts> {
         let answer = self.haproxy().command("show servers state").unwrap();
         let mut lines = answer.lines().filter(|line| !line.is_empty()).skip(1);
@@ -182,7 +183,8 @@ impl HaproxyFixture {
         lines.map(facts).map(|facts| (format!("{}/{}", facts["be_name"], facts["srv_name"]), facts)).collect()
     }
 
-    /// HAProxy's state is the same as after a reload, and reload-haproxy finds that the file runs.
+    /// Asserts that HAProxy's state is the same as after a reload, and that reload-haproxy reports that the file
+    /// runs.
     #[track_caller]
     pub fn assert_runs_the_file(&self) {
         let live = self.live();

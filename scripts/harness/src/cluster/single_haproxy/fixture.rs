@@ -1,5 +1,5 @@
 //! The fixture of a test of reload-haproxy: a configuration file, a HAProxy that runs it in any of its modes, and
-//! the program's runs on them.
+//! runs of reload-haproxy on them.
 //!
 //! `$HAPROXY` names another HAProxy than the installed one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -17,21 +17,21 @@ use crate::network::subnet::Subnet;
 use crate::run::Run;
 use crate::run::programs;
 
-/// The ways to run it in which it can be reloaded.
+/// The modes in which HAProxy can be reloaded.
 pub const MODES: [Mode; 3] = [Mode::MasterSocket, Mode::MasterWorker, Mode::Classic];
 
-/// A configuration file, and perhaps a HAProxy that runs it.
+/// A configuration file, and possibly a HAProxy that runs it.
 #[derive(Debug)]
 pub struct HaproxyFixture {
-    /// What runs the file.
+    /// The HAProxy that runs the file.
     pub haproxy: Option<Haproxy>,
-    /// The addresses.
+    /// The addresses that the test uses.
     pub subnet: Subnet,
-    /// The directory.
+    /// The run, whose directory holds all files.
     pub run: Run,
 }
 
-/// A line for `global` that makes a file the revision `number`.
+/// A line for `global` that sets the file's revision to `number`.
 pub fn revision(number: u32) -> String {
     format!("description rollcall-{number:016x}")
 }
@@ -56,7 +56,7 @@ impl HaproxyFixture {
         self.haproxy = Some(self.start_program(&program(), "haproxy", mode, Some(&admin)));
     }
 
-    /// The same with another program, under another name, or without a socket in the file.
+    /// Like `start`, with another program, under another name, or without a socket in the file.
     pub fn start_program(&self, program: &Path, name: &str, mode: Mode, admin: Option<&Path>) -> Haproxy {
         Haproxy::start_program(program, &self.run, name, &self.config(), mode, admin).unwrap()
     }
@@ -66,12 +66,12 @@ impl HaproxyFixture {
         self.run.join("haproxy.cfg")
     }
 
-    /// Where the frontend listens.
+    /// The address of the frontend.
     pub fn front(&self) -> SocketAddr {
         SocketAddr::new(self.subnet.host(1).into(), 8080)
     }
 
-    /// Puts a whole new file in place, with these lines in `global` and the frontend. The log tag depends on them,
+    /// Replaces the file by one with these lines in `global` and the frontend. The log tag depends on the lines,
     /// because a new revision alone is not a change.
     pub fn write(&self, global: &str, frontend: &str) {
         let tag: String = global.chars().take_while(|c| *c != '\n').filter(char::is_ascii_hexdigit).collect();
@@ -87,7 +87,7 @@ impl HaproxyFixture {
         replace(&self.config(), text.as_bytes(), 0o644).unwrap();
     }
 
-    /// The same for a file in which HAProxy has no socket, and a frontend at any host of the subnet.
+    /// Replaces the file by one without a socket for HAProxy. Its frontend is at this host of the subnet.
     pub fn write_without_socket(&self, host: u8, frontend: &str) {
         let text = format!(
             "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\n\
@@ -97,8 +97,9 @@ impl HaproxyFixture {
         replace(&self.config(), text.as_bytes(), 0o644).unwrap();
     }
 
-    /// A shell script in the run's directory. A separate process writes it: a process that another test forks meanwhile
-    /// would hold it open, and the kernel does not run a file that is open for writing.
+    /// Writes a shell script into the run's directory. A separate process writes it: otherwise a process that another
+    /// test forks meanwhile would hold the file open, and the kernel does not execute a file that is open for
+    /// writing.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.run.join(name);
         let write = "printf '#!/bin/sh\n%s\n' \"$1\" >\"$2\" && chmod 755 \"$2\"";
@@ -112,7 +113,7 @@ impl HaproxyFixture {
         self.command_with(&program(), arguments)
     }
 
-    /// The same with another program for the check.
+    /// Like `command`, with another program for the check.
     pub fn command_with(&self, haproxy: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(programs::bin_dir().unwrap().join("reload-haproxy"));
         command.arg("--config").arg(self.config()).arg("--state-dir").arg(self.run.join("state"));
@@ -122,12 +123,12 @@ impl HaproxyFixture {
         command
     }
 
-    /// The same, running.
+    /// Starts a run of reload-haproxy.
     pub fn start_reload(&self, arguments: &[&str]) -> Child {
         self.command(arguments).spawn().unwrap()
     }
 
-    /// The same, run to its end.
+    /// Runs reload-haproxy to its end.
     pub fn reload(&self, arguments: &[&str]) -> Outcome {
         finish(self.start_reload(arguments))
     }
@@ -137,18 +138,18 @@ impl HaproxyFixture {
         self.haproxy.as_ref().unwrap()
     }
 
-    /// The process that serves.
+    /// The process that serves requests.
     pub fn worker(&self) -> u32 {
         self.haproxy().worker_pid().unwrap()
     }
 
-    /// The line for `global` that it runs with.
+    /// The description in the running configuration, as a line for `global`.
     pub fn description(&self) -> String {
         format!("description {}", self.haproxy().description().unwrap())
     }
 }
 
-/// A fixture for each mode of HAProxy that can be reloaded, and the worker in it.
+/// For each mode in which HAProxy can be reloaded: the mode, a fixture and the worker's process id.
 pub fn every_mode() -> impl Iterator<Item = (Mode, HaproxyFixture, u32)> {
     MODES.into_iter().map(|mode| {
         let fixture = HaproxyFixture::running(mode);

@@ -1,4 +1,4 @@
-//! The fixture of a test of the servers' health over a reload: its configuration may name a state file.
+//! The fixture of a test of whether the servers' health survives a reload. Its configuration may name a state file.
 //!
 //! HAProxy does not retry requests here, so each request to a dead server fails visibly.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
@@ -18,7 +18,7 @@ use crate::traffic::load::{Counts, Load, Rate};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// All first checks are over after this: HAProxy spreads them over `inter`.
+/// By then all first checks are done: HAProxy spreads them over `inter`.
 pub const CHECKED: Duration = Duration::from_secs(3);
 
 /// A fixture whose configuration may name a state file.
@@ -52,7 +52,7 @@ impl HealthFixture {
         fixture
     }
 
-    /// A fixture whose configuration names none.
+    /// A fixture whose configuration does not name a state file.
     pub fn without_state_file() -> HealthFixture {
         HealthFixture { fixture: HaproxyFixture::empty(), revision: 0, global: String::new() }
     }
@@ -62,8 +62,8 @@ impl HealthFixture {
         self.run.join("servers.state")
     }
 
-    /// Puts a new file in place, with these servers. Its log has another tag: servers alone, and a revision, are
-    /// not a reason for a reload.
+    /// Replaces the file by one with these servers and another log tag, because new servers or a new revision alone
+    /// do not cause a reload.
     pub fn write(&mut self, servers: &[(&str, SocketAddr)]) {
         self.revision += 1;
         let lines = servers.iter().map(|(name, address)| format!("  server {name} {address} check\n"));
@@ -93,7 +93,7 @@ impl HealthFixture {
         });
     }
 
-    /// A reload without warnings.
+    /// Asserts that a reload succeeds without warnings.
     #[track_caller]
     pub fn reload_well(&self) {
         let Outcome { code, stderr } = self.reload(&[]);
@@ -101,7 +101,7 @@ impl HealthFixture {
         self.assert_names_no_server();
     }
 
-    /// The state file has no server.
+    /// Asserts that the state file contains no server.
     #[track_caller]
     pub fn assert_names_no_server(&self) {
         let text = fs::read_to_string(self.state_file()).unwrap();
@@ -125,7 +125,7 @@ impl HealthFixture {
         poll::until(SOON, what, || look(self).then_some(())).unwrap();
     }
 
-    /// Requests to the frontend.
+    /// Starts load on the frontend.
     pub fn load(&self) -> Load {
         Load::start(self.front(), "/", Rate::default())
     }
@@ -142,13 +142,14 @@ pub fn reload_under_load(fixture: &HealthFixture) -> Counts {
     counts
 }
 
-/// No request failed.
+/// Asserts that no request failed.
 #[track_caller]
 pub fn assert_none_failed(counts: &Counts) {
     assert_eq!(counts.failures(), 0, "{} of {}", counts.failures_shown(), counts.requests);
 }
 
-/// The last in the list is checked last: it is DOWN, and a new worker would find that out after a second.
+/// A fixture in which the last server is DOWN, and a new file for a reload. HAProxy checks the last server last, so a
+/// new worker would need a second to find out.
 pub fn with_a_dead_server(mut fixture: HealthFixture, mode: Mode) -> (HealthFixture, Vec<CountingServer>) {
     let apps = vec![fixture.app(11), fixture.app(12)];
     let servers = [11, 12, 13].map(|host| fixture.address(host));

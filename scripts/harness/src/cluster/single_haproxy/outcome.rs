@@ -1,9 +1,9 @@
-//! What a run of reload-haproxy came to, and what a test expects of it.
+//! The outcome of a run of reload-haproxy, and assertions about it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::process::Child;
 
-/// What a run of reload-haproxy came to.
+/// The outcome of a run of reload-haproxy.
 #[derive(Debug)]
 pub struct Outcome {
     /// Its exit code; -1 if a signal ended it.
@@ -19,13 +19,13 @@ pub fn finish(child: Child) -> Outcome {
     Outcome { code: output.status.code().unwrap_or(-1), stderr }
 }
 
-/// It succeeded, and its stderr contains this text.
+/// Asserts that it succeeded and that its stderr contains this text.
 #[track_caller]
 pub fn assert_done(outcome: &Outcome, says: &str) {
     assert!(outcome.code == 0 && outcome.stderr.contains(says), "{}: {}", outcome.code, outcome.stderr);
 }
 
-/// HAProxy or a check before it refused (exit code 5), and stderr contains this text.
+/// Asserts that HAProxy or a check before it rejected the file (exit code 5), and that stderr contains this text.
 #[track_caller]
 pub fn assert_refused(outcome: &Outcome, says: &str) {
     assert!(outcome.code == 5 && outcome.stderr.contains(says), "{}: {}", outcome.code, outcome.stderr);

@@ -13,13 +13,14 @@ use crate::cluster::single_haproxy::fixture::{HaproxyFixture, revision};
 use crate::cluster::single_haproxy::outcome::assert_done;
 use crate::daemons::haproxy::Mode;
 
-/// The unusual mode of the file.
+/// An unusual mode for the file.
 pub const MODE: u32 = 0o640;
 
-/// What a run reports that has put the last good file back.
+/// The message of a run that has put the last good file back.
 pub const PUT_BACK: &str = "the last good file is restored to '";
 
-/// Where only the absence of a new worker shows that a reload failed, a run lasts as long.
+/// Arguments for a reload whose failure shows only by the absence of a new worker. Such a run always lasts until its
+/// timeout.
 pub const BRIEFLY: [&str; 2] = ["--timeout", "3s"];
 
 /// A fixture whose file is proven to run, with an unusual mode and owner.
@@ -30,7 +31,7 @@ pub fn proven(mode: Mode) -> HaproxyFixture {
     fixture
 }
 
-/// Gives a file a mode and, if allowed, an owner that no new file has.
+/// Sets an unusual mode and, if allowed, an unusual owner, which no newly created file has.
 pub fn own(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(MODE)).unwrap();
     if geteuid().is_root() {
@@ -38,7 +39,7 @@ pub fn own(path: &Path) {
     }
 }
 
-/// The file has that mode and owner.
+/// Asserts that the file has that mode and owner.
 #[track_caller]
 pub fn assert_owned(path: &Path) {
     let metadata = fs::metadata(path).unwrap();
@@ -48,7 +49,7 @@ pub fn assert_owned(path: &Path) {
     }
 }
 
-/// Writes a file of that revision with lines for `global` that the preflight check skips; gives its bytes.
+/// Writes a file of this revision with lines that the preflight check skips; returns its bytes.
 pub fn write_unseen(fixture: &HaproxyFixture, number: u32, global: &str, frontend: &str) -> Vec<u8> {
     let unseen = |lines: &str| format!(".if 1\n  {lines}\n.endif");
     fixture.write(&format!("{}\n{}", revision(number), unseen(global)), &unseen(frontend));
@@ -56,13 +57,14 @@ pub fn write_unseen(fixture: &HaproxyFixture, number: u32, global: &str, fronten
     read(&fixture.config())
 }
 
-/// The same with a socket in a directory that is missing: every version refuses it at once and goes on.
+/// Like `write_unseen`, with a socket in a missing directory: every version of HAProxy rejects that at once and keeps
+/// running.
 pub fn write_with_missing_directory(fixture: &HaproxyFixture, number: u32) -> Vec<u8> {
     let socket = missing(fixture, number).join("x.sock");
     write_unseen(fixture, number, &format!("stats socket {}", socket.display()), "")
 }
 
-/// The directory that is missing for that revision.
+/// The directory that is missing for this revision.
 pub fn missing(fixture: &HaproxyFixture, number: u32) -> PathBuf {
     fixture.run.join(&format!("missing-{number}"))
 }
@@ -77,7 +79,7 @@ pub fn refused(fixture: &HaproxyFixture) -> PathBuf {
     fixture.run.join("haproxy.cfg.refused")
 }
 
-/// `good` is in place and `bad` beside it, both with the mode and owner of the configuration.
+/// Asserts that `good` is in place and `bad` beside it, both with the mode and owner of the configuration.
 #[track_caller]
 pub fn assert_rolled_back(fixture: &HaproxyFixture, good: &[u8], bad: &[u8]) {
     assert!(read(&fixture.config()) == good, "it is not the last good file");
@@ -86,7 +88,7 @@ pub fn assert_rolled_back(fixture: &HaproxyFixture, good: &[u8], bad: &[u8]) {
     assert_owned(&refused(fixture));
 }
 
-/// `now` is in place and runs, and nothing is left of a refusal.
+/// Asserts that `now` is in place and runs, and that nothing is left of a refusal.
 #[track_caller]
 pub fn assert_settled(fixture: &HaproxyFixture, now: &[u8], number: u32) {
     assert!(read(&fixture.config()) == now, "it is another file");

@@ -1,4 +1,4 @@
-//! The HAProxy to test with: `$HAPROXY` names another one than the installed one.
+//! The HAProxy to test with: `$HAPROXY` if set, otherwise the installed one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::env;

@@ -1,4 +1,4 @@
-//! Files of some hundred servers that differ from each other, and the proof that HAProxy has exactly those of the file.
+//! Files of some hundred servers that differ from each other, and a check that HAProxy has exactly those of the file.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeSet;
@@ -8,7 +8,8 @@ use crate::cluster::single_haproxy::backend_servers::many;
 use crate::cluster::single_haproxy::fixture::HaproxyFixture;
 use crate::cluster::single_haproxy::outcome::assert_done;
 
-/// Three hundred servers of which every second file has some, and some elsewhere, or with another weight.
+/// Up to three hundred servers. From one round to the next some are removed or added, and some have another port or
+/// weight.
 pub fn varied(round: u32) -> String {
     let lines = many(300);
     let lines = lines.lines().enumerate().filter(|(n, _)| *n < 3 || (n + round as usize) % 3 != 0);
@@ -20,7 +21,8 @@ pub fn varied(round: u32) -> String {
     lines.map(line).collect()
 }
 
-/// The worker has exactly the servers of the file, at their addresses, and a run reports that.
+/// Asserts that the worker has exactly the servers of the file, with their addresses and weights, and that a run
+/// reports nothing to do.
 #[track_caller]
 pub fn assert_settled(fixture: &HaproxyFixture) {
     let file = fs::read_to_string(fixture.config()).unwrap();

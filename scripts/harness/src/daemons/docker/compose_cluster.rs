@@ -19,12 +19,12 @@ use crate::run::{poll, programs};
 use crate::traffic::http::Client;
 use crate::traffic::response::Response;
 
-/// By then a cluster serves that has its images. On an idle machine it takes half.
+/// How long a cluster with built images may take until it serves. On an idle machine it takes half of that.
 pub const UP: Duration = Duration::from_secs(60);
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// A compose project that is up. Dropped, it is gone with its network and volume.
+/// A compose project that is up. Dropping it removes it with its network and volume.
 #[derive(Debug)]
 pub struct ComposeCluster {
     project: String,
@@ -34,8 +34,8 @@ pub struct ComposeCluster {
 }
 
 impl ComposeCluster {
-    /// A cluster that is not running yet; its images are built. `None` where there is no engine, as
-    /// `programs::are_all_here` has it.
+    /// A cluster that is not running yet; its images are built. `None` if the test is to be skipped (see
+    /// `engine::is_here`).
     pub fn new() -> Result<Option<ComposeCluster>> {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_here() {
@@ -58,7 +58,7 @@ impl ComposeCluster {
         Ok(Some(cluster))
     }
 
-    /// Builds the images, once in a process: what has not changed comes from the engine's cache.
+    /// Builds the images, once per process. Unchanged layers come from the engine's cache.
     fn build(&self) -> Result<()> {
         static BUILT: OnceLock<()> = OnceLock::new();
         if BUILT.get().is_none() {
@@ -69,12 +69,12 @@ impl ComposeCluster {
         Ok(())
     }
 
-    /// Runs compose on the project, from the tree that is tested; returns its stdout.
+    /// Runs compose on the project, from the tested source tree; returns its stdout.
     pub fn compose(&self, arguments: &[&str]) -> Result<String> {
         self.compose_file(&programs::shipped("docker/docker-compose.yml").display().to_string(), arguments)
     }
 
-    /// The same with another compose file.
+    /// Like `compose`, with another compose file.
     pub fn compose_file(&self, file: &str, arguments: &[&str]) -> Result<String> {
         let mut compose = compose_command();
         compose.args(["-f", file, "-p", &self.project]).args(arguments);
@@ -88,12 +88,12 @@ impl ComposeCluster {
         command(compose)
     }
 
-    /// Settings of the template that its balancers have from their next start on.
+    /// Sets settings of the template, which the balancers use from their next start on.
     pub fn set(&mut self, settings: &str) {
         settings.clone_into(&mut self.settings);
     }
 
-    /// `up` with this number of backends.
+    /// Runs `up` with this number of backends.
     pub fn scale(&self, backends: usize) -> Result<()> {
         self.compose(&["up", "-d", "--no-build", "--scale", &format!("webapp={backends}")]).map(drop)
     }
@@ -108,17 +108,17 @@ impl ComposeCluster {
         format!("{}_cluster", self.project)
     }
 
-    /// Where visitors go.
+    /// The address that visitors use.
     pub fn front(&self) -> SocketAddr {
         self.loopback(0)
     }
 
-    /// Where its stats page is.
+    /// The address of its stats page.
     pub fn stats(&self) -> SocketAddr {
         self.loopback(1)
     }
 
-    /// Where visitors of the second balancer go, if that runs.
+    /// The address of the second balancer for visitors, if it runs.
     pub fn second_front(&self) -> SocketAddr {
         self.loopback(2)
     }
@@ -133,7 +133,7 @@ impl ComposeCluster {
         all.pop().ok_or_else(|| Error::Unfit("no balancer is there".to_owned()))
     }
 
-    /// The backends that run.
+    /// The running backends.
     pub fn backends(&self) -> Result<Vec<Container>> {
         self.containers("webapp")
     }
@@ -146,16 +146,16 @@ impl ComposeCluster {
         Ok(ids.split_whitespace().map(Container::new).collect())
     }
 
-    /// The output of `reload-haproxy --status` on the balancer; null while there is none.
+    /// The output of `reload-haproxy --status` on the balancer; null if there is none.
     pub fn status(&self) -> Value {
         let ask = ["reload-haproxy", "--status", "--json", "--config", "/run/haproxy/haproxy.cfg"];
-        // While it is down nothing is up.
+        // While the balancer is down, so is everything else.
         let said = self.balancer().and_then(|balancer| balancer.exec(&ask));
         said.ok().and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default()
     }
 
-    /// The servers of the pool, as on the stats page; empty while that does not answer. Asking costs the machine
-    /// less than a command in a container.
+    /// The servers of the pool, read from the stats page; empty while it does not answer. This costs the machine less
+    /// than a command in a container.
     pub fn servers(&self) -> Vec<Server> {
         let page = Client::fresh(self.stats()).get("/stats;csv").and_then(Response::success);
         let mut servers = servers_in(&page.map(|page| page.text()).unwrap_or_default());
@@ -163,7 +163,7 @@ impl ComposeCluster {
         servers
     }
 
-    /// How often the balancer's HAProxy has reloaded its file, as HAProxy counts.
+    /// How often the balancer's HAProxy has reloaded its file, by HAProxy's own count.
     pub fn reloads(&self) -> Option<u64> {
         self.status()["reloads"].as_u64()
     }
@@ -185,7 +185,7 @@ impl ComposeCluster {
 
 impl Drop for ComposeCluster {
     fn drop(&mut self) {
-        // An orderly leave is not needed. The engine reports what it cannot remove.
+        // An orderly leave is not needed. The engine prints an error for anything that it cannot remove.
         let ids =
             docker(&["ps", "-aq", "--filter", &format!("label=com.docker.compose.project={}", self.project)]);
         for id in ids.unwrap_or_default().split_whitespace() {
@@ -195,7 +195,7 @@ impl Drop for ComposeCluster {
     }
 }
 
-/// Free ports of loopback. If something takes one before it is used, `up` fails with an error.
+/// Free ports of loopback. If another program takes one before it is used, `up` fails with an error.
 fn free_ports() -> Result<[u16; 4]> {
     let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(system("bind", "127.0.0.1:0"));
     let listeners = [0; 4].iter().map(listen).collect::<Result<Vec<_>>>()?;

@@ -9,10 +9,10 @@ use crate::daemons::docker::engine::docker;
 use crate::run::error::{Error, Result};
 use crate::run::poll;
 
-/// A container, whether it runs or not.
+/// A container, running or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// Its id, all of it.
+    /// Its full id.
     pub id: String,
 }
 
@@ -36,7 +36,7 @@ impl Container {
         Ok(name)
     }
 
-    /// Its address on its only network; none while it is cut off.
+    /// Its address on its only network; `None` while it is disconnected.
     pub fn address(&self) -> Result<Option<Ipv4Addr>> {
         let networks = &self.inspect()?["NetworkSettings"]["Networks"];
         let mut all = networks.as_object().into_iter().flatten().map(|(_, network)| &network["IPAddress"]);
@@ -53,30 +53,30 @@ impl Container {
         docker(&[&["exec", &self.id], command].concat())
     }
 
-    /// A line of shell in it.
+    /// Runs a line of shell in it; returns its stdout.
     pub fn shell(&self, line: &str) -> Result<String> {
         self.exec(&["sh", "-c", line])
     }
 
-    /// `docker stop`; returns how long that took.
+    /// Runs `docker stop`; returns how long that took.
     pub fn stop(&self) -> Result<Duration> {
         let start = Instant::now();
         docker(&["stop", &self.id])?;
         Ok(start.elapsed())
     }
 
-    /// Any other verb of docker that takes a container: `kill`, `pause`, `start`.
+    /// Runs any other docker command on it: `kill`, `pause`, `start`.
     pub fn told(&self, verb: &[&str]) -> Result<()> {
         docker(&[verb, &[&self.id]].concat()).map(drop)
     }
 
     /// Its whole output, stdout and stderr.
     pub fn log(&self) -> Result<String> {
-        // The services' stderr is their stdout.
+        // The services write stderr and stdout to one stream.
         docker(&["logs", &self.id])
     }
 
-    /// Waits until its own health check reports this status.
+    /// Waits until its health check reports this status.
     pub fn wait_for_health(&self, wanted: &str, within: Duration) -> Result<()> {
         poll::try_until(within, &format!("{} to be {wanted}", self.id), || {
             let health = self.inspect()?["State"]["Health"]["Status"].take();

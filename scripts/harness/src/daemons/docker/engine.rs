@@ -1,4 +1,4 @@
-//! The container engine and compose, by their command lines.
+//! The container engine and compose, called by their command lines.
 
 use std::env;
 use std::process::Command;
@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::run::error::{Error, Result, system};
 use crate::run::programs;
 
-/// True if an engine answers and compose is installed. Otherwise the test fails where `$CI` is set; elsewhere
-/// stderr reports that it is skipped.
+/// True if an engine answers and compose is installed. If not, the test fails where `$CI` is set, and is skipped
+/// elsewhere with a message on stderr.
 pub fn is_here() -> bool {
     let engine = docker(&["version", "--format", "{{.Server.Version}}"]);
     match engine.and_then(|_| command_with(compose_command(), &["version"])) {
@@ -25,7 +25,7 @@ pub fn docker(arguments: &[&str]) -> Result<String> {
     command_with(Command::new("docker"), arguments)
 }
 
-/// Compose as `$COMPOSE` names it; or version 1, whose program has its own name; or version 2.
+/// The command for compose: `$COMPOSE` if set, `docker-compose` (version 1) or `docker compose` (version 2).
 pub(super) fn compose_command() -> Command {
     let named = env::var("COMPOSE").unwrap_or_default();
     let mut words = named.split_whitespace();

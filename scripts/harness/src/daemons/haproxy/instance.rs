@@ -1,7 +1,7 @@
 //! HAProxy in each of the modes in which it is used in production, and what its sockets report.
 //!
-//! What it serves is read from HAProxy, never assumed from a file or a signal: `show info`, `show stat`,
-//! `show servers state`.
+//! Its servers and settings are read from HAProxy (`show info`, `show stat`, `show servers state`), never assumed
+//! from a file or a signal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::run::daemon::Daemon;
 use crate::run::error::{Error, Result};
 use crate::run::{Run, poll, process, programs};
 
-/// With a hundred thousand servers it takes seconds to start.
+/// With a hundred thousand servers, HAProxy takes seconds to start.
 const READY: Duration = Duration::from_secs(30);
 
 /// How it is started.
@@ -29,14 +29,14 @@ pub enum Mode {
     MasterSocket,
     /// `-W -p FILE`: master and worker, reloaded by SIGUSR2.
     MasterWorker,
-    /// `-D -p FILE`: it makes itself a daemon; reloaded by starting another with `-sf`.
+    /// `-D -p FILE`: a daemon, reloaded by starting another HAProxy with `-sf`.
     Classic,
-    /// `-db`: one process that stays and writes no pid file.
+    /// `-db`: one process in the foreground, without a pid file.
     Foreground,
 }
 
-/// A running HAProxy. When dropped, it gets SIGTERM (never SIGKILL to a master first: its workers
-/// would linger).
+/// A running HAProxy. When dropped, it gets SIGTERM. A master must not get SIGKILL first, because its workers would
+/// keep running.
 #[derive(Debug)]
 pub struct Haproxy {
     mode: Mode,
@@ -48,15 +48,15 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Starts it on a configuration file. `admin` is the path of the `stats socket` in that, if it has one:
-    /// then its answer is waited for. Its pid file and master socket are `NAME.pid` and `NAME-master.sock` in
-    /// the run's directory.
+    /// Starts HAProxy on a configuration file. `admin` is the path of the `stats socket` in that file, if it has one;
+    /// then the start waits until the socket answers. The pid file and master socket are `NAME.pid` and
+    /// `NAME-master.sock` in the run's directory.
     pub fn start(run: &Run, name: &str, config: &Path, mode: Mode, admin: Option<&Path>) -> Result<Haproxy> {
         let program = programs::find("haproxy")?;
         Haproxy::start_program(&program, run, name, config, mode, admin)
     }
 
-    /// The same with another HAProxy than the installed one.
+    /// Like `start`, with another HAProxy than the installed one.
     pub fn start_program(
         program: &Path,
         run: &Run,
@@ -104,11 +104,11 @@ impl Haproxy {
             }
             let serves = match (has_admin, self.mode) {
                 (true, _) => self.show_info().is_ok(),
-                // It writes no pid file and has no socket: there is nothing to see it by.
+                // It has no pid file and no socket, so there is nothing to wait for.
                 (false, Mode::Foreground) => true,
                 (false, _) => self.written_pid().is_some(),
             };
-            // The master takes commands a moment after its worker.
+            // The master accepts commands a moment later than its worker.
             let is_ready = serves && (!has_master || self.master_command("show proc").is_ok());
             Ok(is_ready.then_some(()))
         })
@@ -134,8 +134,8 @@ impl Haproxy {
         &self.pid_file
     }
 
-    /// The process that was started and, in master-worker mode, stays: the master. In classic mode the one that
-    /// the pid file names now.
+    /// The process that was started and stays: the master in master-worker mode. In classic mode, the process that is
+    /// in the pid file now.
     pub fn pid(&self) -> Option<u32> {
         self.daemon.as_ref().map(Daemon::id).or_else(|| self.written_pid())
     }
@@ -144,20 +144,20 @@ impl Haproxy {
         fs::read_to_string(&self.pid_file).ok()?.split_whitespace().next()?.parse().ok()
     }
 
-    /// The process that serves now.
+    /// The process that serves requests now.
     pub fn worker_pid(&self) -> Result<u32> {
         let info = self.show_info()?;
         let pid = info.get("Pid").and_then(|pid| pid.parse().ok());
         pid.ok_or_else(|| wrong("show info", "no Pid in it"))
     }
 
-    /// A command on the socket of the configuration.
+    /// Runs a command on the socket of the configuration.
     pub fn command(&self, command: &str) -> Result<String> {
         let socket = self.admin.as_ref();
         ask(socket.ok_or_else(|| Error::Unfit("this HAProxy has no stats socket".to_owned()))?, command)
     }
 
-    /// A command on the master's socket.
+    /// Runs a command on the master's socket.
     pub fn master_command(&self, command: &str) -> Result<String> {
         ask(&self.master, command)
     }
@@ -169,7 +169,7 @@ impl Haproxy {
         Ok(pairs.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect())
     }
 
-    /// The `description` of the configuration that it runs.
+    /// The `description` in its running configuration.
     pub fn description(&self) -> Result<String> {
         Ok(self.show_info()?.remove("description").unwrap_or_default())
     }
@@ -179,7 +179,7 @@ impl Haproxy {
         Ok(rows(&self.command("show stat")?))
     }
 
-    /// The servers of all backends, as it has them now.
+    /// The servers of all backends now.
     pub fn servers(&self) -> Result<Vec<Server>> {
         Ok(servers_of_rows(self.show_stat()?))
     }
@@ -190,7 +190,7 @@ impl Haproxy {
         servers_in_service(&answer).ok_or_else(|| wrong("show servers state", "it is not a table of servers"))
     }
 
-    /// SIGTERM, and its end awaited.
+    /// Sends SIGTERM and waits for its end.
     pub fn stop(&mut self) -> Result<()> {
         match (&mut self.daemon, self.mode) {
             (Some(daemon), _) => daemon.stop().map(drop),
@@ -201,7 +201,7 @@ impl Haproxy {
 
     fn stop_classic(&self) -> Result<()> {
         let Some(pid) = self.written_pid().filter(|pid| is_haproxy(*pid)) else { return Ok(()) };
-        // It may end by itself in between; then there is nothing to stop.
+        // It may end in between; then there is nothing to stop.
         let _ = kill(process::id(pid), Signal::SIGTERM);
         poll::until(READY, "the end of HAProxy", || (!is_haproxy(pid)).then_some(()))
     }
@@ -209,12 +209,12 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // The run's guardian ends what does not end here.
+        // If this fails, the run's guardian ends it.
         let _ = self.stop();
     }
 }
 
-/// True if that process runs, and is a HAProxy.
+/// True if this process runs and is a HAProxy.
 pub fn is_haproxy(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.contains("(haproxy) ") && !stat.contains("(haproxy) Z")

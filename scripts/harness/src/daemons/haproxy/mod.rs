@@ -1,4 +1,4 @@
-//! HAProxy: an instance in any of its modes, its sockets, and the servers that it has.
+//! HAProxy: an instance in any of its modes, its sockets, and its servers.
 
 mod command_socket;
 mod instance;

@@ -1,8 +1,8 @@
-//! A server as HAProxy has it now: one row of `show stat`.
+//! A server as it is now in HAProxy: one row of `show stat`.
 
 use std::collections::BTreeMap;
 
-/// A server of a backend, as `show stat` has it.
+/// A server of a backend, from a row of `show stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// The backend.
@@ -13,9 +13,9 @@ pub struct Server {
     pub address: String,
     /// `UP`, `DOWN`, `DRAIN`, `MAINT`, `UP 1/2`, `no check`, ...
     pub status: String,
-    /// Its weight; 0 for one that keeps its sessions and gets no new ones.
+    /// Its weight; 0 for a server that keeps its sessions and gets no new ones.
     pub weight: u32,
-    /// Requests that it answered.
+    /// How many requests it has answered.
     pub requests: u64,
 }
 
@@ -32,7 +32,7 @@ impl Server {
         }
     }
 
-    /// True if it was taken out of service.
+    /// True if it is in maintenance.
     pub fn is_in_maintenance(&self) -> bool {
         self.status.starts_with("MAINT")
     }

@@ -1,4 +1,4 @@
-//! Which servers a configuration has and which a HAProxy serves, so that the two can be compared.
+//! The servers of a configuration and those that HAProxy has in service, so that the two can be compared.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 /// SRV_ADMF_FMAINT in `show servers state`.
 const MAINTENANCE: u32 = 0x01;
 
-/// Where servers are, by name.
+/// Addresses of servers, by name.
 pub type Servers = BTreeMap<String, SocketAddr>;
 
 /// The servers of a configuration.
@@ -19,7 +19,7 @@ pub fn servers_of(text: &str) -> Servers {
     text.lines().filter_map(server).collect()
 }
 
-/// The servers in an answer to `show servers state` that are not in maintenance; `None` if it is not such an answer.
+/// The servers in an answer to `show servers state` that are not in maintenance; `None` if it is not a valid answer.
 pub fn servers_in_service(answer: &str) -> Option<Servers> {
     let mut lines = answer.lines().filter(|line| !line.is_empty());
     let header: Vec<&str> = lines.nth(1)?.strip_prefix("# ")?.split(' ').collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::daemons::haproxy::server::Server;
 
-/// The servers of all backends in statistics, as `show stat` and the stats page's `;csv` have them.
+/// The servers of all backends in a table of statistics.
 pub fn servers_in(statistics: &str) -> Vec<Server> {
     servers_of_rows(rows(statistics))
 }

@@ -1,4 +1,4 @@
-//! The demo's tour, for the one measure that is its own: the failed requests.
+//! The demo's tour, which is the only source of one figure: the failed requests.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use harness::{Error, Result};
 use crate::bench::Bench;
 use crate::results::report::{Figure, Report};
 
-/// Runs the tour of `scripts/demo` once, a minute or two, and takes its figures.
+/// Runs the tour of `scripts/demo` once, which takes a minute or two, and reads its figures.
 pub fn measure(_bench: &Bench, report: &mut Report) -> Result<()> {
     let program = programs::bin_dir()?.join("demo");
     let mut command = Command::new(&program);
@@ -29,7 +29,7 @@ pub fn measure(_bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The number before `failed`; one that is not there counts as a failure.
+/// The number before `failed`. A missing number counts as one failure.
 fn failed(line: &str) -> u64 {
     let words: Vec<&str> = line.split_whitespace().collect();
     let at = words.iter().position(|word| *word == "failed").filter(|at| *at > 0);

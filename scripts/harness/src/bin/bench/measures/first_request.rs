@@ -1,7 +1,8 @@
-//! How long a new backend waits for its first request, over the whole chain: its agent starts, Serf notifies the
-//! balancer's, which waits a second for more events and calls the handler; record, render, reload, HAProxy.
+//! How long a new backend waits for its first request, over the whole chain. Its agent starts, and Serf notifies the
+//! balancer's agent, which waits a second for more events and calls the handler. Then come record, render, reload and
+//! HAProxy's first check.
 //!
-//! The web app serves before its agent starts, as it should in life: its own start is not counted.
+//! The web app serves before its agent starts, as in production, so the app's own start is not measured.
 
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ use crate::results::sampling::median;
 
 const TARGET: Duration = Duration::from_millis(1500);
 const GIVE_UP: Duration = Duration::from_secs(20);
-/// Serf's coalescing of events is over, and the handler has ended, before the next one joins.
+/// The time between two joins. By then Serf's coalescing of events is over and the handler has ended.
 const REST: Duration = Duration::from_millis(1500);
-/// A request every millisecond or so: the figure is as exact as that.
+/// A request every millisecond or so, which is also the precision of the figure.
 const RATE: Rate = Rate { visitors: 10, every: Duration::from_millis(10) };
 
-/// From the start of a backend's agent to the first request that it answers.
+/// Measures the time from the start of a backend's agent to the first request that it answers.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut cluster = Cluster::new()?;
     cluster.start_balancer()?;
@@ -31,7 +32,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for number in 0..=n {
         let waited = join(&mut cluster, &load, &format!("s{number}"))?;
         poll::pass(REST)?;
-        // The first one meets a cluster of one and an empty pool.
+        // The first one joins a balancer alone with an empty pool, so it is not counted.
         if number > 0 {
             times.push(waited);
         }

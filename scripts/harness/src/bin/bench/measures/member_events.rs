@@ -1,5 +1,5 @@
-//! member-join and member-leave as Serf calls them: one event with one member on stdin, which changes one
-//! record among many.
+//! member-join and member-leave as Serf calls them: stdin is one event with one member, and one record among many
+//! changes.
 
 use std::time::Duration;
 
@@ -16,12 +16,13 @@ const FEW: usize = 1_000;
 const MANY: usize = 10_000;
 const TIME: Duration = Duration::from_millis(3);
 const MEMORY: u64 = 6 << 10;
-/// "No slower": the medians of two equal things differ by as much on a machine that is not alone.
+/// The limit for "no slower": on a machine with other load, the medians of two equal programs differ by up to this
+/// factor.
 const NO_SLOWER: f64 = 1.10;
-/// How often memory is measured: it hardly varies.
+/// How often peak memory is measured. It hardly varies.
 pub const PEAKS: usize = 5;
 
-/// The cost of member-join for one member that has changed.
+/// Measures member-join for one member that has changed.
 pub fn join(bench: &Bench, report: &mut Report) -> Result<()> {
     let [mut few, mut many] = pools(bench, "join")?;
     let [mut join_few, mut join_many] = [joining(&few)?, joining(&many)?];
@@ -34,7 +35,7 @@ pub fn join(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The cost of member-leave for one member that has a record.
+/// Measures member-leave for one member that has a record.
 pub fn leave(bench: &Bench, report: &mut Report) -> Result<()> {
     let [few, many] = pools(bench, "leave")?;
     let [mut join_few, mut join_many] = [joining(&few)?, joining(&many)?];
@@ -72,7 +73,7 @@ fn rows(bench: &Bench, report: &mut Report, program: &str, times: [Duration; 2],
     report.row(&format!("{program}, 10,000 : 1,000 records"), slower, Some(Figure::Ratio(NO_SLOWER)), n);
 }
 
-/// The median of this many peaks of memory.
+/// The median peak memory of several runs.
 pub fn peak(mut once: impl FnMut() -> Result<u64>) -> Result<u64> {
     let peaks: Result<Vec<u64>> = (0..PEAKS).map(|_| once()).collect();
     Ok(median(peaks?))
@@ -83,7 +84,7 @@ fn pools(bench: &Bench, name: &str) -> Result<[NodeRecords; 2]> {
     Ok([pool(FEW)?, pool(MANY)?])
 }
 
-/// member-join on a pool's directory.
+/// Runs member-join on this nodes directory.
 pub fn joining(pool: &NodeRecords) -> Result<TimedRun> {
     program("member-join", "member-update", pool)
 }

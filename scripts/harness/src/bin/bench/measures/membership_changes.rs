@@ -1,9 +1,9 @@
 //! Members that join, leave and move, through the whole of `scripts/serf-handler`, under load.
 //!
-//! The web servers are real and serve all the time; only the members that announce them change. A thousand real changes
-//! of membership would take Serf most of an hour, so the events are made here. The agent that the handler asks is real
-//! but has only itself as a member, like one that is cut off: reconcile's guard then leaves the records as they are, and
-//! the handler ends with 6.
+//! The web servers are real and serve all the time; only the members that announce them change. Serf would need most
+//! of an hour for a thousand real changes, so the events are created here. The agent that the handler asks is real,
+//! but it has only itself as a member, like an agent that is cut off. So reconcile's guard leaves the records
+//! unchanged, and the handler ends with 6.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -25,22 +25,23 @@ use crate::results::timed_run::system;
 use crate::setups::node_records::payload;
 
 const CHANGES: usize = 1_000;
-/// Members that stay, so that there is always a server: a new one is checked for half a second first.
+/// Members that stay, so that there is always a server. HAProxy checks a new server for half a second before it is
+/// used.
 const STEADY: usize = 2;
-/// Members that change in turn, each some seven tenths of a second after its last change.
+/// Members that change in turn, each about 0.7 s after its last change.
 const CHANGING: usize = 8;
-/// One more than there are members, so that each can move.
+/// One web server more than members, so that each member can move.
 const APPS: usize = STEADY + CHANGING + 1;
 const JOINS: usize = 150;
-/// Enough requests that a server which is in service for a millisecond gets one.
+/// Enough requests that a server in service for a single millisecond gets one.
 const LEAK_RATE: Rate = Rate { visitors: 16, every: Duration::from_millis(8) };
-/// How long a server that does not listen is there: its first checks fall into that.
+/// How long a server that does not listen stays, which includes its first checks.
 const WATCHED: Duration = Duration::from_millis(50);
 const ROLE: &str = "backend";
-/// The handler's exit code where the guard held and all else went well.
+/// The handler's exit code if the guard refused and everything else succeeded.
 const GUARDED: i32 = 6;
 
-/// A thousand changes: reloads, failed requests, differences between HAProxy and the file.
+/// Makes a thousand changes; counts reloads, failed requests, and differences between HAProxy and the file.
 pub fn changes(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut site = BalancerWithHandler::start()?;
     let before = site.state()?;
@@ -68,7 +69,7 @@ pub fn changes(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Servers that join before they listen: the requests that they are given.
+/// Adds servers before they listen; counts the requests that HAProxy sends to them.
 pub fn leak(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut site = BalancerWithHandler::start()?;
     let load = Load::start(site.cluster.front(), "/", LEAK_RATE);
@@ -95,13 +96,13 @@ struct BalancerWithHandler {
     agent: Agent,
     apps: Vec<WebApp>,
     members: [Member; CHANGING],
-    /// Who is announced.
+    /// The announced servers.
     servers: Servers,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     cluster: Cluster,
 }
 
-/// One of those that change: what it does next, and how often it has joined.
+/// A member that changes: its next change, and how often it has joined.
 #[derive(Clone, Copy)]
 struct Member {
     next: Kind,
@@ -115,14 +116,14 @@ enum Kind {
     Leave,
 }
 
-/// What a reload would change.
+/// The state that a reload would change.
 struct State {
     reloads: u32,
     worker: u32,
 }
 
 impl BalancerWithHandler {
-    /// Starts it, some of those that change being there.
+    /// Starts it, with some of the changing members present.
     fn start() -> Result<BalancerWithHandler> {
         let mut cluster = Cluster::new()?;
         cluster.balancer.set_env("ROLLCALL_ROLES", ROLE);
@@ -165,12 +166,12 @@ impl BalancerWithHandler {
         Ok((kind, took))
     }
 
-    /// What a member is called: every other time it comes back it has its old name.
+    /// A member's name. Every second time that it comes back it has its old name.
     fn name(&self, slot: usize) -> String {
         format!("s{slot}-{}", self.members[slot].joins / 2)
     }
 
-    /// The address of the first web server from that number on that no member announces.
+    /// The address of the first web server, searching from this number on, that no member announces.
     fn free(&self, from: usize) -> SocketAddr {
         let addresses = self.apps.iter().map(WebApp::address);
         let mut addresses = addresses.cycle().skip(from % APPS);
@@ -178,13 +179,13 @@ impl BalancerWithHandler {
         addresses.find(is_free).expect("there is one more than there are members")
     }
 
-    /// Calls the handler with a join of a server; returns how long it took.
+    /// Calls the handler with the join of a server; returns how long it took.
     fn announce(&mut self, name: &str, address: SocketAddr) -> Result<Duration> {
         self.servers.insert(name.to_owned(), address);
         self.handle("member-join", name, address)
     }
 
-    /// The same of one that leaves.
+    /// Calls the handler with the leave of a server; returns how long it took.
     fn withdraw(&mut self, name: &str) -> Result<Duration> {
         let address = self.servers.remove(name);
         let address = address.ok_or_else(|| Error::Unfit(format!("'{name}' is not there")))?;
@@ -207,7 +208,7 @@ impl BalancerWithHandler {
         }
     }
 
-    /// Whether HAProxy and the file have just those servers that are announced.
+    /// Whether HAProxy and the file have exactly the announced servers.
     fn is_as_it_should_be(&self) -> Result<bool> {
         let config = self.cluster.balancer.config();
         let text = fs::read_to_string(&config).map_err(system("read", &config))?;
@@ -215,7 +216,7 @@ impl BalancerWithHandler {
         Ok(servers_of(&text) == self.servers && servers_in_service(&answer).as_ref() == Some(&self.servers))
     }
 
-    /// How many requests a server was given.
+    /// How many requests HAProxy has sent to a server.
     fn given(&self, name: &str) -> Result<u64> {
         let rows = self.cluster.balancer.haproxy()?.show_stat()?;
         let row = rows.iter().find(|row| row.get("svname").is_some_and(|known| known == name));
@@ -246,7 +247,7 @@ impl Kind {
 
 impl Drop for BalancerWithHandler {
     fn drop(&mut self) {
-        // No other member and no client is left.
+        // No other member and no client is left, so nothing needs an orderly end.
         self.agent.kill9();
         self.apps.iter_mut().for_each(WebApp::kill9);
     }

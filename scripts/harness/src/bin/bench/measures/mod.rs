@@ -1,4 +1,4 @@
-//! The measures, one module for each or for a family of them.
+//! The measures, one module for each measure or family of measures.
 
 pub mod demo_tour;
 pub mod first_request;

@@ -1,7 +1,7 @@
 //! Counts of what the programs do: instructions (callgrind) and system calls (strace), at 1,000 and 10,000 records.
 //!
-//! Counts hardly depend on the load of the machine. So they show what times cannot: that a record is opened only once,
-//! and which work grows with the number of records although only one has changed.
+//! Counts hardly depend on the load of the machine. So they show what times cannot: that each record is opened only
+//! once, and which work grows with the number of records although only one record has changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,22 +20,22 @@ use crate::setups::balancer_with_handler::{BalancerWithHandler, Layout};
 const SIZES: [usize; 2] = [1_000, 10_000];
 const QUICK: [usize; 2] = [100, 1_000];
 const PROGRAMS: [&str; 4] = ["member-join", "member-leave", "render-cfg", "reload-haproxy"];
-/// How many kinds of system calls are named.
+/// How many kinds of system calls are listed.
 const NAMED: usize = 6;
 
 /// Calls by name.
 type Calls = BTreeMap<String, u64>;
 
-/// Profiles a step with that input, through a separate file.
+/// Profiles a step with this stdin. The tool writes its output to this file.
 type Tool<T> = fn(&TimedRun, Option<&Path>, &Path) -> Result<T>;
 
-/// What one program did.
+/// The counts of one program.
 struct Counted {
     instructions: u64,
     calls: Calls,
 }
 
-/// All four, at both sizes.
+/// Measures all four programs at both sizes.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let sizes = if bench.quick { QUICK } else { SIZES };
     let mut figures = Figures::of("profile", machine::describe(bench.run.path()));
@@ -56,7 +56,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         }
         opened.push(counted[2].calls.get("openat").copied().unwrap_or_default());
     }
-    // What is opened besides the records is the same at both sizes.
+    // Other files than records are opened equally often at both sizes.
     let more = opened[1].saturating_sub(opened[0]) as f64 / (sizes[1] - sizes[0]) as f64;
     let target = Some(Figure::Ratio(1.0));
     report.row("files that render-cfg opens for each record", Figure::Ratio(more), target, 1);
@@ -64,7 +64,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     figures.publish(bench.quick)
 }
 
-/// The calls that are made most often.
+/// The most frequent calls, as text.
 fn most(calls: &Calls) -> String {
     let mut calls: Vec<_> = calls.iter().collect();
     calls.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), (*name).clone()));
@@ -72,7 +72,7 @@ fn most(calls: &Calls) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// What each of the four does for one member that joins or leaves.
+/// The counts of each of the four programs for one member that joins or leaves.
 fn profile(count: usize) -> Result<[Counted; 4]> {
     let mut site = BalancerWithHandler::ours(count, Layout::OneBackend)?;
     let [join, _, apply] = change(&mut site, instructions)?;
@@ -83,7 +83,7 @@ fn profile(count: usize) -> Result<[Counted; 4]> {
     Ok(all.map(|(instructions, calls)| Counted { instructions, calls }))
 }
 
-/// Makes a change, each step of it under a tool: record, render, apply.
+/// Makes a change and profiles each step of it: record, render, apply.
 fn change<T>(site: &mut BalancerWithHandler, tool: Tool<T>) -> Result<[T; 3]> {
     let output = site.balancer.directory().join("counted");
     site.turn()?;
@@ -94,7 +94,7 @@ fn change<T>(site: &mut BalancerWithHandler, tool: Tool<T>) -> Result<[T; 3]> {
     Ok([record, render, apply])
 }
 
-/// The instructions of all threads, of the program alone.
+/// The instructions of all threads of the program, without those of its children.
 fn instructions(step: &TimedRun, input: Option<&Path>, output: &Path) -> Result<u64> {
     let valgrind = programs::find("valgrind")?;
     let text = step.under(
@@ -108,7 +108,7 @@ fn instructions(step: &TimedRun, input: Option<&Path>, output: &Path) -> Result<
     count.ok_or_else(|| unreadable("valgrind"))
 }
 
-/// The system calls, those of programs that it starts among them.
+/// The system calls of the program and of the programs that it starts.
 fn system_calls(step: &TimedRun, input: Option<&Path>, output: &Path) -> Result<Calls> {
     let text = step.under(&programs::find("strace")?, &["-f", "-c", "-o"], output, input)?;
     let calls = calls(&text);

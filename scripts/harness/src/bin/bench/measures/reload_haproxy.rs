@@ -1,4 +1,4 @@
-//! reload-haproxy with changes of servers, which it makes while HAProxy runs, against the same by a reload.
+//! reload-haproxy changing servers while HAProxy runs, compared with the same changes by a reload.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -10,16 +10,17 @@ use crate::results::report::{Figure, Report};
 use crate::results::sampling::{in_turn, ratio};
 use crate::setups::changing_config::ChangingConfig;
 
-/// Number of servers, as a row shows it, what a change may take, repetitions.
+/// For each size: the number of servers, its text in a row, the time limit of a change, and the repetitions.
 const SIZES: [(usize, &str, Duration, usize); 2] =
     [(1_000, "1,000", Duration::from_millis(5), 60), (10_000, "10,000", Duration::from_millis(40), 20)];
 const JOINS: usize = 1_000;
-/// How many servers are there when a thousand join, as a row shows it, and what it may take. HAProxy finds each by
-/// going through all that it has, so what it does with a thousand among thousands is its own affair.
+/// For each case: the number of servers before a thousand join, its text in a row, and the time limit. HAProxy
+/// searches all its servers to find one, so with a thousand servers most of the time is HAProxy's, and there is no
+/// limit.
 const CROWDS: [(usize, &str, Option<Duration>); 2] =
     [(10, "10", Some(Duration::from_millis(150))), (1_000, "1,000", None)];
 
-/// One server that joins, moves, leaves, and nothing to do.
+/// Measures one server that joins, moves or leaves, and a run with nothing to do.
 pub fn one(bench: &Bench, report: &mut Report) -> Result<()> {
     for (count, shown, time, full) in SIZES {
         let swap = RefCell::new(ChangingConfig::start(count, 1)?);
@@ -62,7 +63,7 @@ pub fn one(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A thousand servers that join at once.
+/// Measures a thousand servers that join at once.
 pub fn many(bench: &Bench, report: &mut Report) -> Result<()> {
     for (count, shown, time) in CROWDS {
         let swap = RefCell::new(ChangingConfig::start(count, JOINS)?);
@@ -71,7 +72,7 @@ pub fn many(bench: &Bench, report: &mut Report) -> Result<()> {
             swap.borrow_mut().join()?;
             let took = swap.borrow().change()?;
             swap.borrow_mut().leave()?;
-            // HAProxy would keep those that have left.
+            // A reload, because otherwise HAProxy would keep the servers that have left.
             swap.borrow().reload().map(|_| took)
         };
         let [joined] = in_turn(n, [&mut join])?;

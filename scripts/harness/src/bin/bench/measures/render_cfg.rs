@@ -1,5 +1,5 @@
-//! render-cfg with the shipped template, one record changed each time, so that it does all of its work: read,
-//! render, compare, write. Without `--check`, for that is HAProxy's time.
+//! render-cfg with the shipped template. One record is changed each time, so it does all of its work: read, render,
+//! compare, write. It runs without `--check`, because a check is HAProxy's time.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,7 +15,8 @@ use crate::results::sampling::in_turn;
 use crate::results::timed_run::TimedRun;
 use crate::setups::node_records::NodeRecords;
 
-/// Number of records, as a row shows it, the time and the memory (KiB) that it may take, repetitions.
+/// For each size: the number of records, its text in a row, the limits of time and of memory (KiB), and the
+/// repetitions.
 const SIZES: [(usize, &str, Duration, u64, usize); 2] = [
     (1_000, "1,000", Duration::from_millis(10), 16 << 10, 100),
     (10_000, "10,000", Duration::from_millis(80), 64 << 10, 30),

@@ -1,9 +1,9 @@
-//! `scripts/serf-handler` as Serf calls it, with its reconcile: a real agent lists the members, a real HAProxy is
+//! `scripts/serf-handler` as Serf calls it, with its reconcile. A real agent lists the members, and a real HAProxy is
 //! changed.
 //!
-//! A thousand real members do not fit on a machine, and reconcile removes every record of its role that is not a real
-//! member. So the 1,000 servers have records of another role. The real members, three and the balancer, have
-//! reconcile's role, and the template puts them into a separate backend.
+//! A thousand real members do not fit on a machine, and reconcile removes every record of its role that does not
+//! belong to a real member. So the records of the 1,000 servers have another role. The real members, three and the
+//! balancer, have the role that reconcile handles, and the template puts them into a separate backend.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ use crate::setups::node_records::payload;
 const MEMBERS: usize = 3;
 const ROLE: &str = "probe";
 const FIRST: &str = "probe0";
-/// What the shipped template gets after its end.
+/// The text added at the end of the shipped template.
 const MORE: &str = "
 backend probes
 {%- for probe in (roles.probe or []) | server(port=3000) %}
@@ -36,11 +36,11 @@ backend probes
 ";
 const GOSSIP: Duration = Duration::from_secs(10);
 
-/// What the handler takes, with nothing to do and with a member that has changed.
+/// Measures the handler with nothing to do, and with a member that has changed.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut cluster = Cluster::start()?;
     let (mut idle, mut busy) = (cluster.handler(), cluster.handler());
-    // The members' own records, which are not part of what is measured.
+    // This writes the records of the members, which is not measured.
     idle.time(Some(&cluster.event()?))?;
     let n = bench.rounds(15, 3);
     let event = cluster.event.clone();
@@ -61,7 +61,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The shipped template and a backend of the members, in a file of the run's.
+/// Writes the shipped template with a backend for the members to a file in the run's directory.
 fn template(run: &Run) -> Result<PathBuf> {
     let (shipped, own) = (programs::shipped("render-cfg/templates/haproxy.cfg.tera"), run.join("template"));
     let mut text = fs::read_to_string(&shipped).map_err(system("read", &shipped))?;
@@ -70,7 +70,7 @@ fn template(run: &Run) -> Result<PathBuf> {
     Ok(own)
 }
 
-/// The balancer, its agent, which calls nothing by itself, and members.
+/// The balancer, its agent, which has no handler, and members.
 struct Cluster {
     members: Vec<Agent>,
     agent: Agent,
@@ -128,7 +128,7 @@ impl Cluster {
         self.event()
     }
 
-    /// The event for the first member as it is.
+    /// The event for the first member, with its current tags.
     fn event(&self) -> Result<PathBuf> {
         let tags = [("role", ROLE.to_owned()), ("weight", self.weight.to_string())];
         let tags: Tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -141,7 +141,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // No other member is left, and an orderly leave would cost seconds for each agent.
+        // An orderly leave would take seconds for each agent, and no other member is left to notice it.
         self.members.iter_mut().chain([&mut self.agent]).for_each(Agent::kill9);
     }
 }

@@ -1,7 +1,7 @@
 //! The three steps in one line of sh, at 1,000 records, with a running HAProxy.
 //!
-//! The line must end with a reload-haproxy that has nothing to do, although its first two steps change a file. So
-//! render-cfg writes to a separate file, and reload-haproxy checks the file that HAProxy runs, which has the same size
+//! At the end of the line reload-haproxy must have nothing to do, although the first two steps change a file. So
+//! render-cfg writes to a separate file. reload-haproxy checks the file that HAProxy runs, which has the same size
 //! but does not change.
 
 use std::cell::RefCell;
@@ -17,14 +17,14 @@ use crate::results::timed_run::TimedRun;
 use crate::setups::balancer_of_1000::BalancerOf1000;
 
 const AT_MOST: f64 = 1.3;
-/// The check as one types it.
+/// The check as a user types it.
 const TYPED: &str = "haproxy -c -f {}";
 
-/// The three steps, with either check, against `haproxy -c` alone.
+/// Measures the three steps with either check, and `haproxy -c` alone.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let live = BalancerOf1000::start()?;
     let output = live.balancer.directory().join("line.cfg");
-    // As scripts/reconcile has it, without the system's certificates.
+    // The check of scripts/reconcile, without the system's certificates.
     let check = format!("haproxy -c -f '{}' -f {{}}", programs::shipped("scripts/check.cfg").display());
     let (mut shipped, mut typed) = (live.line(&output, &check)?, live.line(&output, TYPED)?);
     let arguments: [OsString; 3] = ["-c".into(), "-f".into(), output.into()];

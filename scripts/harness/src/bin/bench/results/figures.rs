@@ -1,8 +1,8 @@
-//! The results of one measure, kept as a file, and the tables and charts that the documents show of them.
+//! The results of one measure, kept in a file, and the tables and charts made from them for the documents.
 //!
-//! All figures in a document come from `docs/figures/NAME.json`, which a run has written. So a chart can be drawn again
-//! without measuring again, and a test can check that no figure was typed by hand. A quick run writes to `target/bench`
-//! instead: its figures are not for quoting.
+//! All figures in a document come from `docs/figures/NAME.json`, which a run of the bench has written. So a chart can
+//! be drawn again without measuring again, and a test can check that no figure was typed by hand. A quick run writes
+//! to `target/bench` instead, because its figures are not precise enough to quote.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::results::chart::Chart;
 use crate::results::timed_run::system;
 
-/// Tables and charts by name, and what they were taken on.
+/// Tables and charts by name, and the machine on which they were measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// The measure.
@@ -29,7 +29,7 @@ pub struct Figures {
     pub charts: BTreeMap<String, Chart>,
 }
 
-/// A table; the first column names, the others are figures.
+/// A table. Its first column contains names, the others figures.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Table {
     head: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// One with these columns.
+    /// An empty table with these columns.
     pub fn new(head: &[&str]) -> Table {
         Table { head: head.iter().map(|name| (*name).to_owned()).collect(), rows: Vec::new() }
     }
@@ -59,12 +59,12 @@ impl Table {
 }
 
 impl Figures {
-    /// None yet, of that measure.
+    /// Empty results of this measure.
     pub fn of(name: &str, machine: Vec<String>) -> Figures {
         Figures { name: name.to_owned(), machine, ..Figures::default() }
     }
 
-    /// Keeps the figures of a measure, and updates its charts and the documents.
+    /// Writes the figures to their file, and updates the charts and the documents.
     pub fn publish(&self, quick: bool) -> Result<()> {
         let docs = if quick { rehearsal()? } else { programs::shipped("docs") };
         let directory = docs.join("figures");
@@ -76,7 +76,7 @@ impl Figures {
         self.draw(&docs)
     }
 
-    /// Draws the charts, and puts the tables into the documents of a directory that have a place for them.
+    /// Draws the charts, and puts the tables into all documents of a directory that have markers for them.
     pub fn draw(&self, docs: &Path) -> Result<()> {
         for (name, chart) in &self.charts {
             put(&docs.join("figures").join(format!("{name}.svg")), &chart.svg())?;
@@ -91,7 +91,7 @@ impl Figures {
         Ok(())
     }
 
-    /// A document with the tables of these figures in their places.
+    /// A document with the tables of these figures between their markers.
     fn fill(&self, document: &str) -> String {
         let machine: String = self.machine.iter().map(|line| format!("    {line}\n")).collect();
         let mut text = replaced(document, &format!("machine of {}", self.name), &machine);
@@ -102,7 +102,7 @@ impl Figures {
     }
 }
 
-/// Draws all kept charts again.
+/// Draws all charts again from the files.
 pub fn draw_all() -> Result<()> {
     let docs = programs::shipped("docs");
     let directory = docs.join("figures");
@@ -115,16 +115,16 @@ pub fn draw_all() -> Result<()> {
     Ok(())
 }
 
-/// Puts lines between the markers of that name, if the document has them.
+/// Puts lines between the markers with this name, if the document has them.
 fn replaced(document: &str, name: &str, lines: &str) -> String {
     let begin = format!("<!-- figures: {name} -->\n");
     let Some((before, rest)) = document.split_once(&begin) else { return document.to_owned() };
     let Some((_, after)) = rest.split_once("<!-- end -->") else { return document.to_owned() };
-    // Markdown takes lines right below a comment for a part of it.
+    // Without the empty line, Markdown would treat the lines as part of the comment.
     format!("{before}{begin}\n{lines}\n<!-- end -->{after}")
 }
 
-/// A copy of the documents for a run that is not to be quoted.
+/// A copy of the documents, for a quick run.
 fn rehearsal() -> Result<PathBuf> {
     let copy = programs::shipped("target/bench");
     fs::create_dir_all(&copy).map_err(system("make", &copy))?;
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_documents_show_the_figures_of_the_results() {
         let docs = programs::shipped("docs");
-        // None before the first run.
+        // There are no results before the first run.
         let results = with_ending(&docs.join("figures"), "json").unwrap_or_default();
         for path in results {
             let figures: Figures = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();

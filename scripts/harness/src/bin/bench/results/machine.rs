@@ -1,4 +1,4 @@
-//! What the figures were taken on: without that, they cannot be compared with others.
+//! Describes the machine on which the figures were measured, without which they cannot be compared.
 
 use std::fs;
 use std::path::Path;
@@ -43,14 +43,14 @@ fn first_line(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().lines().next().unwrap_or("unknown").to_owned()
 }
 
-/// Its file system: on a tmpfs, a sync costs nothing.
+/// The file system of a directory. On tmpfs, a sync costs nothing.
 fn kind(directory: &Path) -> String {
     let output = Command::new("df").arg("--output=fstype").arg(directory).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines().nth(1).unwrap_or("unknown").to_owned()
 }
 
-/// What the disk takes of every change: write, sync, rename, sync.
+/// The time that the disk needs for every change: write, sync, rename, sync.
 fn sync(directory: &Path) -> String {
     let file = directory.join("sync");
     let once = |number: usize| {
@@ -71,7 +71,7 @@ fn said(program: &str, argument: &str) -> String {
     let output = Command::new(path).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
     let text = String::from_utf8_lossy(&output);
     let line = text.lines().next().unwrap_or("unknown");
-    // HAProxy and rustc name themselves first.
+    // HAProxy and rustc print their own name first.
     let line = line.strip_prefix("HAProxy version ").or_else(|| line.strip_prefix("rustc ")).unwrap_or(line);
     line.split(" - http").next().unwrap_or(line).to_owned()
 }

@@ -1,4 +1,4 @@
-//! Times, how they are sampled, and what is made of them: the report, tables and charts.
+//! Times, how they are sampled, and how they are presented: the report, tables and charts.
 
 pub mod chart;
 pub mod figures;

@@ -1,7 +1,7 @@
 //! The table: a row for each figure, printed as soon as it is measured, with its target and a verdict.
 //!
-//! Rows are separate from how they are measured, so that every figure is printed with its number of samples and its
-//! target.
+//! A row is printed by this module, not by the measure, so every figure has its number of samples and its target
+//! beside it.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub enum Figure {
     Time(Duration),
     /// Memory in KiB.
     Memory(u64),
-    /// How many times another.
+    /// A ratio of two figures.
     Ratio(f64),
     /// A number of things.
     Count(u64),
@@ -79,12 +79,12 @@ impl Report {
         }
     }
 
-    /// Prints a remark on the rows before it.
+    /// Prints a remark about the rows before it.
     pub fn note(&self, text: &str) {
         println!("    {text}");
     }
 
-    /// Prints the verdict; it is the exit code too.
+    /// Prints the verdict, which is also the exit code.
     pub fn end(&self) -> ExitCode {
         println!("{}", "─".repeat(99));
         match self.judged {

@@ -1,16 +1,17 @@
-//! Repeating and comparing: warm-up, alternation, medians.
+//! Repeats and compares: warm-up, alternation, medians.
 //!
-//! On a machine that others use too, the mean of one thing after the mean of another compares two moments of
-//! the machine. In turn, both see the same moments; and a median forgets the few that were disturbed.
+//! On a machine with other load, measuring one program and then another compares two different moments. Measured in
+//! turn, both have the same conditions. A median ignores the few samples that were disturbed.
 
 use std::time::Duration;
 
 use harness::Result;
 
-/// Warm-up rounds, not counted: caches, the processor's clock, HAProxy's first checks.
+/// Warm-up rounds, which are not counted: they fill caches, raise the processor's clock, and let HAProxy's first
+/// checks finish.
 const WARM_UP: usize = 3;
 
-/// Something that can be measured again and again.
+/// Something that can be measured repeatedly.
 pub type Subject<'a> = &'a mut dyn FnMut() -> Result<Duration>;
 
 /// Measures the subjects in turn, for a number of rounds; returns the median of each.
@@ -19,7 +20,7 @@ pub fn in_turn<const N: usize>(rounds: usize, mut subjects: [Subject<'_>; N]) ->
     Ok(std::array::from_fn(|at| medians[at]))
 }
 
-/// The same of any number of subjects, with another number of rounds to warm up.
+/// Like `in_turn`, with any number of subjects and another number of warm-up rounds.
 pub fn all_in_turn(rounds: usize, warm_up: usize, subjects: &mut [Subject<'_>]) -> Result<Vec<Duration>> {
     let mut figures = vec![Vec::new(); subjects.len()];
     for round in 0..warm_up + rounds {
@@ -33,13 +34,13 @@ pub fn all_in_turn(rounds: usize, warm_up: usize, subjects: &mut [Subject<'_>]) 
     Ok(figures.into_iter().map(median).collect())
 }
 
-/// The median; of an even number the higher one of the middle.
+/// The median; for an even number of values, the higher of the two in the middle.
 pub fn median<T: Ord + Copy>(mut figures: Vec<T>) -> T {
     figures.sort_unstable();
     figures[figures.len() / 2]
 }
 
-/// How many times `b` the time `a` is.
+/// The time `a` as a multiple of `b`.
 pub fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64()
 }

@@ -1,8 +1,8 @@
-//! One program's run: how long it takes from the call to its end, and how much memory it had at most.
+//! One run of a program: how long it takes from the call to its end, and its peak memory.
 //!
 //! The kernel reports a process's peak memory only to its parent, as the largest of all its children. So this program
-//! runs itself as the parent of one child (`--peak-of`). The memory that a child had before its exec counts too, so that
-//! parent is kept smaller than any of the four programs.
+//! runs itself as the parent of one child (`--peak-of`). The memory that a child had before its exec counts too, so
+//! that parent is kept smaller than any of the four programs.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -17,7 +17,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 const PEAK_OF: &str = "--peak-of";
 
-/// A command that is run again and again.
+/// A command that is run repeatedly.
 #[derive(Debug)]
 pub struct TimedRun {
     command: Command,
@@ -34,7 +34,7 @@ impl TimedRun {
         TimedRun { command }
     }
 
-    /// A command that is there.
+    /// A run of an existing command.
     pub fn of(mut command: Command) -> TimedRun {
         command.stdout(Stdio::null());
         TimedRun { command }
@@ -46,7 +46,7 @@ impl TimedRun {
         self
     }
 
-    /// Sets a variable of one that has been run, for its next runs.
+    /// Sets a variable for the next runs.
     pub fn set_env(&mut self, key: &str, value: impl AsRef<OsStr>) {
         self.command.env(key, value);
     }
@@ -57,7 +57,7 @@ impl TimedRun {
         self
     }
 
-    /// Runs it with this file as stdin (or none), and returns how long it took. It must succeed; its errors are on stderr.
+    /// Runs it with this file as stdin (or none); returns how long it took. It must succeed; its errors go to stderr.
     pub fn time(&mut self, input: Option<&Path>) -> Result<Duration> {
         self.command.stdin(stdin(input)?);
         let start = Instant::now();
@@ -70,7 +70,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it in the same way, and returns its output.
+    /// Runs it as `time` does; returns its stdout.
     pub fn printed(&mut self) -> Result<Vec<u8>> {
         let output = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).output();
         self.command.stdout(Stdio::null());
@@ -81,8 +81,8 @@ impl TimedRun {
         }
     }
 
-    /// Runs it under a profiling tool, and returns what that wrote to `output`, which is added to its last
-    /// argument if that ends with `=` and follows it otherwise.
+    /// Runs it under a profiling tool; returns what the tool wrote to `output`. That path is added to the tool's last
+    /// argument if the argument ends with `=`, and otherwise follows it.
     pub fn under(
         &self,
         tool: &Path,
@@ -109,7 +109,7 @@ impl TimedRun {
         }
     }
 
-    /// Runs it in the same way, and returns its highest resident memory, in KiB.
+    /// Runs it as `time` does; returns its peak resident memory, in KiB.
     pub fn peak(&self, input: Option<&Path>) -> Result<u64> {
         let itself = env::current_exe().map_err(|err| self.failed(err.to_string()))?;
         let mut command = Command::new(itself);
@@ -138,7 +138,7 @@ pub fn system(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Erro
     move |err| Error::System { verb, object, err }
 }
 
-/// If this program was called as the parent of one child: runs that, and prints the most memory it had.
+/// If this program was called as the parent of one child, runs the child and prints its peak memory.
 pub fn watch_peak() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1);
     if arguments.next()? != PEAK_OF {

@@ -1,7 +1,7 @@
 //! A balancer with 1,000 servers: their records, and a real HAProxy on the configuration rendered from them.
 //!
-//! The servers do not exist, so HAProxy's checks (about 1,000 a second, refused at once) go on during a measurement, as
-//! in production. They cost a few percent of one processor.
+//! The servers do not exist. HAProxy keeps checking them during a measurement, as in production: about 1,000 checks a
+//! second, each refused at once. That takes a few percent of one processor.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::setups::node_records::NodeRecords;
 const RECORDS: usize = 1_000;
 const SETTLED: Duration = Duration::from_secs(20);
 
-/// The steps as one types them, settings apart.
+/// The three steps as a user types them, apart from the settings.
 const LINE: &str = "member-join --role backend \
     && render-cfg --template \"$TEMPLATE\" --output \"$OUTPUT\" --set user= --set group= \
         --check \"$CHECK\" \
@@ -35,7 +35,7 @@ pub struct BalancerOf1000 {
     /// Its records.
     pub pool: NodeRecords,
     net: Subnet,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     run: Arc<Run>,
 }
 
@@ -47,13 +47,13 @@ impl BalancerOf1000 {
         let pool = NodeRecords::fill(&balancer.nodes_dir(), RECORDS)?;
         balancer.start_haproxy(Mode::MasterSocket)?;
         let haproxy = balancer.haproxy()?;
-        // Until it has given all of them up it checks four times as often, and logs each.
+        // Until HAProxy has marked all of them DOWN, it checks four times as often and logs each change.
         let is_settled = || Ok(haproxy.servers()?.iter().all(|server| !server.is_up()).then_some(()));
         poll::try_until(SETTLED, "HAProxy to be done with its servers", is_settled)?;
         Ok(BalancerOf1000 { balancer, pool, net, run })
     }
 
-    /// The run that everything belongs to.
+    /// The run that owns all of this.
     pub fn run(&self) -> &Run {
         &self.run
     }
@@ -63,7 +63,7 @@ impl BalancerOf1000 {
         self.net.next_host()
     }
 
-    /// The three steps in one line of sh, which renders to `output` with this check; its stdin is an event.
+    /// The three steps in one line of sh. render-cfg writes to `output` and runs this check; stdin is an event.
     pub fn line(&self, output: &Path, check: &str) -> Result<TimedRun> {
         let mut path = programs::bin_dir()?.into_os_string();
         let haproxy = programs::find("haproxy")?;

@@ -1,8 +1,8 @@
 //! A balancer with many servers and a handler; one server joins and leaves in turn.
 //!
-//! `scripts/serf-handler` and the handler in shell have the same HAProxy and the same configuration. Both check the file
-//! with `haproxy -c`, and afterwards HAProxy is asked whether it has the server. Only `scripts/serf-handler` also asks
-//! for the whole membership, which the fake Serf answers.
+//! `scripts/serf-handler` and the handler in shell use the same HAProxy and the same configuration. Both check the
+//! file with `haproxy -c`, and after each change HAProxy is asked whether it has the server. Only
+//! `scripts/serf-handler` also asks for the whole membership, which the fake Serf returns.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use crate::setups::node_records::{NodeRecords, payload};
 use crate::setups::rare_checks_template;
 
 const SERVER: &str = "    server ";
-/// Who joins and leaves. Its address is beyond those of the pool.
+/// The server that joins and leaves. Its address is beyond those of the pool.
 const NEWCOMER: (&str, &str) = ("newcomer", "127.203.0.1");
 const SETTLED: Duration = Duration::from_secs(30);
 /// Servers in a shard.
@@ -36,7 +36,7 @@ pub const SHARD: usize = 1_000;
 pub enum Layout {
     /// All in one backend, as in the shipped template.
     OneBackend,
-    /// A thousand in each backend.
+    /// A thousand servers in each backend.
     Shards,
 }
 
@@ -54,12 +54,12 @@ pub struct BalancerWithHandler {
     is_there: bool,
     event: PathBuf,
     _net: Subnet,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     run: Arc<Run>,
 }
 
 impl BalancerWithHandler {
-    /// With `scripts/serf-handler`, in the mode of HAProxy in which Debian runs it.
+    /// A balancer with `scripts/serf-handler`. HAProxy runs in the mode that Debian uses.
     pub fn ours(count: usize, layout: Layout) -> Result<BalancerWithHandler> {
         let (run, net, mut balancer) = rendered(count, layout)?;
         let standin = FakeSerf::new(run.join("bin"))?;
@@ -69,12 +69,12 @@ impl BalancerWithHandler {
         let config = balancer.config();
         let mut site = BalancerWithHandler::new(run, net, balancer, handler, (&config, Mode::MasterSocket))?;
         site.standin = Some(standin);
-        // From here on reload-haproxy has a note of what HAProxy has loaded.
+        // After this, reload-haproxy has a note of the file that HAProxy has loaded.
         site.reloading("master")?.time(None)?;
         Ok(site)
     }
 
-    /// With the handler in shell; `arguments` are the options of `shell-handler`.
+    /// A balancer with the handler in shell; `arguments` are the options of `shell-handler`.
     pub fn shell(count: usize, arguments: &[&str]) -> Result<BalancerWithHandler> {
         let (run, net, balancer) = rendered(count, Layout::OneBackend)?;
         let path = balancer.config();
@@ -128,7 +128,7 @@ impl BalancerWithHandler {
         })
     }
 
-    /// The next change by the handler, and how long that took.
+    /// Makes the next change with the handler; returns how long that took.
     pub fn change(&mut self) -> Result<Duration> {
         self.turn()?;
         self.handler.set_env("SERF_EVENT", self.event_name());
@@ -137,7 +137,7 @@ impl BalancerWithHandler {
         Ok(took)
     }
 
-    /// The next change, to be made by hand, one step after the other.
+    /// Begins the next change without calling the handler: the caller runs the steps one after the other.
     pub fn turn(&mut self) -> Result<()> {
         self.is_there = !self.is_there;
         if let Some(standin) = &self.standin {
@@ -147,8 +147,8 @@ impl BalancerWithHandler {
         Ok(())
     }
 
-    /// Waits until HAProxy has the change. One that was started with -sf may answer a moment later at its socket,
-    /// which is not counted.
+    /// Waits until HAProxy has the change. A HAProxy started with -sf may answer at its socket a moment later; that
+    /// time is not measured.
     pub fn settled(&self) -> Result<()> {
         poll::until(SETTLED, "HAProxy to have the change", || {
             let servers = self.haproxy.servers().ok()?;
@@ -166,24 +166,24 @@ impl BalancerWithHandler {
         &self.event
     }
 
-    /// member-join or member-leave for the change; its stdin is the event.
+    /// Runs member-join or member-leave for the change; its stdin is the event.
     pub fn recording(&self) -> Result<TimedRun> {
         let step = TimedRun::new(programs::bin_dir()?.join(self.event_name()), ["--role", "backend"]);
         Ok(step.env("NODES_DIR", self.balancer.nodes_dir()).env("SERF_EVENT", self.event_name()))
     }
 
-    /// render-cfg, without a check.
+    /// Runs render-cfg, without a check.
     pub fn rendering(&self) -> Result<TimedRun> {
         Ok(TimedRun::of(self.balancer.render_command()?))
     }
 
-    /// haproxy -c on the file.
+    /// Runs `haproxy -c` on the file.
     pub fn checking(&self) -> Result<TimedRun> {
         Ok(TimedRun::new(programs::find("haproxy")?, ["-c", "-q", "-f"])
             .with(|command| command.arg(self.balancer.config())))
     }
 
-    /// reload-haproxy by that method.
+    /// Runs reload-haproxy with this method.
     pub fn reloading(&self, method: &str) -> Result<TimedRun> {
         let step = TimedRun::new(
             programs::bin_dir()?.join("reload-haproxy"),
@@ -220,7 +220,7 @@ fn records(balancer: &Balancer) -> Result<Vec<Node>> {
     Ok(nodes)
 }
 
-/// The configuration with a line `@SERVERS@` in the place of all its servers.
+/// The configuration with the line `@SERVERS@` in place of all its servers.
 fn without_servers(text: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     for line in text.lines() {

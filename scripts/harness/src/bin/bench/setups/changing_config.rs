@@ -1,7 +1,7 @@
-//! A HAProxy with many servers, whose file is replaced while it runs: with the same servers, or with some more.
+//! A HAProxy with many servers whose file is replaced while it runs: by one with the same servers, or with some more.
 //!
-//! The file is rendered once and then varied here, so that only reload-haproxy's part of a change is measured, and so
-//! that a server that joins has a name that HAProxy has not had before.
+//! The file is rendered once and then varied here. So only reload-haproxy's part of a change is measured, and a
+//! server that joins has a name that HAProxy has not had before.
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,7 +24,7 @@ const REVISION: &str = "description rollcall-";
 const REVISION_DIGITS: usize = 16;
 const SERVER: &str = "\n    server ";
 
-/// A running HAProxy and the varieties of its file.
+/// A running HAProxy and the parts of its file.
 #[derive(Debug)]
 pub struct ChangingConfig {
     balancer: Balancer,
@@ -34,7 +34,7 @@ pub struct ChangingConfig {
     spare: Vec<String>,
     names: u64,
     revisions: u64,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     run: Arc<Run>,
 }
 
@@ -51,29 +51,29 @@ impl ChangingConfig {
         let (halves, spare) =
             parts(&text, spare).ok_or_else(|| Error::Unfit("no servers in it".to_owned()))?;
         let mut swap = ChangingConfig { balancer, halves, spare, names: 0, revisions: 0, run };
-        // It runs the spare ones too.
+        // HAProxy was started with the spare servers too.
         swap.leave()?;
         swap.reloading("master")?.time(None)?;
         Ok(swap)
     }
 
-    /// Puts a file in place with all spare servers in it, under new names.
+    /// Replaces the file by one with all spare servers under new names.
     pub fn join(&mut self) -> Result<()> {
         self.names += 1;
         self.put("")
     }
 
-    /// The same servers as in the file that is there, those that have joined elsewhere.
+    /// Replaces the file by one with the same servers, the spare ones at other addresses.
     pub fn relocate(&mut self) -> Result<()> {
         self.put("127.201.")
     }
 
-    /// Puts the file without the spare servers in place.
+    /// Replaces the file by one without the spare servers.
     pub fn leave(&mut self) -> Result<()> {
         self.write("")
     }
 
-    /// Puts the file with the spare servers in place, at addresses that begin so, if not at their own.
+    /// Writes the file with the spare servers. Unless `beginning` is empty, their addresses begin with it.
     fn put(&mut self, beginning: &str) -> Result<()> {
         let name = format!("{SERVER}n{}-", self.names);
         let lines: String = self.spare.iter().map(|line| line.replace(SERVER, &name)).collect();
@@ -89,12 +89,12 @@ impl ChangingConfig {
         replace(&path, text.as_bytes(), 0o644).map_err(system("write", &path))
     }
 
-    /// The process that serves.
+    /// The process that serves requests.
     pub fn worker(&self) -> Result<u32> {
         self.balancer.haproxy()?.worker_pid()
     }
 
-    /// reload-haproxy by that method.
+    /// Runs reload-haproxy with this method.
     pub fn reloading(&self, method: &str) -> Result<TimedRun> {
         let (config, state) = (self.balancer.config(), self.balancer.directory().join("state"));
         let arguments: [OsString; 6] = [
@@ -109,22 +109,22 @@ impl ChangingConfig {
         Ok(step.with(|command| self.run.adopt(command)))
     }
 
-    /// How long reload-haproxy takes for the file that is there, without a reload.
+    /// How long reload-haproxy takes for the current file, without a reload.
     pub fn change(&self) -> Result<Duration> {
         let before = self.worker()?;
         let took = self.reloading("runtime")?.time(None)?;
-        // It has reported the reload itself, but then the figure would be that of a reload.
+        // reload-haproxy has logged the reload, but then the figure would be that of a reload.
         if self.worker()? == before { Ok(took) } else { Err(Error::Unfit("it was reloaded".to_owned())) }
     }
 
-    /// How long it takes with a reload.
+    /// How long reload-haproxy takes for the current file, with a reload.
     pub fn reload(&self) -> Result<Duration> {
         self.reloading("master")?.time(None)
     }
 }
 
-/// The file up to the end of its servers and after it, without its revision's digits and without the last
-/// `spare` of the servers; and the lines of these.
+/// Splits a file: the text up to the end of its servers and the text after them, without the digits of its revision
+/// and without the last `spare` servers; and the lines of those servers.
 fn parts(text: &str, spare: usize) -> Option<([String; 2], Vec<String>)> {
     let at = text.find(REVISION)? + REVISION.len();
     let text = [text.get(..at)?, text.get(at + REVISION_DIGITS..)?].concat();

@@ -1,8 +1,8 @@
 //! A program `serf` that answers `serf members -format=json` for more members than fit on a machine.
 //!
-//! Only this part is not real: ten thousand agents would need a hundred gigabytes. Its answer has Serf's exact form,
-//! which a test compares with an answer of a real agent. It is faster than Serf's program, which takes about 7 ms to ask
-//! a real agent for a few members, so a figure taken with it is marked.
+//! Only Serf is not real here: ten thousand agents would need a hundred gigabytes. The output has Serf's exact form,
+//! which a test compares with the output of a real agent. It is faster than Serf's program, which takes about 7 ms to
+//! ask a real agent for a few members, so every figure measured with it is marked.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::results::timed_run::system;
 
-/// The protocol versions that Serf 0.9.4 names.
+/// The protocol versions that Serf 0.9.4 prints.
 const PROTOCOL: Protocol = Protocol { max: 5, min: 2, version: 5 };
 const GOSSIP_PORT: u16 = 7946;
 
@@ -28,7 +28,7 @@ struct Answer {
     members: Vec<Member>,
 }
 
-// In Serf's order.
+// The fields are in Serf's order.
 #[derive(Debug, Serialize, Deserialize)]
 struct Member {
     name: String,
@@ -46,18 +46,19 @@ struct Protocol {
     version: u8,
 }
 
-/// The program, in a directory that must be first in the `PATH` of its caller.
+/// The program, in a directory that must be first in its caller's `PATH`.
 #[derive(Debug)]
 pub struct FakeSerf {
     directory: PathBuf,
 }
 
 impl FakeSerf {
-    /// Puts it into a directory, which is made.
+    /// Creates a directory and puts the program into it.
     pub fn new(directory: PathBuf) -> Result<FakeSerf> {
         fs::create_dir_all(&directory).map_err(system("make", &directory))?;
         let program = directory.join("serf");
-        // A separate process writes it: the kernel does not run a file that a process forked from here holds open.
+        // A separate process writes it: the kernel does not execute a file that a forked process still holds open for
+        // writing.
         let write = "printf '#!/bin/sh\nexec cat \"%s\"\n' \"$1/members.json\" >\"$1/serf\"";
         let status = Command::new("sh").args(["-c", write, "sh"]).arg(&directory).status();
         status.map_err(system("write", &program))?;
@@ -67,7 +68,7 @@ impl FakeSerf {
         Ok(standin)
     }
 
-    /// `PATH` with the program first.
+    /// `PATH` with the program's directory first.
     pub fn path(&self) -> OsString {
         let mut path = self.directory.clone().into_os_string();
         path.push(":");
@@ -75,7 +76,7 @@ impl FakeSerf {
         path
     }
 
-    /// Lets it answer with these, each with its status, from now on.
+    /// Sets the members that it prints from now on, each with its status.
     pub fn answer<'n>(&self, members: impl IntoIterator<Item = (&'n Node, &'n str)>) -> Result<()> {
         let path = self.directory.join("members.json");
         let text = printed(&Answer { members: members.into_iter().map(member).collect() })?;

@@ -1,4 +1,4 @@
-//! The objects of measurement: records, templates, balancers, and replacements for Serf and for backends.
+//! What the benches measure: records, templates, balancers, and replacements for Serf and for backends.
 
 pub mod balancer_of_1000;
 pub mod balancer_with_handler;

@@ -1,7 +1,7 @@
-//! Records to measure with: a nodes directory with a given number of records, and the event of one of them.
+//! Records to measure with: a nodes directory with a given number of records, and events for one of its nodes.
 //!
-//! The nodes have unused addresses from 127.200.0.1 on: a HAProxy that checks them is refused at once, and nothing
-//! leaves the machine. One node announces another weight from time to time, which changes the configuration.
+//! The nodes have unused addresses from 127.200.0.1 on: a HAProxy that checks them is refused at once, and no packet
+//! leaves the machine. With each event, one node announces another weight, which changes the configuration.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use harness::{Error, Result};
 
 use crate::results::timed_run::system;
 
-/// A batch of records that is open at once: below every limit of open files.
+/// How many records are open at once: fewer than any limit of open files.
 const BATCH: usize = 500;
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 200, 0, 1);
 const WEIGHTS: [&str; 2] = ["100", "101"];
 /// The node that changes.
 const CHANGED: usize = 5;
 
-/// A nodes directory, and the events of one of its nodes.
+/// A nodes directory, and events for one of its nodes.
 #[derive(Debug)]
 pub struct NodeRecords {
     /// The nodes directory.
@@ -31,12 +31,12 @@ pub struct NodeRecords {
 }
 
 impl NodeRecords {
-    /// Fills `nodes`, made if it is absent, with `count` records; the events are put beside it.
+    /// Writes `count` records into `nodes`, which is created if missing. The events are put beside it.
     pub fn fill(nodes: &Path, count: usize) -> Result<NodeRecords> {
         NodeRecords::fill_with(nodes, count, &|_| Vec::new())
     }
 
-    /// The same with more tags, or others, for each of them by its number.
+    /// Like `fill`, with tags that depend on the node's number and may replace the usual ones.
     pub fn fill_with(
         nodes: &Path,
         count: usize,
@@ -60,13 +60,13 @@ impl NodeRecords {
         Ok(NodeRecords { nodes: nodes.to_owned(), events, turn: 0 })
     }
 
-    /// The event with which the node announces what it did not announce last.
+    /// The event with which the node announces the other of its two weights.
     pub fn change(&mut self) -> PathBuf {
         self.turn += 1;
         self.events[self.turn % 2].clone()
     }
 
-    /// The event that was given last.
+    /// The event that was returned last.
     pub fn event(&self) -> &Path {
         &self.events[self.turn % 2]
     }
@@ -81,7 +81,7 @@ fn node(number: usize, weight: &str, more: Vec<(&'static str, String)>) -> Node 
     Node::new(&format!("s{number:05}"), &address, tags).expect("name, address and tags pass the whitelists")
 }
 
-/// The line that Serf gives its handler.
+/// The line that Serf sends to its handler for a node.
 pub fn payload(node: &Node) -> String {
     let tags: Vec<String> = node.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
     format!("{}\t{}\t{}\t{}\n", node.name, node.address, node.role, tags.join(","))

@@ -1,8 +1,8 @@
 //! The shipped template with rare checks.
 //!
-//! The servers of a bench do not exist, or are all the same one. HAProxy checks a server that is down five times a
-//! second. For ten thousand servers that is fifty thousand checks a second, which would hide everything else. So here
-//! they are checked once a minute; the cost of checks is measured apart (`bench scale`).
+//! The servers of a bench do not exist, or are all the same server. HAProxy checks a server that is down five times a
+//! second. For ten thousand servers that is fifty thousand checks a second, and their cost would hide everything
+//! else. So here each server is checked once a minute. The cost of checks is measured separately (`bench scale`).
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::results::timed_run::system;
 /// The checks of the shipped template, and those used here.
 const CHECKS: [&str; 2] = ["inter 2s fastinter 100ms downinter 200ms", "inter 1m"];
 
-/// What becomes of the one pool where there are shards.
+/// Replacements in the template that turn the one pool into shards.
 const SHARDS: [[&str; 2]; 4] = [
     ["{%- set servers = (roles[role] or []) | server(port=port) %}\n", ""],
     ["    default_backend nodes\n", "    use_backend nodes-%[src,djb2,mod({{ vars.shards }})]\n"],
@@ -27,20 +27,21 @@ const SHARDS: [[&str; 2]; 4] = [
     ],
     ["for server in servers %}", "for server in nodes | server(port=port) %}"],
 ];
-/// Where the pool ends.
+/// The text that follows the pool.
 const AFTER: &str = "\n# Read-only.";
 
-/// Writes it into the run's directory.
+/// Writes the template into the run's directory.
 pub fn template(run: &Run) -> Result<PathBuf> {
     write(run, |text| replaced(text, CHECKS))
 }
 
-/// The same with a backend for each value of the tag `shard`, as docs/scale.md advises; `--set shards=N` sets how many.
+/// Like `template`, with a backend for each value of the tag `shard`, as docs/scale.md advises; `--set shards=N` sets
+/// how many.
 pub fn in_shards(run: &Run) -> Result<PathBuf> {
     write(run, |text| shards(&replaced(text, CHECKS)?))
 }
 
-/// The shipped template with shards, and checks as they are.
+/// The shipped template with shards and its own checks.
 pub fn checked_in_shards(run: &Run) -> Result<PathBuf> {
     write(run, shards)
 }
@@ -57,7 +58,7 @@ fn write(run: &Run, change: impl FnOnce(&str) -> Result<String>) -> Result<PathB
     Ok(own)
 }
 
-/// The text with one place changed, which has to be there.
+/// The text with one replacement; an error if the old text is missing.
 fn replaced(text: &str, [old, new]: [&str; 2]) -> Result<String> {
     if text.contains(old) {
         Ok(text.replacen(old, new, 1))

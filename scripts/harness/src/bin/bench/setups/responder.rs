@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use crate::results::timed_run::system;
 
-/// Below the ephemeral ports, and beyond those that the harness uses; a run finds its own from here.
+/// Below the ephemeral ports, and above those that the harness uses. Each run searches from a different port in this
+/// range.
 const PORTS: u32 = 20_000;
 const MANY: u32 = 7_000;
 const READY: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ fn free_port() -> Result<u16> {
 /// The responder.
 #[derive(Debug)]
 pub struct Responder {
-    /// At every address of 127.0.0.0/8.
+    /// Its port, at every address of 127.0.0.0/8.
     pub port: u16,
     haproxy: Haproxy,
 }

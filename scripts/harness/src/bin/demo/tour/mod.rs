@@ -1,8 +1,8 @@
-//! The tour: everything that happens to a cluster, once, under steady load, with what was seen of it and when.
+//! The tour: everything that can happen to a cluster, once, under steady load, with each effect and its time.
 //!
 //! An effect that does not come is a line in the verdict and does not end the tour. A request counts as failed if a
-//! visitor would call it so, with one exception, which is always shown: 503 before the first backend serves, because
-//! that is the right answer then.
+//! visitor would call it that. There is one exception, which is always shown: 503 before the first backend serves,
+//! because that is the right answer then.
 
 mod watch;
 
@@ -20,16 +20,16 @@ use crate::table::Table;
 use crate::tour::watch::{JOIN, LEAVE, Tour};
 use crate::tour_verdict::TourVerdict;
 
-// The limits. Serf waits 1 s for more events, 3 s at most. A killed agent is marked failed after 6 to 8 s, or up to 25 s
-// if few members are left to confirm it, as here. HAProxy's checks need up to 2.5 s. The rest is for Rollcall and for a
-// slow machine.
+// The time limits. Serf waits 1 s for more events, 3 s at most. It marks a killed agent failed after 6 to 8 s, or up
+// to 25 s if few members are left to confirm it, as here. HAProxy's checks need up to 2.5 s. The rest is for Rollcall
+// and for a slow machine.
 const EMPTY: Duration = Duration::from_secs(2);
 const CHECKS: Duration = Duration::from_secs(4);
 const GIVEN_UP: Duration = Duration::from_secs(30);
 const NAME_BELIEVED: Duration = Duration::from_secs(90);
 const RECONCILE: Duration = Duration::from_secs(10);
 
-/// Runs the tour. The exit code is the verdict.
+/// Runs the tour. The exit code shows the verdict.
 pub fn run(same_name: bool) -> Result<ExitCode> {
     let mut cluster = Cluster::new()?;
     let table = Table::begin(&format!(
@@ -149,15 +149,15 @@ impl Tour {
         self.tally()
     }
 
-    /// True once the balancer's agent has found the others again and this member is not alive. (A leave may not spread
-    /// in a cluster with more dead than live members; then Serf has to mark the member failed first.)
+    /// True once the balancer's agent has found the others again and this member is not alive. (If more members are
+    /// dead than alive, a leave may not spread; then Serf has to mark the member failed first.)
     fn serf_knows_without(&self, name: &str) -> bool {
         let agent = self.cluster.balancer.agent.as_ref();
         let alive = agent.and_then(|agent| agent.alive(self.cluster.run()).ok()).unwrap_or_default();
         alive.len() > 1 && alive.iter().all(|alive| alive != name)
     }
 
-    /// Ends the load and counts what is still uncounted: requests in flight, and failures after the last step.
+    /// Ends the load and counts the rest: requests in flight, and failures after the last step.
     fn end(mut self, visitor: ReturningVisitor) -> Result<ExitCode> {
         self.table.action("the load ends, after the requests in flight")?;
         self.load.end();

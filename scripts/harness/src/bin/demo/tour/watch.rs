@@ -1,4 +1,4 @@
-//! What the tour sees of a step, how long after its cause, and what it counts.
+//! Observes the effects of a step, how long after its cause they come, and the requests meanwhile.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,15 +15,15 @@ use crate::tour_verdict::TourVerdict;
 
 pub(super) const JOIN: Duration = Duration::from_millis(3500);
 pub(super) const LEAVE: Duration = Duration::from_secs(5);
-// How much longer to wait for a late effect, to report how late it was.
+// How much longer than the limit to wait for a late effect, to report how late it was.
 const GRACE: Duration = Duration::from_secs(10);
-// Load after each step, for failures that follow it.
+// How long the load continues after each step, to catch failures that follow it.
 const AFTERMATH: Duration = Duration::from_millis(800);
 
-/// The tour while it runs.
+/// The running tour.
 pub(super) struct Tour {
     pub(super) table: Table,
-    // Before the cluster: the load ends before what it is put on.
+    // Before the cluster, because fields are dropped in order and the load must end first.
     pub(super) load: Load,
     pub(super) cluster: Cluster,
     pub(super) mark: Instant,
@@ -43,9 +43,10 @@ impl Tour {
         Ok(seen)
     }
 
-    /// After the backend has gone for good, so that "last" is certain.
+    /// Reports the last request to a backend. Called after the backend has gone for good, so that it really is the
+    /// last.
     pub(super) fn last_request(&mut self, backend: &Backend, cause: Instant) -> Result<()> {
-        // Without any since then, the balancer looked away at once.
+        // If there was no request since the cause, the balancer stopped at once.
         let seen = self.load.last_request_to(backend.address).map(|last| last.max(cause));
         self.effect(&format!("{} has had its last request", backend.name), cause, seen, LEAVE)
     }
@@ -63,7 +64,7 @@ impl Tour {
         servers.iter().any(|server| server.name == name && server.status.starts_with("DOWN"))
     }
 
-    /// Watches while a backend stops in order, which takes seconds.
+    /// Runs `watch` while a backend stops in order, which takes seconds.
     pub(super) fn while_it_stops<T>(
         &mut self,
         backend: &mut Backend,
@@ -115,8 +116,9 @@ impl Tour {
         self.table.requests(&counts, "")
     }
 
-    /// The same for a step that begins without backends. Until `served`, 503 is right. It is also right on a connection
-    /// that was opened before: the old process, without servers, answers it and ends.
+    /// Like `tally`, for a step that begins without backends. Until `served`, 503 is the right answer. Later it is
+    /// still right on a connection that was opened before: the old process, which has no servers, answers on it and
+    /// ends.
     pub(super) fn tally_until_served(&mut self, served: Option<Instant>) -> Result<()> {
         poll::pass(AFTERMATH)?;
         let (from, now) = (self.mark, Instant::now());

@@ -1,4 +1,4 @@
-//! Checks that Serf, the records, the file and HAProxy all agree with the backends that are really there.
+//! Checks that Serf, the records, the file and HAProxy all agree with the backends that really run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,10 +15,10 @@ use harness::{Error, Result};
 use crate::judging::verdict::Verdict;
 use crate::setups::networked_balancer::NetworkedBalancer;
 
-/// Waits until all agree, and returns how long it took; otherwise counts the remaining differences.
+/// Waits until all agree; returns how long that took. If they do not agree in time, counts the differences as faults.
 pub fn wait(site: &mut NetworkedBalancer, verdict: &mut Verdict, within: Duration) -> Result<()> {
     let start = Instant::now();
-    // While HAProxy reloads its sockets may not answer.
+    // While HAProxy reloads, its sockets may not answer.
     let seen = poll::until(within, "all to agree", || {
         differences(site).is_ok_and(|differences| differences.is_empty()).then_some(())
     });
@@ -38,7 +38,7 @@ pub fn wait(site: &mut NetworkedBalancer, verdict: &mut Verdict, within: Duratio
     Ok(())
 }
 
-/// The differences from what is really there, as text.
+/// The differences from the backends that really run, as text.
 fn differences(site: &mut NetworkedBalancer) -> Result<Vec<String>> {
     let real = real(site);
     let members: Vec<Member> =
@@ -72,7 +72,7 @@ fn difference(who: &str, real: &Servers, said: &Servers) -> Vec<String> {
     missing.chain(surplus.map(|name| format!("{name} is not there, {who} has it"))).collect()
 }
 
-/// Who is there.
+/// The backends that really run.
 fn real(site: &NetworkedBalancer) -> Servers {
     let backends = site.slots.iter().filter_map(|slot| slot.backend.as_ref());
     backends.map(|backend| (backend.name.clone(), SocketAddr::from((backend.address, PORT)))).collect()
@@ -95,7 +95,7 @@ fn server(address: IpAddr, port: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, port.parse().ok()?))
 }
 
-/// What the shipped template makes of a member's tags.
+/// The weight that the shipped template derives from a member's tags.
 fn weight_of(member: &Member) -> u32 {
     let tag = |name: &str| member.tags.get(name).map(String::as_str);
     if tag("state") == Some("drain") {

@@ -1,4 +1,4 @@
-//! haproxy.cfg as `haproxy -c` judges it: each content once.
+//! Checks haproxy.cfg with `haproxy -c`, each content only once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use common::replace::replace;
 use harness::run::programs;
 use harness::{Result, system};
 
-/// Runs `haproxy -c`, and keeps the results so far.
+/// Runs `haproxy -c`, and remembers the results.
 pub struct HaproxyCheck {
     haproxy: PathBuf,
     known: BTreeMap<Vec<u8>, bool>,
@@ -17,12 +17,12 @@ pub struct HaproxyCheck {
 }
 
 impl HaproxyCheck {
-    /// A check that copies files to `scratch`.
+    /// Makes a check that copies files to `scratch`.
     pub fn new(scratch: PathBuf) -> Result<HaproxyCheck> {
         Ok(HaproxyCheck { haproxy: programs::find("haproxy")?, known: BTreeMap::new(), scratch })
     }
 
-    /// What is wrong with the file, if anything.
+    /// The errors in the file, if there are any.
     pub fn fault(&mut self, config: &Path) -> Result<Option<String>> {
         let Ok(bytes) = fs::read(config) else { return Ok(Some("haproxy.cfg does not exist".to_owned())) };
         let is_good = match self.known.get(&bytes) {

@@ -1,4 +1,4 @@
-//! What is in a directory, to be compared byte for byte.
+//! The files of a directory, for a comparison byte by byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,8 +21,8 @@ pub fn listing(directory: &Path) -> Result<Listing> {
     Ok(files)
 }
 
-/// What is in `seen` but was neither there before nor is expected, except temporary files of a killed run; and what is
-/// missing in it.
+/// The first file in `seen` that is as in neither `old` nor `new`, or is missing. Temporary files of a killed run are
+/// ignored.
 pub fn neither(seen: &Listing, old: &Listing, new: &Listing) -> Option<String> {
     let is_temporary = |name: &str| name.starts_with('.') && name.ends_with(".tmp");
     for (name, bytes) in seen.iter().filter(|(name, _)| !is_temporary(name)) {
@@ -34,7 +34,7 @@ pub fn neither(seen: &Listing, old: &Listing, new: &Listing) -> Option<String> {
     old.keys().find(stays).map(|name| format!("'{name}' is gone"))
 }
 
-/// Where the two differ.
+/// The difference between the two.
 pub fn difference(seen: &Listing, wanted: &Listing) -> Option<String> {
     let names: BTreeSet<&String> = seen.keys().chain(wanted.keys()).collect();
     let names = names.into_iter().filter(|name| seen.get(*name) != wanted.get(*name));

@@ -1,4 +1,4 @@
-//! How a proof draws at random, compares and counts what went wrong.
+//! How a proof draws random numbers, compares states and counts faults.
 
 pub mod agreement;
 pub mod haproxy_check;

@@ -1,7 +1,7 @@
-//! Random numbers that are the same again for the same seed.
+//! Random numbers that repeat for the same seed.
 //!
-//! SplitMix64 (Steele, Lea, Flood 2014): eight lines, and its numbers do not change with a crate's version, so that a
-//! seed from an old log still gives the same run.
+//! SplitMix64 (Steele, Lea, Flood 2014): it is eight lines, and no new version of a crate can change its numbers. So
+//! a seed from an old log still leads to the same run.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
-/// A seed that is another one each time.
+/// A different seed each time.
 pub fn any_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_micros() as u64)
 }
 
 impl Dice {
-    /// Dice that begin with a seed.
+    /// A generator that starts from this seed.
     pub fn new(seed: u64) -> Dice {
         Dice(seed)
     }
@@ -28,12 +28,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below another one, which is not 0.
+    /// A number below `end`, which must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
         (self.number() % end as u64) as usize
     }
 
-    /// One of several; there is at least one.
+    /// One of several values; there must be at least one.
     pub fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
@@ -49,7 +49,7 @@ mod tests {
             let mut dice = Dice::new(seed);
             (0..3).map(|_| dice.number()).collect()
         };
-        // The first ones of the reference implementation for this seed.
+        // The first numbers of the reference implementation for this seed.
         assert_eq!(numbers(1_234_567), [6457827717110365317, 3203168211198807973, 9817491932198370423]);
         assert_ne!(numbers(1), numbers(2));
     }

@@ -1,6 +1,6 @@
-//! What the balancer's processes take: memory, descriptors; how many there are, and files.
+//! What the balancer uses: the memory and descriptors of its processes, the number of processes, and files.
 //!
-//! All from /proc and the directories, so that nothing that is measured has to answer for itself.
+//! All figures come from /proc and the directories, so no measured process has to report on itself.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use harness::run::process;
 
 use crate::setups::networked_balancer::NetworkedBalancer;
 
-/// What is measured at one moment, by name: memory in KiB, the rest in numbers.
+/// The figures of one moment, by name: memory in KiB, the rest in numbers.
 pub type ResourceUsage = BTreeMap<String, u64>;
 
-/// Measures it now.
+/// Measures them now.
 pub fn measure(site: &mut NetworkedBalancer) -> Result<ResourceUsage> {
     let mut usage = ResourceUsage::new();
     for (name, pid) in balancers(site)? {
@@ -32,7 +32,7 @@ pub fn measure(site: &mut NetworkedBalancer) -> Result<ResourceUsage> {
     Ok(usage)
 }
 
-/// The balancer's own processes that stay, by what they are called here.
+/// The balancer's long-running processes, by their names in the figures.
 fn balancers(site: &mut NetworkedBalancer) -> Result<Vec<(&'static str, u32)>> {
     let haproxy = site.balancer.haproxy()?;
     let mut all = vec![("HAProxy's worker", haproxy.worker_pid()?)];
@@ -42,7 +42,7 @@ fn balancers(site: &mut NetworkedBalancer) -> Result<Vec<(&'static str, u32)>> {
     Ok(all)
 }
 
-/// The run's processes but the backends' and the balancer's agent.
+/// The run's processes except web apps and agents.
 fn others(site: &NetworkedBalancer) -> Result<Vec<u32>> {
     let mut pids = marked(site)?;
     pids.retain(|pid| !["node", "serf", ""].contains(&command_name(*pid).as_str()));
@@ -55,19 +55,19 @@ pub fn marked(site: &NetworkedBalancer) -> Result<Vec<u32>> {
     process::marked(|entry| entry == mark.as_bytes())
 }
 
-/// What a process is called; empty if it has ended.
+/// The name of a process's command; empty if it has ended.
 pub fn command_name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
-/// The memory that a process holds, in KiB: what is resident of it.
+/// The resident memory of a process, in KiB.
 fn memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// How many entries of a directory have a name that is wanted.
+/// How many entries of a directory have a matching name.
 fn entries(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> u64 {
     let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.filter(|name| is_wanted(&name.to_string_lossy())).count() as u64

@@ -1,23 +1,24 @@
-//! What a proof found: lines of what was done, and what went wrong.
+//! The result of a proof: lines about what was done, and the faults.
 //!
-//! All faults are counted, but only the first are printed: a thousand lines of one fault would hide another.
+//! All faults are counted, but only the first few are printed, because a thousand lines of one fault would hide
+//! another.
 
-/// How many faults are shown.
+/// How many faults are printed.
 const SHOWN: usize = 20;
 
-/// What a proof has found so far.
+/// The result of a proof so far.
 #[derive(Debug, Default)]
 pub struct Verdict {
     wrong: usize,
 }
 
 impl Verdict {
-    /// Prints what was done or counted.
+    /// Prints a line about what was done or counted.
     pub fn note(&self, text: &str) {
         println!("    {text}");
     }
 
-    /// Counts a fault, and prints the first ones.
+    /// Counts a fault, and prints it if it is one of the first.
     pub fn wrong(&mut self, text: &str) {
         self.wrong += 1;
         if self.wrong <= SHOWN {
@@ -25,14 +26,14 @@ impl Verdict {
         }
     }
 
-    /// Counts a fault unless this is so.
+    /// Counts a fault unless the condition is true.
     pub fn check(&mut self, is_so: bool, text: &str) {
         if !is_so {
             self.wrong(text);
         }
     }
 
-    /// Prints whether it holds, and returns that.
+    /// Prints whether the proof holds; returns that.
     pub fn end(&self, name: &str) -> bool {
         match self.wrong {
             0 => println!("{name}: HOLDS"),

@@ -1,7 +1,7 @@
-//! The balancer is cut off from gossip, wholly or in part, while HTTP works. It must keep serving all backends, and heal.
+//! The balancer receives no gossip, or only some, while HTTP works. It must keep serving all backends, and recover.
 //!
-//! Only incoming gossip is dropped; requests and checks go through. Each case is under load until Serf has marked the
-//! members failed that it loses, and then until all are alive again without help.
+//! Only incoming gossip is dropped; requests and checks get through. Each case runs under load until Serf has marked
+//! the unreachable members failed, and then until all are alive again without help.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,31 +20,32 @@ use crate::setups::backend_slot::BALANCER;
 use crate::setups::networked_balancer::{NetworkedBalancer, RECONCILE};
 
 const BACKENDS: usize = 8;
-/// For two members that are cut off no confirmation is needed: Serf marks them failed after about seven seconds.
+/// The backends of the short form. With only two, Serf needs no confirmation: it marks them failed after about seven
+/// seconds.
 const FEW: usize = 2;
-/// Serf gives up all of 8 after some 45 s, of 10 after 103 s at most.
+/// How long Serf may take to mark all members failed. For 8 members it takes about 45 s, for 10 at most 103 s.
 const GIVEN_UP: Duration = Duration::from_secs(180);
-/// The length of a cut that does not need to last until Serf has marked all failed: the timer has run twice.
+/// The length of a cut if it need not last until Serf has marked all members failed: the timer has run twice by then.
 const CUT: Duration = Duration::from_secs(40);
-/// All are alive again by then: every 30 s Serf tries to reconnect to one failed member.
+/// How long it may take until all are alive again: every 30 s Serf tries to reconnect to one failed member.
 const HEALED: Duration = Duration::from_secs(120);
-/// All are served by then: the timer comes after 15 s, and checks after that.
+/// How long it may take until all are served, beyond the timer's period of 15 s, because of checks.
 const SERVED: Duration = Duration::from_secs(10);
 /// 160 requests a second.
 const RATE: Rate = Rate { visitors: 8, every: Duration::from_millis(50) };
 
-/// What is cut: which side receives no gossip from which.
+/// Which side receives no gossip from which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
-    /// Balancer and backends do not hear each other.
+    /// Balancer and backends receive no gossip from each other.
     Balancer,
-    /// The same, and the balancer is restarted meanwhile.
+    /// Like `Balancer`, and the balancer is restarted meanwhile.
     AndRestart,
-    /// Only the balancer does not hear.
+    /// The balancer receives no gossip.
     Deaf,
-    /// Only the balancer is not heard.
+    /// The backends receive no gossip from the balancer.
     Mute,
-    /// The backends receive no gossip from each other, but do from the balancer.
+    /// The backends receive no gossip from each other, but they do from the balancer.
     Backends,
 }
 
@@ -56,7 +57,7 @@ const ALL: [(Cut, &str); 5] = [
     (Cut::Backends, "the backends do not hear each other"),
 ];
 
-/// The proof.
+/// Runs the proof.
 pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     namespace::apart(|| {
         let mut site = NetworkedBalancer::new(proof.rounds(BACKENDS, FEW), None)?;
@@ -70,8 +71,8 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     })
 }
 
-/// Cuts, counts the servers in use, and repairs, under load. While the balancer restarts nothing listens, so the load
-/// begins after that.
+/// Cuts, counts the servers in use, and repairs, under load. While the balancer restarts, nothing listens, so the
+/// load starts after that.
 fn try_out(site: &mut NetworkedBalancer, cut: Cut, verdict: &mut Verdict) -> Result<()> {
     if cut == Cut::AndRestart {
         cut.set(site, true)?;
@@ -99,7 +100,7 @@ fn try_out(site: &mut NetworkedBalancer, cut: Cut, verdict: &mut Verdict) -> Res
     Ok(())
 }
 
-/// All backends that the balancer reaches are served, even those that Serf has marked failed.
+/// Counts a fault unless all backends that the balancer reaches are served, even those that Serf has marked failed.
 fn judge_all_served(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     let count = site.slots.len();
     let served = site.wait_for_up(count, RECONCILE + SERVED);
@@ -109,7 +110,7 @@ fn judge_all_served(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Resu
     Ok(())
 }
 
-/// All come back by themselves.
+/// Ends the cut and waits until all come back without help.
 fn heal(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     let count = site.slots.len();
     let start = Instant::now();
@@ -125,7 +126,7 @@ fn heal(site: &mut NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     Ok(())
 }
 
-/// The balancer's agent, killed, and its HAProxy, stopped; and both started.
+/// Kills the balancer's agent, stops its HAProxy, and starts both again.
 fn restart(site: &mut NetworkedBalancer) -> Result<()> {
     if let Some(mut agent) = site.balancer.agent.take() {
         agent.kill9();
@@ -136,7 +137,8 @@ fn restart(site: &mut NetworkedBalancer) -> Result<()> {
     site.balancer.start_agent(&seeds)
 }
 
-/// Polls the number of servers in use until the condition or the time limit; returns the smallest number.
+/// Polls the number of servers in use until the condition is true or the time limit has passed; returns the smallest
+/// number.
 fn watch(
     site: &mut NetworkedBalancer,
     within: Duration,
@@ -154,14 +156,14 @@ fn watch(
     }
 }
 
-/// Whom HAProxy sends requests to.
+/// The servers to which HAProxy sends requests.
 fn up(site: &NetworkedBalancer) -> Result<BTreeSet<String>> {
     let servers = site.servers()?.into_iter().filter(|server| server.is_up());
     Ok(servers.map(|server| server.name).collect())
 }
 
 impl Cut {
-    /// Cuts, or mends.
+    /// Begins the cut, or ends it.
     fn set(self, site: &NetworkedBalancer, is_cut: bool) -> Result<()> {
         let network = &site.network;
         let set = |namespace: Option<&str>, from: From| {

@@ -1,8 +1,8 @@
-//! Half an hour of churn in the second wiring: nothing grows.
+//! Half an hour of churn in the second wiring (docs/wirings.md): nothing may grow.
 //!
-//! The engine is that of `churn`; here handlers only record, and `scripts/watch` stays. Everything that could leak is
-//! looked at all the time, and the first third of the looks is compared with the last, by their medians: one look may
-//! meet a handler at work.
+//! The changes are made as in `churn`, but the handlers only record, and `scripts/watch` keeps running. Everything
+//! that could leak is measured regularly, and the median of the first third of the samples is compared with that of
+//! the last. A single sample would not do, because a handler may be running at that moment.
 
 use std::time::{Duration, Instant};
 
@@ -22,13 +22,14 @@ const FEW_PLACES: usize = 12;
 const TIME: Duration = Duration::from_secs(30 * 60);
 const SHORT_TIME: Duration = Duration::from_secs(35);
 const EVERY: Duration = Duration::from_millis(800);
-/// From one look to the next.
+/// The time from one sample to the next.
 const LOOKS: Duration = Duration::from_secs(2);
-/// How much each may grow, by the end of its name: memory in KiB (HAProxy 2.6 keeps up to a thousand servers that have
-/// left; Serf is a Go program, which returns memory late), and a few descriptors and processes of a working handler.
+/// How much each figure may grow, by the end of its name. Memory is in KiB: HAProxy 2.6 keeps up to a thousand
+/// servers that have left, and Serf, a Go program, returns memory late. A running handler adds a few descriptors and
+/// processes.
 const BOUNDS: [(&str, u64); 4] = [("memory (KiB)", 8 << 10), ("descriptors", 10), ("agents", 6), ("", 2)];
 
-/// The proof.
+/// Runs the proof.
 pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     namespace::apart(|| {
         let mut site = NetworkedBalancer::new(proof.rounds(PLACES, FEW_PLACES), Some(FORGOTTEN))?;
@@ -52,7 +53,7 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     })
 }
 
-/// The table, and whether anything grew.
+/// Prints the table, and counts everything that grew as a fault.
 fn judge(looks: &[ResourceUsage], verdict: &mut Verdict) {
     let third = looks.len() / 3;
     verdict.check(third > 0, "there were too few samples to compare");

@@ -15,9 +15,9 @@ use harness::{Error, Result};
 
 /// The balancer's address.
 pub const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-/// How long a backend serves on after it has left: the README's step 8.
+/// How long a backend keeps serving after its leave (docs/installation.md, step 8).
 const SERVES_ON: Duration = Duration::from_secs(5);
-/// Addresses of a slot, which are reused in turn: by then Serf has forgotten the last member at each.
+/// How many addresses a slot uses in turn. By the time that one is used again, Serf has forgotten its last member.
 const ADDRESSES: usize = 20;
 
 /// A slot, and its backend.
@@ -30,11 +30,11 @@ pub struct BackendSlot {
     pub namespace: String,
     names: usize,
     addresses: usize,
-    /// How long a member that has gone is remembered, if not for a day.
+    /// How long Serf remembers a member that has gone; `None` for the default, a day.
     forgotten: Option<&'static str>,
-    /// Who is there.
+    /// The backend in the slot.
     pub backend: Option<Backend>,
-    /// Whether its tag asks the balancer for no new sessions.
+    /// Whether its tag asks the balancer not to send it new sessions.
     pub is_drained: bool,
 }
 
@@ -63,7 +63,7 @@ impl BackendSlot {
         Ok(slot)
     }
 
-    /// The address that the next one to come has.
+    /// The address of the next backend.
     fn address(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, self.number as u8, (self.addresses % ADDRESSES + 1) as u8)
     }
@@ -87,7 +87,7 @@ impl BackendSlot {
         backend.ok_or_else(|| Error::Unfit(format!("no backend is at {}", self.namespace)))
     }
 
-    /// One comes: the web app, then the agent.
+    /// Starts a backend: the web app, then the agent.
     pub fn join(&mut self) -> Result<()> {
         let (name, address) = (self.name(), self.address());
         let mut settings = backend::settings(&name, address, &[BALANCER]).within(&self.namespace);
@@ -101,7 +101,8 @@ impl BackendSlot {
         Ok(())
     }
 
-    /// Leaves in order: `serf leave`, then the web app serves on and ends. True if Serf's leave was confirmed in time.
+    /// Makes the backend leave in order: `serf leave`, then the web app keeps serving for a while and ends. True if
+    /// Serf's leave was confirmed in time.
     pub fn leave(&mut self) -> Result<bool> {
         let mut backend = self.gone()?;
         let has_left = self.say_goodbye(&mut backend);
@@ -110,7 +111,7 @@ impl BackendSlot {
         Ok(has_left)
     }
 
-    /// Serf gives up on a leave that no member confirms in time; the agent ends anyway.
+    /// Runs `serf leave`. If no member confirms it in time, Serf gives up and the agent ends anyway.
     fn say_goodbye(&mut self, backend: &mut Backend) -> bool {
         let has_left = backend.agent.leave(&self.run).is_ok();
         if !has_left {
@@ -120,7 +121,7 @@ impl BackendSlot {
         has_left
     }
 
-    /// The next one that comes has another name.
+    /// Gives the next backend another name.
     pub fn rename(&mut self) {
         self.names += 1;
     }
@@ -132,8 +133,8 @@ impl BackendSlot {
         self.network.take(&self.namespace, old)
     }
 
-    /// Crashes the backend, if there is one. Serf does not accept its name from another address at
-    /// once: the next one has another name.
+    /// Crashes the backend, if there is one. The next backend gets another name, because Serf does not accept the old
+    /// one from another address at once.
     pub fn kill9(&mut self) {
         if let Ok(mut backend) = self.gone() {
             backend.kill9();
@@ -141,7 +142,7 @@ impl BackendSlot {
         }
     }
 
-    /// The backend comes back at another address under the same name. Its web app serves on at the old address for a
+    /// Moves the backend to another address under the same name. Its web app keeps serving at the old address for a
     /// while, as after an orderly leave.
     pub fn move_on(&mut self) -> Result<bool> {
         let mut old = self.gone()?;
@@ -155,7 +156,7 @@ impl BackendSlot {
         Ok(has_left)
     }
 
-    /// The next one that comes has another address, beside the one that is there.
+    /// Adds another address, for the next backend, beside the present one.
     fn readdress(&mut self) -> Result<()> {
         self.addresses += 1;
         self.network.give(Some(&self.namespace), self.address())
@@ -168,19 +169,19 @@ impl BackendSlot {
         Ok(())
     }
 
-    /// Serves new sessions again.
+    /// Makes it accept new sessions again.
     pub fn undrain(&mut self) -> Result<()> {
         self.here()?.agent.delete_tag(&self.run, "state")?;
         self.is_drained = false;
         Ok(())
     }
 
-    /// Makes it join the balancer again.
+    /// Makes the backend join the balancer again.
     pub fn rejoin(&self) -> Result<()> {
         self.here()?.agent.join(&self.run, BALANCER)
     }
 
-    /// Cuts its link for so long: neither gossip nor requests come through.
+    /// Cuts its link for this time: no gossip and no request gets through.
     pub fn cut(&self, time: Duration) -> Result<()> {
         self.network.unplug(&self.namespace, self.address())?;
         let passed = poll::pass(time);

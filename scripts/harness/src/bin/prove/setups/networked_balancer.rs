@@ -1,7 +1,7 @@
 //! A balancer and slots for its backends, each in its own network namespace.
 //!
-//! The proofs that change the membership and the network use it. The caller's thread is in the balancer's
-//! namespace: so are HAProxy, its agent and the visitors.
+//! The proofs that change the membership and the network use it. The caller's thread is in the balancer's namespace,
+//! and so are HAProxy, its agent and the visitors.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,16 +16,17 @@ use harness::{Error, Result};
 
 use crate::setups::backend_slot::{BALANCER, BackendSlot};
 
-/// As the README has it.
+/// The period of the timer, as in docs/installation.md.
 pub const RECONCILE: Duration = Duration::from_secs(15);
-/// How long Serf keeps a member that has gone, in a cluster where names come and go by the hundred. It is longer than
-/// the 30 s in which other members still report a member as failed; until then the member can answer that it is alive.
+/// How long Serf remembers a member that has gone, in a cluster where hundreds of names come and go. It is longer
+/// than 30 s: for that time other members still report a member as failed, and the member must be able to answer that
+/// it is alive.
 pub const FORGOTTEN: &str = "40s";
-/// This many backends start at once: more would only wait for each other.
+/// How many backends start at once: more would only slow each other down.
 const AT_ONCE: usize = 5;
 const STARTED: Duration = Duration::from_secs(60);
 
-/// A balancer and places for backends. Dropped, everything ends.
+/// A balancer and slots for backends. Dropping it ends everything.
 #[derive(Debug)]
 pub struct NetworkedBalancer {
     /// The slots and their backends.
@@ -34,13 +35,12 @@ pub struct NetworkedBalancer {
     pub balancer: Balancer,
     /// The network.
     pub network: Arc<Network>,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     run: Arc<Run>,
 }
 
 impl NetworkedBalancer {
-    /// This number of empty slots, and a balancer that is not started. To be called within
-    /// `netns::apart`.
+    /// This number of empty slots, and a balancer that is not started. It must be called within `namespace::apart`.
     pub fn new(places: usize, forgotten: Option<&'static str>) -> Result<NetworkedBalancer> {
         let run = Arc::new(Run::new()?);
         let network = Arc::new(Network::new(Arc::clone(&run), BALANCER)?);
@@ -61,7 +61,7 @@ impl NetworkedBalancer {
         Ok(())
     }
 
-    /// Starts a backend in every place, and waits until HAProxy sends requests to all of them.
+    /// Starts a backend in every slot, and waits until HAProxy sends requests to all of them.
     pub fn fill(&mut self) -> Result<()> {
         let mut slots = self.slots.iter_mut();
         loop {
@@ -99,12 +99,12 @@ impl NetworkedBalancer {
         Ok(members)
     }
 
-    /// How many backends are alive for the balancer's agent.
+    /// How many backends are alive in the list of the balancer's agent.
     pub fn alive(&mut self) -> Result<usize> {
         Ok(self.members()?.iter().filter(|member| member.status == "alive").count())
     }
 
-    /// Waits until this number of backends is alive for the balancer's agent; returns how long that took.
+    /// Waits until this number of backends is alive in the list of the balancer's agent; returns how long that took.
     pub fn wait_for_alive(&mut self, count: usize, within: Duration) -> Result<Duration> {
         let start = Instant::now();
         let what = format!("{count} backends to be alive for the balancer's agent");
@@ -132,7 +132,7 @@ impl NetworkedBalancer {
 
 impl Drop for NetworkedBalancer {
     fn drop(&mut self) {
-        // No other member is left, so an orderly leave is not needed.
+        // No other member is left to notice it, so an orderly leave is not needed.
         if let Some(mut agent) = self.balancer.agent.take() {
             agent.kill9();
         }

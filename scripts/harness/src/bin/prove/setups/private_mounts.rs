@@ -1,4 +1,4 @@
-//! A thread with private mounts: what it mounts is visible only in it, and goes away with it, however it ends.
+//! A thread with private mounts. Its mounts are visible only in it, and they go away with it, however it ends.
 
 use std::io;
 use std::thread;
@@ -20,7 +20,7 @@ pub fn with_own_mounts<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Resu
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Whether that can be done here.
+/// Whether the caller may do that.
 pub fn is_allowed() -> bool {
     nix::unistd::geteuid().is_root()
 }

@@ -37,7 +37,7 @@ pub fn balancers(names: &[&str]) -> Vec<Node> {
         .collect()
 }
 
-/// What Serf gives its handler for these nodes.
+/// The payload that Serf would send its handler for these nodes.
 pub fn event(nodes: &[Node]) -> String {
     let tags = |node: &Node| -> String {
         let pairs: Vec<String> = node.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -47,7 +47,7 @@ pub fn event(nodes: &[Node]) -> String {
     nodes.iter().map(line).collect()
 }
 
-/// The same in a file.
+/// Writes that payload to a file.
 pub fn event_file(path: PathBuf, nodes: &[Node]) -> Result<PathBuf> {
     replace(&path, event(nodes).as_bytes(), 0o600).map_err(system("write", path.display()))?;
     Ok(path)

@@ -1,8 +1,8 @@
 //! One configuration written for several template languages, each with its data in its usual form.
 //!
 //! The output of the shipped template is split at its servers. The text before and after them is plain text in every
-//! language; between, each language has its own loop that prints the same lines. So all outputs can be compared with one
-//! text, byte for byte.
+//! language. In between, each language has its own loop that prints the same lines. So the output of every renderer
+//! can be compared with one text, byte for byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,21 +16,21 @@ use serde_json::json;
 use crate::results::timed_run::system;
 
 const SERVER: &str = "    server ";
-/// m4's quotes: the default ones occur in the text.
+/// m4's quotes. The default ones occur in the text.
 const QUOTES: [&str; 2] = ["<<", ">>"];
 
 /// Template languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// Jinja's, which Tera's and MiniJinja's are for this purpose.
+    /// Jinja; Tera and MiniJinja need the same template here.
     Jinja,
-    /// Handlebars'.
+    /// Handlebars.
     Handlebars,
-    /// m4's, with the prefix `m4_` for all built-ins.
+    /// m4, with the prefix `m4_` for all built-ins.
     M4,
 }
 
-/// The configuration, and the files made of it.
+/// The configuration, and the files made from it.
 #[derive(Debug)]
 pub struct Subject {
     directory: PathBuf,
@@ -41,7 +41,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Takes the rendered `text` apart, and writes the data of the nodes in `nodes` beside it.
+    /// Splits the rendered `text`, and writes the data of the nodes in `nodes` beside it.
     pub fn new(directory: &Path, text: String, nodes: &Path) -> Result<Subject> {
         let is_server = |line: &&str| line.starts_with(SERVER);
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -58,7 +58,7 @@ impl Subject {
         Ok(subject)
     }
 
-    /// The data for all but m4, which includes its own.
+    /// The data file for all renderers but m4, whose template includes its own.
     pub fn data(&self) -> PathBuf {
         self.directory.join("data.json")
     }
@@ -111,7 +111,7 @@ fn data(nodes: &[Node]) -> String {
     json!({"nodes": nodes.iter().map(node).collect::<Vec<_>>()}).to_string()
 }
 
-/// All nodes as m4 likes them: a call of a macro for each.
+/// All nodes for m4: a macro call for each.
 fn defines(nodes: &[Node]) -> String {
     let tag = |node: &Node, key: &str| node.tags.get(key).cloned().unwrap_or_default();
     let line = |node: &Node| {

@@ -1,8 +1,8 @@
-//! Rollcall beside others: other template renderers, a handler written in shell, and the cost of a reload.
+//! Rollcall compared with other programs: template renderers, a handler written in shell, and the cost of a reload.
 //!
-//! In one run, in turn, on the same data. What is measured of each is a whole program from its call to its end, as a
-//! handler would call it. The results go into `docs/benchmarks.md`; `scripts/bench.d/install-others` installs the
-//! others.
+//! They are measured in one run, in turn, on the same data. Each figure is for a whole program from its call to its
+//! end, as a handler would call it. The results go into `docs/benchmarks.md`; `scripts/bench.d/install-others`
+//! installs the other programs.
 
 mod dialect;
 mod reloads;
@@ -21,11 +21,12 @@ use crate::setups::balancer_with_handler::{BalancerWithHandler, Layout};
 
 use crate::measures::others::reloads::Way;
 
-/// Number of nodes, repetitions, and how many times as long the handler in shell has to take.
+/// For each size: the number of nodes, the repetitions, and the least factor by which the handler in shell must be
+/// slower.
 const HANDLED: [(usize, usize, Option<f64>); 3] = [(10, 15, None), (100, 11, None), (1_000, 7, Some(30.0))];
 const CHANGES: usize = 30;
 
-/// All of it.
+/// Runs all of these measures.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut figures = Figures::of("others", machine::describe(bench.run.path()));
     rendering::measure(bench, report, &mut figures)?;
@@ -54,7 +55,7 @@ fn handling(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Result
             report.row(&format!("{name}, {shown} nodes, one changed"), Figure::Time(*took), None, n);
         }
         let factor = ratio(times[1], times[0]);
-        // A ratio is judged by its upper limit: ours to theirs.
+        // A ratio (ours to theirs) is judged by its upper limit.
         let at_most = at_least.map(|factor| Figure::Ratio(1.0 / factor));
         let what = format!("serf-handler : handler in shell, {shown} nodes");
         report.row(&what, Figure::Ratio(1.0 / factor), at_most, n);

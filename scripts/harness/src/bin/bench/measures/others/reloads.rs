@@ -1,5 +1,5 @@
-//! A server that joins or leaves under load: by commands, by a reload through the master, and by a second HAProxy
-//! with `-sf`.
+//! A server joins or leaves under load, in three ways: by commands, by a reload through the master's socket, and by a
+//! second HAProxy with `-sf`.
 //!
 //! It counts what visitors notice: failed requests, and connections that they had to open again. Half of the visitors
 //! keep their connections.
@@ -24,30 +24,30 @@ use crate::results::timed_run::TimedRun;
 
 const APPS: usize = 3;
 const RATE: Rate = Rate { visitors: 20, every: Duration::from_millis(20) };
-/// Long enough for a few requests on every kept connection.
+/// The time between two changes: long enough for a few requests on every kept connection.
 const BETWEEN: Duration = Duration::from_millis(150);
 const UP: Duration = Duration::from_secs(10);
 
-/// How HAProxy is made to run another file.
+/// How HAProxy is switched to another file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// reload-haproxy, by commands.
+    /// reload-haproxy changes servers by commands.
     Commands,
-    /// reload-haproxy, by a reload through the master's socket.
+    /// reload-haproxy reloads through the master's socket.
     Reload,
-    /// A second HAProxy with `-sf`, the check before it.
+    /// A check, then a second HAProxy with `-sf`.
     Finish,
 }
 
-/// What came of the changes.
+/// The results of the changes.
 pub struct Seen {
-    /// The median of how long one took.
+    /// The median time of a change.
     pub took: Duration,
     /// Requests.
     pub requests: u64,
-    /// Those that failed, as text; empty without any.
+    /// The failed requests, as text; empty if there are none.
     pub failed: String,
-    /// Connections that their visitors would have kept and had to open again.
+    /// Connections that visitors would have kept but had to open again.
     pub reopened: usize,
 }
 
@@ -65,7 +65,7 @@ pub fn changes(way: Way, count: usize) -> Result<Seen> {
         || Ok((balancer.haproxy()?.servers()?.iter().filter(|s| s.is_up()).count() == APPS).then_some(()));
     poll::try_until(UP, "all servers to be up", is_up)?;
     if way != Way::Finish {
-        // From here on it has a note of what HAProxy has loaded.
+        // After this, reload-haproxy has a note of the file that HAProxy has loaded.
         bring(Way::Reload, &run, &balancer)?;
     }
     let load = Load::start(balancer.front(), "/", RATE);
@@ -84,7 +84,7 @@ pub fn changes(way: Way, count: usize) -> Result<Seen> {
     Ok(Seen { took: median(times), requests: counts.requests, failed: counts.failures_shown(), reopened })
 }
 
-/// Puts or removes the record of an app.
+/// Writes or removes the record of an app.
 fn set(balancer: &Balancer, number: usize, app: Option<&WebApp>) -> Result<()> {
     let unfit = |err: &dyn std::fmt::Display| Error::Unfit(err.to_string());
     let name = format!("app{number}");
@@ -119,8 +119,8 @@ fn bring(way: Way, run: &Run, balancer: &Balancer) -> Result<Duration> {
     step.time(None)
 }
 
-/// How many connections were used more than once and then opened again: one for each visitor with a kept connection,
-/// and one more for each time that it was closed.
+/// How often visitors had to open a kept connection again. It counts the connections that were used more than once,
+/// without the first one of each visitor that keeps its connection.
 fn reopened(samples: &[Sample]) -> usize {
     let kept: BTreeSet<Instant> =
         samples.iter().filter(|sample| sample.opened < sample.sent).map(|sample| sample.opened).collect();

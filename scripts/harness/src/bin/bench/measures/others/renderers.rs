@@ -1,7 +1,7 @@
-//! The programs that render templates on a command line, as the registries have them, and render-cfg in three ways.
+//! Programs from package registries that render templates on a command line, and render-cfg in three variants.
 //!
-//! `scripts/bench.d/install-others` puts them into `target/others`. What is not there is named in the table, with
-//! dashes for its figures.
+//! `scripts/bench.d/install-others` installs them in `target/others`. A program that is missing is listed in the
+//! table with dashes for its figures.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use harness::{Error, Result};
 use crate::measures::others::dialect::{Dialect, Subject};
 use crate::results::timed_run::TimedRun;
 
-/// How many of the renderers are render-cfg.
+/// How many of the renderers are variants of render-cfg.
 pub const OURS: usize = 3;
 
 /// A renderer.
@@ -22,9 +22,9 @@ pub struct Renderer {
     pub name: String,
     /// Whether it is render-cfg.
     pub is_ours: bool,
-    /// Whether it writes a file rather than to stdout.
+    /// Whether it writes to a file instead of stdout.
     pub writes: bool,
-    /// How it is run; `None` if it is not installed.
+    /// The command; `None` if it is not installed.
     pub step: Option<TimedRun>,
 }
 
@@ -32,10 +32,10 @@ pub struct Renderer {
 struct Other {
     name: &'static str,
     program: &'static str,
-    /// Where to look for it first, below `target/others`.
+    /// The first directory to search for it, below `target/others`.
     directory: &'static str,
     dialect: Dialect,
-    /// The arguments; `TEMPLATE` and `DATA` are replaced by the files.
+    /// The arguments; `TEMPLATE` and `DATA` are replaced by the paths of the files.
     arguments: &'static [&'static str],
 }
 
@@ -77,13 +77,13 @@ const OTHERS: [Other; 5] = [
     },
 ];
 
-/// All others, and how they render the subject.
+/// All other renderers, with their commands for the subject.
 pub fn others(subject: &Subject) -> Result<Vec<Renderer>> {
     OTHERS.iter().map(|other| other.on(subject)).collect()
 }
 
-/// render-cfg, with the records in `nodes`: with the subject's template to stdout, the same to a file, and with
-/// the shipped template to a file.
+/// The variants of render-cfg with the records in `nodes`: with the subject's template to stdout, with the same
+/// template to a file, and with the shipped template to a file.
 pub fn ours(subject: &Subject, nodes: &Path, directory: &Path) -> Result<[Renderer; OURS]> {
     let plain = subject.template(Dialect::Jinja)?;
     let renderer = |name: &str, writes, step: TimedRun| Renderer {
@@ -111,8 +111,8 @@ fn rendering(template: &Path, nodes: &Path, output: &Path) -> Result<TimedRun> {
 }
 
 impl Renderer {
-    /// Sees that it prints what all have to print, blank lines apart: what becomes of the newline after a block
-    /// differs between the languages.
+    /// Checks that it prints the expected text. Blank lines are ignored, because the languages differ in how they
+    /// treat the newline after a block.
     pub fn compare(&mut self, subject: &Subject) -> Result<()> {
         let Some(step) = self.step.as_mut().filter(|_| !self.writes) else { return Ok(()) };
         let printed = step.printed()?;

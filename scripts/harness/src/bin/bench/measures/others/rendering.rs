@@ -1,4 +1,4 @@
-//! How long render-cfg and the others take for the same text, in turn.
+//! How long render-cfg and other renderers take for the same text, measured in turn.
 
 use std::fs;
 use std::time::Duration;
@@ -17,9 +17,10 @@ use crate::results::sampling::{median, ratio};
 use crate::results::timed_run::system;
 use crate::setups::node_records::NodeRecords;
 
-/// Number of nodes, repetitions, and how many times minijinja-cli's time rendering them may take.
+/// For each size: the number of nodes, the repetitions, and the limit of render-cfg's time as a multiple of
+/// minijinja-cli's.
 const SIZES: [(usize, usize, Option<f64>); 2] = [(1_000, 30, Some(2.0)), (10_000, 10, None)];
-/// Among the others in their order, the one to be compared with.
+/// The position of minijinja-cli among the other renderers.
 const MINIJINJA: usize = 0;
 
 const WARM_UP: usize = 2;
@@ -31,7 +32,7 @@ struct Timed {
     took: Option<Duration>,
 }
 
-/// All sizes: rows, a chart for each, and a table.
+/// Measures all sizes: rows, a chart for each size, and a table.
 pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Result<()> {
     let mut columns = Vec::new();
     for (count, full, at_most) in SIZES {
@@ -55,7 +56,7 @@ pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Res
     Ok(())
 }
 
-/// Measures all renderers: each of them once in each round.
+/// Measures all renderers, each once in each round.
 fn render(bench: &Bench, count: usize, n: usize) -> Result<Vec<Timed>> {
     let directory = bench.run.join(&format!("others-{count}"));
     let mut pool = NodeRecords::fill(&directory.join("nodes"), count)?;
@@ -69,7 +70,8 @@ fn render(bench: &Bench, count: usize, n: usize) -> Result<Vec<Timed>> {
     let mut join = joining(&pool)?;
     let mut times = vec![Vec::new(); all.len()];
     for round in 0..WARM_UP + n {
-        // Who writes a file writes it only if it is another one.
+        // A record changes in each round, because a program that writes to a file skips the write if nothing has
+        // changed.
         join.time(Some(&pool.change()))?;
         for (renderer, times) in all.iter_mut().zip(&mut times) {
             let Some(step) = &mut renderer.step else { continue };

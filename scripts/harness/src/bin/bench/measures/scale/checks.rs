@@ -1,6 +1,7 @@
-//! What HAProxy spends on health checks alone, at the shipped template's interval, of servers that all answer.
+//! The processor time that HAProxy needs for health checks alone, at the shipped template's interval, if all servers
+//! answer.
 //!
-//! Nothing else runs meanwhile, so the growth of the worker's processor time in a few seconds is due to the checks.
+//! Nothing else runs meanwhile, so all processor time of the worker in these few seconds is spent on checks.
 
 use std::fs;
 use std::sync::Arc;
@@ -25,10 +26,10 @@ const SIZES: [usize; 3] = [100, 1_000, 10_000];
 const QUICK: [usize; 1] = [100];
 const WATCHED: Duration = Duration::from_secs(6);
 const ALL_UP: Duration = Duration::from_secs(60);
-/// Linux's unit of processor time as /proc has it.
+/// The unit of processor time in /proc, in seconds.
 const TICK: f64 = 0.01;
 
-/// The share of a processor for this number of servers, and the checks a second.
+/// Measures the share of a processor and the checks per second for this number of servers.
 pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Result<()> {
     let mut table = Table::new(&["", "checks a second", "of one processor"]);
     for count in if bench.quick { &QUICK[..] } else { &SIZES } {
@@ -66,12 +67,12 @@ fn load(count: usize) -> Result<(f64, f64)> {
     Ok(((after.1 - before.1) / seconds, (after.0 - before.0) / seconds))
 }
 
-/// Seconds of processor time that the worker has spent.
+/// The worker's processor time so far, in seconds.
 fn spent(haproxy: &Haproxy) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", haproxy.worker_pid()?)).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
     let ticks = |at: usize| -> Option<f64> { fields.get(at)?.parse().ok() };
-    // utime and stime, the 14th and 15th of all fields.
+    // utime and stime, fields 14 and 15 of the line.
     let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
     ticks.map(|ticks| ticks * TICK).ok_or_else(|| Error::Unfit("HAProxy's worker has ended".to_owned()))
 }

@@ -1,7 +1,7 @@
-//! The steps that need no running HAProxy, to a hundred thousand records.
+//! The steps that do not need a running HAProxy, for up to a hundred thousand records.
 //!
-//! HAProxy reserves a descriptor for each server when it starts, and does not start where the system's limit is lower;
-//! often that is 20,000. Its check of the file does not.
+//! HAProxy reserves a descriptor for each server when it starts. It does not start if the system's limit is lower,
+//! which is often 20,000. Its check of the file has no such limit.
 
 use harness::Result;
 use harness::run::programs;
@@ -20,14 +20,14 @@ const SIZES: [(usize, usize); 3] = [(1_000, 9), (10_000, 5), (100_000, 3)];
 const QUICK: [(usize, usize); 2] = [(100, 2), (1_000, 2)];
 const NAMES: [&str; 3] = ["member-join", "render-cfg", "haproxy -c"];
 
-/// Record, render and check in backends of a thousand.
+/// Measures record, render and check with backends of a thousand servers.
 pub fn measure(bench: &Bench, report: &mut Report, figures: &mut Figures) -> Result<()> {
     let mut table = Table::new(&["", NAMES[0], NAMES[1], NAMES[2], "memory of render-cfg"]);
     let mut lines = NAMES.map(|name| Line { name: name.to_owned(), points: Vec::new() });
     for (count, n) in if bench.quick { &QUICK[..] } else { &SIZES } {
         let (_run, _net, balancer) = rendered(*count, Layout::Shards)?;
         let shard = |number: usize| vec![("shard", (number % count.div_ceil(SHARD)).to_string())];
-        // The records are there; this is for the event of the one that changes.
+        // The records exist already; this only makes the events for the node that changes.
         let mut pool = NodeRecords::fill_with(&balancer.nodes_dir(), 0, &shard)?;
         let mut join = joining(&pool)?;
         let mut render = TimedRun::of(balancer.render_command()?);

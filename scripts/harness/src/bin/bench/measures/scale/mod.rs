@@ -1,8 +1,8 @@
-//! How each step grows from ten records to a hundred thousand, in time and in memory, and where HAProxy's limits are.
+//! How the time and memory of each step grow from ten records to a hundred thousand, and where HAProxy's limits are.
 //!
 //! The servers are in backends of a thousand each, because HAProxy 2.6 compares every server with all others of its
-//! backend; the cost in one backend is measured beside it. The servers do not exist and are checked once a minute; the
-//! cost of checks is measured apart, with servers that answer. The results go into `docs/scale.md`.
+//! backend. The cost with a single backend is measured too. The servers do not exist and are checked once a minute;
+//! the cost of checks is measured separately, with servers that answer. The results go into `docs/scale.md`.
 
 mod checks;
 mod files;
@@ -20,11 +20,11 @@ use crate::results::report::{Figure, Report};
 use crate::results::sampling::median;
 use crate::setups::balancer_with_handler::{BalancerWithHandler, Layout};
 
-/// Number of records, and how often each is measured.
+/// For each size: the number of records and the repetitions.
 const SIZES: [(usize, usize); 4] = [(10, 11), (100, 11), (1_000, 9), (10_000, 5)];
-/// The same in one backend, up to where HAProxy's own part becomes a matter of minutes.
+/// The same for one backend, up to the size at which HAProxy itself would take minutes.
 const ONE_BACKEND: [(usize, usize); 4] = [(100, 5), (1_000, 5), (3_000, 3), (10_000, 3)];
-/// Of a quick run, in either layout.
+/// The sizes of a quick run, for either layout.
 const QUICK: [(usize, usize); 2] = [(10, 2), (1_000, 2)];
 const COLUMNS: [&str; 9] = [
     "",
@@ -38,10 +38,10 @@ const COLUMNS: [&str; 9] = [
     "show servers state",
 ];
 
-/// Nothing that could not be measured.
+/// The target for measurements that failed: none.
 const FAILED: Option<Figure> = Some(Figure::Count(0));
 
-/// What one size came to.
+/// The figures of one size.
 struct Point {
     count: usize,
     record: Duration,
@@ -51,13 +51,13 @@ struct Point {
     reload: Duration,
     handler: Duration,
     start: Duration,
-    /// Of record, render, commands, haproxy -c and HAProxy's worker, in KiB.
+    /// Peak memory of record, render, commands, haproxy -c and HAProxy's worker, in KiB.
     peaks: [u64; 5],
-    /// Bytes.
+    /// The length of `show servers state`, in bytes.
     state: usize,
 }
 
-/// All of it.
+/// Runs all of these measures.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut figures = Figures::of("scale", machine::describe(bench.run.path()));
     let sizes = |full: &'static [(usize, usize)]| if bench.quick { &QUICK } else { full };
@@ -72,7 +72,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     figures.publish(bench.quick)
 }
 
-/// The three charts.
+/// Makes the three charts.
 fn draw(shards: &[Point], one: &[Point], figures: &mut Figures) {
     let line = |name: &str, points: &[Point], value: fn(&Point) -> f64| Line {
         name: name.to_owned(),
@@ -121,7 +121,7 @@ fn points(report: &mut Report, layout: Layout, sizes: &[(usize, usize)]) -> Resu
         let point = match point(*count, *n, layout) {
             Ok(point) => point,
             Err(Error::Interrupted) => return Err(Error::Interrupted),
-            // The smaller ones are worth having all the same.
+            // The figures of the smaller sizes are kept.
             Err(err) => {
                 report.row(&format!("could not be measured: {count} records"), Figure::Count(1), FAILED, 1);
                 report.note(&err.to_string());
@@ -145,16 +145,16 @@ fn points(report: &mut Report, layout: Layout, sizes: &[(usize, usize)]) -> Resu
     Ok(points)
 }
 
-/// Measures one size. Each step is measured in a change that is made by hand, then the handler makes one.
+/// Measures one size. In each round, two changes are made step by step and timed, then the handler makes one.
 fn point(count: usize, n: usize, layout: Layout) -> Result<Point> {
     let mut site = BalancerWithHandler::ours(count, layout)?;
     let worker = resident(site.haproxy.worker_pid()?)?;
     let state = site.haproxy.command("show servers state")?.len();
     let mut times: [Vec<Duration>; 6] = Default::default();
-    // The first round warms up.
+    // The first round is a warm-up.
     for round in 0..=n {
         let mut took = by_hand(&mut site, "runtime")?.to_vec();
-        // The same state as before, by way of a reload.
+        // Restores the state before it, this time by a reload.
         took.push(by_hand(&mut site, "master")?[3]);
         took.push(site.change()?);
         if round > 0 {
@@ -168,7 +168,7 @@ fn point(count: usize, n: usize, layout: Layout) -> Result<Point> {
     Ok(Point { count, record, render, check, commands, reload, handler, start, peaks, state })
 }
 
-/// A change made step by step: the times of record, render, check and apply.
+/// Makes a change step by step; returns the times of record, render, check and apply.
 fn by_hand(site: &mut BalancerWithHandler, method: &str) -> Result<[Duration; 4]> {
     site.turn()?;
     let before = site.haproxy.worker_pid()?;
@@ -183,7 +183,7 @@ fn by_hand(site: &mut BalancerWithHandler, method: &str) -> Result<[Duration; 4]
     Ok([record, render, check, apply])
 }
 
-/// The most memory that record, render, apply and check have.
+/// The peak memory of record, render, apply and check.
 fn peaks(site: &mut BalancerWithHandler) -> Result<[u64; 4]> {
     site.turn()?;
     let record = site.recording()?.peak(Some(site.event()))?;
@@ -193,7 +193,7 @@ fn peaks(site: &mut BalancerWithHandler) -> Result<[u64; 4]> {
     Ok([record, render, apply, check])
 }
 
-/// What a process has resident, in KiB.
+/// The resident memory of a process, in KiB.
 fn resident(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -222,7 +222,7 @@ fn times(points: &[Point]) -> Table {
     table
 }
 
-/// The exponent between the last two sizes: 0 is constant, 1 proportional, 2 quadratic.
+/// The exponent between the last two sizes, for each step: 0 is constant, 1 proportional, 2 quadratic.
 fn growth(points: &[Point]) -> Vec<String> {
     let [.., from, to] = points else { return Vec::new() };
     let exponent =

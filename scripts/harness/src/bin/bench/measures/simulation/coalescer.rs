@@ -1,9 +1,10 @@
-//! Serf's own coalescing of member events before it calls its handler, as in its source (0.9.4 to 0.10).
+//! Serf's coalescing of member events before it calls its handler, reimplemented from its source (0.9.4 to 0.10).
 //!
-//! Events are gathered until there is a second of quiet, or for three seconds since the first one. Then the handler is
-//! called once for each kind of event, with all members concerned. Only a member's last event counts, and it is dropped
-//! if it is of the kind that was last sent for the member: a member that leaves and comes back within that time causes
-//! no event, even at another address. Updates are sent again with every later call, because Serf never clears them.
+//! Serf gathers events until a second passes without one, or three seconds after the first. Then it calls the handler
+//! once for each kind of event, with all members concerned. Only a member's last event counts, and Serf drops it if
+//! the last event sent for the member was of the same kind. So a member that leaves and comes back within that time
+//! causes no event, even at another address. Updates are sent again with every later call, because Serf never clears
+//! them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What Serf calls it.
+    /// Serf's name for it.
     pub fn event(self) -> &'static str {
         match self {
             Kind::Join => "member-join",
@@ -32,29 +33,29 @@ impl Kind {
     }
 }
 
-/// What has been gathered.
+/// The gathered events.
 #[derive(Debug, Default)]
 pub struct Coalescer {
     latest: BTreeMap<String, Kind>,
     told: BTreeMap<String, Kind>,
-    /// When the first and the last one came since the last flush.
+    /// The times of the first and the last event since the last flush.
     since: Option<(Duration, Duration)>,
 }
 
 impl Coalescer {
-    /// Takes an event that happened at a time.
+    /// Adds an event that happened at this time.
     pub fn take(&mut self, at: Duration, name: &str, kind: Kind) {
         self.latest.insert(name.to_owned(), kind);
         let first = self.since.map_or(at, |(first, _)| first);
         self.since = Some((first, at));
     }
 
-    /// When the gathered events are sent, if there are any.
+    /// When the gathered events must be sent; `None` if there are none.
     pub fn due(&self) -> Option<Duration> {
         self.since.map(|(first, last)| (last + QUIET).min(first + AT_MOST))
     }
 
-    /// Lets it out: the calls of the handler, with the members of each.
+    /// Sends the gathered events: returns the handler's calls, with the members of each.
     pub fn flush(&mut self) -> BTreeMap<Kind, Vec<String>> {
         self.since = None;
         let mut calls: BTreeMap<Kind, Vec<String>> = BTreeMap::new();

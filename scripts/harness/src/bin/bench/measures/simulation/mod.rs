@@ -1,9 +1,9 @@
 //! Ten thousand members, one real handler and one real HAProxy.
 //!
-//! Ten thousand agents do not fit on a machine. So their events are made here, coalesced as by Serf, and given to the
-//! real `scripts/serf-handler`, one call at a time. The fake Serf answers `serf members` with all of them. For HAProxy
-//! the servers are real: a responder at every loopback address answers checks and requests, and a lost zone is a
-//! responder that is killed.
+//! Ten thousand agents do not fit on a machine. So their events are created here, coalesced as Serf would, and sent
+//! to the real `scripts/serf-handler`, one call at a time. The fake Serf answers `serf members` with all members.
+//! HAProxy's servers are real: a responder at every loopback address answers checks and requests. To lose a zone, its
+//! responder is killed.
 
 mod coalescer;
 mod simulated_cluster;
@@ -36,13 +36,13 @@ use crate::setups::responder::Responder;
 use crate::measures::simulation::coalescer::{Coalescer, Kind};
 use crate::measures::simulation::simulated_cluster::{Happening, SimulatedCluster};
 
-/// A batch of records that is open at once: below every limit of open files.
+/// How many records are open at once: fewer than any limit of open files.
 const BATCH: usize = 500;
 const SETTLED: Duration = Duration::from_secs(60);
-/// A whole run takes some minutes; a handler that cannot keep up is not waited for any longer.
+/// The time limit of a scenario, in case the handler cannot keep up. A whole run takes some minutes.
 const GIVE_UP: Duration = Duration::from_secs(300);
 
-/// What came of one scenario.
+/// The results of one scenario.
 #[derive(Default)]
 struct Seen {
     happened: usize,
@@ -55,7 +55,7 @@ struct Seen {
     failures: String,
 }
 
-/// A cluster of 10,000 that grows, is replaced, and loses a third.
+/// Measures a cluster of 10,000 that grows, is replaced, and loses a third of its members.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     bench.off_the_network(|| play(bench, report))
 }
@@ -145,7 +145,7 @@ struct Simulation {
     load: Load,
     balancer: Balancer,
     _net: Subnet,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     _run: Arc<Run>,
 }
 
@@ -213,7 +213,7 @@ impl Simulation {
         Ok(seen)
     }
 
-    /// Lets happen what is due, and remembers when it should have.
+    /// Makes all events that are due, and adds their planned times to `pending`.
     fn happen(&mut self, now: Duration, coming: &mut VecDeque<Happening>, pending: &mut Vec<Duration>) {
         while let Some(next) = coming.pop_front() {
             if next.at > now {
@@ -226,7 +226,7 @@ impl Simulation {
         }
     }
 
-    /// Calls the handler as Serf does; the fake Serf lists everything that has happened so far.
+    /// Calls the handler as Serf does. The fake Serf lists the members after all events so far.
     fn call(&self, kind: Kind, names: &[String], begun: Instant) -> Result<Call> {
         self.standin.answer(self.cluster.members.values().map(|(node, status)| (node, *status)))?;
         let lines =
@@ -236,7 +236,7 @@ impl Simulation {
         Ok(Call { child, at })
     }
 
-    /// How many records, servers of the file and servers of HAProxy are not as the membership.
+    /// How many records, servers of the file and servers of HAProxy differ from the membership.
     fn differences(&self) -> Result<u64> {
         let wanted: BTreeMap<String, String> = self
             .cluster
@@ -260,14 +260,14 @@ impl Simulation {
     }
 }
 
-/// A call of the handler that runs.
+/// A running call of the handler.
 struct Call {
     child: Child,
     at: Duration,
 }
 
 impl Seen {
-    /// A call has ended: everything that had happened when it began is live now.
+    /// Counts a call that has ended: every event that had happened when it began is live now.
     fn end(&mut self, call: &Call, is_good: bool, begun: Instant, pending: &mut Vec<Duration>) {
         let now = begun.elapsed();
         self.calls += 1;
@@ -280,7 +280,7 @@ impl Seen {
     }
 }
 
-/// Records all members.
+/// Writes a record for every member.
 fn record(balancer: &Balancer, cluster: &SimulatedCluster) -> Result<()> {
     let unfit = |err: &dyn std::fmt::Display| Error::Unfit(err.to_string());
     let nodes: Vec<_> = cluster.alive().collect();

@@ -1,8 +1,8 @@
-//! The simulated cluster: its members, and what happens to them when.
+//! The simulated cluster: its members, and what happens to them and when.
 //!
-//! A member is a container: its name and address come from a number, and it never comes back. A few have a fixed name,
-//! and come back under it at another address. A third of them are in a zone, whose servers have their own port, so that
-//! all of them can end at once.
+//! A member is a container: its name and address are derived from a number, and it never comes back. A few members
+//! have a fixed name, and come back under it at another address. A third of all members are in a zone, whose servers
+//! have their own port, so that all of them can end at once.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -15,10 +15,11 @@ use crate::measures::simulation::coalescer::Kind;
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 200, 0, 1);
 /// One in this many containers has a fixed name.
 const NAMED: usize = 20;
-/// How long Serf takes to give up those that are gone at once, measured with half a cluster.
+/// The earliest and latest time at which Serf marks a member failed if many end at once; measured with half a
+/// cluster.
 const GIVEN_UP: [Duration; 2] = [Duration::from_secs(6), Duration::from_secs(18)];
 
-/// Something that happens to a member, at a time since the beginning.
+/// An event of a member, and its time since the beginning.
 #[derive(Clone, Debug)]
 pub struct Happening {
     pub at: Duration,
@@ -29,14 +30,14 @@ pub struct Happening {
 /// All present and past members.
 #[derive(Debug)]
 pub struct SimulatedCluster {
-    /// With the status that Serf gives them.
+    /// The members, each with its status in Serf.
     pub members: BTreeMap<String, (Node, &'static str)>,
     ports: [u16; 2],
     next: usize,
 }
 
 impl SimulatedCluster {
-    /// A cluster with this number of members. The ports are those of the zone and of all others.
+    /// A cluster with this number of members. The ports are the zone's and that of all others.
     pub fn new(count: usize, ports: [u16; 2]) -> SimulatedCluster {
         let mut cluster = SimulatedCluster { members: BTreeMap::new(), ports, next: 0 };
         for _ in 0..count {
@@ -46,7 +47,7 @@ impl SimulatedCluster {
         cluster
     }
 
-    /// A container that has not been there, under its own name or another's.
+    /// A new container, under its own name or a fixed one.
     fn container(&mut self, name: Option<&str>) -> Node {
         let number = self.next;
         self.next += 1;
@@ -62,7 +63,7 @@ impl SimulatedCluster {
         self.members.values().filter(|(_, status)| *status == "alive").map(|(node, _)| node)
     }
 
-    /// Lets something happen.
+    /// Applies an event to the members.
     pub fn happen(&mut self, happening: &Happening) {
         let status = match happening.kind {
             Kind::Join | Kind::Update => "alive",
@@ -72,7 +73,7 @@ impl SimulatedCluster {
         self.members.insert(happening.node.name.clone(), (happening.node.clone(), status));
     }
 
-    /// This many more, spread over a time.
+    /// The events of this many new members, spread over a time.
     pub fn grow(&mut self, count: usize, over: Duration) -> Vec<Happening> {
         let join = |number| Happening {
             at: over.mul_f64(number as f64 / count as f64),
@@ -82,7 +83,7 @@ impl SimulatedCluster {
         (0..count).map(join).collect()
     }
 
-    /// All are replaced one after the other: a new container joins half a second after its predecessor has left.
+    /// The events of a rolling replacement: each new container joins half a second after its predecessor has left.
     pub fn roll(&mut self, over: Duration) -> Vec<Happening> {
         let old: Vec<Node> = self.alive().cloned().collect();
         let mut happenings = Vec::new();
@@ -98,7 +99,7 @@ impl SimulatedCluster {
         happenings
     }
 
-    /// The zone is gone: Serf gives its members up one after the other.
+    /// The events of a lost zone: Serf marks its members failed one after the other.
     pub fn lose_zone(&self) -> Vec<Happening> {
         let port = self.ports[0].to_string();
         let gone: Vec<&Node> = self.alive().filter(|node| node.tags.get("port") == Some(&port)).collect();

@@ -1,4 +1,4 @@
-//! Bars to compare a few things by their length, ours in a colour.
+//! A bar chart that compares a few things; ours have a colour of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,28 +7,28 @@ use crate::results::chart::unit::Unit;
 
 const ROW: f64 = 28.0;
 const THICK: f64 = 18.0;
-/// Where the bars begin: the names are to the left.
+/// The left end of the bars, with room for the names.
 const LEFT: f64 = 300.0;
-/// What a bar's figure needs to the right of the longest.
+/// The room for a bar's figure, to the right of the longest bar.
 const FIGURE: f64 = 80.0;
 
 /// A bar chart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Bars {
-    /// What is compared.
+    /// The title: what is compared.
     pub title: String,
-    /// How it was taken.
+    /// The explanation: how it was measured.
     pub about: String,
-    /// What the lengths mean.
+    /// The unit of the lengths.
     pub unit: Unit,
-    /// From top to bottom.
+    /// The bars, from top to bottom.
     pub bars: Vec<Bar>,
 }
 
-/// One of the things compared.
+/// One bar.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Bar {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its length.
     pub value: f64,
@@ -37,7 +37,7 @@ pub struct Bar {
 }
 
 impl Bars {
-    /// The SVG.
+    /// The chart as SVG.
     pub fn svg(&self) -> String {
         let height = TOP + ROW * self.bars.len() as f64 + EDGE;
         let mut canvas = Canvas::new(height, &self.title, &self.about);

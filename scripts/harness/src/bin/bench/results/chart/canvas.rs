@@ -1,10 +1,10 @@
-//! An SVG that is being drawn: its ground, style, title, lines and text.
+//! An SVG that is being drawn: its background, style, title, lines and text.
 
 use std::fmt::Write as _;
 
 pub(super) const WIDTH: f64 = 800.0;
 pub(super) const EDGE: f64 = 16.0;
-/// Where the drawing begins, below the title and its explanation.
+/// The top of the drawing, below the title and its explanation.
 pub(super) const TOP: f64 = 64.0;
 
 const STYLE: &str = "\
@@ -18,7 +18,7 @@ text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fil
 .grid{stroke:#2a313c}.axis{stroke:#656c76}.bar{fill:#4b545f}.ours{fill:#4493f8}\
 .c0{stroke:#4493f8}.c1{stroke:#f0883e}.c2{stroke:#3fb950}.c3{stroke:#db70d0}.c4{stroke:#d9b42c}.c5{stroke:#9198a1}\
 .d0{fill:#4493f8}.d1{fill:#f0883e}.d2{fill:#3fb950}.d3{fill:#db70d0}.d4{fill:#d9b42c}.d5{fill:#9198a1}}";
-/// Colours of lines in the style.
+/// The colours of lines, as named in the style.
 pub(super) const COLOURS: usize = 6;
 
 /// An SVG that is being drawn.
@@ -27,7 +27,7 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// One with its ground, title and explanation.
+    /// A canvas with its background, title and explanation.
     pub(super) fn new(height: f64, title: &str, about: &str) -> Canvas {
         let mut canvas = Canvas {
             text: format!(

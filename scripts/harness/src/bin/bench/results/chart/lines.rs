@@ -1,6 +1,6 @@
-//! Lines on two logarithmic axes: proportional growth rises by one decade in one decade.
+//! A chart with two logarithmic axes, on which proportional growth rises by one decade in one decade.
 //!
-//! A dashed guide shows that slope. A line's name is at its end.
+//! A dashed line shows that slope. A line's name is at its right end.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,22 +9,22 @@ use crate::results::chart::unit::Unit;
 
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 76.0;
-/// Names at the ends of the lines.
+/// The room for the names, to the right of the lines.
 const RIGHT: f64 = 250.0;
 const BOTTOM: f64 = 52.0;
-/// Names nearer than that would cover each other.
+/// The least distance between two names, so that they do not cover each other.
 const APART: f64 = 16.0;
 
 /// A line chart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lines {
-    /// What is shown.
+    /// The title: what is shown.
     pub title: String,
-    /// How it was taken.
+    /// The explanation: how it was measured.
     pub about: String,
     /// The label below the horizontal axis.
     pub across: String,
-    /// What the heights mean.
+    /// The unit of the heights.
     pub unit: Unit,
     /// The lines.
     pub lines: Vec<Line>,
@@ -33,13 +33,13 @@ pub struct Lines {
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Line {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its points, from left to right, all greater than 0.
     pub points: Vec<(f64, f64)>,
 }
 
-/// From the powers of ten at the ends of an axis to places on the paper.
+/// Converts values to positions in the drawing, between the powers of ten at the ends of each axis.
 struct Axis {
     low: i32,
     high: i32,
@@ -67,7 +67,7 @@ impl Axis {
 }
 
 impl Lines {
-    /// The SVG.
+    /// The chart as SVG.
     pub fn svg(&self) -> String {
         let mut canvas = Canvas::new(HEIGHT, &self.title, &self.about);
         let points = || self.lines.iter().flat_map(|line| &line.points);
@@ -104,7 +104,7 @@ impl Lines {
         canvas.write(middle, HEIGHT - EDGE + 2.0, "small", "middle", &self.across);
     }
 
-    /// The names at the ends, each at its line's height or just below the one above it.
+    /// Places the names at the ends of the lines, each at its line's height or just below the name above it.
     fn draw_names(&self, canvas: &mut Canvas, up: &Axis) {
         let end = |line: &Line| line.points.last().map_or(HEIGHT, |point| up.at(point.1));
         let mut order: Vec<(f64, usize)> =
@@ -125,7 +125,7 @@ impl Lines {
     }
 }
 
-/// A dashed line with the slope of what grows in proportion, in the lower left.
+/// A dashed line in the lower left with the slope of proportional growth.
 fn draw_guide(canvas: &mut Canvas, across: &Axis, up: &Axis) {
     let decades = (across.high - across.low).min(up.high - up.low);
     let (x, y) = (10_f64.powi(across.high - decades), 10_f64.powi(up.low));

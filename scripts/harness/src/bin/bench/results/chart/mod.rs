@@ -1,8 +1,8 @@
-//! Charts as SVG, without a plotting library: only two kinds are needed, and a library would be larger than the programs
-//! that are measured.
+//! Charts as SVG, without a plotting library: only two kinds are needed, and a library would be larger than the
+//! programs that are measured.
 //!
-//! A page may be light or dark, and an SVG cannot find out which. So a chart has its own background and is readable on
-//! both.
+//! A page may be light or dark, and an SVG cannot find out which. So a chart has its own background and is readable
+//! on both.
 
 mod bars;
 mod canvas;
@@ -19,14 +19,14 @@ pub use unit::{Unit, grouped};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Chart {
-    /// Lengths to compare.
+    /// Bars of different lengths.
     Bars(Bars),
-    /// How something grows.
+    /// Lines that show growth.
     Lines(Lines),
 }
 
 impl Chart {
-    /// The SVG.
+    /// The chart as SVG.
     pub fn svg(&self) -> String {
         match self {
             Chart::Bars(bars) => bars.svg(),

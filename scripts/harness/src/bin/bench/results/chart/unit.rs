@@ -1,8 +1,8 @@
-//! What a number in a chart or a table means, and so how it is written.
+//! The unit of a number in a chart or a table, which decides its format.
 
 use serde::{Deserialize, Serialize};
 
-/// What a number means, and so how it is written.
+/// The unit of a number, which decides its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -28,7 +28,7 @@ impl Unit {
     }
 }
 
-/// Two or three digits that mean something.
+/// Formats a number with two or three significant digits.
 fn digits(value: f64) -> String {
     if value >= 99.95 {
         format!("{value:.0}")
@@ -40,7 +40,7 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// A whole number with a comma at each thousand.
+/// Formats a whole number with a comma for each thousand.
 pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What may happen to a backend, and which of it happens next.
+//! The kinds of changes to a backend, and the choice of the next one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::setups::backend_slot::BackendSlot;
 /// A change of membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// A backend comes: at the same place, under an old or a new name, at an old or a new address.
+    /// A backend starts in a slot: under an old or a new name, at an old or a new address.
     Join,
-    /// One leaves in order, and its web app serves on for a while.
+    /// A backend leaves in order, and its web app keeps serving for a while.
     Leave,
-    /// kill -9 of agent and web app.
+    /// A backend's agent and web app get SIGKILL.
     Kill,
-    /// One comes back at another address, under its name, at once.
+    /// A backend moves to another address under the same name, at once.
     Move,
-    /// One gets another weight, or is to get no new sessions, or is again.
+    /// A backend gets another weight, is drained, or is undrained.
     Tag,
-    /// A backend's link is cut for a while: it is marked failed, or nearly, and comes back.
+    /// A backend's link is cut for a while. Serf marks it failed, or nearly does, and it comes back.
     Cut,
 }
 
-/// The weight of each kind, of 100. Joins are about as frequent as leaves and crashes together.
+/// The share of each kind, in percent. Joins are about as frequent as leaves and crashes together.
 const SHARES: [(Kind, usize); 6] = [
     (Kind::Join, 30),
     (Kind::Leave, 18),
@@ -37,17 +37,17 @@ const SHARES: [(Kind, usize); 6] = [
 /// A planned change: its kind, and a random number that decides the details.
 #[derive(Clone, Copy, Debug)]
 pub struct Change {
-    /// What happens.
+    /// The kind.
     pub kind: Kind,
     /// The random number for the details.
     luck: usize,
 }
 
-/// How many changes there were of each kind.
+/// How many changes of each kind there were.
 pub type Tally = BTreeMap<Kind, usize>;
 
 impl Change {
-    /// The next one: of a kind that is possible, by the shares.
+    /// Draws the next change among the possible kinds, by their shares.
     pub fn next(dice: &mut Dice, is_possible: impl Fn(Kind) -> bool) -> Option<Change> {
         let possible: Vec<_> = SHARES.iter().filter(|(kind, _)| is_possible(*kind)).collect();
         let total: usize = possible.iter().map(|(_, share)| share).sum();
@@ -62,7 +62,7 @@ impl Change {
         Some(Change { kind, luck: dice.below(1 << 20) })
     }
 
-    /// Makes it; a link is cut for at most this long. False if a leave was not confirmed in time.
+    /// Makes the change. A link is cut for at most this long. False if a leave was not confirmed in time.
     pub fn make(self, slot: &mut BackendSlot, cut: Duration) -> Result<bool> {
         let luck = self.luck;
         match self.kind {
@@ -88,7 +88,7 @@ impl Change {
 }
 
 impl Kind {
-    /// The kind's name, for a count.
+    /// The kind's name, for the counts.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Join => "joined",

@@ -1,4 +1,4 @@
-//! Makes changes, several at once, each in its own thread, up to a number of changes or a time limit.
+//! Makes changes, several at once and each in its own thread, up to a number of changes or a time limit.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,19 +12,19 @@ use crate::proofs::churn::change::{Change, Kind, Tally};
 use crate::setups::backend_slot::BackendSlot;
 use crate::setups::networked_balancer::NetworkedBalancer;
 
-/// At least one in this many slots has a backend that serves and is not being changed...
+/// At least one in this many slots has a backend that serves and is not being changed.
 const SERVING: usize = 3;
-/// ...one at most has one that gets no new sessions...
+/// At most one in this many slots has a drained backend.
 const DRAINED: usize = 5;
-/// ...and one at most one that is cut off.
+/// At most one in this many slots has a backend that is cut off.
 const CUT: usize = 8;
-/// A change takes a dozen seconds at most where nothing is wrong: a leave or a move with its web app's end.
+/// The time limit of a change. If nothing is wrong, the longest ones (a leave or a move) take a dozen seconds.
 const LONGEST: Duration = Duration::from_secs(60);
 /// How long to wait for a change that is not possible yet because no backend is eligible.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A backend that was cut off is alive in Serf again by then: Serf reconnects every 30 s. But it never reconnects to a
-/// member that it lists as left, which sometimes happens after a leave and a quick return. Such a member has to join
-/// again, as the containers' `seeds` service does.
+/// After this time a backend that was cut off should be alive in Serf again: Serf reconnects every 30 s. But Serf
+/// never reconnects to a member that it lists as left, which sometimes happens after a leave and a quick return. Such
+/// a member has to join again, as the containers' `seeds` service does.
 const HEALED: Duration = Duration::from_secs(45);
 
 /// How many changes, and how fast.
@@ -32,15 +32,15 @@ const HEALED: Duration = Duration::from_secs(45);
 pub struct Pace {
     /// The maximum number.
     pub changes: usize,
-    /// For so long at most.
+    /// The time limit for all changes.
     pub time: Duration,
-    /// From one to the next.
+    /// The time from one change to the next.
     pub every: Duration,
-    /// For so long at most a link is cut.
+    /// The longest time for which a link is cut.
     pub cut: Duration,
 }
 
-/// A backend that was cut off, until it is alive in Serf again.
+/// A backend that was cut off and is not alive in Serf again yet.
 struct Healing {
     slot: BackendSlot,
     /// When its cut ended.
@@ -56,13 +56,13 @@ pub struct Engine {
     done: Sender<(BackendSlot, Change, Result<bool>)>,
     ended: Receiver<(BackendSlot, Change, Result<bool>)>,
     under_way: Tally,
-    /// Those that were cut off: they change again when they are back.
+    /// Backends that were cut off. They can change again once they are alive.
     healing: Vec<Healing>,
     /// Changes that were made, by kind.
     pub tally: Tally,
-    /// Leaves that Serf gave up.
+    /// Leaves that no member confirmed in time.
     pub unheard: usize,
-    /// Those that were cut off and had to join again.
+    /// Backends that were cut off and had to join again.
     pub rejoined: usize,
     /// The longest time after a cut until a backend was alive in Serf again.
     pub healed: Duration,
@@ -71,7 +71,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Makes the changes; `each` is called between them. Afterwards no change is in progress.
+    /// Makes the changes; calls `each` between them. When it returns, no change is in progress.
     pub fn run(
         site: &mut NetworkedBalancer,
         dice: &mut Dice,
@@ -106,7 +106,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Begins the drawn change as soon as it is possible; if it is not for a while, draws another.
+    /// Begins the drawn change as soon as it is possible. If it does not become possible for a while, draws another
+    /// one.
     fn begin_next(&mut self, site: &mut NetworkedBalancer, dice: &mut Dice) -> Result<()> {
         let mut wanted = Change::next(dice, |_| true);
         let start = Instant::now();
@@ -152,7 +153,7 @@ impl Engine {
         is_allowed && slots.iter().any(|slot| fits(slot, kind))
     }
 
-    /// Returns the slots whose change has ended.
+    /// Takes back the slots whose change has ended.
     fn collect(&mut self, site: &mut NetworkedBalancer) -> Result<()> {
         while let Ok((slot, change, result)) = self.ended.try_recv() {
             *self.under_way.entry(change.kind).or_default() -= 1;
@@ -206,8 +207,8 @@ impl Engine {
     }
 }
 
-/// How many unaffected backends get requests. A backend that has just joined is not in service yet, and a change that
-/// takes away the last ones in service would prove nothing.
+/// How many unaffected backends get requests. A backend that has just joined is not in service yet and does not
+/// count: a change that takes the last ones out of service would prove nothing.
 fn serving(site: &NetworkedBalancer) -> usize {
     let servers = site.servers().unwrap_or_default();
     let is_served =

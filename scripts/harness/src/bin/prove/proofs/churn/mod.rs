@@ -1,7 +1,8 @@
 //! A thousand changes of membership under load: no request is lost, and in the end all agree.
 //!
-//! Thirty real Serf agents with web apps, each pair in a network namespace of its own, joining, leaving, dying, moving,
-//! changing and being cut off, several at once; the balancer is set up as in the README, with its timer.
+//! There are thirty real Serf agents with web apps, each pair in its own network namespace. They join, leave, die,
+//! move, change tags and are cut off, several at once. The balancer is set up as in docs/installation.md, with its
+//! timer.
 
 mod change;
 pub mod driver;
@@ -25,24 +26,25 @@ const PLACES: usize = 30;
 const FEW_PLACES: usize = 16;
 const CHANGES: usize = 1_000;
 const FEW_CHANGES: usize = 60;
-/// The longest time for which a link is cut: Serf gives a member up after some seven seconds...
+/// The longest time for which a link is cut. Serf marks a member failed after about seven seconds.
 pub const CUT: Duration = Duration::from_secs(14);
-/// ...and for so long in the short form: to give it up and come back would take half a minute and more.
+/// The same for the short form: the cut is too short for that, because marking a member failed and recovering takes
+/// half a minute or more.
 pub const FEW_CUT: Duration = Duration::from_secs(4);
 /// 200 requests a second.
 const RATE: Rate = Rate { visitors: 8, every: Duration::from_millis(40) };
-/// A visitor waits for so long.
+/// How long a visitor waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(70);
-/// All agree by then: Serf takes about seven seconds to mark a member failed, the timer fifteen for an event that Serf
-/// has swallowed.
+/// How long it may take until all agree. Serf takes about seven seconds to mark a member failed, and the timer
+/// fifteen to repair an event that Serf did not send.
 const SETTLED: Duration = Duration::from_secs(120);
-/// By so much the memory of a process may grow, in KiB: HAProxy 2.6 keeps a server that has left, and Serf is a Go
-/// program, which returns memory late.
+/// How much the memory of a process may grow, in KiB. HAProxy 2.6 keeps a server that has left, and Serf, a Go
+/// program, returns memory late.
 const GROWTH: u64 = 16 << 10;
 const ANSWERED: Duration = Duration::from_secs(10);
 const ENDED: Duration = Duration::from_secs(10);
 
-/// The proof.
+/// Runs the proof.
 pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     namespace::apart(|| {
         let mut site = NetworkedBalancer::new(proof.rounds(PLACES, FEW_PLACES), Some(FORGOTTEN))?;
@@ -58,7 +60,7 @@ pub fn prove(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     })
 }
 
-/// Fills the site, makes the changes under load, and judges all but the end; `each` is called between changes.
+/// Fills all slots, makes the changes under load, and checks everything but the end; calls `each` between changes.
 pub fn run(
     site: &mut NetworkedBalancer,
     proof: &mut Proof,
@@ -107,7 +109,8 @@ pub fn judge_load(samples: Vec<Sample>, start: Instant, verdict: &mut Verdict) {
     verdict.note(&format!("{} requests, {failures} failed; the slowest took {slowest:.2} s", samples.len()));
 }
 
-/// Checks that the worker is the same or that there were reloads, which are printed with their reasons.
+/// Checks that the worker is the same; if it is not, there must have been reloads, which are printed with their
+/// reasons.
 fn judge_workers(
     site: &NetworkedBalancer,
     old: &[u32],
@@ -124,13 +127,13 @@ fn judge_workers(
     Ok(())
 }
 
-/// The reasons of reloads so far.
+/// The log lines of reloads so far.
 fn reloads(site: &NetworkedBalancer) -> Vec<String> {
     let log = site.balancer.log();
     log.lines().filter(|line| line.contains("]: reload (")).map(str::to_owned).collect()
 }
 
-/// HAProxy's workers, those that end included.
+/// HAProxy's workers, including those that are about to end.
 fn processes(site: &NetworkedBalancer) -> Result<Vec<u32>> {
     let processes = poll::until(ANSWERED, "the master's answer", || {
         site.balancer.haproxy().ok()?.master_command("show proc").ok()
@@ -147,7 +150,7 @@ fn judge_memory(before: &ResourceUsage, after: &ResourceUsage, verdict: &mut Ver
     }
 }
 
-/// Stops everything in order; nothing may be left then.
+/// Stops everything in order, and counts each process that is left as a fault.
 pub fn end(mut site: NetworkedBalancer, verdict: &mut Verdict) -> Result<()> {
     site.stop()?;
     let left = || -> Result<Vec<u32>> {

@@ -23,13 +23,13 @@ const CHANGING: usize = 20;
 /// Members that stay, so that there is always a server.
 const STEADY: usize = 2;
 const PORT: u16 = 3000;
-/// The events for a member that is there, and for one that is not. (Failed members are left to reconcile, which asks
-/// HAProxy whether they serve.)
+/// The events for a member that is present, and those for one that has gone. (Failed members are left to reconcile,
+/// which asks HAProxy whether they are up.)
 const COMING: [&str; 2] = ["member-join", "member-update"];
 const LEAVING: [&str; 2] = ["member-leave", "member-reap"];
-/// What every process of a crowd has in its environment, with the run's directory.
+/// The variable that marks every process of a crowd; its value is the run's directory.
 const MARK: &str = "ROLLCALL_CROWD";
-/// Seconds that a handler waits for its turn; a step for a lock, a third of it.
+/// The limit in seconds for a handler that waits for its turn. A step waits a third of it for a lock.
 const LIMIT: u32 = 300;
 const LIGHT: Rate = Rate { visitors: 4, every: Duration::from_millis(50) };
 
@@ -38,33 +38,33 @@ const LIGHT: Rate = Rate { visitors: 4, every: Duration::from_millis(50) };
 struct Member {
     name: String,
     at: Option<(SocketAddr, usize)>,
-    /// Two places, both with a web server: it moves from one to the other.
+    /// Two addresses, each with a web server. The member moves from one to the other.
     places: [SocketAddr; 2],
 }
 
-/// Where it all happens.
+/// A balancer, its members and load.
 pub struct CrowdedBalancer {
     members: Vec<Member>,
-    /// Joined, changed, left.
+    /// How many members joined, changed and left.
     changes: [usize; 3],
     checked: HaproxyCheck,
     begun: Instant,
     load: Load,
     _agent: Agent,
     _apps: Vec<CountingServer>,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     cluster: Cluster,
 }
 
 impl CrowdedBalancer {
-    /// Starts it with the members that stay.
+    /// Starts the balancer with the members that stay.
     pub fn start() -> Result<CrowdedBalancer> {
         let mut cluster = Cluster::new()?;
         cluster.balancer.set_env("ROLLCALL_ROLES", "backend");
-        // On a machine with much else to do the last of a crowd waits for longer than the default.
+        // On a busy machine the last handler of a crowd waits longer than the default.
         cluster.balancer.set_env("ROLLCALL_STEP_TIMEOUT", LIMIT.to_string());
         cluster.balancer.start_haproxy(Mode::MasterSocket)?;
-        // From here on; HAProxy itself is not part of a crowd.
+        // Set only now, because HAProxy itself is not part of a crowd.
         let directory = cluster.run().path().to_owned();
         cluster.balancer.set_env(MARK, directory);
         let agent = Settings::new("balancer", cluster.balancer.address()).tag("role", "balancer");
@@ -82,7 +82,7 @@ impl CrowdedBalancer {
             cluster.balancer.handle("member-join", &test_nodes::event(&member.nodes()))?;
         }
         cluster.wait_for_up("m0", SOON)?;
-        // Not earlier: the old worker, without servers, still answers on its open connections.
+        // The load starts only now: the old worker, which has no servers, still answers on its open connections.
         let (begun, load) = (Instant::now(), Load::start(cluster.front(), "/", LIGHT));
         let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
         Ok(CrowdedBalancer {
@@ -97,18 +97,18 @@ impl CrowdedBalancer {
         })
     }
 
-    /// What happens to each member that changes: the name of the event, and what Serf would give the handler.
+    /// The next event for each changing member: its name, and the payload that Serf would send to the handler.
     pub fn next_events(&mut self, dice: &mut Dice) -> Vec<(&'static str, String)> {
         let changes = &mut self.changes;
         self.members[STEADY..].iter_mut().map(|member| member.change(dice, changes)).collect()
     }
 
-    /// The shipped handler, with an event.
+    /// Starts the shipped handler with an event.
     pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
         self.cluster.balancer.start_handler(event, payload)
     }
 
-    /// reload-haproxy, independent of the handlers.
+    /// Starts reload-haproxy, independently of the handlers.
     pub fn start_reload(&self) -> Result<Child> {
         let mut command = Command::new(programs::bin_dir()?.join("reload-haproxy"));
         self.cluster.balancer.with_environment(self.cluster.run().adopt(&mut command));
@@ -123,7 +123,7 @@ impl CrowdedBalancer {
         command.spawn().map_err(system("run", "reload-haproxy"))
     }
 
-    /// The differences from what the events announced.
+    /// The differences from the members that the events announced.
     pub fn faults(&mut self) -> Result<Vec<String>> {
         let mut faults = Vec::new();
         let (mut records, mut pool) = (Listing::new(), Servers::new());
@@ -177,7 +177,7 @@ impl CrowdedBalancer {
 }
 
 impl Member {
-    /// The node that it is, if it is there.
+    /// The members that are present, as nodes.
     fn nodes(&self) -> Vec<common::node::Node> {
         self.at.iter().map(|(address, weight)| test_nodes::node(&self.name, *address, *weight)).collect()
     }

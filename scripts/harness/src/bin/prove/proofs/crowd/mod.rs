@@ -1,8 +1,9 @@
-//! Crowd: twenty handlers and twenty reloads at once, round after round; each handler has another member's event.
+//! Crowd: twenty handlers and twenty reloads at once, round after round. Each handler gets the event of another
+//! member.
 //!
 //! The agent that the handlers ask is real and has only itself as a member, so reconcile's guard refuses. The records
-//! after a round therefore come from the events alone, and a lost event cannot be repaired unnoticed. The guard's exit
-//! code is the right one for a handler here.
+//! after a round therefore come only from the events, and no reconcile can hide a lost event. The handlers are
+//! expected to end with the guard's exit code.
 
 mod crowded_balancer;
 
@@ -17,19 +18,19 @@ use crate::proof::Proof;
 use crate::proofs::crowd::crowded_balancer::CrowdedBalancer;
 
 const ROUNDS: usize = 200;
-/// Progress is printed after this many rounds.
+/// How many rounds pass between two lines of progress.
 const NEWS: usize = 25;
-/// Reloads of a round; of handlers there are as many as there are members that change.
+/// Reloads in a round. There is one handler for each changing member.
 const RELOADS: usize = 20;
-/// Forty processes take a few seconds; one that takes this long hangs.
+/// Forty processes take a few seconds. A process that takes this long hangs.
 const LATE: Duration = Duration::from_secs(400);
-/// The guard refused, and everything else succeeded.
+/// The exit code of a handler if the guard refused and everything else succeeded.
 const GUARDED: i32 = 6;
 
-/// How many processes ended with which exit code.
+/// How many processes ended with each exit code.
 type Codes = std::collections::BTreeMap<i32, usize>;
 
-/// All rounds.
+/// Runs all rounds.
 pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let mut site = CrowdedBalancer::start()?;
     let begun = Instant::now();
@@ -62,7 +63,8 @@ pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     Ok(())
 }
 
-/// One round: all at once, and all awaited. The exit codes of the handlers, and of the reloads.
+/// Runs one round: starts all processes at once and waits for them. Returns the exit codes of the handlers, and those
+/// of the reloads.
 fn crowd(site: &mut CrowdedBalancer, proof: &mut Proof) -> Result<(Vec<i32>, Vec<i32>)> {
     let events = site.next_events(&mut proof.dice);
     let (mut handlers, mut reloads) = (Vec::new(), Vec::new());

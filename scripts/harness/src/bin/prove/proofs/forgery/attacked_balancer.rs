@@ -1,4 +1,4 @@
-//! A balancer, honest members under light load, and an attacker among them.
+//! A balancer, honest members under light load, and an attacker on their network.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,21 +23,21 @@ use crate::proofs::forgery::observer::Observer;
 use crate::setups::test_nodes;
 
 const RANDOM: usize = 10_000;
-/// Forged members at once. The agent accepts this many together, and reports them in one event or two.
+/// Forged members in a batch. The agent accepts this many together, and reports them in one or two events.
 const BATCH: usize = 250;
-/// The most that an agent accepts at a time.
+/// The most announcements that an agent accepts at a time.
 const BREATH: usize = 50;
 const HONEST: [&str; 3] = ["s1", "s2", "s3"];
 const LIGHT: Rate = Rate { visitors: 4, every: Duration::from_millis(50) };
-/// A batch is in HAProxy by then, and out of it.
+/// How long a batch may take to get into HAProxy.
 const TAKEN: Duration = Duration::from_secs(60);
 const GONE: Duration = Duration::from_secs(120);
-/// After so long Serf forgets a member that failed or left. Its default is a day.
+/// How long Serf remembers a member that has failed or left. Its default is a day.
 const FORGOTTEN: &str = "10s";
-/// Done; a member was refused; the guard held.
+/// The exit codes of a handler that are right: success, a member was rejected, the guard refused.
 const RIGHT: [i32; 3] = [0, 3, 6];
 
-/// Honest members, and the attacker.
+/// The balancer with its honest members, and the attacker.
 pub struct AttackedBalancer {
     forger: Forger,
     lies: Cases,
@@ -45,7 +45,7 @@ pub struct AttackedBalancer {
     told: Told,
     load: Load,
     begun: Instant,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     cluster: Cluster,
 }
 
@@ -60,13 +60,13 @@ struct Told {
 }
 
 impl AttackedBalancer {
-    /// Starts the balancer and the honest ones; `place` is watched.
+    /// Starts the balancer and the honest members; `place` is watched.
     pub fn start(run: Run, place: &Path) -> Result<AttackedBalancer> {
         let mut cluster = Cluster::on(run)?;
         for key in ["reconnect_timeout", "tombstone_timeout"] {
             cluster.balancer.set_agent(key, FORGOTTEN);
         }
-        // A forged balancer makes HAProxy reload: dead servers must still be down after that.
+        // A forged balancer makes HAProxy reload. The state file ensures that dead servers are still down after that.
         let health = cluster.run().join("servers.state");
         replace(&health, b"1\n", 0o600).map_err(system("write", health.display()))?;
         cluster.balancer.add_setting("state_file", health);
@@ -79,7 +79,7 @@ impl AttackedBalancer {
         for name in HONEST {
             cluster.wait_for_up(name, SOON)?;
         }
-        // All files are there after this, also those of a run with nothing to do.
+        // After this all files exist, also those that a run with nothing to do creates.
         cluster.balancer.reconcile()?;
         let forger = Forger::new(cluster.net.host(251), cluster.balancer.address())?;
         let watch = Observer::new(place, &cluster, shape)?;
@@ -96,11 +96,11 @@ impl AttackedBalancer {
         })
     }
 
-    /// All known forgeries and the random ones, one batch after the other.
+    /// Announces all known forgeries and the random ones, one batch after the other.
     pub fn lie(&mut self, proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
         let balancer = SocketAddr::from((self.cluster.balancer.address(), FRONT_PORT));
-        // Of one honest member only: an attacker with the addresses of all of them, under names that sort first, takes
-        // them out of service for as long as their checks take (docs/proofs.md).
+        // Only one honest member's address is used. If an attacker uses all of them, under names that sort first, the
+        // honest members are out of service for as long as the checks of those servers take (docs/proofs.md).
         let one = self.cluster.backend(HONEST[0])?.app.address();
         let known = self.lies.known(&[one, balancer])?;
         verdict.note(&format!("{} known forgeries", known.len()));
@@ -117,7 +117,7 @@ impl AttackedBalancer {
         Ok(())
     }
 
-    /// Announces forged members, checks once the last of them is served, and removes them again.
+    /// Announces forged members, makes the checks once the last of them is served, and removes them again.
     fn batch(&mut self, batch: &[Lie], verdict: &mut Verdict) -> Result<()> {
         let last = self.lies.member();
         for lies in batch.chunks(BREATH) {
@@ -134,7 +134,7 @@ impl AttackedBalancer {
         }
         self.count(batch.len())?;
         for lies in batch.chunks(BREATH) {
-            // By turns they fail and they leave.
+            // By turns the members of a batch fail or leave.
             let is_orderly = self.told.batches % 2 == 0;
             let go = |lie: &Lie| {
                 if is_orderly { self.forger.leave(&lie.name) } else { self.forger.fail(&lie.name) }
@@ -159,7 +159,7 @@ impl AttackedBalancer {
         Ok(())
     }
 
-    /// Once all are gone again, it is as it was before.
+    /// Checks that, once all forged members have gone, everything is as it was before.
     pub fn end(mut self, verdict: &mut Verdict) -> Result<()> {
         let Told { said, believed, recorded, served, batches } = self.told;
         let took = self.begun.elapsed().as_secs_f64();
@@ -190,7 +190,7 @@ impl AttackedBalancer {
     }
 }
 
-/// What the template makes of no nodes, and of balancers alone.
+/// The grammar of the file, from files rendered with no nodes and with balancers only.
 fn shape(cluster: &Cluster) -> Result<ConfigGrammar> {
     let [none, several] = ["none", "several"].map(|name| cluster.run().join(name));
     fs::create_dir(&none).map_err(system("make", none.display()))?;
@@ -199,7 +199,7 @@ fn shape(cluster: &Cluster) -> Result<ConfigGrammar> {
     Ok(ConfigGrammar::new(&balancer.rendered_from(&none)?, &balancer.rendered_from(&several)?))
 }
 
-/// How often handlers ended with which code, by Serf's own log.
+/// How often handlers ended with each exit code, from Serf's log.
 fn exit_codes(log: &str) -> BTreeMap<i32, usize> {
     let mut codes = BTreeMap::new();
     for line in log.lines().filter(|line| line.contains("Error invoking script")) {

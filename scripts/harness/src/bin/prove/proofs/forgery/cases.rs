@@ -1,4 +1,4 @@
-//! The forged members: the known forgeries, each with only one wrong value; and any number of random ones.
+//! The forged members: the known forgeries, each with only one wrong value, and any number of random ones.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,22 +10,22 @@ use crate::judging::random::Dice;
 use crate::proofs::forgery::gossip::{Lie, Meta};
 use crate::proofs::forgery::values::{NASTY, TEXTS, VALUES};
 
-/// Payloads of real Serf agents that were lied to.
+/// Payloads that real Serf agents sent after they had received forged gossip.
 const FIXTURES: [&str; 4] =
     ["06-join-hostile-names.in", "07-join-hostile-tags.in", "08-join-forged.in", "09-join-ipv6.in"];
 const TAGS: [&str; 6] = ["port", "weight", "maxconn", "state", "backup", "role"];
 const ROLE: &str = "backend";
-/// One in this many random ones claims to be a balancer, and one has something other than tags.
+/// One in this many random members claims to be a balancer, and one has other bytes in place of tags.
 const SELDOM: usize = 50;
 
-/// Makes forgeries, each with a new name unless the name itself is forged.
+/// Makes forged members, each with a new name unless the name itself is forged.
 pub struct Cases {
     place: String,
     count: u32,
 }
 
 impl Cases {
-    /// Forgeries that try to leave files in `place`.
+    /// Makes forgeries that try to create files in `place`.
     pub fn new(place: &str) -> Cases {
         Cases { place: place.to_owned(), count: 0 }
     }
@@ -56,7 +56,7 @@ impl Cases {
             lies.push(Lie { name: vec![b'n'; length], ..self.member() });
         }
         for (number, place) in squatted.iter().enumerate() {
-            // One sorts before the honest names, one after them.
+            // One name sorts before the honest names, one after them.
             for before in ["a", "z"] {
                 let name = format!("{before}-squats-{number}").into_bytes();
                 let meta = tags(&[("role", ROLE.as_bytes()), ("port", place.port().to_string().as_bytes())]);
@@ -66,7 +66,7 @@ impl Cases {
         Ok(lies)
     }
 
-    /// A random one.
+    /// A random forged member.
     pub fn random(&mut self, dice: &mut Dice) -> Lie {
         let right = self.member();
         let name = match dice.below(4) {
@@ -100,7 +100,7 @@ impl Cases {
                 tags.push((tag.as_bytes().to_vec(), value));
             }
         }
-        // A key that is refused costs the member its record.
+        // If a key is rejected, the member gets no record.
         let more = if dice.below(4) == 0 { 1 + dice.below(3) } else { 0 };
         for _ in 0..more {
             tags.push((self.nasty(dice), self.nasty(dice)));
@@ -108,7 +108,7 @@ impl Cases {
         Meta::Tags(tags)
     }
 
-    /// Any bytes, the worse ones more often.
+    /// Random bytes, the dangerous ones more often.
     fn nasty(&self, dice: &mut Dice) -> Vec<u8> {
         if dice.below(3) == 0 {
             return self.text(TEXTS[dice.below(TEXTS.len())]);
@@ -126,7 +126,7 @@ impl Cases {
         text.replace("PLACE", &self.place).into_bytes()
     }
 
-    /// One that could be a backend.
+    /// A member that could be a backend.
     pub fn member(&mut self) -> Lie {
         self.count += 1;
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(127, 210, 0, 1).to_bits() + self.count);
@@ -180,7 +180,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// A line that Serf gave a handler, as a forged backend. Serf escapes tabs and newlines.
+/// A forged backend with the values of a line that Serf sent to a handler. Serf escapes tabs and newlines.
 fn captured(line: &[u8]) -> Option<Lie> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
     let [name, address, _, listed] = fields[..] else { return None };
@@ -192,7 +192,7 @@ fn captured(line: &[u8]) -> Option<Lie> {
     for pair in listed.split(|byte| *byte == b',') {
         let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let (key, value) = (unescaped(&pair[..at]), unescaped(pair.get(at + 1..).unwrap_or_default()));
-        // What the captured ones were called is not a role here.
+        // The captured members have a role that is not used here.
         let value = if value == b"web" { ROLE.as_bytes().to_vec() } else { value };
         tags.push((key, value));
     }

@@ -1,5 +1,5 @@
-//! The lines that the shipped template means: those that it has without nodes, and a strict grammar for those that a
-//! node adds.
+//! Checks that haproxy.cfg has only lines that the shipped template is meant to write: those that it writes without
+//! nodes, and a strict grammar for those that a node adds.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -15,14 +15,14 @@ pub struct ConfigGrammar {
 }
 
 impl ConfigGrammar {
-    /// From what is rendered without any node, and with several balancers but no other node.
+    /// Made from a file rendered without any node, and one with several balancers but no other node.
     pub fn new(alone: &str, shared: &str) -> ConfigGrammar {
         ConfigGrammar {
             frames: [alone, shared].map(|text| frame(text).into_iter().map(str::to_owned).collect()),
         }
     }
 
-    /// The first line that the template did not mean, if there is one.
+    /// The first line that the template was not meant to write, if there is one.
     pub fn strange(&self, text: &str) -> Option<String> {
         let seen = frame(text);
         let different = |frame: &[String]| {
@@ -30,13 +30,13 @@ impl ConfigGrammar {
                 .find(|at| frame.get(*at).map(String::as_str) != seen.get(*at).copied());
             at.map(|at| (at, seen.get(at).map_or("the end", |line| line).to_owned()))
         };
-        // The frame that matches for longer is the right one.
+        // The frame that matches further is the right one.
         let [alone, shared] = [&self.frames[0], &self.frames[1]].map(|frame| different(frame));
         Some(alone?.max(shared?).1)
     }
 }
 
-/// The lines without those that nodes add in their place.
+/// The lines without those that nodes have added where they may.
 fn frame(text: &str) -> Vec<&str> {
     let mut frame: Vec<&str> = Vec::new();
     for line in text.split('\n') {
@@ -68,7 +68,7 @@ fn is_peer(line: &str) -> bool {
     named(line, "peer").is_some_and(|mut words| words.next().is_none())
 }
 
-/// The words after keyword, name and endpoint, if these are right.
+/// The words after keyword, name and endpoint, if those are valid.
 fn named<'a>(line: &'a str, keyword: &str) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
     let mut words = line.strip_prefix("    ")?.split(' ');
     let is_right = words.next()? == keyword
@@ -77,7 +77,7 @@ fn named<'a>(line: &'a str, keyword: &str) -> Option<impl Iterator<Item = &'a st
     is_right.then_some(words)
 }
 
-/// What is left after an option with a number in these limits.
+/// The rest after an option with a number within the limits.
 fn number<'a, 'b>(words: &'a [&'b str], name: &str, limits: RangeInclusive<u32>) -> &'a [&'b str] {
     match words {
         [option, value, rest @ ..]

@@ -1,8 +1,9 @@
-//! Serf's gossip as any host on the network can send it: announcements of a member as alive, as dead, or as leaving.
+//! Serf's gossip as any host on the network can send it: announcements that a member is alive, dead, or leaving.
 //!
-//! A packet of memberlist (net.go, state.go) is one byte for its kind and a MessagePack map by the names of Go's fields;
-//! Serf's own message in one has a kind of its own. Without a key the agent takes them from anybody. Four kinds of
-//! values are all that is needed, so they are packed here. Looked at: rmp (more to read than these lines).
+//! A packet of memberlist (net.go, state.go) is one byte for its kind and a MessagePack map whose keys are the names
+//! of Go's fields. A message of Serf's own is inside such a packet and has its own kind. Without an encryption key,
+//! the agent accepts packets from any host. Only four kinds of values are needed, so they are encoded here; the crate
+//! rmp would be more to read.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
@@ -14,20 +15,20 @@ const DEAD: u8 = 5;
 const USER: u8 = 8;
 /// Serf's first message type: a member intends to leave.
 const LEAVE: u8 = 0;
-/// What tags begin with; otherwise it is the role alone, as long ago.
+/// The first byte of encoded tags. Without it, Serf takes the bytes as a role, as in its first versions.
 const TAGS: u8 = 0xff;
-/// Least, largest and own version of memberlist's protocol and of Serf's, as Serf 0.9 and 0.10 send them.
+/// The least, largest and own version of memberlist's protocol and of Serf's, as Serf 0.9 and 0.10 send them.
 const VERSIONS: [u8; 6] = [1, 5, 2, 2, 5, 5];
 const INCARNATION: u32 = 1;
-/// Beyond this a packet does not fit into one of UDP's.
+/// A larger packet does not fit into a UDP packet.
 const LARGEST: usize = 60_000;
 
-/// What a forged member announces about itself; any of it may be wrong.
+/// The values that a forged member announces. Any of them may be invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lie {
     /// Its name.
     pub name: Vec<u8>,
-    /// Its address: 4 or 16 bytes, if it is one.
+    /// Its address: 4 or 16 bytes if it is valid.
     pub address: Vec<u8>,
     /// Its tags, or bytes that are not tags.
     pub meta: Meta,
@@ -38,7 +39,7 @@ pub struct Lie {
 pub enum Meta {
     /// Tags.
     Tags(Vec<(Vec<u8>, Vec<u8>)>),
-    /// Anything.
+    /// Any bytes.
     Bytes(Vec<u8>),
 }
 
@@ -49,7 +50,7 @@ pub struct Forger {
 }
 
 impl Forger {
-    /// A host at its own address that sends to an agent.
+    /// A host at the address `at` that sends to an agent.
     pub fn new(at: Ipv4Addr, agent: Ipv4Addr) -> Result<Forger> {
         let socket = UdpSocket::bind((at, 0)).map_err(system("listen at", at))?;
         Ok(Forger { socket, agent: SocketAddr::from((agent, GOSSIP_PORT)) })
@@ -73,7 +74,7 @@ impl Forger {
         self.dead(name, b"another")
     }
 
-    /// Announces for a member that it leaves, and then that it is gone.
+    /// Announces that a member intends to leave, and then that it has gone.
     pub fn leave(&self, name: &[u8]) -> Result<()> {
         let mut packet = vec![USER, LEAVE];
         map(&mut packet, 2);

@@ -1,8 +1,9 @@
 //! Forgery: an attacker on the network announces members to a real Serf agent, with any bytes as names, addresses and
 //! tags.
 //!
-//! The agent accepts them and calls the shipped handler, with the shipped template and a HAProxy that serves. All runs on
-//! a private network, because the agent and HAProxy connect to every address that a forged member announces.
+//! The agent accepts them and calls the shipped handler, with the shipped template and a HAProxy that serves.
+//! Everything runs on a private network, because the agent and HAProxy connect to every address that a forged member
+//! announces.
 
 mod attacked_balancer;
 mod cases;
@@ -22,7 +23,7 @@ use crate::proof::Proof;
 use crate::proofs::forgery::attacked_balancer::AttackedBalancer;
 use crate::setups::private_mounts;
 
-/// All known forgeries and the random ones.
+/// Announces all known forgeries and the random ones.
 pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     if !private_mounts::is_allowed() {
         return Err(Error::Unfit("it needs root, to make a private network".to_owned()));

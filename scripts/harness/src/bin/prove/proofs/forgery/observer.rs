@@ -1,4 +1,5 @@
-//! Checks that forged members cause no file elsewhere, no line beyond the template, and no lost node.
+//! Checks that forged members create no file outside the nodes directory, add no line beyond the template, and remove
+//! no node.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +17,7 @@ use crate::proofs::forgery::config_grammar::ConfigGrammar;
 
 /// The state before any forgery.
 pub struct Observer {
-    /// The tree that is watched; the nodes directory is deep in it.
+    /// The directory tree that is watched. The nodes directory is deep inside it.
     place: PathBuf,
     paths: BTreeSet<PathBuf>,
     honest: Listing,
@@ -26,20 +27,20 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Remembers what is there: all paths in `place`, and the records, all of them of honest members.
+    /// Records the present state: all paths in `place`, and the records, which must all belong to honest members.
     pub fn new(place: &Path, cluster: &Cluster, shape: ConfigGrammar) -> Result<Observer> {
         let honest = listing(&cluster.balancer.nodes_dir())?;
         let places = cluster.servers()?.iter().filter_map(|server| server.address.parse().ok()).collect();
         let checked = HaproxyCheck::new(cluster.run().join("checked.cfg"))?;
         let mut watch =
             Observer { place: place.to_owned(), paths: BTreeSet::new(), honest, places, shape, checked };
-        // Its own file is one of them.
+        // The check makes a file of its own, which must be among the paths.
         watch.checked.fault(&cluster.balancer.config())?;
         watch.paths = tree(place, &cluster.balancer.nodes_dir())?;
         Ok(watch)
     }
 
-    /// What is wrong now.
+    /// The faults now.
     pub fn faults(&mut self, cluster: &Cluster) -> Result<Vec<String>> {
         let mut faults = Vec::new();
         let nodes = cluster.balancer.nodes_dir();
@@ -66,7 +67,7 @@ impl Observer {
         listing(&cluster.balancer.nodes_dir()).is_ok_and(|seen| seen == self.honest)
     }
 
-    /// What is wrong in the nodes directory.
+    /// The faults in the nodes directory.
     fn records(&self, nodes: &Path) -> Result<Vec<String>> {
         let seen = listing(nodes)?;
         let is_record = |name: &str| name.strip_suffix(".json").is_some_and(|name| check_name(name).is_ok());
@@ -85,13 +86,13 @@ impl Observer {
     }
 }
 
-/// A temporary file, and the state that reload-haproxy keeps for the time of a reload.
+/// Whether it is a temporary file, or the state that reload-haproxy keeps during a reload.
 fn is_passing(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') && name.ends_with(".tmp")
 }
 
-/// All paths below a directory, but not those in the nodes directory.
+/// All paths below a directory, without those in the nodes directory.
 fn tree(directory: &Path, nodes: &Path) -> Result<BTreeSet<PathBuf>> {
     let mut paths = BTreeSet::new();
     for entry in fs::read_dir(directory).map_err(system("list", directory.display()))?.flatten() {

@@ -1,8 +1,8 @@
-//! The bytes, texts and values that forgeries are made of. A new kind of forgery is a line here.
+//! The bytes, texts and values in forged members. To try another forgery, add a line here.
 
-/// Bytes that mean something to a path, a shell, a template, HAProxy, or Serf's own handler.
+/// Bytes with a meaning in a path, a shell, a template, HAProxy, or Serf's own handler.
 pub const NASTY: &[u8] = b"/\\.\0\n\r\t,=\"'$`{}%# ;|&<>()[]*?~!:@+-_\x1b\x7f\x80\xc3\xff";
-/// Texts that have a meaning as a whole. In them, PLACE is a directory that is watched.
+/// Texts that have a meaning as a whole. PLACE stands for a directory that is watched.
 pub const TEXTS: &[&str] = &[
     "",
     ".",

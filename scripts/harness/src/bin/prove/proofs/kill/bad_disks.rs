@@ -1,7 +1,7 @@
-//! The same programs with a full, read-only or slow disk.
+//! The same programs on a full, read-only or slow disk.
 //!
-//! A disk can fill up at any of a program's writes. So there is no room at first, then room for one more page or file
-//! each time, until the program has enough.
+//! A disk can fill up at any of a program's writes. So the first run has no free space, and each further run has
+//! space for one more page or file, until that is enough.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -22,22 +22,22 @@ use crate::setups::private_mounts;
 
 /// Kills of each program on a slow disk.
 const KILLS: usize = 100;
-/// The file system refused.
+/// The exit code for an error of the file system.
 const REFUSED: i32 = 4;
-/// No program needs more pages or files than this.
+/// More pages or files than any program needs.
 const ENOUGH: usize = 64;
 /// What a program does on a full disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Full {
-    /// It reports that in one line.
+    /// It reports the error in one line.
     Line,
-    /// It reports that in its log.
+    /// It reports the error in its log.
     Log,
-    /// It needs no room.
+    /// It needs no space and succeeds.
     Works,
 }
 
-/// All three.
+/// Runs the programs on all three kinds of disk.
 pub fn bad_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     if !private_mounts::is_allowed() {
         return Err(Error::Unfit("the proof needs root, to mount full and read-only disks".to_owned()));
@@ -49,7 +49,7 @@ pub fn bad_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     slow_disk(proof, verdict)
 }
 
-/// The four programs.
+/// Runs the four programs on full and read-only disks.
 fn small_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Arc::new(Run::new()?);
     let mut room = SmallDisk::mount(&run.join("records"))?;
@@ -65,7 +65,7 @@ fn small_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     fill("reload-haproxy", Full::Line, &mut reload, &mut room, proof, verdict)
 }
 
-/// The whole script, with records, configuration, state and log on the disk.
+/// Runs the whole script with records, configuration, state and log on such a disk.
 fn small_disk_of_all(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let mut room = None;
     let mut handler = Handler::start(|directory| {
@@ -76,7 +76,7 @@ fn small_disk_of_all(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     fill("scripts/serf-handler", Full::Log, &mut handler, &mut room, proof, verdict)
 }
 
-/// A victim on a disk that is full, and then on one that is read-only.
+/// Runs a victim on a full disk, and then on a read-only one.
 fn fill(
     name: &str,
     full: Full,
@@ -116,7 +116,7 @@ fn fill(
     Ok(())
 }
 
-/// Checks a run on a bad disk, and one more on a good disk. True if the first was refused.
+/// Checks a run on a bad disk, and one more on a good disk. True if the first reported an error of the file system.
 fn settle(
     at: &str,
     (code, said): (i32, String),
@@ -140,7 +140,7 @@ fn settle(
     Ok(code != 0)
 }
 
-/// Runs it; returns its exit code and its stderr.
+/// Runs a command; returns its exit code and its stderr.
 fn outcome(command: &mut Command) -> Result<(i32, String)> {
     let mut run = start(command.stderr(Stdio::piped()))?;
     let mut said = String::new();
@@ -151,7 +151,7 @@ fn outcome(command: &mut Command) -> Result<(i32, String)> {
     Ok((status.code().unwrap_or(-1), said))
 }
 
-/// Kills on a slow disk.
+/// Kills the programs on a slow disk.
 fn slow_disk(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Arc::new(Run::new()?);
     let kills = proof.rounds(KILLS, 4);

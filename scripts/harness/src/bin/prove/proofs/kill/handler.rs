@@ -1,4 +1,5 @@
-//! `scripts/serf-handler` as a whole, at a real agent: it alone is killed, and every other time all that it has started.
+//! Kills `scripts/serf-handler` with a real agent: by turns only the script, and the script with everything that it
+//! has started.
 
 use std::fs;
 use std::path::Path;
@@ -20,13 +21,13 @@ use crate::proof::Proof;
 use crate::proofs::kill::victim::KILLS;
 use crate::proofs::kill::victim::{Victim, finish, kill_group, strike};
 
-/// The mark of the processes that one run of the handler starts.
+/// The variable that marks the processes of one run of the handler.
 const MARK: &str = "ROLLCALL_VICTIM";
 /// The member whose tag changes.
 const NAME: &str = "s1";
-/// Its weights, in turn: few, so that each haproxy.cfg has to be checked only once.
+/// How many weights it announces in turn. There are few, so `haproxy -c` checks few different files.
 const WEIGHTS: usize = 10;
-/// Gossip that is lost comes with the next exchange of all that two agents know, every 15 s.
+/// How long a tag may take to arrive. Lost gossip is repaired by the next full exchange of two agents, every 15 s.
 const HEARD: Duration = Duration::from_secs(60);
 
 /// A balancer whose agent has no handler, and two backends.
@@ -36,11 +37,11 @@ pub struct Handler {
     before: (Listing, Vec<u8>),
     seen: (Listing, Vec<u8>),
     checked: HaproxyCheck,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     cluster: Cluster,
 }
 
-/// The whole script.
+/// Kills the whole script.
 pub fn handles(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let mut handler = Handler::start(|_| Ok(()))?;
     strike("scripts/serf-handler", proof.rounds(KILLS, 8), &mut handler, proof, verdict)?;
@@ -52,7 +53,7 @@ pub fn handles(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 }
 
 impl Handler {
-    /// Starts it all, once `prepare` has seen the balancer's directory.
+    /// Starts everything, after `prepare` has been called with the balancer's directory.
     pub fn start(prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Handler> {
         let mut cluster = Cluster::new()?;
         prepare(cluster.balancer.directory())?;
@@ -83,7 +84,7 @@ impl Handler {
         (10 + self.turn % WEIGHTS).to_string()
     }
 
-    /// Has the backend announce its weight of this turn, and waits until the agent has heard it.
+    /// Sets the backend's weight of this turn, and waits until the agent has received it.
     fn announce(&mut self) -> Result<()> {
         let (weight, run) = (self.weight(), self.cluster.run().clone());
         self.cluster.backend(NAME)?.agent.set_tag(&run, "weight", &weight)?;
@@ -96,7 +97,7 @@ impl Handler {
         })
     }
 
-    /// The records and haproxy.cfg as they are.
+    /// The current records and haproxy.cfg.
     fn files(&self) -> Result<(Listing, Vec<u8>)> {
         let config = fs::read(self.cluster.balancer.config()).unwrap_or_default();
         Ok((listing(&self.cluster.balancer.nodes_dir())?, config))
@@ -112,7 +113,7 @@ impl Handler {
         format!("{MARK}={}", self.number())
     }
 
-    /// A number for this turn that no other run has.
+    /// A number for this turn that no other run uses.
     fn number(&self) -> String {
         format!("{}-{}", self.cluster.run().path().display(), self.turn)
     }
@@ -136,7 +137,7 @@ impl Victim for Handler {
 
     fn kill(&mut self, run: &mut Child) {
         if self.turn % 4 < 2 {
-            // Its children run on beside the next run, and end by themselves.
+            // Its children continue during the next run and then end.
             kill_group(run);
         } else if process::kill_marked(&self.mark()).is_err() {
             kill_group(run);
@@ -160,7 +161,7 @@ impl Victim for Handler {
     }
 
     fn look_again(&mut self) -> Result<Option<String>> {
-        // What outlived its script may still look around, but changes nothing any more.
+        // A process that outlived its script may still run, but must not change anything any more.
         poll::until(Duration::from_secs(40), "the end of what a killed handler has started", || {
             let mark = self.mark();
             process::marked(|entry| entry == mark.as_bytes()).is_ok_and(|left| left.is_empty()).then_some(())

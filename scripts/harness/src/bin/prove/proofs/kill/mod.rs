@@ -1,7 +1,7 @@
 //! Kill: every program is ended by SIGKILL at moments spread over its run, on a good disk and on bad ones.
 //!
-//! After a kill the files must be the old or the new ones, complete, and one more run must finish the work. The moments
-//! cannot be enumerated, so they are drawn: evenly over the run, at random within each part.
+//! After a kill each file must be complete, either the old one or the new one, and one more run must finish the work.
+//! The moments cannot be enumerated, so they are random: one in each of many equal parts of the run.
 
 mod bad_disks;
 mod handler;
@@ -18,7 +18,7 @@ use harness::run::programs;
 use crate::judging::verdict::Verdict;
 use crate::proof::Proof;
 
-/// The four programs, the script, and then the same where the disk is bad.
+/// Kills the four programs and the script, and then repeats that on bad disks.
 pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     programs::SYSTEM.iter().try_for_each(|program| programs::find(program).map(drop))?;
     records::joins(proof, verdict)?;

@@ -1,4 +1,4 @@
-//! member-join and member-leave, with an event of one member and with one of many.
+//! Kills member-join and member-leave, with an event of one member and with an event of many.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::proofs::kill::victim::KILLS;
 use crate::proofs::kill::victim::{Victim, finish, strike};
 use crate::setups::test_nodes;
 
-/// Members of an event: one, as for most; and as many as join when a site starts.
+/// Members of an event: one, as is usual, and as many as may join when a whole cluster starts.
 const SIZES: [usize; 2] = [1, 50];
-/// Records that the event does not name, and which stay.
+/// Records of other members, which must stay.
 const OTHERS: usize = 60;
 
 /// A run of a program on one event.
@@ -32,13 +32,13 @@ pub struct Records {
     directory: PathBuf,
     steps: [Step; 2],
     states: [Listing; 2],
-    /// Only the first step is killed; the second undoes it.
+    /// If true, only the first step is killed, and the second undoes it.
     is_one_way: bool,
     is_slow: bool,
     turn: usize,
 }
 
-/// member-join: new addresses and weights for those that are there.
+/// Kills member-join, which changes addresses and weights of existing records.
 pub fn joins(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Run::new()?;
     for size in SIZES {
@@ -48,7 +48,7 @@ pub fn joins(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     Ok(())
 }
 
-/// member-leave of those that are there.
+/// Kills member-leave, which removes existing records.
 pub fn leaves(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Run::new()?;
     for size in SIZES {
@@ -68,7 +68,7 @@ impl Records {
         Records::between(directory, size, ["member-join", "member-join"])
     }
 
-    /// An event that removes this many records; they are restored each time.
+    /// An event that removes this many records. They are restored each time.
     pub fn leaving(directory: &Path, size: usize) -> Result<Records> {
         Records::between(directory, size, ["member-leave", "member-join"])
     }
@@ -83,7 +83,7 @@ impl Records {
         let events = [file(2)?, file(3)?];
         let steps = [0, 1].map(|at| Step { program: programs[at], event: events[at].clone() });
         let states = [Listing::new(), Listing::new()];
-        // The second state is the one that it is in; the first turn changes that.
+        // The second state is the present one; the first turn changes it.
         let mut records =
             Records { directory: directory.to_owned(), steps, states, is_one_way, is_slow: false, turn: 1 };
         for at in [0, 1] {
@@ -93,13 +93,13 @@ impl Records {
         Ok(records)
     }
 
-    /// The same with a slow disk for the process that is killed.
+    /// Gives the process that is killed a slow disk.
     pub fn slowed(&mut self) -> &mut Records {
         self.is_slow = true;
         self
     }
 
-    /// The run of a step.
+    /// The command of a step.
     fn command(&self, at: usize, is_slow: bool) -> Result<Command> {
         let Step { program, event } = &self.steps[at];
         let mut command = slow_disk::program(&programs::bin_dir()?.join(program), is_slow)?;

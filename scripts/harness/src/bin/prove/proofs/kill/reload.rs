@@ -1,4 +1,4 @@
-//! reload-haproxy at a HAProxy that serves: servers are changed through its socket, and every other time it is reloaded.
+//! Kills reload-haproxy with a HAProxy that serves. By turns it changes servers through the socket and reloads.
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,13 +25,14 @@ use crate::proofs::kill::victim::KILLS;
 use crate::proofs::kill::victim::{Victim, finish, strike};
 use crate::setups::test_nodes;
 
-/// What makes a reload necessary: a line of the template, and another one.
+/// A line of the template, and its replacement, which makes a reload necessary.
 const OTHERWISE: [&str; 2] = ["timeout queue 10s", "timeout queue 11s"];
 const LIGHT: Rate = Rate { visitors: 4, every: Duration::from_millis(50) };
 const SOON: Duration = Duration::from_secs(10);
 const PORT: u16 = 3000;
 
-/// A HAProxy and four files, from each of which to the next something changes: by turns servers, and more than that.
+/// A HAProxy and four files that are used in turn. By turns, only servers change from one to the next, or another
+/// line too.
 pub struct Reload {
     texts: [String; 4],
     turn: usize,
@@ -43,11 +44,11 @@ pub struct Reload {
     begun: Instant,
     _apps: Vec<CountingServer>,
     _net: Subnet,
-    // Last: its end is the end of everything.
+    // The last field, because dropping it ends all processes of the run.
     run: Arc<Run>,
 }
 
-/// reload-haproxy, by turns through the socket and by a reload.
+/// Kills reload-haproxy, by turns while it uses the socket and while it reloads.
 pub fn reloads(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Arc::new(Run::new()?);
     let state = run.join("state");
@@ -61,7 +62,7 @@ pub fn reloads(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 }
 
 impl Reload {
-    /// Starts HAProxy on the first file, and light load. The process that is killed may have a slow disk.
+    /// Starts HAProxy on the first file, and light load. If `is_slow`, the process that is killed has a slow disk.
     pub fn start(run: Arc<Run>, state: PathBuf, is_slow: bool) -> Result<Reload> {
         let net = Subnet::claim()?;
         let mut balancer = Balancer::new(Arc::clone(&run), net.host(1))?;
@@ -93,7 +94,7 @@ impl Reload {
         Ok(reload)
     }
 
-    /// Puts the file of this turn in place.
+    /// Puts this turn's file in place.
     fn put(&self) -> Result<()> {
         let config = self.balancer.config();
         let text = &self.texts[self.turn % 4];
@@ -113,19 +114,19 @@ impl Reload {
     }
 }
 
-/// The two pools in the shipped template and in one that is a little different.
+/// The two pools, each in the shipped template and in a slightly different one.
 fn texts(balancer: &mut Balancer, net: &Subnet) -> Result<[String; 4]> {
     let at = |host: u8| (net.host(host), PORT).into();
     let pools = [
         [("s1", 11, 1), ("s2", 12, 1), ("s3", 13, 1), ("s4", 14, 1)],
-        // One has another weight, one moves, one leaves, one joins.
+        // One server has another weight, one moves, one leaves, and one joins.
         [("s1", 11, 1), ("s2", 12, 7), ("s3", 15, 1), ("s5", 16, 1)],
     ];
     let shipped = programs::shipped("render-cfg/templates/haproxy.cfg.tera");
     let text = fs::read_to_string(&shipped).map_err(system("read", shipped.display()))?;
     let template = balancer.directory().join("template");
     let mut texts = [const { String::new() }; 4];
-    // The last one rendered is the one that HAProxy starts on.
+    // HAProxy starts on the file that is rendered last.
     for number in [3, 2, 1, 0] {
         let directory = balancer.directory().join(format!("nodes-{}", number % 2));
         let servers = pools[number % 2].map(|(name, host, weight)| test_nodes::node(name, at(host), weight));

@@ -1,4 +1,4 @@
-//! render-cfg with the shipped template and the real check.
+//! Kills render-cfg, with the shipped template and the real check.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use crate::proofs::kill::victim::{Victim, finish, strike};
 use crate::setups::test_nodes;
 
 const NODES: usize = 50;
-/// All that a run leaves in the output's directory.
+/// All files that a run leaves in the output's directory.
 const LEFT: [&str; 2] = [".haproxy.cfg.lock", "haproxy.cfg"];
 
-/// An output between two pools of nodes.
+/// An output that alternates between two pools of nodes.
 pub struct Render {
     nodes: [PathBuf; 2],
     output: PathBuf,
@@ -30,7 +30,7 @@ pub struct Render {
     checked: HaproxyCheck,
 }
 
-/// render-cfg, with all weights changed each time.
+/// Kills render-cfg, with all weights changed each time.
 pub fn renders(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Run::new()?;
     let mut render = Render::new(run.path(), &run.join("out"), false)?;
@@ -38,7 +38,8 @@ pub fn renders(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
 }
 
 impl Render {
-    /// Its output is in `directory`, everything else in `scratch`. The process that is killed may have a slow disk.
+    /// The output is in `directory`, everything else in `scratch`. If `is_slow`, the process that is killed has a
+    /// slow disk.
     pub fn new(scratch: &Path, directory: &Path, is_slow: bool) -> Result<Render> {
         let nodes = ["one", "two"].map(|name| scratch.join(name));
         for (weight, directory) in nodes.iter().enumerate() {

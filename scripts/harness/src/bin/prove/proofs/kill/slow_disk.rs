@@ -1,4 +1,4 @@
-//! A slow disk: strace holds each call that writes for 20 ms, which works on every machine and leaves time for a kill
+//! A slow disk: strace delays each call that writes by 20 ms. That works on every machine, and leaves time for a kill
 //! between any two calls.
 
 use std::path::Path;
@@ -9,16 +9,16 @@ use harness::run::programs;
 
 /// The calls that change a disk.
 const WRITING: &str = "write,fsync,fdatasync,syncfs,rename,unlink,fchmod,ftruncate";
-/// How long each of them takes here, in microseconds.
+/// The delay of each of these calls, in microseconds.
 const TIME: u32 = 20_000;
 
-/// A command of a program; on a slow disk, strace holds what it writes.
+/// A command for a program. On a slow disk, it runs under strace.
 pub fn program(path: &Path, is_slow: bool) -> Result<Command> {
     if !is_slow {
         return Ok(Command::new(path));
     }
     let mut command = Command::new(programs::find("strace")?);
-    // What is not traced is not held.
+    // strace delays only the calls that it traces.
     let held = [format!("trace={WRITING}"), format!("inject={WRITING}:delay_enter={TIME}")];
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &held[0], "-e", &held[1], "--"]).arg(path);
     Ok(command)

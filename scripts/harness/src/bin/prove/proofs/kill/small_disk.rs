@@ -1,4 +1,4 @@
-//! A small file system of its own, in which there is as much room as one likes.
+//! A small file system whose free space can be set exactly.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -12,7 +12,7 @@ const PAGE: usize = 4096;
 const OPTIONS: &str = "size=1m,nr_inodes=300,mode=755";
 const FILLER: &str = "filler";
 
-/// What there is little of.
+/// The resource that is scarce.
 #[derive(Clone, Copy)]
 pub enum Scarce {
     /// Space.
@@ -30,13 +30,13 @@ impl fmt::Display for Scarce {
     }
 }
 
-/// The file system; unmounted when dropped, and in any case gone with its mount namespace.
+/// The file system. It is unmounted when dropped, and in any case goes away with its mount namespace.
 pub struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
-    /// Mounts an empty one over a directory, which is made if it is absent.
+    /// Mounts an empty one over a directory, which is created if missing.
     pub fn mount(path: &Path) -> Result<SmallDisk> {
         fs::create_dir_all(path).map_err(system("make", path.display()))?;
         let flags = MsFlags::empty();
@@ -59,7 +59,7 @@ impl SmallDisk {
         }
     }
 
-    /// Makes room again.
+    /// Frees the space again.
     pub fn free(&mut self) -> Result<()> {
         let filler = self.join(FILLER);
         fs::remove_dir_all(&filler).map_err(system("remove", filler.display()))

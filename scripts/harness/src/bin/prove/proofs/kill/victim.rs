@@ -1,4 +1,4 @@
-//! A program that is killed again and again, and what has to be so after it.
+//! A program that is killed again and again, and the checks after each kill.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
@@ -15,39 +15,39 @@ use crate::proof::Proof;
 /// How often each program is killed.
 pub const KILLS: usize = 1_000;
 
-/// Runs by which the length of one is measured, for each of the two kinds.
+/// How many runs are timed to measure the length of one, for each of the two kinds.
 const MEASURED: usize = 5;
-/// Kills between two measurements; an even number, for the runs take turns.
+/// Kills between two measurements. The number is even because the two kinds of runs alternate.
 const BATCH: usize = 100;
-/// The moments reach a little beyond the end of a run, for not every run takes the same time.
+/// The last moment as a multiple of a run's length. It is a little more than 1 because runs differ in length.
 const BEYOND: f64 = 1.05;
 /// One in this many kills must come before the end of a run. On an idle machine nearly all do.
 const WORTH: usize = 10;
-/// A sleep wakes up late; the last bit is waited for awake.
+/// The last part of a wait is spent in a busy loop, because a sleep wakes up late.
 const AWAKE: Duration = Duration::from_micros(300);
 
-/// Something that can be run, killed and examined. Its runs may alternate between two kinds.
+/// A program that can be run, killed and checked. Its runs may alternate between two kinds.
 pub trait Victim {
-    /// Makes a state with something to do, and returns the run that does it.
+    /// Makes a state with something to do; returns the command that does it.
     fn prepare(&mut self) -> Result<Command>;
 
-    /// Ends the run. It leads a process group of its own.
+    /// Kills the run, which leads its own process group.
     fn kill(&mut self, run: &mut Child) {
         kill_group(run);
     }
 
-    /// What is wrong right after a kill, if anything.
+    /// Checks right after a kill; returns the fault, if there is one.
     fn look(&mut self) -> Result<Option<String>>;
 
-    /// One more run of the same.
+    /// The command of one more run.
     fn again(&mut self) -> Result<Command>;
 
-    /// What is wrong once that has succeeded, if anything.
+    /// Checks after one more run has succeeded; returns the fault, if there is one.
     fn look_again(&mut self) -> Result<Option<String>>;
 }
 
-/// Kills the victim this many times, and reports it. The length of a run is measured again before each batch, because a
-/// shared machine is not always equally fast.
+/// Kills the victim this many times, and reports that. The length of a run is measured again before each batch,
+/// because the speed of a shared machine varies.
 pub fn strike(
     name: &str,
     kills: usize,
@@ -77,7 +77,7 @@ pub fn strike(
     Ok(())
 }
 
-/// One kill, and all that has to be so after it. Whether it came before the end of the run.
+/// Kills once and makes all checks. True if the kill came before the end of the run.
 fn kill_once(at: &str, moment: Duration, victim: &mut dyn Victim, verdict: &mut Verdict) -> Result<bool> {
     let mut run = start(&mut victim.prepare()?)?;
     wait_until(Instant::now() + moment);
@@ -94,7 +94,7 @@ fn kill_once(at: &str, moment: Duration, victim: &mut dyn Victim, verdict: &mut 
     Ok(status.signal().is_some())
 }
 
-/// How long an undisturbed run takes, of each of the two kinds: the median of a few.
+/// The length of an undisturbed run, for each of the two kinds: the median of a few.
 fn measure(name: &str, runs: usize, victim: &mut dyn Victim) -> Result<[Duration; 2]> {
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..2 * runs {
@@ -112,7 +112,7 @@ fn measure(name: &str, runs: usize, victim: &mut dyn Victim) -> Result<[Duration
     Ok(times.map(|mut times| median(&mut times)))
 }
 
-/// The middle one of several; there is at least one.
+/// The median; there must be at least one value.
 fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
@@ -124,7 +124,7 @@ pub fn start(command: &mut Command) -> Result<Child> {
     command.process_group(0).stdout(Stdio::null()).spawn().map_err(system("run", program))
 }
 
-/// Runs it to its end; returns its exit code, -1 for a signal.
+/// Runs a command to its end; returns its exit code, or -1 for a signal.
 pub fn finish(command: &mut Command) -> Result<i32> {
     end(&mut start(command)?)
 }
@@ -134,9 +134,9 @@ fn end(run: &mut Child) -> Result<i32> {
     Ok(status.code().unwrap_or(-1))
 }
 
-/// SIGKILL to the process group that a run leads. The run has not been waited for, so its id is not reused.
+/// Sends SIGKILL to the process group that a run leads. The run has not been waited for, so its id is not reused.
 pub fn kill_group(run: &Child) {
-    // It fails only where all of the group have ended.
+    // It fails only if the whole group has ended.
     let _ = killpg(Pid::from_raw(run.id() as i32), Signal::SIGKILL);
 }
 
