@@ -79,7 +79,11 @@ fn a_dead_server_does_not_fail_a_reload_where_warnings_are_errors() {
     replace(&fixture.state_file(), b"1\n", 0o644).unwrap();
     let (fixture, _apps) = with_a_dead_server(fixture, Mode::MasterSocket);
     let outcome = fixture.reload(&[]);
-    assert!(outcome.code == 0 && outcome.stderr.contains("zero-warning makes that an error"), "{}", outcome.stderr);
+    assert!(
+        outcome.code == 0 && outcome.stderr.contains("zero-warning makes that an error"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
