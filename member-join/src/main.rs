@@ -42,7 +42,7 @@ struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done, or nothing to do        3  bad input; the good part has been done
-  1  an unexpected error           4  a file system error
+  1  unexpected error              4  file system error
   2  wrong usage                   7  another run held the lock too long
 
 Examples:

@@ -34,8 +34,8 @@ pub(crate) struct Args {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  done, or nothing to do        4  a file system error
-  1  an unexpected error           6  the list has no node of a role; its records stay
+  0  done, or nothing to do        4  file system error
+  1  unexpected error              6  the list has no node of a role; its records stay
   2  wrong usage                   7  another run held the lock too long
   3  bad input; the good part
      has been done

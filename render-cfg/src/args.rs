@@ -89,14 +89,14 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  done, or nothing to do
   1  unexpected error
-  2  usage error
+  2  wrong usage
   3  a record, a tag or the template is invalid; if the template is valid, the valid nodes are rendered
   4  file system error
   5  the check failed
   6  fewer nodes than --min-nodes: the output is kept
   7  another run held the lock for too long
 
-With --watch: 0 after SIGTERM, 2 for a usage error. SIGHUP makes it render at once.
+With --watch: 0 after SIGTERM, 2 for wrong usage. SIGHUP makes it render at once.
 
 Examples:
   render-cfg --template haproxy.cfg.tera --output /etc/haproxy/haproxy.cfg \\
