@@ -63,7 +63,7 @@ fn the_second_of_two_nodes_at_one_address_is_left_out_and_reported() {
     assert!(text.contains("    # same is left out: it serves the same address as 'old'\n"), "{text}");
     assert!(text.contains("    server old ") && text.contains("    server third "), "{text}");
     let ran = shipped.bed.render(&["--diff", "--set", "role=other"]).ends(0);
-    assert!(ran.err.is_empty(), "nodes that are not served are no duplicates");
+    assert!(ran.err.is_empty(), "nodes that are not served do not count as duplicates");
 }
 
 #[test]

@@ -56,12 +56,7 @@ fn joins_leaves_and_crashes_fail_no_request() {
     let Some(mut cluster) = Cluster::serving(&["s1", "s2"]).unwrap() else { return };
     let start = Instant::now();
     let load = Load::start(cluster.front(), "/", Rate::default());
-    cluster.add("s3").unwrap();
-    cluster.wait_for_servers(&["s1", "s2", "s3"], SOON).unwrap();
-    cluster.stop("s2").unwrap();
-    cluster.wait_for_servers(&["s1", "s3"], SOON).unwrap();
-    cluster.kill9("s3").unwrap();
-    cluster.wait_for_servers(&["s1"], GIVEN_UP).unwrap();
+    cluster.join_leave_and_crash().unwrap();
     let counts = load.since(start);
     assert!(counts.requests > 500, "{}", counts.requests);
     assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Instant;
 
 use common::records::read_all;
-use harness::cluster::local_cluster::{Cluster, GIVEN_UP, SOON};
+use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::daemons::haproxy::Mode;
 use harness::run::{poll, programs};
 use harness::traffic::load::{Load, Rate};
@@ -41,13 +41,7 @@ fn joins_leaves_and_crashes_fail_no_request_with_a_watcher() {
     let Some(mut cluster) = serving(&["s1", "s2"]) else { return };
     let start = Instant::now();
     let load = Load::start(cluster.front(), "/", Rate::default());
-    cluster.add("s3").unwrap();
-    cluster.wait_for_servers(&["s1", "s2", "s3"], SOON).unwrap();
-    cluster.wait_for_up("s3", SOON).unwrap();
-    cluster.stop("s2").unwrap();
-    cluster.wait_for_servers(&["s1", "s3"], SOON).unwrap();
-    cluster.kill9("s3").unwrap();
-    cluster.wait_for_servers(&["s1"], GIVEN_UP).unwrap();
+    cluster.join_leave_and_crash().unwrap();
     let counts = load.since(start);
     assert!(counts.requests > 500, "{}", counts.requests);
     assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());

@@ -160,7 +160,7 @@ fn values_set_by_hand_do_not_come_back_after_a_reload() {
     fixture.write(&servers);
     fixture.reload_well();
     assert_eq!((fixture.server("s3").status.as_str(), fixture.server("s3").weight), ("UP", 1));
-    assert_eq!(fixture.server("s2").status.split(' ').next(), Some("DOWN"), "nobody checked it meanwhile");
+    assert_eq!(fixture.server("s2").status.split(' ').next(), Some("DOWN"), "it was not checked meanwhile");
     fixture.until("it is up", |fixture| fixture.server("s2").status == "UP");
     fixture.write(&servers);
     fixture.reload_well();

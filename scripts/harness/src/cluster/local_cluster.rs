@@ -161,6 +161,17 @@ impl Cluster {
             servers.iter().any(|server| server.name == name && server.is_up()).then_some(())
         })
     }
+
+    /// Lets s3 join, s2 leave and s3 crash, of a cluster that serves s1 and s2. Waits until HAProxy follows each change.
+    pub fn join_leave_and_crash(&mut self) -> Result<()> {
+        self.add("s3")?;
+        self.wait_for_servers(&["s1", "s2", "s3"], SOON)?;
+        self.wait_for_up("s3", SOON)?;
+        self.stop("s2")?;
+        self.wait_for_servers(&["s1", "s3"], SOON)?;
+        self.kill9("s3")?;
+        self.wait_for_servers(&["s1"], GIVEN_UP)
+    }
 }
 
 impl Drop for Cluster {

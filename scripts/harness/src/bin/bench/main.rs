@@ -38,7 +38,7 @@ serf-handler-changes, serf-handler-leak, first-request. Only where they are name
 
 The last five write their results into docs; with --quick, into target/bench instead.
 
-Exit status: 0 all within their targets; 1 one is over its target or could not be measured; 2 usage error.";
+Exit status: 0 all within their targets; 1 one is over its target or could not be measured; 2 wrong usage.";
 
 /// Measure what Rollcall's programs cost, and compare that with the targets
 #[derive(Parser)]

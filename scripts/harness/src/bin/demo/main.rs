@@ -37,7 +37,7 @@ Environment:
   ROLLCALL_BIN     where member-join, member-leave, render-cfg and reload-haproxy are (default: beside demo)
   ROLLCALL_KEEP=1  keeps the directory of the run (logs, configuration)
 
-Exit status: 0 done; 1 it failed, or the tour's verdict is bad; 2 usage error; 130 interrupted.";
+Exit status: 0 done; 1 it failed, or the tour's verdict is bad; 2 wrong usage; 130 interrupted.";
 
 /// Rollcall on one machine: real Serf, real HAProxy, real web servers, all on loopback
 #[derive(Parser)]

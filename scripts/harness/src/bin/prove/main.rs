@@ -29,7 +29,7 @@ Proofs:
   partition  gossip lost between balancer and backends while HTTP works; ten minutes
   soak       half an hour of churn in the second wiring: nothing grows
 
-Exit status: 0 all hold; 1 one does not hold or could not run; 2 usage error.";
+Exit status: 0 all hold; 1 one does not hold or could not run; 2 wrong usage.";
 
 /// Check that Rollcall keeps its promises when everything goes wrong
 #[derive(Parser)]
