@@ -3,6 +3,7 @@
 //! It is unambiguous, which the event payload is not. Only members that are `alive` are in service: Serf lists a member
 //! as `leaving` seconds before it sends the event.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use serde::Deserialize;
@@ -37,13 +38,28 @@ pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
     Ok(unique(LIST, members.collect::<Result<_, _>>()?))
 }
 
-/// Reads the unchecked names of the members that are `failed`: they do not answer gossip, and did not leave.
-pub fn parse_failed(json: &[u8]) -> Result<Vec<String>, MembersError> {
-    let entries = entries(json)?.into_iter().enumerate();
-    let entries: Result<Vec<_>, _> =
-        entries.map(|(index, entry)| any_shape(index + 1, entry.get())).collect();
-    let failed = entries?.into_iter().filter(|entry| text(entry, "status") == "failed");
-    Ok(failed.map(|entry| text(&entry, "name").to_owned()).collect())
+/// How Serf lists a member that is no longer in service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// `failed`: it does not answer gossip. It may still serve.
+    Failed,
+    /// `left` or `leaving`: it said so itself, or an operator did.
+    Left,
+}
+
+/// Reads the members that are no longer in service, by their unchecked names. Members with another status are omitted.
+pub fn parse_departed(json: &[u8]) -> Result<HashMap<String, Departure>, MembersError> {
+    let mut departed = HashMap::new();
+    for (index, entry) in entries(json)?.into_iter().enumerate() {
+        let entry = any_shape(index + 1, entry.get())?;
+        let departure = match text(&entry, "status") {
+            "failed" => Departure::Failed,
+            "left" | "leaving" => Departure::Left,
+            _ => continue,
+        };
+        departed.insert(text(&entry, "name").to_owned(), departure);
+    }
+    Ok(departed)
 }
 
 fn entries(json: &[u8]) -> Result<Vec<&RawValue>, MembersError> {
@@ -107,9 +123,13 @@ mod tests {
 
     #[test]
     fn failed_members_are_distinguished_from_members_that_left() {
-        assert_eq!(parse_failed(&fixture("members.json")).unwrap(), ["web-1"]);
-        assert!(parse_failed(&fixture("members-none.json")).unwrap().is_empty());
-        assert!(parse_failed(br#"{"members":[17,{"name":7,"status":"failed"}]}"#).is_ok_and(|f| f == [""]));
+        let departed = parse_departed(&fixture("members.json")).unwrap();
+        assert_eq!(departed.get("web-1"), Some(&Departure::Failed));
+        assert_eq!(departed.get("web-2"), None, "it is alive");
+        assert!(parse_departed(&fixture("members-none.json")).unwrap().is_empty());
+        let odd = br#"{"members":[17,{"name":7,"status":"failed"},{"name":"s1","status":"leaving"}]}"#;
+        let departed = parse_departed(odd).unwrap();
+        assert_eq!((departed[""], departed["s1"]), (Departure::Failed, Departure::Left));
     }
 
     #[test]
@@ -178,7 +198,7 @@ mod tests {
             );
             let err = parse(json.as_bytes()).unwrap_err().to_string();
             assert!(err.contains("entry 1: "), "{err}");
-            assert!(parse_failed(json.as_bytes()).is_err());
+            assert!(parse_departed(json.as_bytes()).is_err());
         }
     }
 

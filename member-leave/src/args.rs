@@ -1,8 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
+use common::duration::duration;
 use common::member_input::InputArgs;
 use common::messages::MessageArgs;
 use common::time_limit::TimeLimit;
@@ -17,12 +19,17 @@ use common::time_limit::TimeLimit;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// Accept a whole membership that has no node of a role, and remove that role's records
+    /// Believe a whole membership that has no node of a role, or that lacks most of them, and remove their records
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// File with the names of nodes that are seen up, one per line; a failed member in it keeps its record
+    /// Output of reload-haproxy --health, or the names of nodes that are seen up; a node that is up keeps its record unless
+    /// it left
     #[arg(long, value_name = "FILE")]
     pub(crate) serving: Option<PathBuf>,
+    /// How long a node must be missing from the list until its record is removed, if nothing is known of its health, or if
+    /// most of them are missing
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub(crate) missing_for: Duration,
     /// Remove these nodes by hand, of any role; stdin is not read
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,

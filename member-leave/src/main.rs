@@ -4,8 +4,12 @@
 //! others are removed.
 
 mod args;
-mod keep_seen_up;
+mod fate;
+mod health;
 mod removal;
+mod replaced;
+mod view;
+mod waiting;
 mod whole_list;
 
 use std::process::ExitCode;
@@ -46,12 +50,7 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
             check_event(&["member-leave", "member-failed", "member-reap"])?;
             from_event(args, &args.input.read()?, messages)
         }
-        Format::SerfMembers | Format::ConsulService => {
-            let bytes = args.input.read()?;
-            let kept = args.serving.as_deref().map(|file| keep_seen_up::failed_but_up(&bytes, file));
-            let kept = kept.transpose()?.unwrap_or_default();
-            whole_list::apply(args, &args.input.parse_list(&bytes)?, &kept, messages)
-        }
+        Format::SerfMembers | Format::ConsulService => whole_list::apply(args, &args.input.read()?, messages),
     }
 }
 

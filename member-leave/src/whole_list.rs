@@ -1,9 +1,9 @@
-//! A whole membership: the records of all nodes that are not in it are removed.
+//! A whole membership: the records of the nodes that are no longer in service are removed.
 //!
-//! An agent that has just started or is cut off lists no node of a role at all. Such a list must not empty a backend,
-//! so it is rejected for that role.
+//! `fate.rs` decides which. Two kinds of list are not believed, because an agent that has just started or is cut off
+//! prints them: one without a live member of a role, and one that lacks most of the pool.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use common::failure::{Code, Failure};
 use common::members::Member;
@@ -11,35 +11,73 @@ use common::messages::Messages;
 use common::node::Node;
 
 use crate::args::Args;
-use crate::keep_seen_up::{kept_line, place, places_in_service};
+use crate::fate::{Fates, judge};
+use crate::health::Health;
 use crate::removal::Removal;
+use crate::view::View;
+use crate::waiting::Waiting;
 
-/// Removes the records of the nodes that are not among `members`, except failed ones that are named in `seen_up`.
-pub(crate) fn apply(
-    args: &Args,
-    members: &[Member],
-    seen_up: &HashSet<String>,
-    messages: &mut Messages,
-) -> Result<(), Failure> {
+/// The most names that one message shows.
+const SHOWN: usize = 5;
+
+/// Removes the records of the nodes that are no longer in service according to the list `json`.
+pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result<(), Failure> {
+    let members = args.input.parse_list(json)?;
+    let health = Health::of(args.serving.as_deref())?;
     let mut removal = Removal::begin(args)?;
     removal.dir.sweep();
-    let (records, faults) = removal.dir.read_except(&present(members, args))?;
+    let (records, faults) = removal.dir.read_except(&present(&members, args))?;
     faults.into_iter().for_each(|fault| messages.fault(fault));
-    let taken = if seen_up.is_empty() { HashSet::new() } else { places_in_service(members) };
-    let stays = |node: &&Node| seen_up.contains(&node.name) && !taken.contains(&place(node));
-    for (role, absent) in by_role(&records, args) {
-        let (kept, gone): (Vec<&Node>, Vec<&Node>) = absent.into_iter().partition(stays);
-        if !kept.is_empty() {
-            removal.note(kept_line(&kept));
-        }
-        if !gone.is_empty() && !args.allow_empty && !has_node(members, role) {
-            messages.fault(Failure::new(Code::Guard, none_alive(role, gone.len())));
+    let waiting = Waiting::read(&args.input.nodes);
+    let mut missing = BTreeSet::new();
+    // Mostly there is none, and then the list need not be searched for lost members.
+    let json = if records.is_empty() { None } else { Some(json) };
+    let view = View::new(args.input.from, json, &members, health)?;
+    for (role, nodes) in by_role(&records) {
+        if !args.input.wants(role) {
+            // A run with other roles decides about them.
+            missing.extend(nodes.iter().map(|node| node.name.as_str()).filter(|name| waiting.knows(name)));
             continue;
         }
-        gone.iter().for_each(|node| removal.remove(&node.name, messages));
+        let live = members.iter().filter(|member| member.role == role && member.node.is_ok()).count();
+        let records = view.evidence(&nodes);
+        let fates = judge(&records, live, |node| {
+            args.allow_empty || waiting.has_lasted(&node.name, args.missing_for)
+        });
+        if live > 0 {
+            missing.extend(fates.missing.iter().map(|node| node.name.as_str()));
+        }
+        carry_out(&fates, role, live, args, &mut removal, messages);
     }
+    waiting.keep(&missing).unwrap_or_else(|fault| messages.fault(fault));
     removal.finish(messages);
     Ok(())
+}
+
+/// Removes records of one role, and reports which stay and why.
+fn carry_out(
+    fates: &Fates<'_>,
+    role: &str,
+    live: usize,
+    args: &Args,
+    removal: &mut Removal,
+    messages: &mut Messages,
+) {
+    let kept =
+        [(&fates.failed_but_up, "failed in Serf"), (&fates.missing_but_up, "missing from Serf's list")];
+    for (nodes, why) in kept.into_iter().filter(|(nodes, _)| !nodes.is_empty()) {
+        removal.note(format!("kept {}: {why}, but seen up", names(nodes)));
+    }
+    let lost = fates.removed.len() + fates.missing.len();
+    if live == 0 && lost > 0 && !args.allow_empty {
+        messages.fault(Failure::new(Code::Guard, none_alive(role, lost)));
+        return;
+    }
+    let unnamed = fates.missing.len() + fates.missing_but_up.len();
+    if fates.is_partial && unnamed > 0 && !args.allow_empty {
+        messages.fault(Failure::new(Code::Guard, is_partial(role, unnamed, fates.total + live)));
+    }
+    fates.removed.iter().for_each(|node| removal.remove(&node.name, messages));
 }
 
 /// The names of the members that are present with a wanted role. A member that cannot be recorded now is present, and
@@ -49,18 +87,20 @@ fn present<'m>(members: &'m [Member], args: &Args) -> HashSet<&'m str> {
     members.iter().filter(is_wanted).map(|member| member.name.as_str()).collect()
 }
 
-/// The records of wanted roles.
-fn by_role<'a>(records: &'a [Node], args: &Args) -> BTreeMap<&'a str, Vec<&'a Node>> {
+fn by_role(records: &[Node]) -> BTreeMap<&str, Vec<&Node>> {
     let mut roles: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
-    for node in records.iter().filter(|node| args.input.wants(&node.role)) {
+    for node in records {
         roles.entry(&node.role).or_default().push(node);
     }
     roles
 }
 
-/// Whether a member of this role can be recorded. One that cannot is unable to serve in place of the others.
-fn has_node(members: &[Member], role: &str) -> bool {
-    members.iter().any(|member| member.role == role && member.node.is_ok())
+/// The first names, and how many others there are.
+fn names(nodes: &[&Node]) -> String {
+    let shown: Vec<&str> = nodes.iter().take(SHOWN).map(|node| node.name.as_str()).collect();
+    let more = nodes.len() - shown.len();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn none_alive(role: &str, count: usize) -> String {
@@ -68,4 +108,26 @@ fn none_alive(role: &str, count: usize) -> String {
         "cannot remove {count} records of role '{role}': the list has no live member of that role, so the agent may \
          be cut off; give --allow-empty to remove them"
     )
+}
+
+fn is_partial(role: &str, missing: usize, total: usize) -> String {
+    format!(
+        "cannot remove {missing} of {total} records of role '{role}': their nodes are missing from the list, but no leave \
+         was reported, so the agent may see only a part of the cluster; if they are gone, remove them by name"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::node::Tags;
+
+    #[test]
+    fn a_message_shows_five_names_and_counts_the_rest() {
+        let nodes =
+            ["a", "b", "c", "d", "e", "f", "g"].map(|name| Node::new(name, "10.0.0.1", Tags::new()).unwrap());
+        let nodes: Vec<&Node> = nodes.iter().collect();
+        assert_eq!(names(&nodes[..1]), "a");
+        assert_eq!(names(&nodes), "a, b, c, d, e and 2 more");
+    }
 }

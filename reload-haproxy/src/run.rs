@@ -26,7 +26,7 @@ const RELOADS_MAX: u32 = 3;
 /// Runs what the command line asks for.
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let path = Config::resolve(&args.config)?;
-    if args.dry_run || args.status || args.up {
+    if args.dry_run || args.status || args.up || args.health {
         return inspect(args, &path, &StateDir::read_only(&args.state_dir, &path));
     }
     let state = StateDir::lock(&args.state_dir, &path, args.lock_timeout)?;
@@ -77,8 +77,10 @@ fn reconcile_until_stable(
 /// Prints what runs, or what would be done.
 fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     let config = Config::read(path)?;
-    if args.up {
-        return output::up::print_up(Instance::seek(&config, &args.hints())?.as_ref());
+    if args.up || args.health {
+        let instance = Instance::seek(&config, &args.hints())?;
+        let print = if args.up { output::up::print_up } else { output::up::print_health };
+        return print(instance.as_ref());
     }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();

@@ -41,6 +41,25 @@ impl Display for State {
     }
 }
 
+/// What HAProxy's checks find of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Finding {
+    /// A check has ended, and the server is up. A drained server is up.
+    Up,
+    /// It is checked, but no check has ended yet, as after a reload.
+    Starting,
+    /// It is checked, and down.
+    Down,
+    /// It is not checked, or it is in maintenance.
+    Unknown,
+}
+
+impl Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
 /// A server of the running HAProxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row<'a> {
@@ -91,13 +110,16 @@ impl Row<'_> {
         self.admin & FORCED_MAINT != 0
     }
 
-    /// Whether HAProxy's checks find it up. False if no check has ended yet.
-    pub(crate) fn is_seen_up(&self) -> bool {
+    /// What its checks find.
+    pub(crate) fn finding(&self) -> Finding {
         let number = |text: &str| text.parse().unwrap_or(0_u32);
-        let is_checked = self.check.is_some_and(|check| {
-            number(check.status) > CHECK_BEGAN && number(check.state) & CHECK_ENABLED != 0
-        });
-        is_checked && matches!(self.state(), State::Up | State::Drain)
+        let is_checked = |check: &Check<'_>| number(check.state) & CHECK_ENABLED != 0;
+        match (self.check.filter(is_checked), self.state()) {
+            (None, _) | (_, State::Maint | State::Parked) => Finding::Unknown,
+            (Some(check), _) if number(check.status) <= CHECK_BEGAN => Finding::Starting,
+            (_, State::Up | State::Drain) => Finding::Up,
+            (_, State::Down) => Finding::Down,
+        }
     }
 
     /// Whether HAProxy considers it down, which it is in maintenance too.
@@ -246,18 +268,17 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_seen_up_once_a_check_has_ended_and_while_it_is_checked() {
-        let seen = |from: &str, to: &str| {
+    fn a_finding_needs_a_check_that_has_ended() {
+        let finding = |from: &str, to: &str| {
             let answer = ANSWER.replace(from, to);
-            let rows = parse(&answer).unwrap();
-            rows.iter().filter(|row| row.is_seen_up()).map(|row| row.name).collect::<Vec<_>>().concat()
+            parse(&answer).unwrap().iter().find(|row| row.name == "s1").unwrap().finding()
         };
-        assert_eq!(seen("-", "-"), "s1");
-        assert_eq!(seen("0 8 2 0 6", "0 1 0 3 6"), "", "initializing");
-        assert_eq!(seen("0 8 2 0 6", "0 8 2 0 2"), "", "checks are off");
-        assert_eq!(seen("127.0.0.1 2 0", "127.0.0.1 0 0"), "", "down");
-        assert_eq!(seen("127.0.0.1 2 0", "127.0.0.1 2 1"), "", "in maintenance");
-        assert_eq!(seen("127.0.0.1 2 0", "127.0.0.1 2 8"), "s1", "drained");
+        assert_eq!(finding("-", "-"), Finding::Up);
+        assert_eq!(finding("0 8 2 0 6", "0 1 0 3 6"), Finding::Starting, "initializing");
+        assert_eq!(finding("0 8 2 0 6", "0 8 2 0 2"), Finding::Unknown, "checks are off");
+        assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 0 0"), Finding::Down);
+        assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 2 1"), Finding::Unknown, "in maintenance");
+        assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 2 8"), Finding::Up, "drained");
     }
 
     #[test]

@@ -87,6 +87,24 @@ fn up_lists_exactly_the_servers_that_haproxys_checks_find_up() {
 }
 
 #[test]
+fn health_lists_what_the_checks_find_and_where_each_server_is() {
+    let (mut fixture, _apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
+    let health = |fixture: &HealthFixture| fixture.told(&["--health"]);
+    fixture.order("set server nodes/s2 state maint");
+    let [dead, one, two] = ["dead", "s1", "s2"].map(|name| fixture.server(name).address);
+    let expected = format!("dead down {dead}\ns1 up {one}\ns2 unknown {two}\n");
+    assert_eq!(health(&fixture), (0, expected));
+    // After a reload, nothing is known before the first check has ended.
+    let text = fs::read_to_string(fixture.config()).unwrap();
+    let text = text.replace("load-server-state-from-file global", "");
+    fixture.write_text(&text.replace(" check\n", " check inter 1h\n"));
+    assert_eq!(fixture.reload(&[]).code, 0);
+    assert!(health(&fixture).1.contains(" starting "), "{:?}", health(&fixture));
+    fixture.haproxy.take();
+    assert_eq!(health(&fixture), (5, String::new()));
+}
+
+#[test]
 fn the_masters_socket_is_used_if_no_other_answers() {
     let (fixture, _apps) = with_a_dead_server(HealthFixture::with_state_file(), Mode::MasterSocket);
     let outcome = fixture.reload(&["--stats-socket", "/nonexistent/admin.sock"]);

@@ -1,0 +1,123 @@
+//! What HAProxy's checks find of the nodes: the file of `--serving`.
+//!
+//! HAProxy reaches a server by another path than Serf. So a server that it finds up works, whatever Serf's list says.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use common::failure::{Code, Failure};
+use common::messages::excerpt;
+use common::regular_file;
+
+/// The lines of a million members are smaller.
+const FILE_MAX: u64 = 256 << 20;
+
+/// What the checks find of a node. Of several findings the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Finding {
+    /// It is not checked, or HAProxy was not asked.
+    Unknown,
+    /// It is down.
+    Down,
+    /// No check has ended yet, as after a reload.
+    Starting,
+    /// It is up.
+    Up,
+}
+
+/// The findings of all servers.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    findings: HashMap<String, Finding>,
+    endpoints: HashMap<String, HashSet<SocketAddr>>,
+    /// Of a node that is not in the file.
+    otherwise: Option<Finding>,
+}
+
+impl Health {
+    /// Reads a file with one server a line: `NAME FINDING [ENDPOINT]`, as `reload-haproxy --health` prints it, or only the
+    /// names of those that are up. Then all others count as down. Without a file, all do.
+    pub(crate) fn of(file: Option<&Path>) -> Result<Health, Failure> {
+        let Some(file) = file else {
+            return Ok(Health { otherwise: Some(Finding::Down), ..Health::default() });
+        };
+        let fail = |code, err: &str| Failure::new(code, format!("cannot read '{}': {err}", file.display()));
+        let bytes = regular_file::read(file, FILE_MAX).map_err(|err| fail(Code::Files, &err.to_string()))?;
+        Health::parse(&String::from_utf8_lossy(&bytes)).map_err(|err| fail(Code::Input, &err))
+    }
+
+    /// Parses the text of such a file. An error names the line.
+    pub(crate) fn parse(text: &str) -> Result<Health, String> {
+        let mut health = Health::default();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+            health.add(line).ok_or_else(|| {
+                format!("line {}: '{}' is not NAME FINDING ENDPOINT", index + 1, excerpt(line.as_bytes()))
+            })?;
+        }
+        Ok(health)
+    }
+
+    fn add(&mut self, line: &str) -> Option<()> {
+        let mut fields = line.split(' ');
+        let name = fields.next()?;
+        let finding = match fields.next() {
+            None => {
+                self.otherwise = Some(Finding::Down);
+                Finding::Up
+            }
+            Some("up") => Finding::Up,
+            Some("starting") => Finding::Starting,
+            Some("down") => Finding::Down,
+            Some("unknown") => Finding::Unknown,
+            Some(_) => return None,
+        };
+        if let Some(endpoint) = fields.next() {
+            self.endpoints.entry(name.to_owned()).or_default().insert(endpoint.parse().ok()?);
+        }
+        let known = self.findings.entry(name.to_owned()).or_insert(finding);
+        *known = finding.max(*known);
+        fields.next().is_none().then_some(())
+    }
+
+    /// What the checks find of the node called `name`.
+    pub(crate) fn finding(&self, name: &str) -> Finding {
+        self.findings.get(name).copied().or(self.otherwise).unwrap_or(Finding::Unknown)
+    }
+
+    /// Where HAProxy reaches the node called `name`.
+    pub(crate) fn endpoints(&self, name: &str) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.endpoints.get(name).into_iter().flatten().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_finding_of_a_server_counts() {
+        let health =
+            Health::parse("s1 down 10.0.0.1:80\ns1 up 10.0.0.1:81\ns2 starting\ns3 unknown\n\ns4 down\n")
+                .unwrap();
+        let findings = ["s1", "s2", "s3", "s4", "s5"].map(|name| health.finding(name));
+        let expected = [Finding::Up, Finding::Starting, Finding::Unknown, Finding::Down, Finding::Unknown];
+        assert_eq!(findings, expected);
+        assert_eq!(health.endpoints("s1").count(), 2);
+    }
+
+    #[test]
+    fn of_a_list_of_names_all_others_are_down() {
+        let health = Health::parse("s1\n").unwrap();
+        assert_eq!((health.finding("s1"), health.finding("s2")), (Finding::Up, Finding::Down));
+        assert_eq!(Health::parse("").unwrap().finding("s1"), Finding::Unknown);
+    }
+
+    #[test]
+    fn a_line_of_another_form_is_named() {
+        for bad in ["s1 UP", "s1 up 10.0.0.1", "s1 up 10.0.0.1:80 x", "HAProxy does not answer"] {
+            let err = Health::parse(&format!("s0 up\n{bad}\n")).unwrap_err();
+            assert!(err.starts_with("line 2: "), "{err}");
+        }
+    }
+}

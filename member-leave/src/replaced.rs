@@ -1,0 +1,93 @@
+//! Finds records whose server is another one by now.
+//!
+//! If a live member uses the same address and port, HAProxy's checks reach that one and not the lost one: a crashed server
+//! has come back under a new name.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+
+use common::members::Member;
+use common::node::Node;
+
+use crate::health::Health;
+
+/// The live members, by address.
+pub(crate) struct LiveNodes<'a> {
+    by_address: HashMap<IpAddr, Vec<&'a Node>>,
+    health: &'a Health,
+}
+
+impl<'a> LiveNodes<'a> {
+    /// The live members. `health` has the ports of those that announce none.
+    pub(crate) fn new(members: &'a [Member], health: &'a Health) -> LiveNodes<'a> {
+        let mut by_address: HashMap<IpAddr, Vec<&Node>> = HashMap::new();
+        for node in members.iter().filter_map(|member| member.node.as_ref().ok()) {
+            by_address.entry(node.address).or_default().push(node);
+        }
+        LiveNodes { by_address, health }
+    }
+
+    /// Whether a live member has the place of `lost`. A port that neither the tag nor HAProxy tells may be any: then a live
+    /// member of the same role is enough.
+    pub(crate) fn have_replaced(&self, lost: &Node) -> bool {
+        let wanted = self.endpoints(lost);
+        let is_same = |node: &&&Node| {
+            let endpoints = self.endpoints(node);
+            let is_any = (endpoints.is_empty() || wanted.is_empty()) && node.role == lost.role;
+            node.name != lost.name && (is_any || !endpoints.is_disjoint(&wanted))
+        };
+        self.by_address.get(&lost.address).is_some_and(|nodes| nodes.iter().any(|node| is_same(&node)))
+    }
+
+    /// Where `node` serves: the port that it announces, and the endpoints that HAProxy has for it.
+    fn endpoints(&self, node: &Node) -> HashSet<SocketAddr> {
+        let known = self.health.endpoints(&node.name).filter(|endpoint| endpoint.ip() == node.address);
+        let announced = node.tags.get("port").and_then(|port| port.parse().ok());
+        known.chain(announced.map(|port| SocketAddr::new(node.address, port))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::node::Tags;
+
+    fn node(name: &str, role: &str, port: &str) -> Node {
+        let mut tags = Tags::from([("role".to_owned(), role.to_owned())]);
+        if !port.is_empty() {
+            tags.insert("port".to_owned(), port.to_owned());
+        }
+        Node::new(name, "10.0.0.1", tags).unwrap()
+    }
+
+    fn is_replaced(lost: Node, live: Node, health: &str) -> bool {
+        let health = Health::parse(health).unwrap();
+        let member = Member { name: live.name.clone(), role: live.role.clone(), node: Ok(live) };
+        LiveNodes::new(&[member], &health).have_replaced(&lost)
+    }
+
+    #[test]
+    fn a_live_member_at_the_same_port_has_replaced_the_lost_one() {
+        assert!(is_replaced(node("s1", "a", "80"), node("s2", "a", "80"), ""));
+        assert!(is_replaced(node("s1", "a", "80"), node("s2", "b", "80"), ""));
+        assert!(!is_replaced(node("s1", "a", "80"), node("s2", "a", "81"), ""));
+        assert!(!is_replaced(node("s1", "a", "80"), node("s1", "a", "80"), ""), "itself");
+    }
+
+    #[test]
+    fn a_port_that_is_not_spelled_out_may_be_any() {
+        assert!(is_replaced(node("s1", "a", ""), node("s2", "a", "80"), ""));
+        assert!(is_replaced(node("s1", "a", "80"), node("s2", "a", ""), "s1\n"));
+        assert!(is_replaced(node("s1", "a", ""), node("s2", "a", ""), ""));
+        assert!(!is_replaced(node("s1", "a", ""), node("s2", "b", ""), ""), "another role");
+    }
+
+    #[test]
+    fn haproxy_tells_the_port_that_is_not_spelled_out() {
+        let health = "s1 up 10.0.0.1:3000\n";
+        assert!(is_replaced(node("s1", "a", ""), node("s2", "a", "3000"), health));
+        assert!(!is_replaced(node("s1", "a", ""), node("s2", "a", "3001"), health));
+        let both = "s1 up 10.0.0.1:3000\ns2 up 10.0.0.1:3001\n";
+        assert!(!is_replaced(node("s1", "a", ""), node("s2", "a", ""), both));
+    }
+}

@@ -1,0 +1,55 @@
+//! What is known of the nodes that are not in service: from the list, from HAProxy, and from the live members.
+
+use std::collections::HashMap;
+
+use common::failure::Failure;
+use common::member_input::Format;
+use common::members::Member;
+use common::node::Node;
+use common::serf_list::{Departure, parse_departed};
+
+use crate::fate::Evidence;
+use crate::health::Health;
+use crate::replaced::LiveNodes;
+
+/// The members that a list names as lost, and HAProxy's findings.
+pub(crate) struct View<'a> {
+    members: &'a [Member],
+    /// `None` if the list is Consul's: it is complete, so whoever is not in it has left.
+    departed: Option<HashMap<String, Departure>>,
+    health: Health,
+}
+
+impl<'a> View<'a> {
+    /// Reads the lost members of the list `json`, if it is needed.
+    pub(crate) fn new(
+        format: Format,
+        json: Option<&[u8]>,
+        members: &'a [Member],
+        health: Health,
+    ) -> Result<View<'a>, Failure> {
+        let departed = match format {
+            Format::ConsulService => None,
+            Format::SerfMembers | Format::SerfEvent => {
+                Some(json.map(parse_departed).transpose()?.unwrap_or_default())
+            }
+        };
+        Ok(View { members, departed, health })
+    }
+
+    /// The nodes, each with what is known of it.
+    pub(crate) fn evidence<'n>(&self, nodes: &[&'n Node]) -> Vec<(&'n Node, Evidence)> {
+        let live = LiveNodes::new(self.members, &self.health);
+        let of = |node: &Node| Evidence {
+            departure: self.departure(&node.name),
+            finding: self.health.finding(&node.name),
+            is_replaced: live.have_replaced(node),
+        };
+        nodes.iter().map(|node| (*node, of(node))).collect()
+    }
+
+    fn departure(&self, name: &str) -> Option<Departure> {
+        let left = Some(Departure::Left);
+        self.departed.as_ref().map_or(left, |departed| departed.get(name).copied())
+    }
+}
