@@ -20,7 +20,7 @@ pub(crate) enum Finding {
     Unknown,
     /// It is down.
     Down,
-    /// No check has ended yet, as after a reload.
+    /// It gets requests, but no check has ended yet, as after a reload.
     Starting,
     /// It is up.
     Up,

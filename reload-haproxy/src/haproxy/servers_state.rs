@@ -46,9 +46,9 @@ impl Display for State {
 pub(crate) enum Finding {
     /// A check has ended, and the server is up. A drained server is up.
     Up,
-    /// It is checked, but no check has ended yet, as after a reload.
+    /// It gets requests and is checked, but no check has ended yet, as after a reload.
     Starting,
-    /// It is checked, and down.
+    /// It is checked, and gets no requests.
     Down,
     /// It is not checked, or it is in maintenance.
     Unknown,
@@ -116,9 +116,9 @@ impl Row<'_> {
         let is_checked = |check: &Check<'_>| number(check.state) & CHECK_ENABLED != 0;
         match (self.check.filter(is_checked), self.state()) {
             (None, _) | (_, State::Maint | State::Parked) => Finding::Unknown,
+            (_, State::Down) => Finding::Down,
             (Some(check), _) if number(check.status) <= CHECK_BEGAN => Finding::Starting,
             (_, State::Up | State::Drain) => Finding::Up,
-            (_, State::Down) => Finding::Down,
         }
     }
 
@@ -277,6 +277,9 @@ mod tests {
         assert_eq!(finding("0 8 2 0 6", "0 1 0 3 6"), Finding::Starting, "initializing");
         assert_eq!(finding("0 8 2 0 6", "0 8 2 0 2"), Finding::Unknown, "checks are off");
         assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 0 0"), Finding::Down);
+        let added = ANSWER.replace("0 8 2 0 6", "0 1 0 3 6").replace("127.0.0.1 2 0", "127.0.0.1 0 0");
+        let rows = parse(&added).unwrap();
+        assert_eq!(rows.iter().find(|row| row.name == "s1").unwrap().finding(), Finding::Down, "just added");
         assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 2 1"), Finding::Unknown, "in maintenance");
         assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 2 8"), Finding::Up, "drained");
     }

@@ -23,10 +23,10 @@ const CHANGING: usize = 20;
 /// Members that stay, so that there is always a server.
 const STEADY: usize = 2;
 const PORT: u16 = 3000;
-/// The events for a member that is present, and those for one that has gone. (Failed members are left to reconcile,
-/// which asks HAProxy whether they are up.)
+/// The events for a member that is present, and the one for a member that has left. (Members that failed or were
+/// forgotten are left to reconcile, which asks HAProxy whether they are up.)
 const COMING: [&str; 2] = ["member-join", "member-update"];
-const LEAVING: [&str; 2] = ["member-leave", "member-reap"];
+const LEAVING: &str = "member-leave";
 /// The variable that marks every process of a crowd; its value is the run's directory.
 const MARK: &str = "ROLLCALL_CROWD";
 /// The limit in seconds for a handler that waits for its turn. A step waits a third of it for a lock.
@@ -193,7 +193,7 @@ impl Member {
             let payload = test_nodes::event(&self.nodes());
             self.at = None;
             changes[2] += 1;
-            return (*dice.one_of(&LEAVING), payload);
+            return (LEAVING, payload);
         }
         let elsewhere = self.places[usize::from(address == self.places[0])];
         self.at = Some((*dice.one_of(&[address, elsewhere]), weight));

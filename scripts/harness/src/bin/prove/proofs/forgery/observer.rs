@@ -62,9 +62,11 @@ impl Observer {
         Ok(faults)
     }
 
-    /// Whether the only records are the honest ones.
-    pub fn are_all_gone(&self, cluster: &Cluster) -> bool {
-        listing(&cluster.balancer.nodes_dir()).is_ok_and(|seen| seen == self.honest)
+    /// The names of the nodes with a record, except the honest ones.
+    pub fn left(&self, cluster: &Cluster) -> Vec<String> {
+        let seen = listing(&cluster.balancer.nodes_dir()).unwrap_or_default();
+        let left = seen.keys().filter(|file| !self.honest.contains_key(*file));
+        left.filter_map(|file| file.strip_suffix(".json")).map(str::to_owned).collect()
     }
 
     /// The faults in the nodes directory.
