@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// How many items are searched for one by one before an index is made.
 const WITHOUT_INDEX: usize = 16;
 
-/// Items with names, each of which is taken at most once.
+/// Items with names, each of which is taken at most once. If several have one name, it may find only one of them.
 pub(crate) struct Lookup<'a, T> {
     things: &'a [T],
     name: fn(&T) -> &str,
@@ -21,7 +21,7 @@ pub(crate) struct Lookup<'a, T> {
 }
 
 impl<'a, T> Lookup<'a, T> {
-    /// Finds items among `things`, each of which has its own `name`.
+    /// Finds items among `things` by their `name`.
     pub(crate) fn new(things: &'a [T], name: fn(&T) -> &str) -> Lookup<'a, T> {
         let is_taken = vec![false; things.len()];
         Lookup { things, name, is_taken, next: 0, astray: 0, index: HashMap::new() }

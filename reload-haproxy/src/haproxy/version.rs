@@ -46,6 +46,12 @@ impl Version {
         self >= Version(2, 3, 0)
     }
 
+    /// Whether an unprivileged worker may `chroot`, in a user namespace of its own, and `chroot auto` makes a
+    /// directory (641fe4f11).
+    pub(crate) fn chroots_unprivileged(self) -> bool {
+        self >= Version(3, 4, 0)
+    }
+
     /// Whether deleting is known to be safe.
     pub(crate) fn can_delete(self) -> bool {
         self >= Version(3, 0, 6)
@@ -90,5 +96,6 @@ mod tests {
         assert!(Version(2, 10, 0) > Version(2, 9, 99));
         assert!(!Version(2, 5, 14).can_add() && Version(2, 6, 0).can_add());
         assert!(!Version(2, 8, 9).can_delete() && Version(3, 0, 11).can_delete());
+        assert!(!Version(3, 3, 9).chroots_unprivileged() && Version(3, 4, 0).chroots_unprivileged());
     }
 }

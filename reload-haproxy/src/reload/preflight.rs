@@ -1,7 +1,7 @@
-//! Checks for problems that `haproxy -c` accepts, but that would take the service down: addresses and `chroot`.
+//! Checks for problems that `haproxy -c` accepts, but that would take the service down. Those of addresses are here.
 //!
-//! A `bind` address that another program holds stops all listeners for two seconds of retries, and up to 3.0 a
-//! missing `chroot` ends HAProxy. What cannot be judged from here passes.
+//! A `bind` address that another program holds stops all listeners for two seconds of retries. What cannot be judged
+//! from here passes.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -21,13 +21,14 @@ use crate::haproxy::privileges::Rights;
 use crate::haproxy::process::Process;
 use crate::reload::check::cannot_load;
 use crate::reload::missing::Missing;
+use crate::reload::preflight_chroot::missing_chroot;
 use crate::reload::preflight_host;
 
 /// Fails with what would certainly make a start fail.
 pub(crate) fn preflight(config: &Config, instance: &Instance) -> Result<(), Failure> {
     let Some(main) = &instance.main else { return Ok(()) };
     let missing =
-        missing_chroot(&config.facts, main).or_else(|| preflight_host::missing(&config.facts, instance));
+        missing_chroot(&config.facts, instance).or_else(|| preflight_host::missing(&config.facts, instance));
     let missing = missing.or_else(|| {
         // Only processes of the same user can share a port, within one network namespace.
         let can_judge = main.shares("net") && main.is_callers() && !config.facts.shares_no_port;
@@ -46,12 +47,6 @@ fn listeners(facts: &ConfigFacts, main: &Process) -> Vec<(usize, SocketAddr)> {
     let own = facts.local_peer.as_ref().map(OsString::from).or(named).unwrap_or(host);
     let peers = facts.peers.iter().filter(|(_, name, _)| own == name.as_str());
     facts.binds.iter().copied().chain(peers.map(|(line, _, address)| (*line, *address))).collect()
-}
-
-fn missing_chroot(facts: &ConfigFacts, main: &Process) -> Option<Missing> {
-    let chroot = facts.chroot.as_ref()?;
-    let is_missing = main.place(chroot).is_some_and(|place| !place.is_dir());
-    is_missing.then(|| Missing::Chroot(chroot.clone()))
 }
 
 /// `may_not`: HAProxy has no right to low ports.

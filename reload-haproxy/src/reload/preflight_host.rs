@@ -1,16 +1,13 @@
 //! Finds prerequisites of a configuration that are missing, so that HAProxy would certainly fail to start:
 //! limits, rights, directories and names that `haproxy -c` does not check.
 //!
-//! Up to 3.0 a forbidden `user`, `group` or `chroot` ends the whole HAProxy, and on 3.2 a pid file that
+//! Up to 3.0 a forbidden `user` or `group` ends the whole HAProxy, and on 3.2 a pid file that
 //! cannot be written ends its master. A wrong refusal would block a good file for ever, so an uncertain case
 //! passes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
-use common::command;
 use nix::unistd::{Group, User};
 
 use crate::config::facts::ConfigFacts;
@@ -18,8 +15,10 @@ use crate::config::requirements::Needs;
 use crate::haproxy::instance::Instance;
 use crate::haproxy::privileges::Rights;
 use crate::haproxy::process::Process;
+use crate::haproxy::program::next_version;
 use crate::haproxy::version::Version;
 use crate::reload::missing::Missing;
+use crate::reload::preflight_chroot::forbidden_chroot;
 
 /// The first missing prerequisite.
 pub(crate) fn missing(facts: &ConfigFacts, instance: &Instance) -> Option<Missing> {
@@ -32,20 +31,28 @@ pub(crate) fn missing(facts: &ConfigFacts, instance: &Instance) -> Option<Missin
     let needs = &facts.needs;
     // The new worker is started by the master, or by this program.
     let rights = if instance.is_master { Rights::of(&main.pid.to_string()) } else { Rights::of("self") };
-    too_few_files(needs, main, rights.as_ref())
+    too_few_files(needs, instance, main, rights.as_ref())
         .or_else(|| {
-            rights.filter(|_| instance.is_master).and_then(|rights| missing_right(facts, &rights, main))
+            let rights = rights.filter(|_| instance.is_master)?;
+            missing_right(facts, &rights, main).or_else(|| forbidden_chroot(facts, &rights, instance))
         })
         .or_else(|| missing_place(facts, main))
         .or_else(|| held_name(needs, main, instance))
 }
 
 /// Too few open files.
-fn too_few_files(needs: &Needs, main: &Process, rights: Option<&Rights>) -> Option<Missing> {
+fn too_few_files(
+    needs: &Needs,
+    instance: &Instance,
+    main: &Process,
+    rights: Option<&Rights>,
+) -> Option<Missing> {
     let rights = rights.filter(|_| !needs.is_lenient && main.option("-n").is_empty())?;
     let own = rights.files?;
     let most = if rights.can(Rights::RESOURCE) { files_of_any_process()? } else { own };
-    too_many_files(needs, own, most).filter(|_| is_strict_by_default(main))
+    // Since 2.3 too few files are an error.
+    let missing = too_many_files(needs, own, most)?;
+    next_version(instance).is_some_and(Version::is_strict).then_some(missing)
 }
 
 /// HAProxy asks for `ulimit-n` files, or for as many as `maxconn` needs, and needs no more than it gets. It
@@ -66,20 +73,7 @@ fn files_of_any_process() -> Option<u64> {
     fs::read_to_string("/proc/sys/fs/nr_open").ok()?.trim().parse().ok()
 }
 
-/// Since 2.3 too few files are an error. Called only if it matters.
-fn is_strict_by_default(main: &Process) -> bool {
-    let Some(program) = main.program() else { return false };
-    let outcome = command::run(Command::new(program).arg("-v"), Duration::from_secs(2));
-    outcome.is_ok_and(|outcome| version(&outcome.words).is_some_and(Version::is_strict))
-}
-
-/// `HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/`, or `HA-Proxy version ...`.
-fn version(words: &str) -> Option<Version> {
-    let (_, rest) = words.split_once("roxy version ")?;
-    Version::parse(rest.split_whitespace().next()?)
-}
-
-/// A user, a group or a root directory that its master may not give to a worker.
+/// A user or a group that its master may not give to a worker.
 fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option<Missing> {
     let knows_names = main.shares("mnt");
     let uid = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
@@ -96,12 +90,9 @@ fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option
         facts.needs.group.as_ref().filter(|(_, name)| {
             !rights.can(Rights::SETGID) && denied(name, gid(name), &rights.groups).is_some()
         });
-    let chroot = facts.chroot.as_ref().filter(|_| !rights.can(Rights::CHROOT));
     let right =
         |kind, (line, name): &(usize, String)| Missing::Right { line: *line, kind, name: name.clone() };
-    user.map(|user| right("user", user))
-        .or_else(|| group.map(|group| right("group", group)))
-        .or_else(|| chroot.map(|path| Missing::ChrootRight(path.clone())))
+    user.map(|user| right("user", user)).or_else(|| group.map(|group| right("group", group)))
 }
 
 /// A socket or a pid file without a directory.
@@ -189,17 +180,6 @@ mod tests {
         assert_eq!(too_many_files(&needs("maxconn 20000"), 20_000, 1 << 20), None);
         assert!(too_many_files(&needs("ulimit-n 30000\n maxconn 20000"), 20_000, 1 << 20).is_some());
         assert_eq!(too_many_files(&needs("ulimit-n 50000\n maxconn 20000"), 20_000, 1 << 20), None);
-    }
-
-    #[test]
-    fn a_version_is_read() {
-        let is_strict = |words| version(words).map(Version::is_strict);
-        assert_eq!(
-            is_strict("HAProxy version 3.0.11-1+deb13u3 2026/05/20 - https://haproxy.org/"),
-            Some(true)
-        );
-        assert_eq!(is_strict("HA-Proxy version 1.8.19-1 2019/02/11\n"), Some(false));
-        assert_eq!(is_strict("sh: not found"), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::config::server::ServerOptions;
 use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change, Changes};
+use crate::servers::names::check_names;
 use crate::servers::reason::Reason;
 use crate::state::note::Parked;
 
@@ -81,9 +82,9 @@ struct Comparison<'c, 'l, 't, 'k> {
 }
 
 impl<'t> Comparison<'_, '_, 't, '_> {
-    fn add_to(&self, found: &mut Changes<'t>, rows: &[Row]) -> Result<(), Reason> {
+    fn add_to(&self, found: &mut Changes<'t>, all: &[Row]) -> Result<(), Reason> {
         let had = found.changes.len();
-        let mut rows = Lookup::new(rows, |row| row.name);
+        let mut rows = Lookup::new(all, |row| row.name);
         let mut olds = Lookup::new(&self.before.section.servers, |server| &server.name);
         let tried = LazyCell::new(|| {
             let servers = self.before.section.servers.iter();
@@ -97,27 +98,12 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
             found.changes.extend(action.map(|action| self.change(&server.name, action)));
         }
-        // A second server of the same name looks like a new one.
-        if found.changes[had..].iter().any(|change| matches!(change.action, Action::Add { .. })) {
-            self.check_names()?;
-        }
         let mut rest: Vec<&Row> = rows.rest().collect();
         rest.sort_unstable_by_key(|row| row.name);
         for row in rest {
             self.remove(row, olds.take(row.name), found)?;
         }
-        Ok(())
-    }
-
-    /// Fails with a name that two servers have.
-    fn check_names(&self) -> Result<(), Reason> {
-        let mut names = HashSet::new();
-        match self.backend.section.names().find(|name| !names.insert(*name)) {
-            Some(name) => {
-                Err(Reason::Twice { server: name.to_owned(), section: self.backend.section.title() })
-            }
-            None => Ok(()),
-        }
+        check_names(&found.changes[had..], self.backend.section, all)
     }
 
     /// Removes a server that the file does not have.

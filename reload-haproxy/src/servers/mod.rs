@@ -4,5 +4,6 @@ pub(crate) mod apply;
 pub(crate) mod change;
 pub(crate) mod commands;
 pub(crate) mod compare;
+pub(crate) mod names;
 pub(crate) mod read_back;
 pub(crate) mod reason;

@@ -195,5 +195,7 @@ fn a_cold_start_does_not_use_old_health() {
         (fixture.run.join("haproxy.log"), fs::read_to_string(fixture.run.join("haproxy.log")).unwrap());
     fixture.start(Mode::MasterSocket);
     let said = fs::read_to_string(log).unwrap().split_off(old.len());
-    assert!(fixture.server("dead").is_up() && !said.contains("DOWN") && !said.contains("WARNING"), "{said}");
+    // From 3.3 on HAProxy warns of root, as which this test may run.
+    let warns = said.lines().any(|line| line.contains("WARNING") && !line.contains("started as"));
+    assert!(fixture.server("dead").is_up() && !said.contains("DOWN") && !warns, "{said}");
 }

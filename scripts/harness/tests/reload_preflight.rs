@@ -13,7 +13,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Command, Stdio};
 
 use harness::cluster::single_haproxy::{
-    HaproxyFixture, Outcome, assert_done, assert_refused, finish, program, revision,
+    HaproxyFixture, Outcome, assert_done, assert_refused, finish, is_since, program, revision,
 };
 use harness::daemons::haproxy::Mode;
 use nix::unistd::geteuid;
@@ -101,7 +101,10 @@ fn what_is_within_the_limits_is_loaded() {
         (Global, "unix-bind prefix RUN"),
         (Frontend, "bind unix@RUN/x.sock"),
         (Frontend, "bind abns@rollcall-test-own"),
-    ] {
+    ]
+    .into_iter()
+    .chain(chroots_unprivileged().then_some((Global, "chroot auto")))
+    {
         let fixture = HaproxyFixture::running(Mode::MasterSocket);
         place.write(&fixture, line);
         assert_done(&fixture.reload(&[]), "runs '");
@@ -151,27 +154,67 @@ fn a_pid_file_without_a_directory_is_refused_unless_the_command_line_sets_anothe
 /// Up to 3.0, the first three options end all processes of HAProxy.
 #[test]
 fn options_that_need_root_are_refused_for_an_unprivileged_haproxy() {
-    if !geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "to be another user needs root");
-        eprintln!("SKIPPED: to be another user needs root");
-        return;
-    }
+    let chroot = (Global, "chroot /", "its master has no right to chroot to '/'");
     for case in [
         (Global, "user games", "its master has no right to become user 'games'"),
         (Global, "gid 60", "its master has no right to become group '60'"),
-        (Global, "chroot /", "its master has no right to chroot to '/'"),
         (Frontend, "bind 127.0.0.1:1", "may not use the port"),
-    ] {
-        let mut fixture = HaproxyFixture::empty();
-        fs::set_permissions(fixture.run.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        fixture.write(&revision(1), "");
-        let text = format!("exec {} {} \"$@\"", AS_NOBODY.join(" "), program().display());
-        let wrapper = fixture.script("wrapper", &text);
-        let admin = fixture.run.join("admin.sock");
-        fixture.haproxy = Some(fixture.start_program(&wrapper, "haproxy", Mode::MasterSocket, Some(&admin)));
-        assert_done(&as_nobody(&fixture), "nothing to do");
+    ]
+    .into_iter()
+    .chain((!chroots_unprivileged()).then_some(chroot))
+    {
+        let Some(fixture) = unprivileged(Mode::MasterSocket) else { return };
         assert_seen_rightly(&fixture, || as_nobody(&fixture), case);
     }
+}
+
+/// From 3.4 on the worker takes a user namespace for that, if the kernel allows it. `/` needs none.
+#[test]
+fn an_unprivileged_haproxy_may_chroot_if_it_can() {
+    let has_namespaces = Command::new("unshare").args(["--user", "true"]).status().unwrap().success();
+    for (mode, line) in [
+        (Mode::MasterSocket, "chroot /"),
+        (Mode::MasterSocket, "chroot RUN"),
+        (Mode::MasterSocket, "chroot auto"),
+        (Mode::Classic, "chroot auto"),
+    ] {
+        let Some(fixture) = unprivileged(mode) else { return };
+        Global.write(&fixture, line);
+        let outcome = as_nobody(&fixture);
+        match (chroots_unprivileged(), has_namespaces || line == "chroot /") {
+            (true, true) => {
+                assert_done(&outcome, "runs '");
+                assert_done(&as_nobody(&fixture), "nothing to do");
+                Global.write(&fixture, &format!("{line}\nmaxconn 99"));
+                assert_done(&as_nobody(&fixture), "runs '");
+            }
+            (true, false) => assert_refused(&outcome, "HAProxy rejected it"),
+            (false, _) => assert_refused(&outcome, "the running configuration stays in service"),
+        }
+    }
+}
+
+/// Whether `chroot` works without the right to it, and `chroot auto` needs no directory.
+fn chroots_unprivileged() -> bool {
+    is_since((3, 4))
+}
+
+/// A HAProxy of another user than root; `None` without root.
+fn unprivileged(mode: Mode) -> Option<HaproxyFixture> {
+    if !geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "to be another user needs root");
+        eprintln!("SKIPPED: to be another user needs root");
+        return None;
+    }
+    let mut fixture = HaproxyFixture::empty();
+    fs::set_permissions(fixture.run.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fixture.write(&revision(1), "");
+    let text = format!("exec {} {} \"$@\"", AS_NOBODY.join(" "), program().display());
+    let wrapper = fixture.script("wrapper", &text);
+    let admin = fixture.run.join("admin.sock");
+    fixture.haproxy = Some(fixture.start_program(&wrapper, "haproxy", mode, Some(&admin)));
+    assert_done(&as_nobody(&fixture), "nothing to do");
+    Some(fixture)
 }
 
 const AS_NOBODY: [&str; 7] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];

@@ -35,6 +35,9 @@ const PASSED: [&str; 2] = ["3", "4"];
 /// A server of the running HAProxy, with what its checks have found.
 type Seen<'a> = (Row<'a>, Check<'a>);
 
+/// A backend, a server and its address.
+type Key<'a> = (&'a str, &'a str, Option<SocketAddr>);
+
 /// How a server begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Start<'a> {
@@ -52,10 +55,8 @@ enum Start<'a> {
 /// read.
 pub(crate) fn text(answer: &str, servers: &[Server]) -> Option<String> {
     let seen = seen(answer)?;
-    let starts: Vec<(&Server, Start)> = servers
-        .iter()
-        .map(|server| (server, start(server, seen.get(&(server.backend.as_str(), server.name.as_str())))))
-        .collect();
+    let starts: Vec<(&Server, Start)> =
+        servers.iter().map(|server| (server, start(server, seen.get(&server.key())))).collect();
     let serving: HashSet<&str> = starts
         .iter()
         .filter(|(_, start)| start.serves())
@@ -78,6 +79,12 @@ impl Start<'_> {
     }
 }
 
+impl Server {
+    fn key(&self) -> Key<'_> {
+        (&self.backend, &self.name, Some(self.address))
+    }
+}
+
 /// How `server` is to begin.
 fn start<'a>(server: &Server, seen: Option<&Seen<'a>>) -> Start<'a> {
     if server.is_disabled {
@@ -86,7 +93,7 @@ fn start<'a>(server: &Server, seen: Option<&Seen<'a>>) -> Start<'a> {
     if !server.has_check {
         return Start::Up;
     }
-    match seen.filter(|(row, _)| row.endpoint == Some(server.address)) {
+    match seen {
         None => Start::Unproven,
         Some((row, check)) => {
             let has_passed = PASSED.contains(&check.result);
@@ -118,13 +125,13 @@ fn row(server: &Server, start: &Start, others_serve: bool) -> Option<String> {
     Some(format!("0 {backend} 0 {name} {ip} {state} 0 1 1 {age} {check} 6 0 0 0 - {port} -\n"))
 }
 
-/// Each server with what its checks have found, by backend and name. Rows that cannot be read are left out.
-fn seen(answer: &str) -> Option<HashMap<(&str, &str), Seen<'_>>> {
+/// Each server with what its checks have found. Rows that cannot be read are left out.
+fn seen(answer: &str) -> Option<HashMap<Key<'_>, Seen<'_>>> {
     let mut seen = HashMap::new();
     for row in rows(answer).ok()?.flatten() {
         let check = row.check?;
         if [check.status, check.result, check.health, check.age].into_iter().all(is_number) {
-            seen.insert((row.backend, row.name), (row, check));
+            seen.insert((row.backend, row.name, row.endpoint), (row, check));
         }
     }
     Some(seen)
@@ -180,6 +187,17 @@ mod tests {
             assert_eq!(row_of(answer, &[server("up", "127.9.9.20:8000")]), found("2", "6 3 4"));
             let six = Server { backend: "other".into(), ..server("six", "[::1]:8000") };
             assert_eq!(row_of(answer, &[six]), found("0", "8 2 0"));
+        }
+    }
+
+    /// HAProxy 3.4.0 to 3.4.2 start with two servers of one name.
+    #[test]
+    fn of_two_servers_with_one_name_the_one_at_the_address_counts() {
+        for answer in ANSWERS {
+            let both = answer.replace(" down 127.9.9.3 ", " up 127.9.9.3 ");
+            assert!(both != answer);
+            assert_eq!(row_beside(&both, server("up", "127.9.9.3:8000")), found("0", "8 2 0"));
+            assert_eq!(row_of(&both, &[server("up", "127.9.9.20:8000")]), found("2", "6 3 4"));
         }
     }
 

@@ -1,15 +1,16 @@
 //! The servers of a configuration, and the file from which HAProxy loads their state.
 //!
-//! A server is left out if its address or its checks are not certain. Without a row HAProxy begins with it as
+//! A server is left out if its name is not unique, or its address or its checks are not certain. Without a row HAProxy begins with it as
 //! usual. With a row it might begin DOWN, and without checks it would stay DOWN.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::rows::Server;
 use crate::config::backend::Backend;
 use crate::config::facts::tcp_address;
 use crate::config::lines::Line;
-use crate::config::sections::{Sections, ServerLine};
+use crate::config::sections::{Section, Sections, ServerLine};
 use crate::config::server_keywords::keyword;
 use crate::config::words::{Word, words};
 
@@ -78,8 +79,15 @@ fn servers(backend: &Backend) -> Vec<Server> {
         return Vec::new();
     }
     let defaults = defaults(backend);
-    let server = |line| server(&backend.section.name, line, &defaults);
-    backend.section.servers.iter().filter_map(server).collect()
+    let twice = twice(backend.section);
+    let lines = backend.section.servers.iter().filter(|line| !twice.contains(&*line.name));
+    lines.filter_map(|line| server(&backend.section.name, line, &defaults)).collect()
+}
+
+/// The names that several servers have: HAProxy 3.4.0 to 3.4.2 take such a file, and a row could be for either.
+fn twice<'s>(section: &'s Section) -> HashSet<&'s str> {
+    let mut names = HashSet::new();
+    section.names().filter(|name| !names.insert(*name)).collect()
 }
 
 /// What a server inherits after none, one, two, ... of the `default-server` lines of its section.
@@ -187,6 +195,15 @@ frontend f
             "later/s1 10.0.0.1:80 true false",
         ];
         assert_eq!(shown, expected);
+    }
+
+    /// HAProxy 3.4.0 to 3.4.2 start with both.
+    #[test]
+    fn two_servers_of_one_name_are_left_out() {
+        let text = TEXT.replace("server s9", "server s1");
+        let servers = wanted(&text).servers;
+        let names: Vec<String> = servers.iter().map(|s| format!("{}/{}", s.backend, s.name)).collect();
+        assert_eq!(names, ["nodes/s2", "nodes/s3", "nodes/s8", "later/s1"]);
     }
 
     #[test]

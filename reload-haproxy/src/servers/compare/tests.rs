@@ -156,6 +156,28 @@ fn a_file_that_haproxy_would_reject_or_reorder_needs_a_reload() {
     assert_eq!(refused(&file, &gone), "server s2 is removed, but 'use-server s2 if { path / }' names it");
 }
 
+/// From 3.4.0 to 3.4.2 HAProxy starts with two servers of one name.
+#[test]
+fn of_two_servers_with_one_name_neither_is_changed() {
+    let two = format!("{FILE}  server s2 10.0.0.3:80 check\n");
+    let mut rows = live();
+    rows.push(row("s2", "10.0.0.3:80", 1, 0));
+    let found = |new: &str| found(&two, new, &rows, &Parked::new(), "3.4.0");
+    assert_eq!(found(&two), Ok(vec![]));
+    let other = found(&two.replace("weight 5", "weight 6"));
+    assert_eq!(other, Ok(vec!["server nodes/s1 weight 6".to_owned()]));
+    for (from, to) in [
+        ("10.0.0.3", "10.0.0.4"),
+        ("10.0.0.3:80 check", "10.0.0.3:80 check weight 7"),
+        ("  server s2 10.0.0.3:80 check\n", ""),
+        ("  server s2 10.0.0.2:80 check maxconn 9\n", ""),
+        ("maxconn 9", "maxconn 8"),
+        ("check maxconn 9", "check maxconn 9 disabled"),
+    ] {
+        assert_eq!(found(&two.replace(from, to)), Err("server s2 appears twice in backend nodes".to_owned()));
+    }
+}
+
 #[test]
 fn resolved_names_and_template_slots_are_left_alone() {
     let file = FILE.replace("10.0.0.2:80", "s2.example:80") + "  server-template t 2 10.0.0.9:80\n";

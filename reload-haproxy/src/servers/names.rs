@@ -1,0 +1,29 @@
+//! Changes only servers whose name is unique in their backend.
+//!
+//! HAProxy refuses a second server of the same name, but 3.4.0 to 3.4.2 start with both (the change log of 3.4.3:
+//! "cebtree: private: fix the duplicate detection in the lookup shortcut"). Then each command at the socket is for the
+//! first of them, whichever was meant.
+
+use std::collections::HashSet;
+
+use crate::config::sections::Section;
+use crate::haproxy::servers_state::Row;
+use crate::servers::change::Change;
+use crate::servers::reason::Reason;
+
+/// Fails if a change is of a server whose name appears twice in its section of the file, or in `rows`, which HAProxy
+/// has in that backend.
+pub(crate) fn check_names(changes: &[Change], section: &Section, rows: &[Row]) -> Result<(), Reason> {
+    let changed: HashSet<&str> = changes.iter().map(|change| change.server.as_str()).collect();
+    let in_file = twice(section.names(), &changed);
+    match in_file.or_else(|| twice(rows.iter().map(|row| row.name), &changed)) {
+        Some(name) => Err(Reason::Twice { server: name.to_owned(), section: section.title() }),
+        None => Ok(()),
+    }
+}
+
+/// The first of the `changed` names that appears twice.
+fn twice<'n>(names: impl Iterator<Item = &'n str>, changed: &HashSet<&str>) -> Option<&'n str> {
+    let mut seen = HashSet::new();
+    names.filter(|name| changed.contains(name)).find(|name| !seen.insert(*name))
+}
