@@ -50,7 +50,7 @@ fn registrators_ids_are_recorded_under_legal_names_that_stay_the_same() {
     assert_eq!(records.len(), ids.len());
     assert!(records[1].starts_with("docker1-docker1_dns_53_udp--"), "{records:?}");
     for alone in &list {
-        join(&fixture, "web", instances(&[alone.clone()])).code(0).stderr("");
+        join(&fixture, "web", instances(std::slice::from_ref(alone))).code(0).stderr("");
     }
     assert_eq!(fixture.records(), records);
 }

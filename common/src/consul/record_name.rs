@@ -1,7 +1,8 @@
 //! The name under which an instance is recorded.
 //!
-//! Consul's key is a node's name and a service id, and both may be any text: Registrator's ids are `HOST:CONTAINER:PORT`.
-//! The name is a pure function of the key, so it stays the same in every run, whatever else the list has.
+//! Consul's key is a node's name and a service id, and both may be any text: Registrator's ids are
+//! `HOST:CONTAINER:PORT`. The name is a pure function of the key, so it stays the same in every run, whatever else the
+//! list has.
 
 use std::fmt::Write;
 

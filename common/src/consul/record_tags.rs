@@ -1,8 +1,8 @@
 //! The tags of an instance's record: its metadata, service tags, weight, port and role.
 //!
-//! Metadata takes precedence over service tags and weights, because its keys are the operator's own choice. A value that
-//! cannot be in a record is left out, except the role and the port: with a default in their place, the instance would
-//! serve in the wrong place.
+//! Metadata takes precedence over service tags and weights, because its keys are the operator's own choice. A value
+//! that cannot be in a record is left out, except the role and the port: with a default instead, the instance would serve
+//! in the wrong place.
 
 use std::collections::BTreeSet;
 
