@@ -108,6 +108,12 @@ fn an_instance_without_an_ip_address_is_refused_by_name() {
          not an IP address; register the service with an IP address\n"
     );
     assert_eq!(fixture.records(), ["docker1-b.json"]);
+    let mut odd = web("c", 4003);
+    odd["Meta"] = json!({ "role": "two\nlines" });
+    let assert = join(&fixture, "web", instances(&[odd])).code(3);
+    assert!(
+        stderr(&assert).contains("'docker1/c' of the list of consul services: its tag 'role' has a control")
+    );
 }
 
 #[test]

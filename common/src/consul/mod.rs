@@ -11,7 +11,7 @@ mod record_tags;
 use serde_json::Value;
 
 use crate::members::{Member, MembersError, json_error, unique};
-use crate::node::{Node, NodeError};
+use crate::node::{Node, NodeError, check_tag};
 
 use instance::Instance;
 use record_name::record_name;
@@ -54,7 +54,10 @@ fn member(instance: &Instance) -> Member {
     let node = tags.and_then(|tags| Node::new(&name, instance.address(), tags)).map_err(refuse);
     let role = match &node {
         Ok(node) => node.role.clone(),
-        Err(_) => instance.role().unwrap_or_default().to_owned(),
+        // An odd role matches no --role; an empty one is always reported.
+        Err(_) => {
+            instance.role().filter(|role| check_tag("role", role).is_ok()).unwrap_or_default().to_owned()
+        }
     };
     Member { name, role, node, left_out }
 }

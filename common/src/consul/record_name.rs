@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::node::{NAME_MAX, check_name, is_token_byte};
 
-/// Precedes the hash. It occurs in no name without a hash, so nobody can register a service that takes another's name.
+/// Precedes the hash. A name without a hash does not contain it, so no service can be registered under another's name.
 const MARK: &str = "--";
 /// 80 bits. To take a given name would need 2^80 tries.
 const HASH_BYTES: usize = 10;

@@ -70,26 +70,28 @@ impl Record<'_> {
 
     /// A service tag `KEY=VALUE` is a tag of its own. The others are joined in the tag `tags`.
     fn service_tags(&mut self, service_tags: &[Value]) {
+        for tag in service_tags.iter().filter(|tag| !tag.is_string()) {
+            self.leave_out_service_tag(&tag.to_string(), "is not text");
+        }
         // Sorted, so that their order in Consul does not change the record.
-        let mut words = BTreeSet::new();
-        for tag in service_tags {
-            match tag.as_str().map(|tag| (tag, pair(tag))) {
-                None => self.leave_out_service_tag(&tag.to_string(), "is not text"),
-                Some((_, Some((key, value)))) if !self.tags.contains_key(key) => self.tag(key, value),
-                Some((_, Some(_)) | ("", None)) => {}
-                Some((word, None)) => drop(words.insert(word)),
+        let words: BTreeSet<&str> = service_tags.iter().filter_map(Value::as_str).collect();
+        let (pairs, words): (Vec<&str>, Vec<&str>) = words.into_iter().partition(|word| pair(word).is_some());
+        for (key, value) in pairs.into_iter().filter_map(pair) {
+            // The metadata takes precedence, and then the value that sorts first.
+            if !self.tags.contains_key(key) {
+                self.tag(key, value);
             }
         }
-        let joined = self.joined(words);
+        let joined = self.joined(&words);
         if !joined.is_empty() {
             self.tags.entry("tags".to_owned()).or_insert(joined);
         }
     }
 
     /// The words that fit into a tag, joined by commas.
-    fn joined(&mut self, words: BTreeSet<&str>) -> String {
+    fn joined(&mut self, words: &[&str]) -> String {
         let mut joined = String::new();
-        for word in words {
+        for word in words.iter().copied().filter(|word| !word.is_empty()) {
             let comma = if joined.is_empty() { "" } else { "," };
             if let Err(NodeError::TagValue(_, why)) = check_tag("tags", word) {
                 self.leave_out_service_tag(word, why);

@@ -22,6 +22,10 @@ fn service_tags_are_recorded_and_metadata_takes_precedence() {
     assert_eq!((tags["zone"].as_str(), tags["version"].as_str()), ("meta", "3"));
     assert_eq!((tags["role"].as_str(), tags["port"].as_str(), tags.get("weight")), ("web", "80", None));
     assert!(member.left_out.is_empty());
+    for tags in [["k=2", "k=1", "b", "a"], ["a", "b", "k=1", "k=2"]] {
+        let member = one(instance(json!({ "Tags": tags })));
+        assert_eq!((node(&member).tags["k"].as_str(), node(&member).tags["tags"].as_str()), ("1", "a,b"));
+    }
     assert_eq!(node(&one(instance(json!({ "Tags": ["x"], "Meta": { "tags": "y" } })))).tags["tags"], "y");
 }
 
