@@ -23,7 +23,8 @@ pub enum Format {
     SerfEvent,
     /// The JSON of `serf members -format=json`: the whole membership
     SerfMembers,
-    /// The JSON that `consul watch -type=service` passes to its handler: the whole service
+    /// The JSON that `consul watch -type=service` passes to its handler, or that Consul's /v1/health/service/NAME
+    /// returns: the whole service
     ConsulService,
 }
 
@@ -51,6 +52,11 @@ impl InputArgs {
     /// Whether nodes of this role are wanted.
     pub fn wants(&self, role: &str) -> bool {
         self.any_role || self.role.iter().any(|wanted| wanted == role)
+    }
+
+    /// The wanted roles, for a message.
+    pub fn wanted_roles(&self) -> String {
+        self.role.join(", ")
     }
 
     /// The role of a node that is added by hand: the value of `--role`, or `None` with `--any-role`.

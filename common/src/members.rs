@@ -31,6 +31,39 @@ pub enum MembersError {
         /// The parser's error.
         err: String,
     },
+    /// The JSON is not that of a service's health in Consul.
+    #[error(
+        "cannot use the list of consul services: it does not have each instance with its node and checks; pass the JSON \
+         of `consul watch -type=service -service=NAME`, or of Consul's /v1/health/service/NAME"
+    )]
+    NotHealth,
+    /// An instance in Consul cannot be recorded.
+    #[error(
+        "cannot record '{}/{}' of the list of consul services: {err}; {remedy}",
+        excerpt(.node.as_bytes()), excerpt(.id.as_bytes())
+    )]
+    Instance {
+        /// Its node's name, unchecked.
+        node: String,
+        /// Its service id, unchecked.
+        id: String,
+        /// Which field, and why.
+        err: NodeError,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// One value of a member cannot be recorded, and the member can.
+    #[error("cannot use {what} of '{name}': {why}; the node is recorded {recorded}")]
+    Value {
+        /// Which value, as shown in a line.
+        what: String,
+        /// The name of the node, which passed the whitelist.
+        name: String,
+        /// The reason.
+        why: String,
+        /// How the node is recorded instead.
+        recorded: &'static str,
+    },
     /// Two different members have one name.
     #[error("cannot record '{name}' of the {list}: two different members have that name")]
     Twice {
@@ -66,6 +99,8 @@ pub struct Member {
     pub role: String,
     /// The node, or why the member cannot be one.
     pub node: Result<Node, MembersError>,
+    /// An error for each value that the node is recorded without.
+    pub left_out: Vec<MembersError>,
 }
 
 impl Member {
@@ -74,7 +109,7 @@ impl Member {
         let role = tags.get("role").cloned().unwrap_or_default();
         let node = Node::new(&name, address, tags);
         let node = node.map_err(|err| MembersError::Member { list, name: name.clone(), err });
-        Member { name, role, node }
+        Member { name, role, node, left_out: Vec::new() }
     }
 
     /// A member of which at most the name can be read.
@@ -85,12 +120,13 @@ impl Member {
         err: &serde_json::Error,
     ) -> Member {
         let err = excerpt(err.to_string().as_bytes()).to_string();
-        Member { name, role: String::new(), node: Err(MembersError::Entry { list, entry, err }) }
+        let node = Err(MembersError::Entry { list, entry, err });
+        Member { name, role: String::new(), node, left_out: Vec::new() }
     }
 }
 
-/// Sorts `members` by name. If two different members have one name, both are rejected. Serf has no such pair, but the
-/// names that we make from Consul's can collide.
+/// Sorts `members` by name. If two different members have one name, both are rejected. Neither Serf nor Consul has such a
+/// pair, but their lists come from the network.
 pub(crate) fn unique(list: &'static str, mut members: Vec<Member>) -> Vec<Member> {
     members.sort_by(|a, b| a.name.cmp(&b.name));
     for index in 1..members.len() {

@@ -3,6 +3,8 @@
 //! A record holds everything about its node, so joining is an upsert: the same input twice changes nothing, and the next
 //! list repairs what a lost event left undone.
 
+mod whole_list;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -48,6 +50,7 @@ Exit status:
 Examples:
   serf agent -event-handler 'member-join,member-update=member-join'
   serf members -format=json | member-join --from serf-members
+  consul watch -type=service -service=web member-join --from consul-service --role web
   member-join --nodes /nodes s1 172.18.0.3 --tag port=3000";
 
 fn main() -> ExitCode {
@@ -93,27 +96,15 @@ fn by_hand(args: &Args, name: &str, address: &str) -> Result<Node, Failure> {
 
 /// The nodes on stdin, one per name. Reports an error for each other member.
 fn from_stdin(args: &Args, messages: &mut Messages) -> Result<Vec<Node>, Failure> {
+    if args.input.from != Format::SerfEvent {
+        let members = args.input.parse_list(&args.input.read()?)?;
+        return Ok(whole_list::nodes(&args.input, members, messages));
+    }
+    check_event(&["member-join", "member-update"])?;
     let mut nodes = BTreeMap::new();
-    if args.input.from == Format::SerfEvent {
-        check_event(&["member-join", "member-update"])?;
-        for node in event::nodes(&args.input.read()?) {
-            // The later of two lines for one name is newer.
-            node.map_or_else(
-                |fault| messages.fault(fault),
-                |node| drop(nodes.insert(node.name.clone(), node)),
-            );
-        }
-    } else {
-        for member in args.input.parse_list(&args.input.read()?)? {
-            match member.node {
-                Ok(node) => drop(nodes.insert(node.name.clone(), node)),
-                // Members of other roles are not ours to report.
-                Err(fault) if args.input.wants(&member.role) || member.role.is_empty() => {
-                    messages.fault(fault)
-                }
-                Err(_) => {}
-            }
-        }
+    for node in event::nodes(&args.input.read()?) {
+        // The later of two lines for one name is newer.
+        node.map_or_else(|fault| messages.fault(fault), |node| drop(nodes.insert(node.name.clone(), node)));
     }
     Ok(nodes.into_values().collect())
 }

@@ -1,9 +1,7 @@
-//! The member-join program: whole memberships, from Serf and from Consul.
+//! The member-join program: whole memberships from Serf.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;
-
-use std::fs;
 
 use support::*;
 
@@ -37,10 +35,17 @@ fn an_invalid_list_changes_nothing_and_is_shown() {
 }
 
 #[test]
-fn a_consul_service_is_a_whole_membership() {
+fn a_serf_list_without_a_wanted_role_is_reported_unless_the_balancer_is_alone() {
     let fixture = Fixture::new();
-    let path = format!("{}/../common/tests/fixtures/consul/service.json", env!("CARGO_MANIFEST_DIR"));
-    let from = ["--from", "consul-service", "--role", "redis"];
-    fixture.join(&from).write_stdin(fs::read(path).unwrap()).assert().code(0);
-    assert_eq!(fixture.records(), ["foobar-redis.json"]);
+    let said = "member-join: passed over 3 members of roles '', 'backend', 'balancer': none has a wanted role (web); \
+                see --role\n";
+    let other = ["--from", "serf-members", "--role", "web"];
+    fixture.join(&other).write_stdin(captured("members.json")).assert().code(0).stderr(said);
+    let alone =
+        r#"{"members":[{"name":"b","addr":"10.0.0.1:7946","tags":{"role":"balancer"},"status":"alive"}]}"#;
+    let from = ["--from", "serf-members"];
+    fixture.join(&from).write_stdin(alone).assert().code(0).stderr("");
+    let verbose = fixture.join(&["--from", "serf-members", "-v"]).write_stdin(alone).assert().code(0);
+    let stderr = String::from_utf8(verbose.get_output().stderr.clone()).unwrap();
+    assert!(stderr.starts_with("member-join: passed over 1 member of role 'balancer': "), "{stderr}");
 }

@@ -20,7 +20,7 @@ use common::failure::{Code, Failure, Fault};
 use common::member_input::{Format, check_event};
 use common::messages::Messages;
 use common::node::check_name;
-use common::nodes_directory::NodesDir;
+use common::nodes_directory::{NodesDir, is_missing};
 
 use args::Args;
 use removal::Removal;
@@ -41,7 +41,7 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     if !args.names.is_empty() {
         return by_hand(args, messages);
     }
-    if !args.input.nodes.exists() {
+    if is_missing(&args.input.nodes)? {
         // No node has been recorded yet, and a removal does not create the directory.
         return Ok(());
     }
@@ -56,7 +56,7 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
 
 fn by_hand(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let nodes = &args.input.nodes;
-    if !nodes.exists() {
+    if is_missing(nodes)? {
         let line = format!("cannot open '{}': no such directory; see --nodes", nodes.display());
         return Err(Failure::new(Code::Files, line));
     }

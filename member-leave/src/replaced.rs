@@ -62,7 +62,8 @@ mod tests {
 
     fn is_replaced(lost: Node, live: Node, health: &str) -> bool {
         let health = Health::parse(health).unwrap();
-        let member = Member { name: live.name.clone(), role: live.role.clone(), node: Ok(live) };
+        let member =
+            Member { name: live.name.clone(), role: live.role.clone(), node: Ok(live), left_out: Vec::new() };
         LiveNodes::new(&[member], &health).have_replaced(&lost)
     }
 

@@ -14,7 +14,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use whitelist::check_name;
-use whitelist::{check_tag, parse_address};
+use whitelist::parse_address;
+pub(crate) use whitelist::{NAME_MAX, TAG_VALUE_MAX, check_tag, is_token_byte};
 
 /// A node's tags, sorted by key.
 pub type Tags = BTreeMap<String, String>;

@@ -6,11 +6,11 @@ use super::NodeError;
 use crate::messages::excerpt;
 
 /// Longest name, in bytes.
-const NAME_MAX: usize = 128;
+pub(crate) const NAME_MAX: usize = 128;
 /// Longest tag key, in bytes.
 const TAG_KEY_MAX: usize = 64;
 /// Longest tag value, in bytes. Serf's own senders cannot exceed it; a forged packet can.
-const TAG_VALUE_MAX: usize = 512;
+pub(crate) const TAG_VALUE_MAX: usize = 512;
 
 /// Checks that `name` may be the name of a node, and so of a file: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`.
 pub fn check_name(name: &str) -> Result<(), NodeError> {
@@ -50,7 +50,7 @@ pub(super) fn parse_address(text: &str) -> Result<IpAddr, NodeError> {
 
 /// Checks a tag: key `[A-Za-z0-9_.-]{1,64}`, value at most 512 bytes without
 /// control characters.
-pub(super) fn check_tag(key: &str, value: &str) -> Result<(), NodeError> {
+pub(crate) fn check_tag(key: &str, value: &str) -> Result<(), NodeError> {
     let refuse_key = |why| Err(NodeError::TagKey(excerpt(key.as_bytes()).to_string(), why));
     let refuse_value = |why| Err(NodeError::TagValue(key.to_owned(), why));
     if key.is_empty() {
@@ -71,7 +71,7 @@ pub(super) fn check_tag(key: &str, value: &str) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn is_token_byte(byte: u8) -> bool {
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 

@@ -4,6 +4,8 @@
 //! the wait is noticed. Changes are made in one batch: all temporary files, one sync, all renames, one sync of the
 //! directory. If a run is killed, each record is the old or the new one.
 
+mod obstacle;
+
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
@@ -19,6 +21,9 @@ use crate::lock;
 use crate::node::{Node, check_name};
 use crate::records::{NodesError, RecordFiles, io_error, read_with};
 use crate::replace::Staged;
+
+use obstacle::explained;
+pub use obstacle::is_missing;
 
 /// Records and their directory are readable by owner and group only.
 const RECORD_MODE: u32 = 0o640;
@@ -53,8 +58,8 @@ impl NodesDir {
         let deadline = Instant::now() + timeout;
         loop {
             let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path);
-            made.map_err(io_error("make", path))?;
-            let directory = File::open(path).map_err(io_error("open", path))?;
+            made.map_err(explained("make", path, path))?;
+            let directory = File::open(path).map_err(explained("open", path, path))?;
             let left = deadline.saturating_duration_since(Instant::now());
             let locked = lock::exclusive(directory, left).map_err(io_error("lock", path))?;
             let Some(directory) = locked else {
@@ -101,7 +106,8 @@ impl NodesDir {
             Ok(None) => Change::Added,
             Ok(Some(_)) | Err(_) => Change::Updated,
         };
-        let mut staged = Staged::write(&record, &bytes, RECORD_MODE).map_err(io_error("write", &record))?;
+        let mut staged =
+            Staged::write(&record, &bytes, RECORD_MODE).map_err(explained("write", &record, &self.path))?;
         // A batch may have thousands, more than the limit of open files.
         staged.close();
         self.staged.insert(record, staged);
@@ -116,7 +122,7 @@ impl NodesDir {
             Ok(()) => self.removed = true,
             // A read-only file system fails even if there is no such file.
             Err(_) if record.symlink_metadata().is_err() => return Ok(false),
-            Err(err) => return Err(io_error("remove", &record)(err)),
+            Err(err) => return Err(explained("remove", &record, &self.path)(err)),
         }
         Ok(true)
     }

@@ -107,3 +107,23 @@ fn a_directory_replaced_during_the_wait_is_noticed() {
     waiter.join().unwrap();
     assert_eq!(read_all(&path).unwrap().0.len(), 1);
 }
+
+#[test]
+fn what_is_in_the_way_of_the_directory_is_named() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (file, link) = (scratch.path().join("file"), scratch.path().join("link"));
+    replace(&file, b"", 0o600).unwrap();
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    let nowhere = "a link to a directory that does not exist; see --nodes";
+    for (path, reason) in [
+        (file.clone(), "it is not a directory; see --nodes".to_owned()),
+        (file.join("nodes"), format!("'{}' is not a directory; see --nodes", file.display())),
+        (link.clone(), format!("it is {nowhere}")),
+        (link.join("a/nodes"), format!("'{}' is {nowhere}", link.display())),
+    ] {
+        let err = NodesDir::lock(&path, Duration::ZERO).unwrap_err().to_string();
+        assert_eq!(err, format!("cannot make '{}': {reason}", path.display()));
+        assert!(path == file || is_missing(&path).is_err());
+    }
+    assert!(is_missing(&scratch.path().join("none/nodes")).unwrap());
+}

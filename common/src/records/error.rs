@@ -22,6 +22,16 @@ pub enum NodesError {
         /// The system's error.
         err: io::Error,
     },
+    /// The nodes directory cannot be made, opened or written.
+    #[error("cannot {verb} '{}': {reason}", .path.display())]
+    Directory {
+        /// The operation.
+        verb: &'static str,
+        /// The nodes directory, or a record in it.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A record's file cannot be read.
     #[error("cannot read '{}': {err}", .path.display())]
     Unreadable {
@@ -59,7 +69,7 @@ pub enum NodesError {
 impl Fault for NodesError {
     fn code(&self) -> Code {
         match self {
-            NodesError::Io { .. } => Code::Files,
+            NodesError::Io { .. } | NodesError::Directory { .. } => Code::Files,
             NodesError::Unreadable { .. } | NodesError::Record { .. } | NodesError::Misnamed { .. } => {
                 Code::Input
             }

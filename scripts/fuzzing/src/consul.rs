@@ -8,7 +8,11 @@ use crate::membership_lists::Form;
 const FORM: Form = Form {
     parse: consul::parse,
     entry: |node| {
-        let (host, id) = node.name.split_once('-')?;
+        let (host, id) = node.name.split_once('-').filter(|(_, id)| !id.is_empty())?;
+        // A name with a hash is made of a key that it does not show.
+        if node.name.contains("--") {
+            return None;
+        }
         let place = json!({ "Node": host, "Address": "10.0.0.1" });
         let service = json!({
             "ID": id, "Service": "other", "Address": node.address.to_string(), "Port": 0, "Meta": node.tags

@@ -1,0 +1,74 @@
+//! The whole membership from Consul: the JSON that `consul watch -type=service` passes to its handler.
+//!
+//! The address of an instance is the service's, or else the node's. The role is the metadata's `role`, or else the
+//! service's name. An instance with a critical check is not in service. Consul validates almost nothing: an odd value
+//! costs that value, and an instance that cannot be served costs that instance.
+
+mod instance;
+mod record_name;
+mod record_tags;
+
+use serde_json::Value;
+
+use crate::members::{Member, MembersError, json_error, unique};
+use crate::node::{Node, NodeError, check_tag};
+
+use instance::Instance;
+use record_name::record_name;
+
+const LIST: &str = "list of consul services";
+
+/// Reads the instances that have no critical check.
+pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
+    let list = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err.to_string(), json))?;
+    let entries = match list {
+        Value::Array(entries) if !entries.iter().any(is_from_elsewhere) => entries,
+        // Consul passes `null` for an unknown service.
+        Value::Null => Vec::new(),
+        _ => return Err(MembersError::NotHealth),
+    };
+    let entries = entries.into_iter().enumerate();
+    Ok(unique(LIST, entries.filter_map(|(index, value)| entry(index + 1, value)).collect()))
+}
+
+/// Whether the entry has the flat form of Consul's catalog, of its nodes or of its checks. They do not tell whether a
+/// service is healthy, so their instances must not be recorded.
+fn is_from_elsewhere(entry: &Value) -> bool {
+    entry["Node"].is_string()
+}
+
+fn entry(number: usize, value: Value) -> Option<Member> {
+    // If the rest cannot be read, the instance is still known by its key, and keeps the record that it has.
+    let key = (value["Node"]["Node"].as_str(), value["Service"]["ID"].as_str());
+    let name = key.0.zip(key.1).map(|(node, id)| record_name(node, id));
+    match serde_json::from_value::<Instance>(value) {
+        Ok(instance) => instance.is_in_service().then(|| member(&instance)),
+        Err(err) => Some(Member::unreadable(LIST, number, name.unwrap_or_default(), &err)),
+    }
+}
+
+fn member(instance: &Instance) -> Member {
+    let name = record_name(instance.node(), instance.id());
+    let (tags, left_out) = record_tags::of(instance, &name);
+    let refuse = |err| refusal(instance, err);
+    let node = tags.and_then(|tags| Node::new(&name, instance.address(), tags)).map_err(refuse);
+    let role = match &node {
+        Ok(node) => node.role.clone(),
+        // An odd role matches no --role; an empty one is always reported.
+        Err(_) => {
+            instance.role().filter(|role| check_tag("role", role).is_ok()).unwrap_or_default().to_owned()
+        }
+    };
+    Member { name, role, node, left_out }
+}
+
+fn refusal(instance: &Instance, err: NodeError) -> MembersError {
+    let remedy = match err {
+        NodeError::Address(..) => "register the service with an IP address",
+        _ => "correct the service's registration",
+    };
+    MembersError::Instance { node: instance.node().to_owned(), id: instance.id().to_owned(), err, remedy }
+}
+
+#[cfg(test)]
+mod tests;
