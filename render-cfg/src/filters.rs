@@ -7,12 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
 use crate::endpoints::Unservable;
-use crate::server_filter::{port_of, servers};
+use crate::server_filter::{given_port, servers};
+use crate::values;
 use render_cfg::escape::comment;
 
 /// Registers the filters. `unservable` collects the nodes that cannot be served.
 pub(crate) fn register(tera: &mut Tera, unservable: &Unservable) {
     let unservable = unservable.clone();
+    values::register(tera);
     tera.register_filter("endpoint", endpoint);
     tera.register_filter("server", move |nodes: Value, given: Kwargs, _: &State| {
         servers(&nodes, &given, &mut unservable.endpoints())
@@ -25,7 +27,7 @@ pub(crate) fn register(tera: &mut Tera, unservable: &Unservable) {
 /// `address | endpoint(port=3000)`: `10.0.0.1:3000`, or `[fd00::1]:3000`. Both parts have been checked, so
 /// the result is not escaped.
 fn endpoint(address: &str, given: Kwargs, _: &State) -> TeraResult<Value> {
-    let port = port_of(given.must_get("port")?)?;
+    let port = given_port(&given)?;
     let address: IpAddr =
         address.parse().map_err(|_| Error::message(format!("'{address}' is not an IP address")))?;
     Ok(Value::safe_string(&SocketAddr::new(address, port).to_string()))

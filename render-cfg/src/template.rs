@@ -4,6 +4,7 @@
 //! the same revision, and a different text has a different one. A variable of the environment that is not printed does
 //! not matter, even if it differs for each Serf handler.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,22 @@ impl Fault for TemplateError {
 }
 
 impl TemplateError {
+    /// `template:line:column`, if the error has a position.
+    pub(crate) fn place(&self) -> Option<String> {
+        match self {
+            TemplateError::At { path, line, column, .. } => Some(format!("{}:{line}:{column}", path.display())),
+            _ => None,
+        }
+    }
+
+    /// The reason alone.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            TemplateError::At { reason, .. } | TemplateError::Whole { reason, .. } => reason,
+            TemplateError::Read { .. } => "it cannot be read",
+        }
+    }
+
     /// The line with the error and its number, as a compiler shows it.
     pub(crate) fn line(&self) -> Option<String> {
         match self {
@@ -127,11 +144,12 @@ impl Template {
     }
 
     /// The nodes that the last render could not serve, with the reason for each, by name.
-    pub(crate) fn unservable(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
+    pub(crate) fn unservable(&self) -> BTreeMap<String, String> {
         self.unservable.take()
     }
 
     fn render_once(&self, context: &Context) -> Result<String, TemplateError> {
+        self.unservable.reset();
         let mut text = Limited::default();
         self.tera.render_to(NAME, context, &mut text).map_err(|err| self.error(&err))?;
         // Tera writes only strings, and `escape` only ASCII, so this does not fail.

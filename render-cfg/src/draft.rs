@@ -1,0 +1,214 @@
+//! The text that is to be installed, and the nodes that are not in it.
+//!
+//! A node that makes the template or the check fail is left out, so that its tags do not stop the changes of all others.
+//! `culprits.rs` has the search. It costs nothing as long as nothing fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use common::failure::{Code, Failure};
+use common::messages::Messages;
+
+use crate::args::Args;
+use crate::check::{self, Check};
+use crate::check_file::CheckFile;
+use crate::context::NodeView;
+use crate::culprits::{Search, Trial};
+use crate::rendering::{Rendering, Text};
+use crate::template::TemplateError;
+
+/// How long a search among renders may take. A render of one node takes less than a millisecond.
+const RENDERING_MAX: Duration = Duration::from_secs(10);
+/// At most this many checks in a search. Each one starts a HAProxy.
+const CHECKS_MAX: usize = 1000;
+/// At most this many lines of the check's output are shown for each node that is left out.
+const LINES_MAX: usize = 10;
+
+/// The text that is to be installed.
+pub(crate) struct Draft {
+    pub(crate) text: Text,
+    /// The nodes in it, by their places.
+    members: Vec<usize>,
+    /// The nodes that are not served, by name.
+    left_out: BTreeMap<String, LeftOut>,
+}
+
+/// Why a node is not served, and lines that help to find the fault.
+#[derive(Clone, Debug, Default)]
+struct LeftOut {
+    reason: String,
+    more: Vec<String>,
+}
+
+impl Draft {
+    fn new(text: Text, members: Vec<usize>, mut left_out: BTreeMap<String, LeftOut>) -> Draft {
+        for (name, reason) in &text.unservable {
+            let reason = reason.clone();
+            left_out.entry(name.clone()).or_insert(LeftOut { reason, more: Vec::new() });
+        }
+        Draft { text, members, left_out }
+    }
+
+    /// Reports the nodes that are not served, except those that were already reported for `before`.
+    pub(crate) fn report(&self, before: Option<&Draft>, messages: &mut Messages) {
+        let is_reported = |name: &String| before.is_some_and(|before| before.left_out.contains_key(name));
+        for (name, LeftOut { reason, more }) in self.left_out.iter().filter(|(name, _)| !is_reported(name)) {
+            let line = format!("cannot serve '{name}': {reason}");
+            messages.fault(Failure::new(Code::Input, line).with_more(more.iter().cloned()));
+        }
+    }
+
+    /// The role of each node that is served.
+    pub(crate) fn roles<'n>(&self, nodes: &'n [NodeView]) -> impl Iterator<Item = &'n str> + Clone {
+        let is_served = |node: &&NodeView| !self.left_out.contains_key(&node.name);
+        nodes.iter().filter(is_served).map(|node| node.role.as_str())
+    }
+}
+
+/// Why a trial failed. Two complaints are equal if they are about the same fault.
+#[derive(Debug)]
+pub(crate) struct Complaint {
+    key: String,
+    line: String,
+    more: Vec<String>,
+}
+
+impl PartialEq for Complaint {
+    fn eq(&self, other: &Complaint) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Complaint {
+    /// What a check said, in `lines` as they are shown. HAProxy's first alert names the fault; its numbers are the process
+    /// and the line of a text.
+    pub(crate) fn of_check(why: String, lines: Vec<String>) -> Complaint {
+        let alert = lines.iter().find(|line| line.starts_with("[ALERT]")).or(lines.first());
+        let key = alert.map(|line| line.replace(|c: char| c.is_ascii_digit(), "")).unwrap_or_default();
+        Complaint { key, line: why, more: lines }
+    }
+
+    fn of_render(err: &TemplateError, problem: Option<String>) -> Complaint {
+        let (place, reason) = (err.place().unwrap_or_default(), err.reason());
+        let line = problem.unwrap_or_else(|| format!("{reason} (in '{place}')"));
+        Complaint { key: place, line, more: err.line().into_iter().collect() }
+    }
+}
+
+/// Renders all nodes. If the template fails because of some nodes, renders the others.
+pub(crate) fn draft(rendering: &Rendering) -> Result<Draft, TemplateError> {
+    let all: Vec<usize> = (0..rendering.nodes.len()).collect();
+    match rendering.text_of_all() {
+        Ok(text) => Ok(Draft::new(text, all, BTreeMap::new())),
+        Err(err) if err.place().is_none() => Err(err),
+        Err(err) => without_failing(rendering, all, &err).ok_or(err),
+    }
+}
+
+fn without_failing(rendering: &Rendering, all: Vec<usize>, err: &TemplateError) -> Option<Draft> {
+    let until = Instant::now() + RENDERING_MAX;
+    let trial = |members: &[usize]| -> Trial<Complaint> {
+        let failed = match rendering.text(members) {
+            Ok(_) => return Some(Ok(())),
+            Err(err) => err,
+        };
+        let problem = members.last().and_then(|member| rendering.problem(&rendering.nodes[*member].name));
+        (Instant::now() < until).then(|| Err(Complaint::of_render(&failed, problem)))
+    };
+    let search = Search::new(all.len(), Complaint::of_render(err, None), trial);
+    // A template may count its nodes and stop. Then none of them is a culprit.
+    without(rendering, all, search.culprits(&[], false)?, BTreeMap::new())
+}
+
+/// The draft without the nodes because of which the check refuses it with `complaint`.
+pub(crate) fn without_refused(
+    args: &Args,
+    rendering: &Rendering,
+    draft: &Draft,
+    old: Option<&[u8]>,
+    complaint: Complaint,
+) -> Option<Draft> {
+    let mut checks = Checks {
+        args,
+        rendering,
+        check: args.check.as_ref()?,
+        old,
+        until: Instant::now() + args.check_timeout,
+        left: CHECKS_MAX,
+    };
+    let members = draft.members.clone();
+    // The text that HAProxy runs has passed. So whoever is in it is probably not at fault.
+    let known = words(old.unwrap_or_default());
+    let is_known = |place: &usize| known.contains(rendering.nodes[members[*place]].name.as_str());
+    let likely: Vec<usize> = (0..members.len()).filter(is_known).collect();
+    let trial = |places: &[usize]| checks.trial(&places.iter().map(|place| members[*place]).collect::<Vec<_>>());
+    let culprits = Search::new(members.len(), complaint, trial).culprits(&likely, true)?;
+    let culprits = culprits.into_iter().map(|(place, complaint)| (members[place], complaint)).collect();
+    without(rendering, members, culprits, draft.left_out.clone())
+}
+
+/// The names in a text.
+fn words(text: &[u8]) -> BTreeSet<&str> {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).collect()
+}
+
+/// Checks some nodes, within the limits of a search.
+struct Checks<'a> {
+    args: &'a Args,
+    rendering: &'a Rendering,
+    check: &'a Check,
+    old: Option<&'a [u8]>,
+    until: Instant,
+    left: usize,
+}
+
+impl Checks<'_> {
+    fn trial(&mut self, members: &[usize]) -> Trial<Complaint> {
+        let text = match self.rendering.text(members) {
+            Ok(text) => text.text,
+            Err(err) => return Some(Err(Complaint::of_render(&err, None))),
+        };
+        if self.old == Some(text.as_bytes()) {
+            return Some(Ok(()));
+        }
+        self.left = self.left.checked_sub(1)?;
+        let timeout = self.until.checked_duration_since(Instant::now())?;
+        let file = CheckFile::write(&text).ok()?;
+        let verdict = self.check.run(file.path(), &text, timeout, || {});
+        let Some(why) = verdict.refused else { return Some(Ok(())) };
+        let name = self.args.output.display().to_string();
+        let lines = check::explain(&verdict.output, file.path(), &name, &text, &self.args.template);
+        verdict.is_about_the_text.then(|| Err(Complaint::of_check(why, lines)))
+    }
+}
+
+/// The draft of `members` without the culprits; `None` if these are too many to be at fault.
+fn without(
+    rendering: &Rendering,
+    members: Vec<usize>,
+    culprits: Vec<(usize, Complaint)>,
+    mut left_out: BTreeMap<String, LeftOut>,
+) -> Option<Draft> {
+    let out: BTreeSet<usize> = culprits.iter().map(|(member, _)| *member).collect();
+    for (member, Complaint { line, mut more, .. }) in culprits {
+        more.truncate(LINES_MAX);
+        left_out.insert(rendering.nodes[member].name.clone(), LeftOut { reason: line, more });
+    }
+    let members: Vec<usize> = members.into_iter().filter(|member| !out.contains(member)).collect();
+    if blames_the_template(&rendering.nodes, &members) {
+        return None;
+    }
+    let text = rendering.text(&members).ok()?;
+    Some(Draft::new(text, members, left_out))
+}
+
+/// Whether so many nodes would be left out that the template is at fault: at least half, and all of a role. One role with
+/// a few odd members must not stop the others; a slip in the line of all servers must not remove them all.
+fn blames_the_template(nodes: &[NodeView], members: &[usize]) -> bool {
+    let mut roles: BTreeMap<&str, usize> = nodes.iter().map(|node| (node.role.as_str(), 0)).collect();
+    for member in members {
+        *roles.entry(&nodes[*member].role).or_default() += 1;
+    }
+    members.len() * 2 <= nodes.len() && roles.values().any(|count| *count == 0)
+}
