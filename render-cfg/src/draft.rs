@@ -15,7 +15,7 @@ use crate::check_file::CheckFile;
 use crate::context::NodeView;
 use crate::culprits::{Search, Trial};
 use crate::rendering::{Rendering, Text};
-use crate::template::TemplateError;
+use crate::template_error::TemplateError;
 
 /// How long a search among renders may take. A render of one node takes less than a millisecond.
 const RENDERING_MAX: Duration = Duration::from_secs(10);
@@ -83,9 +83,10 @@ impl Complaint {
     /// What a check said, in `lines` as they are shown. HAProxy's first alert names the fault; its numbers are the process
     /// and the line of a text.
     pub(crate) fn of_check(why: String, lines: Vec<String>) -> Complaint {
+        let lines: Vec<String> = lines.into_iter().filter(|line| !line.starts_with("[NOTICE]")).collect();
         let alert = lines.iter().find(|line| line.starts_with("[ALERT]")).or(lines.first());
         let key = alert.map(|line| line.replace(|c: char| c.is_ascii_digit(), "")).unwrap_or_default();
-        Complaint { key, line: why, more: lines }
+        Complaint { key, line: format!("with it, {why}"), more: lines }
     }
 
     fn of_render(err: &TemplateError, problem: Option<String>) -> Complaint {

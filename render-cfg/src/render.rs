@@ -17,7 +17,7 @@ use crate::draft::{Draft, draft, without_refused};
 use crate::natural::natural;
 use crate::output::Output;
 use crate::rendering::Rendering;
-use crate::template::TemplateError;
+use crate::template_error::TemplateError;
 
 /// The result of a render.
 pub(crate) struct Outcome {

@@ -6,7 +6,8 @@ use tera::Context;
 
 use crate::args::Args;
 use crate::context::{self, NodeView};
-use crate::template::{Template, TemplateError};
+use crate::template::Template;
+use crate::template_error::TemplateError;
 
 /// A template and its input.
 pub(crate) struct Rendering {

@@ -19,6 +19,14 @@ pub(crate) fn servers(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) 
     }
 }
 
+/// `nodes | servers(port=3000)`: the same for a list, without the nodes that have a `problem`.
+pub(crate) fn usable_servers(nodes: &[Value], given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
+    let all = servers(&Value::from(nodes), given, endpoints)?;
+    let is_usable = |server: &&Value| server.get_from_path("problem").is_none_or(Value::is_none);
+    let usable: Vec<Value> = all.as_array().unwrap_or_default().iter().filter(is_usable).cloned().collect();
+    Ok(Value::from(usable))
+}
+
 fn server(node: &Value, port: u16, port_tag: &str, endpoints: &mut Endpoints) -> TeraResult<Value> {
     let field = |name| node.as_map().and_then(|fields| fields.get(&Key::Str(name)));
     let not_a_node = || Error::message("the filter 'server' takes a node, or a list of nodes");

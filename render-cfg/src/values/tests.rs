@@ -112,6 +112,14 @@ fn a_wrong_value_is_named_with_what_is_wanted() {
 }
 
 #[test]
+fn an_empty_value_can_be_allowed_and_a_blank_is_not_empty() {
+    for kind in ["name", "bind", "port", "number"] {
+        assert_eq!(render(&format!("{{{{ '' | {kind}(empty=true) }}}}")).unwrap(), "", "{kind}");
+        assert!(render(&format!("{{{{ ' ' | {kind}(empty=true) }}}}")).is_err(), "{kind}");
+    }
+}
+
+#[test]
 fn an_expression_matches_anywhere_unless_it_is_tied() {
     let matches = |text: &str, pattern: &str| {
         render(&format!("{{% if {text} is matching(pat=\"{pattern}\") %}}1{{% endif %}}")).map(|text| text == "1")
