@@ -21,7 +21,7 @@ pub(crate) struct Search<R, F> {
     found: Vec<(usize, R)>,
 }
 
-impl<R: PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
+impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
     /// Begins a search. `all` is the reason for which the trial of all members fails.
     pub(crate) fn new(count: usize, all: R, trial: F) -> Search<R, F> {
         Search { count, all, trial, found: Vec::new() }
@@ -32,7 +32,8 @@ impl<R: PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
     /// `likely` probably pass together. `None` if the fault is not a member's, or if a trial ends the search.
     pub(crate) fn culprits(mut self, likely: &[usize], may_fail_together: bool) -> Option<Vec<(usize, R)>> {
         let base = self.base(likely)?;
-        let others: Vec<usize> = (0..self.count).filter(|member| base.binary_search(member).is_err()).collect();
+        let others: Vec<usize> =
+            (0..self.count).filter(|member| base.binary_search(member).is_err()).collect();
         if base.is_empty() && !self.one_of_a_sample_passes(&others)? {
             return None;
         }
@@ -51,6 +52,9 @@ impl<R: PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
     /// The trial of two sets of members.
     fn trial(&mut self, some: &[usize], more: &[usize]) -> Trial<R> {
         let mut members = [some, more].concat();
+        if members.len() == self.count {
+            return Some(Err(self.all.clone()));
+        }
         members.sort_unstable();
         (self.trial)(&members)
     }
@@ -97,7 +101,13 @@ impl<R: PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
     }
 
     /// Adds those of `members` to `kept` that pass with `base`, and the others to the culprits. Returns whether it found one.
-    fn sift(&mut self, base: &[usize], members: &[usize], fails: bool, kept: &mut Vec<usize>) -> Option<bool> {
+    fn sift(
+        &mut self,
+        base: &[usize],
+        members: &[usize],
+        fails: bool,
+        kept: &mut Vec<usize>,
+    ) -> Option<bool> {
         // The reason of a single one is needed.
         if !fails || members.len() == 1 {
             match self.trial(base, members)? {

@@ -66,7 +66,7 @@ impl Draft {
 }
 
 /// Why a trial failed. Two complaints are equal if they are about the same fault.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Complaint {
     key: String,
     line: String,
@@ -142,7 +142,8 @@ pub(crate) fn without_refused(
     let known = words(old.unwrap_or_default());
     let is_known = |place: &usize| known.contains(rendering.nodes[members[*place]].name.as_str());
     let likely: Vec<usize> = (0..members.len()).filter(is_known).collect();
-    let trial = |places: &[usize]| checks.trial(&places.iter().map(|place| members[*place]).collect::<Vec<_>>());
+    let trial =
+        |places: &[usize]| checks.trial(&places.iter().map(|place| members[*place]).collect::<Vec<_>>());
     let culprits = Search::new(members.len(), complaint, trial).culprits(&likely, true)?;
     let culprits = culprits.into_iter().map(|(place, complaint)| (members[place], complaint)).collect();
     without(rendering, members, culprits, draft.left_out.clone())

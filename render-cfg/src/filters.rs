@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn servers_are_only_the_usable_ones_and_the_others_are_reported() {
         let good = "{'name': 's2', 'address': '10.0.0.2', 'tags': {}}";
-        let template = format!("{{% for s in [bad, {good}] | servers(port=1) %}}{{{{ s.endpoint }}}}{{% endfor %}}");
+        let template =
+            format!("{{% for s in [bad, {good}] | servers(port=1) %}}{{{{ s.endpoint }}}}{{% endfor %}}");
         assert_eq!(render(&template).unwrap(), "10.0.0.2:1; s1: its tag 'port' is '0', not 1 to 65535");
         assert!(render("{{ bad | servers(port=1) }}").is_err(), "one node is not a list");
     }
@@ -153,7 +154,9 @@ mod tests {
     #[test]
     fn a_list_is_sorted_as_people_count_and_what_lacks_the_attribute_comes_last() {
         let list = "[{'z': 's10'}, {}, {'z': 's2'}, {'z': 's1'}, {'z': 5}]";
-        let template = format!("{{% for x in {list} | sort(attribute='z') %}}{{{{ x.z | default(value='-') }}}} {{% endfor %}}");
+        let template = format!(
+            "{{% for x in {list} | sort(attribute='z') %}}{{{{ x.z | default(value='-') }}}} {{% endfor %}}"
+        );
         assert_eq!(render(&template).unwrap(), "5 s1 s2 s10 - ");
         assert_eq!(render("{{ ['s10', 's9'] | sort | join(sep=' ') }}").unwrap(), "s9 s10");
         assert_eq!(render("{{ [10, 9, 1.5] | sort | join(sep=' ') }}").unwrap(), "1.5 9 10");

@@ -71,7 +71,10 @@ pub(crate) fn hint(reason: &str, line: &str, column: usize) -> Option<String> {
     let (before, after) = line.split_at(at);
     if reason == "unknown tag" {
         let tag = word(after);
-        return Some(replacement(&OTHER_TAGS, tag).unwrap_or_else(|| format!("'{tag}' is not a tag; the tags are {TAGS}")));
+        return Some(
+            replacement(&OTHER_TAGS, tag)
+                .unwrap_or_else(|| format!("'{tag}' is not a tag; the tags are {TAGS}")),
+        );
     }
     for (kind, known) in [
         ("unknown filter `", &OTHER_FILTERS[..]),
@@ -87,14 +90,19 @@ pub(crate) fn hint(reason: &str, line: &str, column: usize) -> Option<String> {
 }
 
 fn replacement(known: &[(&str, &str)], name: &str) -> Option<String> {
-    known.iter().find(|(other, _)| *other == name).map(|(name, what)| format!("Tera 2 has no '{name}': {what}"))
+    known
+        .iter()
+        .find(|(other, _)| *other == name)
+        .map(|(name, what)| format!("Tera 2 has no '{name}': {what}"))
 }
 
 /// What to do about words that Tera did not expect.
 fn of_syntax(reason: &str, before: &str, after: &str) -> Option<&'static str> {
     let tag = before.rfind("{%").map_or("", |start| &before[start..]);
     if reason.contains("but expected else") && tag.contains("for ") && tag.contains(" if ") {
-        return Some("a loop has no `if`: put {% if %} into it, or write [node for node in nodes if node.tags.zone]");
+        return Some(
+            "a loop has no `if`: put {% if %} into it, or write [node for node in nodes if node.tags.zone]",
+        );
     }
     if reason.ends_with("but expected identifier") && before.ends_with('.') {
         return Some("write list[0] instead of list.0");
@@ -103,7 +111,9 @@ fn of_syntax(reason: &str, before: &str, after: &str) -> Option<&'static str> {
         return Some("an argument has a name, such as default(value=\"x\") or starting_with(pat=\"x\")");
     }
     if reason.starts_with("function calls are only allowed at the first element") {
-        return Some("values have no methods: write {% for key, value in map %}, or a filter such as | upper");
+        return Some(
+            "values have no methods: write {% for key, value in map %}, or a filter such as | upper",
+        );
     }
     if let Some((_, hint)) = OPERATORS.iter().find(|(mark, _)| after.starts_with(mark)) {
         return Some(hint);

@@ -41,8 +41,29 @@ mod tests {
     #[test]
     fn numbers_are_compared_by_value_and_everything_else_by_its_bytes() {
         let sorted = [
-            "", "10-a", "A", "a", "s", "s-1", "s-2", "s-10", "s01", "s1", "s1-1", "s1.2", "s1.10", "s2", "s2x",
-            "s10", "s10a1", "s10a02", "s10a2", "s100", "s18446744073709551616", "sa", "é",
+            "",
+            "10-a",
+            "A",
+            "a",
+            "s",
+            "s-1",
+            "s-2",
+            "s-10",
+            "s01",
+            "s1",
+            "s1-1",
+            "s1.2",
+            "s1.10",
+            "s2",
+            "s2x",
+            "s10",
+            "s10a1",
+            "s10a02",
+            "s10a2",
+            "s100",
+            "s18446744073709551616",
+            "sa",
+            "é",
         ];
         for (at, one) in sorted.iter().enumerate() {
             for (behind, other) in sorted.iter().enumerate() {

@@ -20,7 +20,11 @@ pub(crate) fn servers(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) 
 }
 
 /// `nodes | servers(port=3000)`: the same for a list, without the nodes that have a `problem`.
-pub(crate) fn usable_servers(nodes: &[Value], given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
+pub(crate) fn usable_servers(
+    nodes: &[Value],
+    given: &Kwargs,
+    endpoints: &mut Endpoints,
+) -> TeraResult<Value> {
     let all = servers(&Value::from(nodes), given, endpoints)?;
     let is_usable = |server: &&Value| server.get_from_path("problem").is_none_or(Value::is_none);
     let usable: Vec<Value> = all.as_array().unwrap_or_default().iter().filter(is_usable).cloned().collect();
@@ -76,7 +80,8 @@ pub(crate) fn given_port(given: &Kwargs) -> TeraResult<u16> {
 /// The reason, with a remedy if the node has no such tag.
 fn no_port(value: &Value) -> String {
     if value.is_undefined() || value.is_none() {
-        return "the port is missing; for a default write port=node.tags.port | default(value=3000)".to_owned();
+        return "the port is missing; for a default write port=node.tags.port | default(value=3000)"
+            .to_owned();
     }
     unwanted(value, PORT)
 }

@@ -61,7 +61,9 @@ pub(crate) enum OutputError {
 impl Fault for OutputError {
     fn code(&self) -> Code {
         match self {
-            OutputError::Io { .. } | OutputError::NoDirectory { .. } | OutputError::NotAFile { .. } => Code::Files,
+            OutputError::Io { .. } | OutputError::NoDirectory { .. } | OutputError::NotAFile { .. } => {
+                Code::Files
+            }
             OutputError::Template { .. } => Code::Usage,
             OutputError::Locked { .. } => Code::Lock,
         }

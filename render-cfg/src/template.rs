@@ -12,8 +12,8 @@ use tera::{Context, ErrorKind, Tera, Value};
 
 use crate::endpoints::Unservable;
 use crate::filters;
-use crate::limits::{Limited, read};
 use crate::hints::hint;
+use crate::limits::{Limited, read};
 use crate::template_error::{TemplateError, reason, wrong_setting};
 use render_cfg::escape::escape;
 

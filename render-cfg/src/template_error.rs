@@ -68,7 +68,9 @@ impl TemplateError {
     /// `template:line:column`, if the error has a position.
     pub(crate) fn place(&self) -> Option<String> {
         match self {
-            TemplateError::At { path, line, column, .. } => Some(format!("{}:{line}:{column}", path.display())),
+            TemplateError::At { path, line, column, .. } => {
+                Some(format!("{}:{line}:{column}", path.display()))
+            }
             _ => None,
         }
     }

@@ -37,7 +37,8 @@ fn is_socket(text: &str) -> bool {
     let number = text.strip_prefix("fd@").or_else(|| text.strip_prefix("sockpair@"));
     (path.starts_with('/') && is_plain(path))
         || text.strip_prefix("abns@").is_some_and(|name| !name.is_empty() && is_plain(name))
-        || number.is_some_and(|number| number.parse::<u16>().is_ok() && number.bytes().all(|b| b.is_ascii_digit()))
+        || number
+            .is_some_and(|number| number.parse::<u16>().is_ok() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_plain(text: &str) -> bool {
@@ -48,9 +49,8 @@ fn is_plain(text: &str) -> bool {
 fn is_listener(text: &str) -> bool {
     let address = FAMILIES.iter().find_map(|family| text.strip_prefix(family)).unwrap_or(text);
     let Some((host, ports)) = address.rsplit_once(':') else { return false };
-    let is_range = |(from, to): (&str, &str)| {
-        parse_port(from).zip(parse_port(to)).is_some_and(|(from, to)| from <= to)
-    };
+    let is_range =
+        |(from, to): (&str, &str)| parse_port(from).zip(parse_port(to)).is_some_and(|(from, to)| from <= to);
     let has_ports = parse_port(ports).is_some() || ports.split_once('-').is_some_and(is_range);
     has_ports && (matches!(host, "" | "*") || is_address(host) || is_host_name(host))
 }

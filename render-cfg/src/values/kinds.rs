@@ -21,6 +21,10 @@ pub(super) const KINDS: [Kind; 8] = [
     Kind { name: "uri", is: is_uri, wanted: "a URI that begins with '/' and has no blanks" },
     Kind { name: "host", is: is_host, wanted: "a host name or an IP address, with a port or without" },
     Kind { name: "bind", is: is_bind, wanted: "an address such as ':80', '10.0.0.1:80' or '[::1]:80'" },
-    Kind { name: "log", is: is_log_target, wanted: "a log target such as '/dev/log', 'stdout' or '10.0.0.1:514'" },
+    Kind {
+        name: "log",
+        is: is_log_target,
+        wanted: "a log target such as '/dev/log', 'stdout' or '10.0.0.1:514'",
+    },
     Kind { name: "balance", is: is_balance, wanted: "an algorithm such as 'leastconn' or 'random(2)'" },
 ];

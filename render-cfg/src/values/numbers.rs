@@ -50,7 +50,8 @@ pub(super) fn int(value: &Value, given: &Kwargs) -> TeraResult<Value> {
         return Err(Error::message(format!("the base {base} is not 2 to 36")));
     }
     let text = value.as_str().unwrap_or_default().trim();
-    let prefix = [(2, "0b"), (8, "0o"), (16, "0x")].iter().find(|(of, _)| *of == base).map(|(_, prefix)| prefix);
+    let prefix =
+        [(2, "0b"), (8, "0o"), (16, "0x")].iter().find(|(of, _)| *of == base).map(|(_, prefix)| prefix);
     let text = prefix.and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
     let float = value.as_f64().or_else(|| text.parse().ok().filter(|_| base == 10));
     // Tera itself takes `3.0`. A float holds every whole number up to 2^53.

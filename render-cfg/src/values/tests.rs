@@ -54,12 +54,43 @@ fn a_path_is_absolute_and_a_uri_is_visible_ascii() {
 #[test]
 fn a_bind_address_has_a_port_or_is_a_socket() {
     let good = [
-        ":80", "*:80", "10.0.0.1:80", "[::1]:80", ":::80", "::1:80", ":8000-8010", "localhost:80", ":80,:81",
-        "ipv4@:80", "ipv6@[::]:443", "/run/a.sock", "unix@/run/a.sock", "abns@lb", "fd@3", "sockpair@5",
+        ":80",
+        "*:80",
+        "10.0.0.1:80",
+        "[::1]:80",
+        ":::80",
+        "::1:80",
+        ":8000-8010",
+        "localhost:80",
+        ":80,:81",
+        "ipv4@:80",
+        "ipv6@[::]:443",
+        "/run/a.sock",
+        "unix@/run/a.sock",
+        "abns@lb",
+        "fd@3",
+        "sockpair@5",
     ];
     let bad = [
-        ":443 ssl crt x", ":80 v6only", "80", "*", "10.0.0.1", "10.0.0:80", "10.0.0.1:0", ":0", ":80-79", ":80,",
-        "[::1:80", "[10.0.0.1]:80", "${ADDRESS}:80", "\"${BIND}\"", "fd@x", "unix@run", "abns@", ":80#", "a b:80",
+        ":443 ssl crt x",
+        ":80 v6only",
+        "80",
+        "*",
+        "10.0.0.1",
+        "10.0.0:80",
+        "10.0.0.1:0",
+        ":0",
+        ":80-79",
+        ":80,",
+        "[::1:80",
+        "[10.0.0.1]:80",
+        "${ADDRESS}:80",
+        "\"${BIND}\"",
+        "fd@x",
+        "unix@run",
+        "abns@",
+        ":80#",
+        "a b:80",
     ];
     judged("bind", &good, &bad);
     assert_eq!(render("{{ '[::]:80' | bind }}").unwrap(), "[::]:80");
@@ -67,24 +98,43 @@ fn a_bind_address_has_a_port_or_is_a_socket() {
 
 #[test]
 fn a_log_target_is_a_stream_a_socket_or_an_address() {
-    let good = ["/dev/log", "stdout", "stderr", "10.0.0.1", "10.0.0.1:514", "[::1]:514", "logs:514", "fd@2", "ring@r"];
+    let good = [
+        "/dev/log",
+        "stdout",
+        "stderr",
+        "10.0.0.1",
+        "10.0.0.1:514",
+        "[::1]:514",
+        "logs:514",
+        "fd@2",
+        "ring@r",
+    ];
     judged("log", &good, &["dev log", "/dev/log local0", "10.0.0.1:514 local0", "ring@", "$LOG", "*"]);
 }
 
 #[test]
 fn a_host_is_a_name_or_an_address() {
-    judged("host", &["localhost", "a.example:80", "10.0.0.1", "[::1]:80", "fd00::1"], &["-a", "a/b", "10.0.0", "a:b"]);
+    judged(
+        "host",
+        &["localhost", "a.example:80", "10.0.0.1", "[::1]:80", "fd00::1"],
+        &["-a", "a/b", "10.0.0", "a:b"],
+    );
 }
 
 #[test]
 fn an_algorithm_of_one_word_is_known() {
-    let good = ["roundrobin", "leastconn", "random", "random(2)", "hdr(host)", "rdp-cookie(x)", "uri", "first"];
+    let good =
+        ["roundrobin", "leastconn", "random", "random(2)", "hdr(host)", "rdp-cookie(x)", "uri", "first"];
     judged("balance", &good, &["roundrobbin", "random(2", "random()", "leastconn x", "hash src", "hdr"]);
 }
 
 #[test]
 fn a_number_is_digits_within_its_range() {
-    judged("number", &["0", "007", "18446744073709551615"], &["-1", "+1", "1.5", "0x1", "18446744073709551616"]);
+    judged(
+        "number",
+        &["0", "007", "18446744073709551615"],
+        &["-1", "+1", "1.5", "0x1", "18446744073709551616"],
+    );
     for (range, is_in) in [("min=1", false), ("max=0", true), ("min=0, max=9", true)] {
         assert_eq!(holds("0", &format!("number({range})")), is_in, "{range}");
     }
@@ -105,7 +155,8 @@ fn int_keeps_what_it_reads_in_tera_and_has_a_default() {
 #[test]
 fn a_wrong_value_is_named_with_what_is_wanted() {
     let reason = |template: &str| render(template).unwrap_err();
-    let wanted = "':443 ssl' is not an address such as ':80', '10.0.0.1:80' or '[::1]:80'; it is one word for HAProxy";
+    let wanted =
+        "':443 ssl' is not an address such as ':80', '10.0.0.1:80' or '[::1]:80'; it is one word for HAProxy";
     assert!(reason("{{ ':443 ssl' | bind }}").contains(wanted), "{}", reason("{{ ':443 ssl' | bind }}"));
     assert!(reason("{{ none | port }}").contains("the value is missing, and must be a port, 1 to 65535"));
     assert!(reason("{{ '9' | number(min=1, max=5) }}").contains("'9' is not a whole number from 1 to 5"));
@@ -122,7 +173,8 @@ fn an_empty_value_can_be_allowed_and_a_blank_is_not_empty() {
 #[test]
 fn an_expression_matches_anywhere_unless_it_is_tied() {
     let matches = |text: &str, pattern: &str| {
-        render(&format!("{{% if {text} is matching(pat=\"{pattern}\") %}}1{{% endif %}}")).map(|text| text == "1")
+        render(&format!("{{% if {text} is matching(pat=\"{pattern}\") %}}1{{% endif %}}"))
+            .map(|text| text == "1")
     };
     assert_eq!(matches("'a1b'", "[0-9]"), Ok(true));
     assert_eq!(matches("'a1b'", "^[0-9]+$"), Ok(false));
