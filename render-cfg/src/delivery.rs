@@ -10,14 +10,14 @@ use common::rewrite::Written;
 use crate::args::Args;
 use crate::check;
 use crate::check_file::CheckFile;
+use crate::complaint::Complaint;
 use crate::diff;
-use crate::draft::Complaint;
 use crate::output::Output;
 
 /// Why a text was not delivered.
 pub(crate) enum Undelivered {
     /// The check refused the text.
-    Refused(Complaint, Failure),
+    Refused(Box<(Complaint, Failure)>),
     /// Anything else.
     Other(Failure),
 }
@@ -32,7 +32,8 @@ impl Undelivered {
     /// The failure as it is reported.
     pub(crate) fn failure(self) -> Failure {
         match self {
-            Undelivered::Refused(_, failure) | Undelivered::Other(failure) => failure,
+            Undelivered::Refused(refused) => refused.1,
+            Undelivered::Other(failure) => failure,
         }
     }
 }
@@ -163,7 +164,7 @@ fn check_at(
             let line = format!("cannot use '{name}': {why}");
             let failure = Failure::new(Code::Haproxy, line).with_more(lines.clone());
             return Err(match verdict.is_about_the_text {
-                true => Undelivered::Refused(Complaint::of_check(why, lines), failure),
+                true => Undelivered::Refused(Box::new((Complaint::of_check(why, lines), failure))),
                 false => Undelivered::Other(failure),
             });
         }

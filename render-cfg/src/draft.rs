@@ -10,8 +10,8 @@ use common::failure::{Code, Failure};
 use common::messages::Messages;
 
 use crate::args::Args;
-use crate::check::{self, Check};
-use crate::check_file::CheckFile;
+use crate::checks::Checks;
+use crate::complaint::Complaint;
 use crate::context::NodeView;
 use crate::culprits::{Search, Trial};
 use crate::rendering::{Rendering, Text};
@@ -19,8 +19,6 @@ use crate::template_error::TemplateError;
 
 /// How long a search among renders may take. A render of one node takes less than a millisecond.
 const RENDERING_MAX: Duration = Duration::from_secs(10);
-/// At most this many checks in a search. Each one starts a HAProxy.
-const CHECKS_MAX: usize = 1000;
 /// At most this many lines of the check's output are shown for each node that is left out.
 const LINES_MAX: usize = 10;
 
@@ -65,37 +63,6 @@ impl Draft {
     }
 }
 
-/// Why a trial failed. Two complaints are equal if they are about the same fault.
-#[derive(Clone, Debug)]
-pub(crate) struct Complaint {
-    key: String,
-    line: String,
-    more: Vec<String>,
-}
-
-impl PartialEq for Complaint {
-    fn eq(&self, other: &Complaint) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Complaint {
-    /// What a check said, in `lines` as they are shown. HAProxy's first alert names the fault; its numbers are the process
-    /// and the line of a text.
-    pub(crate) fn of_check(why: String, lines: Vec<String>) -> Complaint {
-        let lines: Vec<String> = lines.into_iter().filter(|line| !line.starts_with("[NOTICE]")).collect();
-        let alert = lines.iter().find(|line| line.starts_with("[ALERT]")).or(lines.first());
-        let key = alert.map(|line| line.replace(|c: char| c.is_ascii_digit(), "")).unwrap_or_default();
-        Complaint { key, line: format!("with it, {why}"), more: lines }
-    }
-
-    fn of_render(err: &TemplateError, problem: Option<String>) -> Complaint {
-        let (place, reason) = (err.place().unwrap_or_default(), err.reason());
-        let line = problem.unwrap_or_else(|| format!("{reason} (in '{place}')"));
-        Complaint { key: place, line, more: err.line().into_iter().collect() }
-    }
-}
-
 /// Renders all nodes. If the template fails because of some nodes, renders the others.
 pub(crate) fn draft(rendering: &Rendering) -> Result<Draft, TemplateError> {
     let all: Vec<usize> = (0..rendering.nodes.len()).collect();
@@ -129,14 +96,7 @@ pub(crate) fn without_refused(
     old: Option<&[u8]>,
     complaint: Complaint,
 ) -> Option<Draft> {
-    let mut checks = Checks {
-        args,
-        rendering,
-        check: args.check.as_ref()?,
-        old,
-        until: Instant::now() + args.check_timeout,
-        left: CHECKS_MAX,
-    };
+    let mut checks = Checks::begin(args, rendering, old)?;
     let members = draft.members.clone();
     // The text that HAProxy runs has passed. So whoever is in it is probably not at fault.
     let known = words(old.unwrap_or_default());
@@ -153,36 +113,6 @@ pub(crate) fn without_refused(
 fn words(text: &[u8]) -> BTreeSet<&str> {
     let text = std::str::from_utf8(text).unwrap_or_default();
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).collect()
-}
-
-/// Checks some nodes, within the limits of a search.
-struct Checks<'a> {
-    args: &'a Args,
-    rendering: &'a Rendering,
-    check: &'a Check,
-    old: Option<&'a [u8]>,
-    until: Instant,
-    left: usize,
-}
-
-impl Checks<'_> {
-    fn trial(&mut self, members: &[usize]) -> Trial<Complaint> {
-        let text = match self.rendering.text(members) {
-            Ok(text) => text.text,
-            Err(err) => return Some(Err(Complaint::of_render(&err, None))),
-        };
-        if self.old == Some(text.as_bytes()) {
-            return Some(Ok(()));
-        }
-        self.left = self.left.checked_sub(1)?;
-        let timeout = self.until.checked_duration_since(Instant::now())?;
-        let file = CheckFile::write(&text).ok()?;
-        let verdict = self.check.run(file.path(), &text, timeout, || {});
-        let Some(why) = verdict.refused else { return Some(Ok(())) };
-        let name = self.args.output.display().to_string();
-        let lines = check::explain(&verdict.output, file.path(), &name, &text, &self.args.template);
-        verdict.is_about_the_text.then(|| Err(Complaint::of_check(why, lines)))
-    }
 }
 
 /// The draft of `members` without the culprits; `None` if these are too many to be at fault.

@@ -86,7 +86,7 @@ pub(crate) fn hint(reason: &str, line: &str, column: usize) -> Option<String> {
             return replacement(known, name).or(Some("render-cfg's manual lists all of them".to_owned()));
         }
     }
-    of_syntax(reason, before, after).map(str::to_owned).or_else(|| dash(reason, after))
+    of_syntax(reason, before, after).map(str::to_owned).or_else(|| dash(reason, before, after))
 }
 
 fn replacement(known: &[(&str, &str)], name: &str) -> Option<String> {
@@ -118,7 +118,7 @@ fn of_syntax(reason: &str, before: &str, after: &str) -> Option<&'static str> {
     if let Some((_, hint)) = OPERATORS.iter().find(|(mark, _)| after.starts_with(mark)) {
         return Some(hint);
     }
-    if reason.starts_with("unknown template") {
+    if reason.starts_with("unknown template") || reason.contains("is inheriting from") {
         return Some("there is only one template file");
     }
     of_missing(reason, before)
@@ -129,7 +129,8 @@ fn of_missing(reason: &str, before: &str) -> Option<&'static str> {
     if reason.starts_with("iteration not possible on type `undefined`") {
         return Some("for a role without nodes write `or []` after it");
     }
-    if !reason.starts_with("field `") || !reason.contains("is not defined") {
+    let is_missing = reason.starts_with("field `") && reason.contains("is not defined");
+    if !is_missing && !reason.ends_with("a variable that is undefined") {
         return None;
     }
     let path = before.rsplit(|c: char| !(c.is_alphanumeric() || "_.".contains(c))).next().unwrap_or_default();
@@ -141,12 +142,16 @@ fn of_missing(reason: &str, before: &str) -> Option<&'static str> {
     }
 }
 
-/// `roles.web-api` is a subtraction.
-fn dash(reason: &str, after: &str) -> Option<String> {
-    let path_end = after.find(|c: char| !(c.is_alphanumeric() || "_.-".contains(c))).unwrap_or(after.len());
-    let (map, key) = after[..path_end].rsplit_once('.')?;
-    let is_dash = reason.starts_with("math operations") && key.contains('-') && !map.is_empty();
-    is_dash.then(|| format!("a dash is a subtraction: write {map}[\"{key}\"]"))
+/// `roles.web-api` is a subtraction. The error is at the beginning of the path, or at its last name.
+fn dash(reason: &str, before: &str, after: &str) -> Option<String> {
+    let is_path = |c: char| c.is_alphanumeric() || "_.-[]\"".contains(c);
+    let start = before
+        .rfind(|c| !is_path(c))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
+    let end = after.find(|c| !is_path(c)).unwrap_or(after.len());
+    let path = [&before[start..], &after[..end]].concat();
+    let (map, key) = path.rsplit_once('.').filter(|(map, key)| !map.is_empty() && key.contains('-'))?;
+    reason.starts_with("math operations").then(|| format!("a dash is a subtraction: write {map}[\"{key}\"]"))
 }
 
 fn word(text: &str) -> &str {

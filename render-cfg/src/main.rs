@@ -6,7 +6,9 @@
 mod args;
 mod check;
 mod check_file;
+mod checks;
 mod command;
+mod complaint;
 mod context;
 mod culprits;
 mod delivery;

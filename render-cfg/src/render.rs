@@ -53,7 +53,7 @@ fn settle(
 ) -> Result<bool, Failure> {
     draft.report(None, messages);
     let (complaint, failure) = match hand_over(args, output, rendering, draft, messages) {
-        Err(Undelivered::Refused(complaint, failure)) => (complaint, failure),
+        Err(Undelivered::Refused(refused)) => *refused,
         result => return result.map_err(Undelivered::failure),
     };
     let old = output.and_then(Output::old);

@@ -93,7 +93,9 @@ impl Template {
         };
         match position(&message) {
             Some((line, column, message)) => self.error_at(line, column, message, vars),
-            None => TemplateError::Whole { path: self.path.clone(), reason: reason(&message) },
+            None => {
+                TemplateError::Whole { path: self.path.clone(), reason: with_hint(reason(&message), "", 1) }
+            }
         }
     }
 
@@ -103,11 +105,16 @@ impl Template {
         if let Some(setting) = vars.and_then(|vars| wrong_setting(&text, column, &reason, vars)) {
             return TemplateError::Setting { setting, reason };
         }
-        let reason = match hint(&reason, &text, column) {
-            Some(hint) => format!("{reason}; {hint}"),
-            None => reason,
-        };
+        let reason = with_hint(reason, &text, column);
         TemplateError::At { path: self.path.clone(), line, column, reason, text }
+    }
+}
+
+/// The reason, and what to do about it, if that is known.
+fn with_hint(reason: String, line: &str, column: usize) -> String {
+    match hint(&reason, line, column) {
+        Some(hint) => format!("{reason}; {hint}"),
+        None => reason,
     }
 }
 

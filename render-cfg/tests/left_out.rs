@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use support::{Bed, Ran, SHIPPED, haproxy};
+use support::{Bed, haproxy};
 
 const BACKEND: &[(&str, &str)] = &[("role", "backend")];
 /// Fails for a tag that is not a number.
@@ -254,54 +254,4 @@ fn nodes_are_sorted_as_people_count() {
     };
     let words = names(bed.run(&[]).quietly());
     assert_eq!(words, ["server", "a", "server", "s1", "server", "s9", "server", "s10"]);
-}
-
-#[test]
-fn a_setting_of_the_wrong_kind_is_named_and_the_output_is_kept() {
-    let bed = Bed::new(&fs::read_to_string(SHIPPED).unwrap());
-    bed.node("s1", "10.0.0.1", BACKEND);
-    bed.write("out", "old");
-    let set = |setting: &str| -> Ran { bed.render(&["--set", setting]) };
-    let err = set("bind=:443 ssl crt /etc/ssl/site.pem").ends(2).err;
-    assert_eq!(
-        err,
-        "render-cfg: cannot use setting 'bind': ':443 ssl crt /etc/ssl/site.pem' is not an address such as ':80', \
-         '10.0.0.1:80' or '[::1]:80'; it is one word for HAProxy: write further words into the template\n"
-    );
-    for name in [
-        "role",
-        "balancer_role",
-        "port",
-        "bind",
-        "stats_bind",
-        "admin_socket",
-        "socket_group",
-        "user",
-        "group",
-        "chroot",
-        "check_path",
-        "check_host",
-        "balance",
-        "cookie",
-        "rate_limit",
-        "state_file",
-        "maxconn",
-        "hard_stop_after",
-        "log",
-        "self",
-    ] {
-        let err = set(&format!("{name}=/x 1")).ends(2).err;
-        assert!(
-            err.starts_with(&format!("render-cfg: cannot use setting '{name}': '/x 1' is not ")),
-            "{err}"
-        );
-        assert_eq!((err.lines().count(), bed.read("out").as_str()), (1, "old"));
-    }
-    for (name, value) in
-        [("hard_stop_after", "30m x"), ("maxconn", "100 x"), ("check_path", "/healthz HTTP/1.1")]
-    {
-        assert!(set(&format!("{name}={value}")).ends(2).err.contains(value), "{name}");
-    }
-    assert_eq!(bed.read("out"), "old");
-    set("cookie_key=a b").quietly();
 }
