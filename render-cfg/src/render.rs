@@ -14,7 +14,7 @@ use crate::args::Args;
 use crate::context::{self, NodeView};
 use crate::delivery::{Undelivered, deliver, open_output};
 use crate::draft::{Draft, draft, without_refused};
-use crate::natural::natural;
+use crate::natural::sort_by_name;
 use crate::output::Output;
 use crate::rendering::Rendering;
 use crate::template_error::TemplateError;
@@ -89,7 +89,7 @@ fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<NodeView>, Fai
     for fault in faults {
         messages.fault(Failure::new(Code::Input, fault));
     }
-    nodes.sort_unstable_by(|a, b| natural(&a.name, &b.name));
+    sort_by_name(&mut nodes, |node| &node.name);
     Ok(nodes)
 }
 

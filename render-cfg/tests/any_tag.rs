@@ -10,9 +10,9 @@ use std::str::FromStr;
 
 use support::{Bed, SHIPPED, haproxy};
 
-/// Frames an example that is only a backend.
+/// Frames an example that is only a part of a file.
 const FRAME: &str = "defaults\n    mode http\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n\
-                     frontend web\n    bind 127.0.0.1:8080\n    default_backend checked\n";
+                     frontend other\n    bind 127.0.0.1:8081\n";
 
 /// Values that are wrong in some place, or that mean something to HAProxy or to Tera.
 const HOSTILE: &[&str] = &[
@@ -75,6 +75,7 @@ const KEYS: &[&str] = &[
     "state",
     "version",
     "slow",
+    "shard",
     "peer_port",
     "x-y",
 ];
@@ -127,6 +128,7 @@ fn fill(bed: &Bed, dice: &mut Dice) -> Vec<String> {
             let zone = if number == 0 { "a" } else { dice.pick(&["a", "b", "a.b"]) };
             tags.extend([("port", (1 + dice.roll(65_535)).to_string()), ("zone", zone.to_owned())]);
             tags.extend([("check_port", "3000".to_owned()), ("version", "1.2-rc1".to_owned())]);
+            tags.push(("shard", dice.roll(10).to_string()));
             harmless.push(name.clone());
         } else {
             tags.extend(
@@ -144,13 +146,14 @@ fn fill(bed: &Bed, dice: &mut Dice) -> Vec<String> {
     harmless
 }
 
-/// The examples of the manual that begin with ```jinja.
-fn examples() -> Vec<String> {
-    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let blocks = manual.split("```jinja\n").skip(1).map(|after| after.split_once("```").unwrap().0);
-    let whole = blocks
-        .map(|block| if block.starts_with("defaults") { block.to_owned() } else { [FRAME, block].concat() });
-    whole.collect()
+/// The examples in a document that begin with ```jinja.
+fn examples(document: &str) -> Vec<String> {
+    let path = format!("{}/{document}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```jinja\n").skip(1).map(|after| after.split_once("```").unwrap().0);
+    let whole =
+        |block: &str| if block.starts_with("defaults") { block.to_owned() } else { [FRAME, block].concat() };
+    blocks.map(whole).collect()
 }
 
 /// Renders random pools, and checks the results.
@@ -188,8 +191,8 @@ fn the_shipped_template_survives_any_tag() {
 
 #[test]
 fn every_example_in_the_manual_survives_any_tag() {
-    let examples = examples();
-    assert!(examples.len() >= 3);
+    let examples = [examples("README.md"), examples("../docs/scale.md")].concat();
+    assert_eq!(examples.len(), 4, "an example was added, or is not found");
     examples.iter().for_each(|example| throw_at(example, &[]));
 }
 
