@@ -23,13 +23,14 @@ pub(crate) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    /// `old` is the content of the output, which has passed a check. `None` if there is no check.
+    /// `old` is the content of the output, which has passed a check. The search ends at `until`. `None` if there is no
+    /// check.
     pub(crate) fn begin(
         args: &'a Args,
         rendering: &'a Rendering,
         old: Option<&'a [u8]>,
+        until: Instant,
     ) -> Option<Checks<'a>> {
-        let until = Instant::now() + args.check_timeout;
         Some(Checks { args, rendering, check: args.check.as_ref()?, old, until, left: CHECKS_MAX })
     }
 

@@ -88,15 +88,16 @@ fn without_failing(rendering: &Rendering, all: Vec<usize>, err: &TemplateError) 
     without(rendering, all, search.culprits(&[], false)?, BTreeMap::new())
 }
 
-/// The draft without the nodes because of which the check refuses it with `complaint`.
+/// The draft without the nodes because of which the check refuses it with `complaint`. The search ends at `until`.
 pub(crate) fn without_refused(
     args: &Args,
     rendering: &Rendering,
     draft: &Draft,
     old: Option<&[u8]>,
     complaint: Complaint,
+    until: Instant,
 ) -> Option<Draft> {
-    let mut checks = Checks::begin(args, rendering, old)?;
+    let mut checks = Checks::begin(args, rendering, old, until)?;
     let members = draft.members.clone();
     // The text that HAProxy runs has passed. So whoever is in it is probably not at fault.
     let known = words(old.unwrap_or_default());

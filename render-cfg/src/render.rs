@@ -5,6 +5,7 @@
 use std::io::ErrorKind;
 use std::mem;
 use std::path::Path;
+use std::time::Instant;
 
 use common::failure::{Code, Failure};
 use common::messages::Messages;
@@ -52,12 +53,16 @@ fn settle(
     messages: &mut Messages,
 ) -> Result<bool, Failure> {
     draft.report(None, messages);
+    // The first check and the search share one limit, so that a service manager's watchdog need not wait longer.
+    let until = Instant::now() + args.check_timeout;
     let (complaint, failure) = match hand_over(args, output, rendering, draft, messages) {
         Err(Undelivered::Refused(refused)) => *refused,
         result => return result.map_err(Undelivered::failure),
     };
     let old = output.and_then(Output::old);
-    let Some(smaller) = without_refused(args, rendering, draft, old, complaint) else { return Err(failure) };
+    let Some(smaller) = without_refused(args, rendering, draft, old, complaint, until) else {
+        return Err(failure);
+    };
     smaller.report(Some(draft), messages);
     *draft = smaller;
     hand_over(args, output, rendering, draft, messages).map_err(Undelivered::failure)
