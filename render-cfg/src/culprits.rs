@@ -29,18 +29,19 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
 
     /// The culprits, sorted, each with the reason for which the trial fails with it. Without them all others pass.
     ///
-    /// `likely` probably pass together. `None` if the fault is not a member's, or if a trial ends the search.
-    pub(crate) fn culprits(mut self, likely: &[usize], may_fail_together: bool) -> Option<Vec<(usize, R)>> {
-        let base = self.base(likely)?;
+    /// `likely` probably pass together. With `alone` a culprit is one that fails without others. `None` if the fault is not
+    /// a member's, or if a trial ends the search.
+    pub(crate) fn culprits(mut self, likely: &[usize], alone: bool) -> Option<Vec<(usize, R)>> {
+        let base = self.base(if alone { &[] } else { likely })?;
         let others: Vec<usize> =
             (0..self.count).filter(|member| base.binary_search(member).is_err()).collect();
-        if base.is_empty() && !self.one_of_a_sample_passes(&others)? {
+        if base.is_empty() && !self.one_of_a_sample_passes(&others, likely)? {
             return None;
         }
         let mut kept = Vec::new();
         self.sift(&base, &others, true, &mut kept)?;
         if !kept.is_empty() && self.trial(&base, &kept)?.is_err() {
-            if !may_fail_together {
+            if alone {
                 return None;
             }
             self.add(&mut base.clone(), &kept)?;
@@ -88,12 +89,14 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
     }
 
     /// Whether one of some members passes alone. If there are only a few, the search itself finds out.
-    fn one_of_a_sample_passes(&mut self, members: &[usize]) -> Option<bool> {
+    fn one_of_a_sample_passes(&mut self, members: &[usize], likely: &[usize]) -> Option<bool> {
         if members.len() <= SAMPLE {
             return Some(true);
         }
-        for member in members.iter().step_by(members.len() / SAMPLE) {
-            if self.trial(&[*member], &[])?.is_ok() {
+        let spread =
+            |of: &[usize]| of.iter().copied().step_by((of.len() / SAMPLE).max(1)).collect::<Vec<_>>();
+        for member in [spread(likely), spread(members)].concat() {
+            if self.trial(&[member], &[])?.is_ok() {
                 return Some(true);
             }
         }

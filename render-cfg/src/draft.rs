@@ -63,17 +63,22 @@ impl Draft {
     }
 }
 
-/// Renders all nodes. If the template fails because of some nodes, renders the others.
-pub(crate) fn draft(rendering: &Rendering) -> Result<Draft, TemplateError> {
+/// Renders all nodes. If the template fails because of some nodes, renders the others. `old` is the content of the output.
+pub(crate) fn draft(rendering: &Rendering, old: Option<&[u8]>) -> Result<Draft, TemplateError> {
     let all: Vec<usize> = (0..rendering.nodes.len()).collect();
     match rendering.text_of_all() {
         Ok(text) => Ok(Draft::new(text, all, BTreeMap::new())),
         Err(err) if err.place().is_none() => Err(err),
-        Err(err) => without_failing(rendering, all, &err).ok_or(err),
+        Err(err) => without_failing(rendering, all, &err, old).ok_or(err),
     }
 }
 
-fn without_failing(rendering: &Rendering, all: Vec<usize>, err: &TemplateError) -> Option<Draft> {
+fn without_failing(
+    rendering: &Rendering,
+    all: Vec<usize>,
+    err: &TemplateError,
+    old: Option<&[u8]>,
+) -> Option<Draft> {
     let until = Instant::now() + RENDERING_MAX;
     let trial = |members: &[usize]| -> Trial<Complaint> {
         let failed = match rendering.text(members) {
@@ -84,8 +89,11 @@ fn without_failing(rendering: &Rendering, all: Vec<usize>, err: &TemplateError) 
         (Instant::now() < until).then(|| Err(Complaint::of_render(&failed, problem)))
     };
     let search = Search::new(all.len(), Complaint::of_render(err, None), trial);
-    // A template may count its nodes and stop. Then none of them is a culprit.
-    without(rendering, all, search.culprits(&[], false)?, BTreeMap::new())
+    let known = names(old);
+    let likely: Vec<usize> = all.iter().copied().filter(|place| is_in(&known, rendering, *place)).collect();
+    // A template may count its nodes and stop. Then none of them is a culprit, so each one must fail alone.
+    let culprits = search.culprits(&likely, true)?;
+    without(rendering, all, culprits, BTreeMap::new(), &known)
 }
 
 /// The draft without the nodes because of which the check refuses it with `complaint`. The search ends at `until`.
@@ -100,20 +108,25 @@ pub(crate) fn without_refused(
     let mut checks = Checks::begin(args, rendering, old, until)?;
     let members = draft.members.clone();
     // The text that HAProxy runs has passed. So whoever is in it is probably not at fault.
-    let known = words(old.unwrap_or_default());
-    let is_known = |place: &usize| known.contains(rendering.nodes[members[*place]].name.as_str());
-    let likely: Vec<usize> = (0..members.len()).filter(is_known).collect();
+    let known = names(old);
+    let likely: Vec<usize> =
+        (0..members.len()).filter(|place| is_in(&known, rendering, members[*place])).collect();
     let trial =
         |places: &[usize]| checks.trial(&places.iter().map(|place| members[*place]).collect::<Vec<_>>());
-    let culprits = Search::new(members.len(), complaint, trial).culprits(&likely, true)?;
+    let culprits = Search::new(members.len(), complaint, trial).culprits(&likely, false)?;
     let culprits = culprits.into_iter().map(|(place, complaint)| (members[place], complaint)).collect();
-    without(rendering, members, culprits, draft.left_out.clone())
+    without(rendering, members, culprits, draft.left_out.clone(), &known)
 }
 
-/// The names in a text.
-fn words(text: &[u8]) -> BTreeSet<&str> {
-    let text = std::str::from_utf8(text).unwrap_or_default();
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).collect()
+/// The names in a text that is in service; empty if there is none.
+fn names(text: Option<&[u8]>) -> BTreeSet<&str> {
+    let text = std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default();
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+fn is_in(known: &BTreeSet<&str>, rendering: &Rendering, member: usize) -> bool {
+    known.contains(rendering.nodes[member].name.as_str())
 }
 
 /// The draft of `members` without the culprits; `None` if these are too many to be at fault.
@@ -122,6 +135,7 @@ fn without(
     members: Vec<usize>,
     culprits: Vec<(usize, Complaint)>,
     mut left_out: BTreeMap<String, LeftOut>,
+    known: &BTreeSet<&str>,
 ) -> Option<Draft> {
     let out: BTreeSet<usize> = culprits.iter().map(|(member, _)| *member).collect();
     for (member, Complaint { line, mut more, .. }) in culprits {
@@ -129,19 +143,19 @@ fn without(
         left_out.insert(rendering.nodes[member].name.clone(), LeftOut { reason: line, more });
     }
     let members: Vec<usize> = members.into_iter().filter(|member| !out.contains(member)).collect();
-    if blames_the_template(&rendering.nodes, &members) {
+    if is_the_templates_fault(&rendering.nodes, &members, known) {
         return None;
     }
     let text = rendering.text(&members).ok()?;
     Some(Draft::new(text, members, left_out))
 }
 
-/// Whether so many nodes would be left out that the template is at fault: at least half, and all of a role. One role with
-/// a few odd members must not stop the others; a slip in the line of all servers must not remove them all.
-fn blames_the_template(nodes: &[NodeView], members: &[usize]) -> bool {
-    let mut roles: BTreeMap<&str, usize> = nodes.iter().map(|node| (node.role.as_str(), 0)).collect();
-    for member in members {
-        *roles.entry(&nodes[*member].role).or_default() += 1;
-    }
-    members.len() * 2 <= nodes.len() && roles.values().any(|count| *count == 0)
+/// Whether the template is at fault if only `members` are left: at least half of all nodes would be left out, and with them
+/// all of a role, of which some are in service. Odd members must not stop the others, but a slip in the line of all servers
+/// must not remove them. `known` are the names in service; if there are none, any role counts.
+fn is_the_templates_fault(nodes: &[NodeView], members: &[usize], known: &BTreeSet<&str>) -> bool {
+    let left: BTreeSet<&str> = members.iter().map(|member| nodes[*member].role.as_str()).collect();
+    let is_lost = |node: &NodeView| !left.contains(node.role.as_str());
+    let is_in_service = |node: &NodeView| known.is_empty() || known.contains(node.name.as_str());
+    members.len() * 2 <= nodes.len() && nodes.iter().any(|node| is_lost(node) && is_in_service(node))
 }

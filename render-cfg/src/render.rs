@@ -33,7 +33,7 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     let output = open_output(args)?;
     let nodes = read_nodes(&args.nodes, messages)?;
     let rendering = Rendering::open(args, nodes).map_err(template_failure)?;
-    let mut draft = draft(&rendering).map_err(template_failure)?;
+    let mut draft = draft(&rendering, output.as_ref().and_then(Output::old)).map_err(template_failure)?;
     let is_written = settle(args, output.as_ref(), &rendering, &mut draft, messages)?;
     let text = mem::take(&mut draft.text.text);
     if !args.watching.watch {

@@ -132,11 +132,23 @@ fn a_fault_of_the_template_leaves_nobody_out() {
     ] {
         let bed = pool(template, 30, &[]);
         bed.node("lb1", "10.0.0.9", &[("role", "balancer")]);
-        bed.write("out", "old");
+        bed.write("out", "old: s1");
         let ran = bed.render(&[]).ends(3);
         assert!(ran.err.starts_with("render-cfg: cannot render 't.tera:1:"), "{}", ran.err);
-        assert_eq!((ran.err.lines().count(), bed.read("out").as_str()), (2, "old"), "{template}");
+        assert_eq!((ran.err.lines().count(), bed.read("out").as_str()), (2, "old: s1"), "{template}");
     }
+}
+
+#[test]
+fn members_of_a_new_role_do_not_stop_the_others_however_many_they_are() {
+    let bed = pool(NUMBER, 2, &[]);
+    bed.render(&[]).quietly();
+    for number in 0..9 {
+        bed.node(&format!("new{number}"), "10.0.0.2", &[("role", "new"), ("n", "x")]);
+    }
+    bed.node("s3", "10.0.0.3", BACKEND);
+    bed.render(&[]).ends(3);
+    assert_eq!(bed.read("out").lines().count(), 3);
 }
 
 #[test]
@@ -151,9 +163,9 @@ fn a_check_that_refuses_any_text_costs_one_more_check_and_leaves_nobody_out() {
 #[test]
 fn a_slip_in_the_line_of_every_server_is_not_a_members_fault() {
     let bed = pool(&TAG.replace("server", "bad"), 100, &[]);
-    bed.write("out", "old");
+    bed.write("out", "old: s1");
     bed.render(&["--check", NO_BAD]).ends(5);
-    assert_eq!(bed.read("out"), "old");
+    assert_eq!(bed.read("out"), "old: s1");
     assert!(bed.read("checks").len() < 25);
 }
 

@@ -14,7 +14,7 @@ fn search(
         assert!(members.is_sorted(), "members keep their order");
         Some(judge(members))
     });
-    let found = search.culprits(likely, true);
+    let found = search.culprits(likely, false);
     (found.map(|found| found.into_iter().map(|(member, _)| member).collect()), trials)
 }
 
@@ -79,10 +79,10 @@ fn of_two_members_that_fail_only_together_the_second_one_is_left_out() {
 }
 
 #[test]
-fn members_that_fail_only_together_are_left_in_if_the_caller_wants_so() {
+fn members_that_fail_only_together_are_not_culprits_if_each_must_fail_alone() {
     let judge = |members: &[usize]| if members.len() > 5 { Err("many") } else { Ok(()) };
     let search = Search::new(10, "many", |members: &[usize]| Some(judge(members)));
-    assert_eq!(search.culprits(&[], false), None);
+    assert_eq!(search.culprits(&[0, 1], true), None);
 }
 
 #[test]
@@ -98,5 +98,15 @@ fn likely_members_save_trials() {
 #[test]
 fn a_trial_can_end_the_search() {
     let search = Search::new(10, "bad", |members: &[usize]| (members.len() != 5).then_some(Err("other")));
-    assert_eq!(search.culprits(&[], true), None);
+    assert_eq!(search.culprits(&[], false), None);
+}
+
+#[test]
+fn a_few_good_members_are_found_among_many_culprits() {
+    let bad: Vec<usize> = (0..2000).filter(|member| member % 400 != 399).collect();
+    assert_eq!(search(2000, &[399], without(&bad)).0, Some(bad.clone()));
+    let judge = without(&bad);
+    let found =
+        Search::new(2000, "bad", |members: &[usize]| Some(judge(members))).culprits(&[399, 799], true);
+    assert_eq!(found.map(|found| found.len()), Some(bad.len()));
 }
