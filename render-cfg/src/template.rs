@@ -103,7 +103,7 @@ impl Template {
         let text = self.source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim_end().to_owned();
         let reason = reason(message);
         if let Some(setting) = vars.and_then(|vars| wrong_setting(&text, column, &reason, vars)) {
-            return TemplateError::Setting { setting, reason };
+            return TemplateError::setting(setting, reason);
         }
         let reason = with_hint(reason, &text, column);
         TemplateError::At { path: self.path.clone(), line, column, reason, text }

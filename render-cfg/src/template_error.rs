@@ -65,6 +65,20 @@ impl Fault for TemplateError {
 }
 
 impl TemplateError {
+    /// A wrong setting. Often somebody has tried to add options to it.
+    pub(crate) fn setting(setting: String, reason: String) -> TemplateError {
+        let value = reason
+            .strip_prefix('\'')
+            .and_then(|reason| reason.split_once("' is not "))
+            .map(|(value, _)| value);
+        if value.is_some_and(|value| value.trim().contains(char::is_whitespace)) {
+            let reason =
+                format!("{reason}; it is one word for HAProxy: write further words into the template");
+            return TemplateError::Setting { setting, reason };
+        }
+        TemplateError::Setting { setting, reason }
+    }
+
     /// `template:line:column`, if the error has a position.
     pub(crate) fn place(&self) -> Option<String> {
         match self {

@@ -66,13 +66,7 @@ pub(crate) fn unwanted(value: &Value, wanted: &str) -> String {
     if value.is_undefined() || value.is_none() {
         return format!("the value is missing, and must be {wanted}; for a default write | default(value=…)");
     }
-    let text = value.to_string();
-    let words = if text.trim().contains(char::is_whitespace) {
-        "; it is one word for HAProxy: write further words into the template"
-    } else {
-        ""
-    };
-    format!("'{}' is not {wanted}{words}", excerpt(text.as_bytes()))
+    format!("'{}' is not {wanted}", excerpt(value.to_string().as_bytes()))
 }
 
 #[cfg(test)]
