@@ -16,30 +16,26 @@ pub(crate) fn sort_by_name<T>(items: &mut [T], name: impl Fn(&T) -> &str) {
 /// The first 16 bytes of a key that is ordered as `natural` orders texts: each number is a mark, the count of its digits,
 /// and its digits.
 fn beginning(text: &str) -> u128 {
-    let (mut key, mut at) = ([0; 16], 0);
+    let mut key = [0; 16];
+    let mut places = key.iter_mut();
     let mut push = |byte: u8| {
-        if at < key.len() {
-            key[at] = byte;
+        if let Some(place) = places.next() {
+            *place = byte;
         }
-        at += 1;
-        at < key.len()
     };
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         let (digits, behind) = number(rest);
         if digits.is_empty() {
+            push(*first);
             rest = after;
-            if !push(*first) {
-                break;
-            }
             continue;
         }
         let digits = &digits[zeros(digits)..];
+        // More digits than a key can count are left to `natural`.
         let Ok(count) = u8::try_from(digits.len()) else { break };
+        [b'0', count].iter().chain(digits).for_each(|byte| push(*byte));
         rest = behind;
-        if ![b'0', count].iter().chain(digits).all(|byte| push(*byte)) {
-            break;
-        }
     }
     u128::from_be_bytes(key)
 }
