@@ -83,8 +83,8 @@ fn what_haproxy_said_about_a_member_is_shown_with_its_line() {
     bed.node("s1", "10.0.0.1", &[("zone", "a")]);
     bed.node("odd", "10.0.0.2", &[("zone", "a b")]);
     let ran = bed.render(&["--check", &format!("{} -c -f {{}}", haproxy::program())]).ends(3);
-    assert!(ran.err.contains("character ' ' is not permitted in 'backend' name 'zone_a b'"), "{}", ran.err);
-    assert!(ran.err.contains("of 'out', from 't.tera': backend zone_a\\x20b\n"), "{}", ran.err);
+    assert!(ran.err.contains("character ' ' is not permitted in "), "{}", ran.err);
+    assert!(ran.err.contains("of 'out', from 't.tera': acl in_zone_a\\x20b path_beg /zone\n"), "{}", ran.err);
 }
 
 #[test]
