@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::command;
+use crate::command::{self, Trouble};
 use crate::truncate::truncate;
 
 /// At most this many lines of a check's output are shown: the first ones contain the error.
@@ -32,6 +32,8 @@ pub(crate) struct Verdict {
     pub(crate) output: String,
     /// The reason, if the check failed: `'haproxy -c -f {}' ended with exit code 1`.
     pub(crate) refused: Option<String>,
+    /// Whether the check itself refused the file. Otherwise it could not do its work, or changed the file.
+    pub(crate) is_about_the_text: bool,
 }
 
 impl Check {
@@ -54,6 +56,7 @@ impl Check {
         let mut verdict = self.judge(file, timeout, work);
         if verdict.refused.is_none() && !before.is_ok_and(|before| still_holds(file, &before, text)) {
             verdict.refused = Some(format!("'{}' changed the file that it should only check", self.text));
+            verdict.is_about_the_text = false;
         }
         verdict
     }
@@ -61,8 +64,10 @@ impl Check {
     fn judge(&self, file: &Path, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let path = file.to_string_lossy();
         let words: Vec<String> = self.words.iter().map(|word| word.replace("{}", &path)).collect();
-        let (output, refused) = command::run(&words, timeout, "--check-timeout", work);
-        Verdict { output, refused: refused.map(|why| format!("'{}' {why}", self.text)) }
+        let (output, trouble) = command::run(&words, timeout, "--check-timeout", work);
+        let is_about_the_text = trouble.as_ref().is_some_and(|trouble| trouble.is_verdict);
+        let refused = trouble.map(|Trouble { why, .. }| format!("'{}' {why}", self.text));
+        Verdict { output, refused, is_about_the_text }
     }
 }
 

@@ -9,28 +9,39 @@ use common::command::{self, Outcome};
 /// A service manager sets these for this program alone. A HAProxy that a command starts must not use them.
 const OURS_ALONE: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    /// `ended with exit code 1`
+    pub(crate) why: String,
+    /// Whether it ended by itself, with an exit code. Otherwise it could not be run, or was killed.
+    pub(crate) is_verdict: bool,
+}
+
 /// Runs `words` (at least one) for at most `timeout` and does `work` meanwhile. `option` is the option that sets the
-/// timeout. Returns the output, and the reason if the command failed: `ended with exit code 1`.
+/// timeout. Returns the output, and the reason if the command failed.
 pub(crate) fn run(
     words: &[String],
     timeout: Duration,
     option: &str,
     work: impl FnOnce(),
-) -> (String, Option<String>) {
+) -> (String, Option<Trouble>) {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     for key in OURS_ALONE {
         command.env_remove(key);
     }
+    let trouble = |why, is_verdict| Some(Trouble { why, is_verdict });
     match command::run_beside(&mut command, timeout, work) {
         Ok(Outcome { status: Some(status), words }) if status.success() => (words, None),
         Ok(Outcome { status: Some(status), words }) => {
-            (words, Some(format!("ended with {}", shown_status(status))))
+            (words, trouble(format!("ended with {}", shown_status(status)), status.code().is_some()))
         }
         Ok(Outcome { status: None, words }) => {
-            (words, Some(format!("took too long: it was killed after {timeout:?}; see {option}")))
+            let why = format!("took too long: it was killed after {timeout:?}; see {option}");
+            (words, trouble(why, false))
         }
-        Err(err) => (String::new(), Some(format!("cannot be run: {err}"))),
+        Err(err) => (String::new(), trouble(format!("cannot be run: {err}"), false)),
     }
 }
 

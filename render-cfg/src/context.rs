@@ -35,19 +35,26 @@ pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
     nodes.into_iter().map(view).collect()
 }
 
-/// Builds the context, without `revision`. `nodes` are sorted by name, and stay sorted within each role.
-pub(crate) fn context(nodes: &[NodeView], vars: &BTreeMap<String, String>) -> Context {
+/// The part of the context that does not depend on the nodes: the environment and the values of `--set`.
+pub(crate) fn fixed(vars: BTreeMap<String, String>) -> Context {
+    let mut context = Context::new();
+    context.insert_value("vars", Value::from(vars));
+    context.insert_value("env", environment());
+    context
+}
+
+/// Adds nodes to a context, which then lacks only `revision`. They are sorted, and stay sorted within each role.
+pub(crate) fn with_nodes<'n>(mut context: Context, nodes: impl Iterator<Item = &'n NodeView>) -> Context {
     let mut roles: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    let mut all = Vec::with_capacity(nodes.size_hint().0);
     for node in nodes {
         roles.entry(&node.role).or_default().push(node.value.clone());
+        all.push(node.value.clone());
     }
     let roles: BTreeMap<String, Vec<Value>> =
         roles.into_iter().map(|(role, nodes)| (role.to_owned(), nodes)).collect();
-    let mut context = Context::new();
-    context.insert_value("nodes", nodes.iter().map(|node| node.value.clone()).collect::<Vec<_>>().into());
+    context.insert_value("nodes", all.into());
     context.insert_value("roles", Value::from(roles));
-    context.insert_value("vars", Value::from(vars.clone()));
-    context.insert_value("env", environment());
     context
 }
 

@@ -12,6 +12,11 @@ use tera::Value;
 pub(crate) struct Unservable(Arc<Mutex<Endpoints>>);
 
 impl Unservable {
+    /// Forgets the last render.
+    pub(crate) fn reset(&self) {
+        *self.endpoints() = Endpoints::default();
+    }
+
     /// Removes and returns the nodes: the name of each, and the reason.
     pub(crate) fn take(&self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.endpoints().problems)

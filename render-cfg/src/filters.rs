@@ -4,28 +4,37 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use tera::value::{Key, Map};
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
 use crate::endpoints::Unservable;
-use crate::server_filter::{port_of, servers};
+use crate::natural::natural;
+use crate::server_filter::{given_port, servers, usable_servers};
+use crate::values;
 use render_cfg::escape::comment;
 
 /// Registers the filters. `unservable` collects the nodes that cannot be served.
 pub(crate) fn register(tera: &mut Tera, unservable: &Unservable) {
-    let unservable = unservable.clone();
+    values::register(tera);
     tera.register_filter("endpoint", endpoint);
+    let all = unservable.clone();
     tera.register_filter("server", move |nodes: Value, given: Kwargs, _: &State| {
-        servers(&nodes, &given, &mut unservable.endpoints())
+        servers(&nodes, &given, &mut all.endpoints())
+    });
+    let usable = unservable.clone();
+    tera.register_filter("servers", move |nodes: &[Value], given: Kwargs, _: &State| {
+        usable_servers(nodes, &given, &mut usable.endpoints())
     });
     tera.register_filter("logformat", |text: &str, _: Kwargs, _: &State| text.replace('%', "%%"));
     tera.register_filter("group_by", group_by);
+    tera.register_filter("sort", sort);
     tera.register_filter("comment", |text: &str, _: Kwargs, _: &State| Value::safe_string(&comment(text)));
 }
 
 /// `address | endpoint(port=3000)`: `10.0.0.1:3000`, or `[fd00::1]:3000`. Both parts have been checked, so
 /// the result is not escaped.
 fn endpoint(address: &str, given: Kwargs, _: &State) -> TeraResult<Value> {
-    let port = port_of(given.must_get("port")?)?;
+    let port = given_port(&given)?;
     let address: IpAddr =
         address.parse().map_err(|_| Error::message(format!("'{address}' is not an IP address")))?;
     Ok(Value::safe_string(&SocketAddr::new(address, port).to_string()))
@@ -41,7 +50,29 @@ fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
             groups.entry(value.to_string()).or_default().push(one.clone());
         }
     }
-    Ok(Value::from(groups))
+    let mut groups: Vec<(String, Vec<Value>)> = groups.into_iter().collect();
+    groups.sort_by(|(a, _), (b, _)| natural(a, b));
+    let groups = groups.into_iter().map(|(value, group)| (Key::from(value), Value::from(group)));
+    Ok(Value::from(groups.collect::<Map>()))
+}
+
+/// `nodes | sort(attribute="tags.zone")`: text is sorted as people count, and what lacks the attribute comes last. Tera's
+/// own filter sorts by bytes, and fails if a node lacks the attribute.
+fn sort(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Vec<Value>> {
+    let attribute = given.get::<&str>("attribute")?;
+    let key = |value: &Value| match attribute {
+        Some(attribute) => value.get_from_path(attribute).filter(|value| !value.is_none()).cloned(),
+        None => Some(value.clone()),
+    };
+    let mut sorted: Vec<(Option<Value>, &Value)> = all.iter().map(|value| (key(value), value)).collect();
+    sorted.sort_by(|(a, _), (b, _)| match (a, b) {
+        (Some(a), Some(b)) => match (a.as_str(), b.as_str()) {
+            (Some(a), Some(b)) => natural(a, b),
+            _ => a.cmp(b),
+        },
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    });
+    Ok(sorted.into_iter().map(|(_, value)| value.clone()).collect())
 }
 
 #[cfg(test)]
@@ -109,6 +140,28 @@ mod tests {
             assert!(render(&format!("{{{{ {bad} }}}}")).is_err(), "{bad}");
         }
         assert_eq!(render("{{ [] | server(port=1) | length }}").unwrap(), "0");
+    }
+
+    #[test]
+    fn servers_are_only_the_usable_ones_and_the_others_are_reported() {
+        let good = "{'name': 's2', 'address': '10.0.0.2', 'tags': {}}";
+        let template =
+            format!("{{% for s in [bad, {good}] | servers(port=1) %}}{{{{ s.endpoint }}}}{{% endfor %}}");
+        assert_eq!(render(&template).unwrap(), "10.0.0.2:1; s1: its tag 'port' is '0', not 1 to 65535");
+        assert!(render("{{ bad | servers(port=1) }}").is_err(), "one node is not a list");
+    }
+
+    #[test]
+    fn a_list_is_sorted_as_people_count_and_what_lacks_the_attribute_comes_last() {
+        let list = "[{'z': 's10'}, {}, {'z': 's2'}, {'z': 's1'}, {'z': 5}]";
+        let template = format!(
+            "{{% for x in {list} | sort(attribute='z') %}}{{{{ x.z | default(value='-') }}}} {{% endfor %}}"
+        );
+        assert_eq!(render(&template).unwrap(), "5 s1 s2 s10 - ");
+        assert_eq!(render("{{ ['s10', 's9'] | sort | join(sep=' ') }}").unwrap(), "s9 s10");
+        assert_eq!(render("{{ [10, 9, 1.5] | sort | join(sep=' ') }}").unwrap(), "1.5 9 10");
+        let groups = "{% for zone, of in [{'z': 'z10'}, {'z': 'z9'}] | group_by(attribute='z') %}{{ zone }} {% endfor %}";
+        assert_eq!(render(groups).unwrap(), "z9 z10 ");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use common::messages::excerpt;
 
+use crate::values::parse_port;
+
 /// The highest weight that HAProxy accepts.
 const WEIGHT_MAX: u32 = 256;
 /// No server has more connections at once; a larger number is a mistake.
@@ -71,11 +73,6 @@ fn read<T>(
 ) -> Result<Option<T>, Problem> {
     let problem = |value: &str| Problem { tag: tag.to_owned(), value: value.to_owned(), wanted };
     value.map(|value| parse(value).ok_or_else(|| problem(value))).transpose()
-}
-
-/// Parses a port: only digits, 1 to 65535.
-pub(crate) fn parse_port(text: &str) -> Option<u16> {
-    parse_number(text, 1, u16::MAX.into()).and_then(|port| u16::try_from(port).ok())
 }
 
 fn parse_number(text: &str, least: u32, most: u32) -> Option<u32> {

@@ -5,17 +5,30 @@ use tera::{Error, Kwargs, TeraResult, Value};
 
 use crate::context::object;
 use crate::endpoints::Endpoints;
-use crate::server::{Server, parse_port};
+use crate::server::Server;
+use crate::values::{PORT, port_of, unwanted};
 
 /// `node | server(port=3000)`: the values for the node's server line, or a `problem`. For a list it returns a list.
 pub(crate) fn servers(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
-    let port = port_of(given.must_get("port")?)?;
+    let port = given_port(given)?;
     let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
     let mut one = |node| server(node, port, port_tag, endpoints);
     match nodes.as_array() {
         Some(nodes) => nodes.iter().map(one).collect::<TeraResult<Vec<Value>>>().map(Value::from),
         None => one(nodes),
     }
+}
+
+/// `nodes | servers(port=3000)`: the same for a list, without the nodes that have a `problem`.
+pub(crate) fn usable_servers(
+    nodes: &[Value],
+    given: &Kwargs,
+    endpoints: &mut Endpoints,
+) -> TeraResult<Value> {
+    let all = servers(&Value::from(nodes), given, endpoints)?;
+    let is_usable = |server: &&Value| server.get_from_path("problem").is_none_or(Value::is_none);
+    let usable: Vec<Value> = all.as_array().unwrap_or_default().iter().filter(is_usable).cloned().collect();
+    Ok(Value::from(usable))
 }
 
 fn server(node: &Value, port: u16, port_tag: &str, endpoints: &mut Endpoints) -> TeraResult<Value> {
@@ -58,8 +71,17 @@ fn served(name: &Value, server: &Server) -> Value {
     ])
 }
 
-/// Parses a port as a template passes it: a number, or text from a tag or `--set`.
-pub(crate) fn port_of(value: &Value) -> TeraResult<u16> {
-    let port = value.as_str().map_or_else(|| parse_port(&value.to_string()), parse_port);
-    port.ok_or_else(|| Error::message(format!("port '{value}' is not 1 to 65535")))
+/// The port that a template passes.
+pub(crate) fn given_port(given: &Kwargs) -> TeraResult<u16> {
+    let value = given.get::<Value>("port")?.unwrap_or_else(Value::undefined);
+    port_of(&value).ok_or_else(|| Error::message(no_port(&value)))
+}
+
+/// The reason, with a remedy if the node has no such tag.
+fn no_port(value: &Value) -> String {
+    if value.is_undefined() || value.is_none() {
+        return "the port is missing; for a default write port=node.tags.port | default(value=3000)"
+            .to_owned();
+    }
+    unwanted(value, PORT)
 }

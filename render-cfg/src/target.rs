@@ -28,6 +28,14 @@ pub(crate) enum OutputError {
         /// The system's error.
         err: io::Error,
     },
+    /// Its directory does not exist.
+    #[error("cannot write '{}': the directory '{directory}' does not exist; create it with mkdir -p '{directory}'", .path.display())]
+    NoDirectory {
+        /// The output.
+        path: PathBuf,
+        /// Its directory.
+        directory: String,
+    },
     /// It is something other than a file.
     #[error("cannot replace '{}': it is not a regular file", .path.display())]
     NotAFile {
@@ -53,7 +61,9 @@ pub(crate) enum OutputError {
 impl Fault for OutputError {
     fn code(&self) -> Code {
         match self {
-            OutputError::Io { .. } | OutputError::NotAFile { .. } => Code::Files,
+            OutputError::Io { .. } | OutputError::NoDirectory { .. } | OutputError::NotAFile { .. } => {
+                Code::Files
+            }
             OutputError::Template { .. } => Code::Usage,
             OutputError::Locked { .. } => Code::Lock,
         }
@@ -70,7 +80,7 @@ pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error
 pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError> {
     let path = walk(name, |_, _| {}).map_err(io_error("follow", name))?;
     match fs::metadata(&path) {
-        Err(err) if err.kind() == ErrorKind::NotFound => {}
+        Err(err) if err.kind() == ErrorKind::NotFound => has_directory(name, &path)?,
         Err(err) => return Err(io_error("read", name)(err)),
         Ok(metadata) if !metadata.is_file() => return Err(OutputError::NotAFile { path: name.to_owned() }),
         Ok(_) => {}
@@ -79,6 +89,17 @@ pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError>
     match [Some(path.clone())].iter().chain(&hidden).flatten().any(|written| is_same(written, template)) {
         true => Err(OutputError::Template { path: name.to_owned() }),
         false => Ok(path),
+    }
+}
+
+/// Fails if the directory of a new file is missing. Its lock cannot be created either, but that is not the cause.
+fn has_directory(name: &Path, path: &Path) -> Result<(), OutputError> {
+    match path.parent().filter(|directory| !directory.as_os_str().is_empty() && !directory.exists()) {
+        None => Ok(()),
+        Some(directory) => Err(OutputError::NoDirectory {
+            path: name.to_owned(),
+            directory: directory.display().to_string(),
+        }),
     }
 }
 

@@ -4,78 +4,21 @@
 //! the same revision, and a different text has a different one. A variable of the environment that is not printed does
 //! not matter, even if it differs for each Serf handler.
 
-use std::io;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use tera::{Context, ErrorKind, Tera};
-use thiserror::Error;
+use tera::{Context, ErrorKind, Tera, Value};
 
 use crate::endpoints::Unservable;
 use crate::filters;
+use crate::hints::hint;
 use crate::limits::{Limited, read};
-use crate::truncate::{truncate, truncate_around};
-use common::failure::{Code, Fault};
+use crate::template_error::{TemplateError, reason, wrong_setting};
 use render_cfg::escape::escape;
 
 /// The placeholder for the revision while the text is hashed. It is as long as a real one.
 const BLANK: &str = "rollcall-0000000000000000";
-
-/// Why a template could not be rendered.
-#[derive(Debug, Error)]
-pub(crate) enum TemplateError {
-    /// The file cannot be read.
-    #[error("cannot read '{}': {err}", .path.display())]
-    Read {
-        /// The template.
-        path: PathBuf,
-        /// The system's error.
-        err: io::Error,
-    },
-    /// The template has an error at this position.
-    #[error("cannot render '{}:{line}:{column}': {reason}", .path.display())]
-    At {
-        /// The template.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1, in characters.
-        column: usize,
-        /// The error.
-        reason: String,
-        /// The line itself.
-        text: String,
-    },
-    /// The template has an error without a position.
-    #[error("cannot render '{}': {reason}", .path.display())]
-    Whole {
-        /// The template.
-        path: PathBuf,
-        /// The error.
-        reason: String,
-    },
-}
-
-impl Fault for TemplateError {
-    fn code(&self) -> Code {
-        match self {
-            TemplateError::Read { err, .. } if err.kind() != io::ErrorKind::InvalidData => Code::Files,
-            _ => Code::Input,
-        }
-    }
-}
-
-impl TemplateError {
-    /// The line with the error and its number, as a compiler shows it.
-    pub(crate) fn line(&self) -> Option<String> {
-        match self {
-            TemplateError::At { line, column, text, .. } => {
-                Some(format!("{line:5} | {}", truncate_around(text, *column)))
-            }
-            _ => None,
-        }
-    }
-}
 
 /// A template that has been read and parsed.
 #[derive(Debug)]
@@ -100,7 +43,7 @@ impl Template {
         let template = Template { path: path.to_owned(), source, tera, unservable };
         match parsed {
             Ok(()) => Ok(template),
-            Err(err) => Err(template.error(&err)),
+            Err(err) => Err(template.error(&err, None)),
         }
     }
 
@@ -127,36 +70,51 @@ impl Template {
     }
 
     /// The nodes that the last render could not serve, with the reason for each, by name.
-    pub(crate) fn unservable(&self) -> impl IntoIterator<Item = (String, String)> + use<> {
+    pub(crate) fn unservable(&self) -> BTreeMap<String, String> {
         self.unservable.take()
     }
 
     fn render_once(&self, context: &Context) -> Result<String, TemplateError> {
+        self.unservable.reset();
         let mut text = Limited::default();
-        self.tera.render_to(NAME, context, &mut text).map_err(|err| self.error(&err))?;
+        self.tera.render_to(NAME, context, &mut text).map_err(|err| self.error(&err, context.get("vars")))?;
         // Tera writes only strings, and `escape` only ASCII, so this does not fail.
         Ok(String::from_utf8(text.bytes).unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into()))
     }
 
-    fn error(&self, err: &tera::Error) -> TemplateError {
+    fn error(&self, err: &tera::Error, vars: Option<&Value>) -> TemplateError {
         let message = match err.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
                 let span = report.span();
-                return self.error_at(span.start_line, span.start_col + 1, report.message());
+                return self.error_at(span.start_line, span.start_col + 1, report.message(), vars);
             }
             ErrorKind::Io(_) => std::error::Error::source(err).map_or(err.to_string(), ToString::to_string),
             kind => kind.to_string(),
         };
         match position(&message) {
-            Some((line, column, message)) => self.error_at(line, column, message),
-            None => TemplateError::Whole { path: self.path.clone(), reason: reason(&message) },
+            Some((line, column, message)) => self.error_at(line, column, message, vars),
+            None => {
+                TemplateError::Whole { path: self.path.clone(), reason: with_hint(reason(&message), "", 1) }
+            }
         }
     }
 
-    fn error_at(&self, line: usize, column: usize, message: &str) -> TemplateError {
-        let text = self.source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-        let text = text.trim_end().to_owned();
-        TemplateError::At { path: self.path.clone(), line, column, reason: reason(message), text }
+    fn error_at(&self, line: usize, column: usize, message: &str, vars: Option<&Value>) -> TemplateError {
+        let text = self.source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim_end().to_owned();
+        let reason = reason(message);
+        if let Some(setting) = vars.and_then(|vars| wrong_setting(&text, column, &reason, vars)) {
+            return TemplateError::setting(setting, reason);
+        }
+        let reason = with_hint(reason, &text, column);
+        TemplateError::At { path: self.path.clone(), line, column, reason, text }
+    }
+}
+
+/// The reason, and what to do about it, if that is known.
+fn with_hint(reason: String, line: &str, column: usize) -> String {
+    match hint(&reason, line, column) {
+        Some(hint) => format!("{reason}; {hint}"),
+        None => reason,
     }
 }
 
@@ -175,15 +133,4 @@ const NAME: &str = "template";
 fn revision(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
     hash[..8].iter().fold("rollcall-".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-/// Tera's message as a reason: one line, lower case, without a full stop and without a dump of the context.
-fn reason(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    let mut short = truncate(line).into_owned();
-    if line.len() < message.len() && !short.ends_with('…') {
-        short.push('…');
-    }
-    let mut chars = short.trim_end_matches('.').chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }

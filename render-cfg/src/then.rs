@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::failure::{Code, Failure};
 
-use crate::command;
+use crate::command::{self, Trouble};
 use crate::truncate::truncate;
 
 /// At most this many of the last lines of its output are shown.
@@ -45,7 +45,7 @@ impl Then {
             .map(|line| truncate(line).into_owned())
             .collect();
         lines.reverse();
-        let Some(why) = why else { return Ok(lines) };
+        let Some(Trouble { why, .. }) = why else { return Ok(lines) };
         let line = format!("cannot finish '{}': it {why}; it is retried until it succeeds", self.text);
         Err(Failure::new(Code::Unforeseen, line).with_more(lines))
     }

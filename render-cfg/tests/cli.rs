@@ -44,7 +44,8 @@ fn an_undefined_variable_is_an_error_with_position_and_line() {
     let ran = Bed::new("global\n  user {{ vars.usr }}\n").run(&["--set", "user=haproxy"]).ends(3);
     assert_eq!(
         ran.err,
-        "render-cfg: cannot render 't.tera:2:16': field `usr` is not defined. Available fields: user\n\
+        "render-cfg: cannot render 't.tera:2:16': field `usr` is not defined. Available fields: user; set it \
+         with --set, or write | default(value=\"x\")\n\
          render-cfg:     2 |   user {{ vars.usr }}\n"
     );
     assert_eq!(ran.out, "");
@@ -72,7 +73,7 @@ fn a_template_that_is_missing_or_not_text_is_reported() {
     let bed = Bed::new("");
     std::fs::remove_file(bed.path("t.tera")).unwrap();
     let err = bed.run(&[]).ends(4).err;
-    assert_eq!(err, "render-cfg: cannot read 't.tera': No such file or directory (os error 2)\n");
+    assert_eq!(err, "render-cfg: cannot read 't.tera': the file does not exist; --template names it\n");
     common::replace::replace(&bed.path("t.tera"), b"\xff", 0o644).unwrap();
     assert!(bed.run(&[]).ends(3).err.starts_with("render-cfg: cannot read 't.tera': "));
 }

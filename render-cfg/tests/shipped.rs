@@ -103,7 +103,7 @@ fn every_setting_passes_the_check() {
             "balance=random",
             "cookie=APP",
             "cookie_key=s3cret key",
-            "check_path=/up?a=b c",
+            "check_path=/up?a=b&c",
             "check_host=example.org",
         ],
         0,

@@ -1,0 +1,55 @@
+//! The checks of a search for the nodes because of which the check refuses a text.
+
+use std::time::Instant;
+
+use crate::args::Args;
+use crate::check::{self, Check};
+use crate::check_file::CheckFile;
+use crate::complaint::Complaint;
+use crate::culprits::Trial;
+use crate::rendering::Rendering;
+
+/// At most this many checks in a search. Each one starts a HAProxy.
+const CHECKS_MAX: usize = 1000;
+
+/// Checks some nodes, within the limits of a search.
+pub(crate) struct Checks<'a> {
+    args: &'a Args,
+    rendering: &'a Rendering,
+    check: &'a Check,
+    old: Option<&'a [u8]>,
+    until: Instant,
+    left: usize,
+}
+
+impl<'a> Checks<'a> {
+    /// `old` is the content of the output, which has passed a check. The search ends at `until`. `None` if there is no
+    /// check.
+    pub(crate) fn begin(
+        args: &'a Args,
+        rendering: &'a Rendering,
+        old: Option<&'a [u8]>,
+        until: Instant,
+    ) -> Option<Checks<'a>> {
+        Some(Checks { args, rendering, check: args.check.as_ref()?, old, until, left: CHECKS_MAX })
+    }
+
+    /// Renders and checks some nodes.
+    pub(crate) fn trial(&mut self, members: &[usize]) -> Trial<Complaint> {
+        let text = match self.rendering.text(members) {
+            Ok(text) => text.text,
+            Err(err) => return Some(Err(Complaint::of_render(&err, None))),
+        };
+        if self.old == Some(text.as_bytes()) {
+            return Some(Ok(()));
+        }
+        self.left = self.left.checked_sub(1)?;
+        let timeout = self.until.checked_duration_since(Instant::now())?;
+        let file = CheckFile::write(&text).ok()?;
+        let verdict = self.check.run(file.path(), &text, timeout, || {});
+        let Some(why) = verdict.refused else { return Some(Ok(())) };
+        let name = self.args.output.display().to_string();
+        let lines = check::explain(&verdict.output, file.path(), &name, &text, &self.args.template);
+        verdict.is_about_the_text.then(|| Err(Complaint::of_check(why, lines)))
+    }
+}

@@ -1,0 +1,150 @@
+//! Finds the members because of which a trial of all members fails, so that the others need not wait for them.
+//!
+//! This is the half that opens nothing: a trial is a function of the members that take part. The search halves the
+//! members, so for one culprit of ten thousand it needs about fifteen trials. It assumes nothing about the trial: a
+//! template may need a member to work at all, and two members may fail only together.
+
+/// The result of a trial, or `None` if the search must end without a result.
+pub(crate) type Trial<R> = Option<Result<(), R>>;
+
+/// So many members are tried alone first. If each fails, the fault is not a member's.
+const SAMPLE: usize = 16;
+/// Into so many parts the members are divided at most, to find a part that passes.
+const PARTS_MAX: usize = 16;
+
+/// A search among the members `0..count`.
+pub(crate) struct Search<R, F> {
+    count: usize,
+    /// The reason for which the trial of all members fails.
+    all: R,
+    trial: F,
+    found: Vec<(usize, R)>,
+}
+
+impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
+    /// Begins a search. `all` is the reason for which the trial of all members fails.
+    pub(crate) fn new(count: usize, all: R, trial: F) -> Search<R, F> {
+        Search { count, all, trial, found: Vec::new() }
+    }
+
+    /// The culprits, sorted, each with the reason for which the trial fails with it. Without them all others pass.
+    ///
+    /// `likely` probably pass together. With `alone` a culprit is one that fails without others. `None` if the fault is not
+    /// a member's, or if a trial ends the search.
+    pub(crate) fn culprits(mut self, likely: &[usize], alone: bool) -> Option<Vec<(usize, R)>> {
+        let base = self.base(if alone { &[] } else { likely })?;
+        let others: Vec<usize> =
+            (0..self.count).filter(|member| base.binary_search(member).is_err()).collect();
+        if base.is_empty() && !self.one_of_a_sample_passes(&others, likely)? {
+            return None;
+        }
+        let mut kept = Vec::new();
+        self.sift(&base, &others, true, &mut kept)?;
+        if !kept.is_empty() && self.trial(&base, &kept)?.is_err() {
+            if alone {
+                return None;
+            }
+            self.add(&mut base.clone(), &kept)?;
+        }
+        self.found.sort_unstable_by_key(|(member, _)| *member);
+        Some(self.found)
+    }
+
+    /// The trial of two sets of members.
+    fn trial(&mut self, some: &[usize], more: &[usize]) -> Trial<R> {
+        let mut members = [some, more].concat();
+        if members.len() == self.count {
+            return Some(Err(self.all.clone()));
+        }
+        members.sort_unstable();
+        (self.trial)(&members)
+    }
+
+    /// Members that pass together: the likely ones, none, or a part of all. `None` if there are none, or if the trial fails
+    /// without members for the reason for which it fails with all.
+    fn base(&mut self, likely: &[usize]) -> Option<Vec<usize>> {
+        if !likely.is_empty() && likely.len() < self.count && self.trial(likely, &[])?.is_ok() {
+            return Some(likely.to_vec());
+        }
+        match self.trial(&[], &[])? {
+            Ok(()) => return Some(Vec::new()),
+            Err(reason) if reason == self.all => return None,
+            Err(_) => {}
+        }
+        let all: Vec<usize> = (0..self.count).collect();
+        let count = self.count;
+        for parts in [2, 4, 8, PARTS_MAX].into_iter().take_while(|parts| *parts < 2 * count) {
+            let size = count.div_ceil(parts);
+            for part in all.chunks(size) {
+                if self.trial(part, &[])?.is_ok() {
+                    return Some(part.to_vec());
+                }
+                let rest: Vec<usize> = all.iter().copied().filter(|member| !part.contains(member)).collect();
+                if parts > 2 && self.trial(&rest, &[])?.is_ok() {
+                    return Some(rest);
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether one of some members passes alone. If there are only a few, the search itself finds out.
+    fn one_of_a_sample_passes(&mut self, members: &[usize], likely: &[usize]) -> Option<bool> {
+        if members.len() <= SAMPLE {
+            return Some(true);
+        }
+        let spread =
+            |of: &[usize]| of.iter().copied().step_by((of.len() / SAMPLE).max(1)).collect::<Vec<_>>();
+        for member in [spread(likely), spread(members)].concat() {
+            if self.trial(&[member], &[])?.is_ok() {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// Adds those of `members` to `kept` that pass with `base`, and the others to the culprits. Returns whether it found one.
+    fn sift(
+        &mut self,
+        base: &[usize],
+        members: &[usize],
+        fails: bool,
+        kept: &mut Vec<usize>,
+    ) -> Option<bool> {
+        // The reason of a single one is needed.
+        if !fails || members.len() == 1 {
+            match self.trial(base, members)? {
+                Ok(()) => {
+                    kept.extend(members);
+                    return Some(false);
+                }
+                Err(reason) if members.len() == 1 => {
+                    self.found.push((members[0], reason));
+                    return Some(true);
+                }
+                Err(_) => {}
+            }
+        }
+        let (left, right) = members.split_at(members.len() / 2);
+        let left_fails = self.sift(base, left, false, kept)?;
+        // If all of the left half pass, a culprit is in the right half.
+        self.sift(base, right, !left_fails, kept).map(|right_fails| left_fails || right_fails)
+    }
+
+    /// Adds those of `members` to `base` that pass with all added before, and the others to the culprits.
+    fn add(&mut self, base: &mut Vec<usize>, members: &[usize]) -> Option<()> {
+        match self.trial(base, members)? {
+            Ok(()) => base.extend(members),
+            Err(reason) if members.len() == 1 => self.found.push((members[0], reason)),
+            Err(_) => {
+                let (left, right) = members.split_at(members.len() / 2);
+                self.add(base, left)?;
+                self.add(base, right)?;
+            }
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! A template and its input, from which the text of all nodes or of some of them can be rendered.
+
+use std::collections::BTreeMap;
+
+use tera::Context;
+
+use crate::args::Args;
+use crate::context::{self, NodeView};
+use crate::template::Template;
+use crate::template_error::TemplateError;
+
+/// A template and its input.
+pub(crate) struct Rendering {
+    template: Template,
+    fixed: Context,
+    /// The nodes, in the order of the text.
+    pub(crate) nodes: Vec<NodeView>,
+}
+
+/// A rendered text.
+pub(crate) struct Text {
+    pub(crate) text: String,
+    /// The nodes that the filter `server` leaves out, with the reason for each, by name.
+    pub(crate) unservable: BTreeMap<String, String>,
+    /// Kept only so that the caller decides whether it must be freed.
+    _spent: Context,
+}
+
+impl Rendering {
+    /// Reads the template.
+    pub(crate) fn open(args: &Args, nodes: Vec<NodeView>) -> Result<Rendering, TemplateError> {
+        let template = Template::read(&args.template)?;
+        let fixed = context::fixed(args.vars.iter().cloned().collect());
+        Ok(Rendering { template, fixed, nodes })
+    }
+
+    /// The text of all nodes.
+    pub(crate) fn text_of_all(&self) -> Result<Text, TemplateError> {
+        self.render(self.nodes.iter())
+    }
+
+    /// The text of some nodes, by their places in `nodes`.
+    pub(crate) fn text(&self, members: &[usize]) -> Result<Text, TemplateError> {
+        self.render(members.iter().map(|member| &self.nodes[*member]))
+    }
+
+    /// After a failed render: why the filter `server` could not serve the node `name`, if that is so.
+    pub(crate) fn problem(&self, name: &str) -> Option<String> {
+        self.template.unservable().remove(name)
+    }
+
+    fn render<'n>(&self, nodes: impl Iterator<Item = &'n NodeView>) -> Result<Text, TemplateError> {
+        let mut context = context::with_nodes(self.fixed.clone(), nodes);
+        let text = self.template.render(&mut context)?;
+        Ok(Text { text, unservable: self.template.unservable(), _spent: context })
+    }
+}

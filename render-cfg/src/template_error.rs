@@ -1,0 +1,146 @@
+//! The errors of a template: where it has one, why, and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use common::failure::{Code, Fault};
+use common::messages::excerpt;
+use tera::Value;
+use thiserror::Error;
+
+use crate::truncate::{truncate, truncate_around};
+
+/// Why a template could not be rendered.
+#[derive(Debug, Error)]
+pub(crate) enum TemplateError {
+    /// The file cannot be read.
+    #[error("cannot read '{}': {}", .path.display(), unreadable(.err))]
+    Read {
+        /// The template.
+        path: PathBuf,
+        /// The system's error.
+        err: io::Error,
+    },
+    /// The template has an error at this position.
+    #[error("cannot render '{}:{line}:{column}': {reason}", .path.display())]
+    At {
+        /// The template.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// The error.
+        reason: String,
+        /// The line itself.
+        text: String,
+    },
+    /// A value of `--set` is not what the template wants.
+    #[error("cannot use setting '{setting}': {reason}")]
+    Setting {
+        /// Its name.
+        setting: String,
+        /// The error.
+        reason: String,
+    },
+    /// The template has an error without a position.
+    #[error("cannot render '{}': {reason}", .path.display())]
+    Whole {
+        /// The template.
+        path: PathBuf,
+        /// The error.
+        reason: String,
+    },
+}
+
+impl Fault for TemplateError {
+    fn code(&self) -> Code {
+        match self {
+            // The template is fine: the caller passed a wrong value.
+            TemplateError::Setting { .. } => Code::Usage,
+            TemplateError::Read { err, .. } if err.kind() != io::ErrorKind::InvalidData => Code::Files,
+            _ => Code::Input,
+        }
+    }
+}
+
+impl TemplateError {
+    /// A wrong setting. Often somebody has tried to add options to it.
+    pub(crate) fn setting(setting: String, reason: String) -> TemplateError {
+        let value = reason
+            .strip_prefix('\'')
+            .and_then(|reason| reason.split_once("' is not "))
+            .map(|(value, _)| value);
+        if value.is_some_and(|value| value.trim().contains(char::is_whitespace)) {
+            let reason =
+                format!("{reason}; it is one word for HAProxy: write further words into the template");
+            return TemplateError::Setting { setting, reason };
+        }
+        TemplateError::Setting { setting, reason }
+    }
+
+    /// `template:line:column`, if the error has a position.
+    pub(crate) fn place(&self) -> Option<String> {
+        match self {
+            TemplateError::At { path, line, column, .. } => {
+                Some(format!("{}:{line}:{column}", path.display()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The reason alone.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            TemplateError::At { reason, .. }
+            | TemplateError::Whole { reason, .. }
+            | TemplateError::Setting { reason, .. } => reason,
+            TemplateError::Read { .. } => "it cannot be read",
+        }
+    }
+
+    /// The line with the error and its number, as a compiler shows it.
+    pub(crate) fn line(&self) -> Option<String> {
+        match self {
+            TemplateError::At { line, column, text, .. } => {
+                Some(format!("{line:5} | {}", truncate_around(text, *column)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The system's reason; a missing file is the caller's slip more often than the disk's fault.
+fn unreadable(err: &io::Error) -> String {
+    match err.kind() {
+        io::ErrorKind::NotFound => "the file does not exist; --template names it".to_owned(),
+        _ => err.to_string(),
+    }
+}
+
+/// The setting whose value is wrong, if that is the error at this place: `vars.NAME` stands in the same `{{ }}` or `{% %}`,
+/// and the reason begins with its value.
+pub(crate) fn wrong_setting(line: &str, column: usize, reason: &str, vars: &Value) -> Option<String> {
+    let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+    let start = line[..at].rfind(['{', '}']).map_or(0, |brace| brace + 1);
+    let end = line[at..].find(['}', '{']).map_or(line.len(), |brace| at + brace);
+    let names = line[start..end].split("vars.").skip(1).map(|after| {
+        after.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
+    });
+    let is_wrong = |name: &&str| {
+        let value = vars.get_from_path(name).and_then(Value::as_str);
+        value.is_some_and(|value| reason.starts_with(&format!("'{}' is not ", excerpt(value.as_bytes()))))
+    };
+    names.filter(|name| !name.is_empty()).find(is_wrong).map(str::to_owned)
+}
+
+/// Tera's message as a reason: one line, lower case, without a full stop and without a dump of the context.
+pub(crate) fn reason(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let mut short = truncate(line).into_owned();
+    if line.len() < message.len() && !short.ends_with('…') {
+        short.push('…');
+    }
+    let mut chars = short.trim_end_matches('.').chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
