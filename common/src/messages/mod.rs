@@ -2,8 +2,11 @@
 //! of the worst error.
 //!
 //! Serf discards what a handler prints, so `--log` keeps it. Control characters are escaped here and nowhere else: a name
-//! from the network must not control an operator's terminal.
+//! from the network must not control an operator's terminal. With `--log-state` the log has a fault that lasts only once
+//! an hour; stderr and the exit code always have it.
 
+mod known;
+mod log_state;
 mod printable;
 
 use std::fmt::Display;
@@ -19,6 +22,8 @@ use nix::fcntl::OFlag;
 
 use crate::failure::{Code, Failure};
 
+pub use known::Known;
+use log_state::LogState;
 use printable::printable;
 pub use printable::{excerpt, truncate};
 
@@ -31,6 +36,9 @@ pub struct MessageArgs {
     /// Append all messages to FILE too, because Serf discards the output of its handlers
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Remember in FILE what was logged: a fault that lasts is logged again only after an hour
+    #[arg(long, value_name = "FILE", requires = "log")]
+    pub log_state: Option<PathBuf>,
 }
 
 /// Prints and logs messages for one program, and remembers the exit code of its worst fault.
@@ -39,6 +47,10 @@ pub struct Messages {
     program: &'static str,
     verbose: bool,
     log: Option<File>,
+    /// What earlier runs logged, of a program with --log-state.
+    state: Option<LogState>,
+    /// Whether this run may miss faults that last.
+    is_partial: bool,
     code: Option<Code>,
     faults: usize,
     /// The faults of this round, in a program that runs in rounds: it decides itself which to print.
@@ -55,15 +67,24 @@ impl Messages {
     /// and the program continues.
     pub fn open(program: &'static str, args: &MessageArgs) -> Messages {
         let verbose = args.verbose;
-        let mut messages = Messages { program, verbose, log: None, code: None, faults: 0, collected: None };
+        let (log, state, collected) = (None, None, None);
+        let mut messages =
+            Messages { program, verbose, log, state, is_partial: false, code: None, faults: 0, collected };
         messages.open_log(args.log.as_deref());
+        if let Some(log) = &messages.log {
+            messages.state = args.log_state.as_deref().map(|path| LogState::read(path, length(log)));
+        }
         messages
     }
 
     /// Begins a round of a program that runs in rounds: earlier faults are forgotten, the log is opened again because it
-    /// may have been rotated, and new faults are collected for `take_faults`.
+    /// may have been rotated, and new faults are collected for `take_faults`. Such a program remembers itself what it
+    /// reported, so --log-state is not used.
     pub fn begin_round(&mut self, args: &MessageArgs) {
-        *self = Messages { log: None, code: None, faults: 0, collected: Some(Vec::new()), ..*self };
+        let Messages { program, verbose, is_partial, .. } = *self;
+        let collected = Some(Vec::new());
+        *self =
+            Messages { program, verbose, log: None, state: None, is_partial, code: None, faults: 0, collected };
         self.open_log(args.log.as_deref());
     }
 
@@ -85,21 +106,37 @@ impl Messages {
         }
     }
 
+    /// Notes that this run sees only a part of what could be wrong, such as the members of one event: a fault that it does
+    /// not meet may last.
+    pub fn sees_only_a_part(&mut self) {
+        self.is_partial = true;
+    }
+
     /// Logs what was done, and prints it with `-v`.
     pub fn info(&mut self, line: impl Display) {
-        self.write(&line, self.verbose);
+        self.write(&line, self.verbose, true);
     }
 
     /// Prints and logs a message with `-v` only, such as that there was nothing to do: it would fill a timer's log.
     pub fn verbose(&mut self, line: impl Display) {
         if self.verbose {
-            self.write(&line, true);
+            self.write(&line, true, true);
         }
     }
 
     /// Prints and logs something that an operator should know but that is not a fault.
     pub fn warn(&mut self, line: impl Display) {
-        self.write(&line, true);
+        self.write(&line, true, true);
+    }
+
+    /// Logs something that is so and not something that was done, such as that a record is kept, and prints it with `-v`.
+    /// It is no fault. With --log-state it is logged as rarely as a fault that lasts.
+    pub fn standing(&mut self, line: impl Display) {
+        let remark = Failure::new(Code::Unforeseen, line);
+        match &mut self.collected {
+            Some(collected) => collected.push(remark),
+            None => self.report(&remark, self.verbose),
+        }
     }
 
     /// Prints and logs a fault and remembers its code if it is the worst. The program continues.
@@ -110,23 +147,62 @@ impl Messages {
             return;
         }
         self.faults += 1;
-        if self.faults <= FAULTS_MAX {
-            self.write(&failure.line, true);
-            failure.more.iter().for_each(|line| self.write(line, true));
-        }
         self.remember(failure.code);
+        if self.faults <= FAULTS_MAX {
+            self.report(&failure, true);
+        }
+    }
+
+    /// Logs a fault that has been printed, and remembers its code.
+    pub(crate) fn log_fault(&mut self, failure: &Failure) {
+        self.remember(failure.code);
+        self.report(failure, false);
     }
 
     /// Prints and logs the fault that ended the run, if any, and returns the exit code of the worst fault.
     pub fn exit_code(mut self, result: Result<(), Failure>) -> ExitCode {
+        let is_whole = result.is_ok() && self.faults <= FAULTS_MAX && !self.is_partial;
         if let Some(more) = self.faults.checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
-            self.write(&format!("and {more} more errors"), true);
+            self.report(&Failure::new(Code::Unforeseen, format!("and {more} more errors")), true);
         }
         if let Err(failure) = result {
             self.faults = 0;
             self.fault(failure);
         }
+        self.end(is_whole);
         self.code.map_or(ExitCode::SUCCESS, |code| ExitCode::from(code as u8))
+    }
+
+    /// Logs which faults have ended, and remembers the others for the next run.
+    fn end(&mut self, is_whole: bool) {
+        let Some(mut state) = self.state.take() else { return };
+        for line in state.end(is_whole, SystemTime::now()) {
+            self.write(&format!("ended: {line}"), false, true);
+        }
+        if let Err(failure) = state.save() {
+            self.fault(failure);
+        }
+    }
+
+    /// Prints a fault, and logs it unless the log has it already.
+    fn report(&mut self, failure: &Failure, on_stderr: bool) {
+        let now = SystemTime::now();
+        let in_log = self.state.as_mut().is_none_or(|state| state.meet(failure, now));
+        self.write(&failure.line, on_stderr, in_log);
+        failure.more.iter().for_each(|line| self.write(line, on_stderr, in_log));
+        if in_log {
+            self.remember_logged(failure);
+        }
+    }
+
+    /// Remembers for the next runs that the log has a fault.
+    fn remember_logged(&mut self, failure: &Failure) {
+        let Some(mut state) = self.state.take() else { return };
+        let Some(log) = &self.log else { return };
+        match state.logged(failure, length(log)) {
+            Ok(()) => self.state = Some(state),
+            Err(failure) => self.fault(failure),
+        }
     }
 
     fn remember(&mut self, code: Code) {
@@ -135,21 +211,25 @@ impl Messages {
         }
     }
 
-    fn write(&mut self, line: &dyn Display, on_stderr: bool) {
+    fn write(&mut self, line: &dyn Display, on_stderr: bool, in_log: bool) {
         let line = printable(&truncate(&line.to_string(), LINE_MAX));
         // A closed stderr must not make the work fail.
         if on_stderr {
             let _ = std::io::stderr().write_all(format!("{}: {line}\n", self.program).as_bytes());
         }
-        if let Some(mut log) = self.log.take() {
-            let now = humantime::format_rfc3339_seconds(SystemTime::now());
-            let line = format!("{now} {}[{}]: {line}\n", self.program, std::process::id());
-            match log.write_all(line.as_bytes()) {
-                Ok(()) => self.log = Some(log),
-                Err(err) => self.fault(Failure::new(Code::Files, format!("cannot write 'the log': {err}"))),
-            }
+        let Some(log) = self.log.as_mut().filter(|_| in_log) else { return };
+        let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        let line = format!("{now} {}[{}]: {line}\n", self.program, std::process::id());
+        if let Err(err) = log.write_all(line.as_bytes()) {
+            self.log = None;
+            self.fault(Failure::new(Code::Files, format!("cannot write 'the log': {err}")));
         }
     }
+}
+
+/// The length of a log; 0 for a pipe.
+fn length(log: &File) -> u64 {
+    log.metadata().map_or(0, |metadata| metadata.len())
 }
 
 #[cfg(test)]
@@ -171,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_written_is_a_fault() {
-        let args = MessageArgs { verbose: false, log: Some("/dev/full".into()) };
+        let args = MessageArgs { log: Some("/dev/full".into()), ..MessageArgs::default() };
         let mut messages = Messages::open("test", &args);
         messages.info("something");
         assert_eq!(messages.exit_code(Ok(())), ExitCode::from(4));
@@ -191,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_opened_does_not_stop_the_work() {
-        let args = MessageArgs { verbose: false, log: Some("/nonexistent/log".into()) };
+        let args = MessageArgs { log: Some("/nonexistent/log".into()), ..MessageArgs::default() };
         assert_eq!(Messages::open("test", &args).exit_code(Ok(())), ExitCode::from(4));
     }
 }
