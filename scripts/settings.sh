@@ -65,6 +65,8 @@ next_character() {
 
 # quote TEXT: sets $quoted to the text as one word of a command line.
 quote() {
+    quoted=$1
+    case $1 in '' | *[!A-Za-z0-9_./:=,@%+-]*) ;; *) return ;; esac
     quoted=
     rest=$1
     while case $rest in *\'*) ;; *) false ;; esac do

@@ -1,0 +1,78 @@
+//! The log tells changes: an error that lasts is logged when it begins, once an hour, and when it ends.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::replace::replace;
+use harness::cluster::local_cluster::Cluster;
+use harness::run::programs;
+
+/// How many lines of the log have all these words.
+fn count(cluster: &Cluster, words: &[&str]) -> usize {
+    cluster.balancer.log().lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+}
+
+/// Runs reconcile five times, as a timer does; each must end with this code.
+fn five_times(cluster: &Cluster, code: i32) {
+    for _ in 0..5 {
+        assert_eq!(cluster.balancer.reconcile().unwrap(), code, "{}", cluster.balancer.log());
+    }
+}
+
+/// Makes all faults in a file of the state directory two hours old.
+fn age(file: &Path) {
+    let text = fs::read_to_string(file).unwrap();
+    let older = |line: &str| {
+        let (time, rest) = line.split_once(' ').unwrap();
+        format!("{} {rest}\n", time.parse::<u64>().unwrap() - 7200)
+    };
+    replace(file, text.lines().map(older).collect::<String>().as_bytes(), 0o640).unwrap();
+}
+
+#[test]
+fn a_fault_that_lasts_is_logged_when_it_begins_changes_and_ends_and_once_an_hour() {
+    let Some(cluster) = Cluster::serving(&["s1"]).unwrap() else { return };
+    let nodes = cluster.balancer.nodes_dir();
+    let lines = |words: &[&str]| count(&cluster, &[&["render-cfg["], words].concat());
+    replace(&nodes.join("bad.json"), b"{", 0o600).unwrap();
+    five_times(&cluster, 3);
+    assert_eq!(lines(&["bad.json"]), 1, "{}", cluster.balancer.log());
+    replace(&nodes.join("worse.json"), b"{", 0o600).unwrap();
+    five_times(&cluster, 3);
+    assert_eq!((lines(&["bad.json"]), lines(&["worse.json"])), (1, 1), "{}", cluster.balancer.log());
+    age(&cluster.balancer.directory().join("state/render-cfg.faults"));
+    five_times(&cluster, 3);
+    assert_eq!((lines(&["bad.json"]), lines(&["worse.json"])), (2, 2), "{}", cluster.balancer.log());
+    fs::remove_file(nodes.join("bad.json")).unwrap();
+    five_times(&cluster, 3);
+    assert_eq!((lines(&["ended: ", "bad.json"]), lines(&["ended: "])), (1, 1), "{}", cluster.balancer.log());
+    fs::remove_file(nodes.join("worse.json")).unwrap();
+    five_times(&cluster, 0);
+    assert_eq!(lines(&["ended: ", "worse.json"]), 1, "{}", cluster.balancer.log());
+    assert_eq!((lines(&["bad.json"]), lines(&["worse.json"])), (3, 3), "{}", cluster.balancer.log());
+}
+
+#[test]
+fn the_scripts_own_errors_are_logged_as_rarely() {
+    let Some(mut cluster) = Cluster::serving(&["s1"]).unwrap() else { return };
+    let path = cluster.run().join("path");
+    fs::create_dir(&path).unwrap();
+    for tool in ["sh", "flock", "timeout", "grep", "date", "mkdir"] {
+        symlink(programs::find(tool).unwrap(), path.join(tool)).unwrap();
+    }
+    // Serf would call the handler with the same state directory.
+    cluster.balancer.agent().unwrap().kill9();
+    cluster.balancer.set_env("PATH", &path);
+    five_times(&cluster, 1);
+    let words = ["reconcile[", "cannot run 'serf'"];
+    assert_eq!(count(&cluster, &words), 1, "{}", cluster.balancer.log());
+    age(&cluster.balancer.directory().join("state/reconcile.reported"));
+    five_times(&cluster, 1);
+    assert_eq!(count(&cluster, &words), 2, "{}", cluster.balancer.log());
+    // It ended with 1 because the agent is dead, but it could be asked.
+    symlink(programs::find("serf").unwrap(), path.join("serf")).unwrap();
+    five_times(&cluster, 3);
+    assert_eq!(count(&cluster, &["ended: cannot run 'serf'"]), 1, "{}", cluster.balancer.log());
+}
