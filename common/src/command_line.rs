@@ -69,14 +69,17 @@ mod tests {
     fn the_log_is_found_in_both_forms_and_only_among_options() {
         assert_eq!(log(&["p", "--wrong", "--log", "/a b"]), Some("/a b".into()));
         assert_eq!(log(&["p", "--log=/a=b", "--wrong"]), Some("/a=b".into()));
-        for none in [&["p", "--log-state", "/a"][..], &["p", "--", "--log", "/a"], &["p", "--log"], &["--log", "a"]] {
+        for none in
+            [&["p", "--log-state", "/a"][..], &["p", "--", "--log", "/a"], &["p", "--log"], &["--log", "a"]]
+        {
             assert_eq!(log(none), None, "{none:?}");
         }
     }
 
     #[test]
     fn a_message_of_several_lines_becomes_one() {
-        let message = "error: these arguments were not provided:\n  --template <FILE>\n  <NAME>\n\nUsage: p\n";
+        let message =
+            "error: these arguments were not provided:\n  --template <FILE>\n  <NAME>\n\nUsage: p\n";
         assert_eq!(
             one_line(message),
             "called wrongly: these arguments were not provided: --template <FILE> <NAME>"

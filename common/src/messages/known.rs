@@ -160,8 +160,10 @@ mod tests {
             key(&Failure::new(Code::Haproxy, line).with_more([more.to_owned()]))
         };
         let first = fault("worker 12 died", "[ALERT]    (70) : config : parsing [h:2] : unreported keyword");
-        let again = fault("worker 345 died", "[ALERT]    (123) : config : parsing [h:2] : unreported keyword");
-        let other = fault("worker 345 died", "[ALERT]    (123) : config : parsing [h:3] : unreported keyword");
+        let again =
+            fault("worker 345 died", "[ALERT]    (123) : config : parsing [h:2] : unreported keyword");
+        let other =
+            fault("worker 345 died", "[ALERT]    (123) : config : parsing [h:3] : unreported keyword");
         assert_eq!(first, again);
         assert_ne!(first, other);
     }

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_read_as_far_as_possible() {
-        let text = "x\n\n99999999999999999999 0 0 far\n18446744073709551615 0 0 far\n12 0 zz no\n12 5 00ff a b\n13";
+        let text =
+            "x\n\n99999999999999999999 0 0 far\n18446744073709551615 0 0 far\n12 0 zz no\n12 5 00ff a b\n13";
         let known = parse(text);
         assert_eq!(known.faults.len(), 1);
         assert_eq!(known.faults[&0xff].line, "a b");

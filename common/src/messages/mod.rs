@@ -8,6 +8,8 @@
 mod known;
 mod log_state;
 mod printable;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
@@ -83,8 +85,16 @@ impl Messages {
     pub fn begin_round(&mut self, args: &MessageArgs) {
         let Messages { program, verbose, is_partial, .. } = *self;
         let collected = Some(Vec::new());
-        *self =
-            Messages { program, verbose, log: None, state: None, is_partial, code: None, faults: 0, collected };
+        *self = Messages {
+            program,
+            verbose,
+            log: None,
+            state: None,
+            is_partial,
+            code: None,
+            faults: 0,
+            collected,
+        };
         self.open_log(args.log.as_deref());
     }
 
@@ -230,48 +240,4 @@ impl Messages {
 /// The length of a log; 0 for a pipe.
 fn length(log: &File) -> u64 {
     log.metadata().map_or(0, |metadata| metadata.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_worst_fault_decides_the_code() {
-        let code = |codes: &[Code]| {
-            let mut messages = Messages::open("test", &MessageArgs::default());
-            codes.iter().for_each(|code| messages.fault(Failure::new(*code, "a fault")));
-            messages.exit_code(Ok(()))
-        };
-        assert_eq!(code(&[Code::Input, Code::Files, Code::Guard]), ExitCode::from(4));
-        assert_eq!(code(&[Code::Guard, Code::Input]), ExitCode::from(3));
-        let messages = Messages::open("test", &MessageArgs::default());
-        assert_eq!(messages.exit_code(Err(Failure::new(Code::Guard, "three"))), ExitCode::from(6));
-    }
-
-    #[test]
-    fn a_log_that_cannot_be_written_is_a_fault() {
-        let args = MessageArgs { log: Some("/dev/full".into()), ..MessageArgs::default() };
-        let mut messages = Messages::open("test", &args);
-        messages.info("something");
-        assert_eq!(messages.exit_code(Ok(())), ExitCode::from(4));
-    }
-
-    #[test]
-    fn a_round_collects_its_own_faults_only() {
-        let mut messages = Messages::open("test", &MessageArgs::default());
-        for line in ["one", "another"] {
-            messages.begin_round(&MessageArgs::default());
-            messages.fault(Failure::new(Code::Files, line));
-            let lines: Vec<String> = messages.take_faults().into_iter().map(|fault| fault.line).collect();
-            assert_eq!(lines, [line]);
-        }
-        assert_eq!(messages.exit_code(Ok(())), ExitCode::SUCCESS);
-    }
-
-    #[test]
-    fn a_log_that_cannot_be_opened_does_not_stop_the_work() {
-        let args = MessageArgs { log: Some("/nonexistent/log".into()), ..MessageArgs::default() };
-        assert_eq!(Messages::open("test", &args).exit_code(Ok(())), ExitCode::from(4));
-    }
 }

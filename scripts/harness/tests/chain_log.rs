@@ -1,13 +1,48 @@
 //! The log tells changes: an error that lasts is logged when it begins, once an hour, and when it ends.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use common::replace::replace;
 use harness::cluster::local_cluster::Cluster;
 use harness::run::programs;
+
+#[test]
+fn wrong_usage_is_logged_in_one_line_and_help_is_not() {
+    for program in programs::OURS {
+        let scratch = tempfile::tempdir().unwrap();
+        let (log, state) = (scratch.path().join("it's a log"), scratch.path().join("state"));
+        let run = |option: &str, log: &[&OsStr]| {
+            let program = programs::bin_dir().unwrap().join(program);
+            Command::new(program).arg(option).args(log).output().unwrap()
+        };
+        let mut joined = OsString::from("--log=");
+        joined.push(&log);
+        let options = [OsStr::new("--log"), log.as_os_str(), OsStr::new("--log-state"), state.as_os_str()];
+        for option in ["--help", "--version"] {
+            assert_eq!(run(option, &options).status.code(), Some(0));
+            assert!(!log.exists(), "{program} {option}");
+        }
+        let first = run("--wrong", &[joined.as_os_str()]);
+        assert_eq!(first.status.code(), Some(2));
+        assert!(
+            String::from_utf8_lossy(&first.stderr)
+                .starts_with("error: unexpected argument '--wrong' found\n")
+        );
+        let line = fs::read_to_string(&log).unwrap();
+        assert_eq!(line.lines().count(), 1, "{line}");
+        let message = format!(" {program}[");
+        assert!(line.contains(&message) && line.contains("Z ") && line.ends_with(CALLED_WRONGLY), "{line}");
+        (0..3).for_each(|_| assert_eq!(run("--wrong", &options).status.code(), Some(2)));
+        assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), 2, "{program}");
+    }
+}
+
+const CALLED_WRONGLY: &str = "]: called wrongly: unexpected argument '--wrong' found\n";
 
 /// How many lines of the log have all these words.
 fn count(cluster: &Cluster, words: &[&str]) -> usize {
