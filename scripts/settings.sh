@@ -13,6 +13,7 @@
 # shellcheck source=scripts/report.sh disable=SC1091
 . "$here/report.sh"
 PATH=${ROLLCALL_BIN:+$ROLLCALL_BIN:}$PATH:/usr/local/bin:/usr/sbin:/sbin
+haproxy=${ROLLCALL_HAPROXY:-haproxy}
 config=${ROLLCALL_CONFIG:-/etc/haproxy/haproxy.cfg}
 limit=${ROLLCALL_STEP_TIMEOUT:-30}
 [ -n "${NODES_DIR:-}" ] || unset NODES_DIR
@@ -106,7 +107,7 @@ check_least() {
     case $role in =) number= ;; esac
     case ${role%=} in *[!A-Za-z0-9_.-]*) number= ;; esac
     [ -n "$number" ] ||
-        cannot_render ROLLCALL_MIN_NODES "$1" "write ROLE=N, such as backend=1; blanks separate several"
+        cannot_render ROLLCALL_MIN_NODES "$1" "write ROLE=N, such as backend=1, with at most nine digits; blanks separate several"
 }
 
 # check_command TEXT: the command that checks the configuration.
@@ -165,7 +166,7 @@ if [ -n "${ROLLCALL_CHECK:-}" ]; then
     unclosed=
     check_command "$check"
 else
-    quote "${ROLLCALL_HAPROXY:-haproxy}"
+    quote "$haproxy"
     check="$quoted -c"
     # This file makes the check faster and does not change its result.
     export ROLLCALL_CHECK_CFG="$here/check.cfg"

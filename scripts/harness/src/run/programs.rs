@@ -58,7 +58,12 @@ pub fn find(program: &str) -> Result<PathBuf> {
 /// True if everything that a test of the whole chain needs is installed. If not, the test fails where `$CI` is set,
 /// and is skipped elsewhere with a message on stderr.
 pub fn are_all_here() -> bool {
-    match SYSTEM.iter().find_map(|program| find(program).err()) {
+    are_installed(&SYSTEM)
+}
+
+/// The same for a test that needs other programs.
+pub fn are_installed(programs: &[&str]) -> bool {
+    match programs.iter().find_map(|program| find(program).err()) {
         None => true,
         Some(err) if env::var_os("CI").is_some() => panic!("{err}"),
         Some(err) => {
