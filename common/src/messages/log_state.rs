@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
 use crate::regular_file;
 use crate::replace::Staged;
 
@@ -60,7 +60,7 @@ impl LogState {
     }
 
     /// Remembers that `fault`, which was just met, has been logged, even if this run is killed.
-    pub(super) fn logged(&mut self, fault: &Failure, log_length: u64) -> Result<(), Failure> {
+    pub(super) fn logged(&mut self, fault: &Failure, log_length: u64) -> Result<(), String> {
         self.is_changed = true;
         let key = key(fault);
         let Some(entry) = self.known.faults.get_mut(&key) else { return Ok(()) };
@@ -84,7 +84,7 @@ impl LogState {
     }
 
     /// Writes the file, if it has changed.
-    pub(super) fn save(&self) -> Result<(), Failure> {
+    pub(super) fn save(&self) -> Result<(), String> {
         if !self.is_changed {
             return Ok(());
         }
@@ -93,8 +93,8 @@ impl LogState {
         written.map_err(|err| self.cannot_write(&err))
     }
 
-    fn cannot_write(&self, err: &io::Error) -> Failure {
-        Failure::new(Code::Files, format!("cannot write '{}': {err}; see --log-state", self.path.display()))
+    fn cannot_write(&self, err: &io::Error) -> String {
+        format!("cannot write '{}': {err}; until then the log repeats errors", self.path.display())
     }
 }
 
@@ -129,6 +129,7 @@ fn parse(text: &str) -> Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Code;
 
     fn fault(line: &str) -> Failure {
         Failure::new(Code::Input, line)

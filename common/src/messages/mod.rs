@@ -189,8 +189,9 @@ impl Messages {
         for line in state.end(is_whole, SystemTime::now()) {
             self.write(&format!("ended: {line}"), false, true);
         }
-        if let Err(failure) = state.save() {
-            self.fault(failure);
+        // It is no fault: the work is done, and the log has more than it needs.
+        if let Err(line) = state.save() {
+            self.warn(line);
         }
     }
 
@@ -211,7 +212,7 @@ impl Messages {
         let Some(log) = &self.log else { return };
         match state.logged(failure, length(log)) {
             Ok(()) => self.state = Some(state),
-            Err(failure) => self.fault(failure),
+            Err(line) => self.warn(line),
         }
     }
 

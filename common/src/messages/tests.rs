@@ -115,11 +115,16 @@ fn more_faults_than_are_printed_end_no_fault() {
 }
 
 #[test]
-fn a_state_file_that_cannot_be_written_is_a_fault_and_hides_nothing() {
+fn a_state_file_that_cannot_be_written_hides_nothing_and_changes_no_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("state")).unwrap();
     for _ in 0..2 {
         let logged = meet(dir.path(), &["a"]);
         assert!(logged[0] == "a" && logged[1].starts_with("cannot write '"), "{logged:?}");
     }
+    let (log, log_state) = (dir.path().join("log"), dir.path().join("state"));
+    let mut messages =
+        Messages::open("test", &MessageArgs { log: Some(log), log_state: Some(log_state), verbose: false });
+    messages.fault(failure("a"));
+    assert_eq!(messages.exit_code(Ok(())), ExitCode::from(3));
 }
