@@ -54,6 +54,11 @@ impl LogState {
         LogState { path: path.to_owned(), known, is_changed }
     }
 
+    /// Whether an earlier run, or this one, has met faults.
+    pub(super) fn knows_faults(&self) -> bool {
+        !self.known.is_empty()
+    }
+
     /// Whether `fault` must be logged now.
     pub(super) fn meet(&mut self, fault: &Failure, now: SystemTime) -> bool {
         self.known.meet(fault, now)

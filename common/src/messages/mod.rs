@@ -14,6 +14,7 @@ mod tests;
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::mem;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +52,8 @@ pub struct Messages {
     log: Option<File>,
     /// What earlier runs logged, of a program with --log-state.
     state: Option<LogState>,
+    /// Lines for the log that are not worth having if this run fails as the last one did: what it did in vain.
+    held: Vec<String>,
     /// Whether this run may miss faults that last.
     is_partial: bool,
     code: Option<Code>,
@@ -69,9 +72,7 @@ impl Messages {
     /// and the program continues.
     pub fn open(program: &'static str, args: &MessageArgs) -> Messages {
         let verbose = args.verbose;
-        let (log, state, collected) = (None, None, None);
-        let mut messages =
-            Messages { program, verbose, log, state, is_partial: false, code: None, faults: 0, collected };
+        let mut messages = Messages::new(program, verbose, None);
         messages.open_log(args.log.as_deref());
         if let Some(log) = &messages.log {
             messages.state = args.log_state.as_deref().map(|path| LogState::read(path, length(log)));
@@ -83,24 +84,18 @@ impl Messages {
     /// may have been rotated, and new faults are collected for `take_faults`. Such a program remembers itself what it
     /// reported, so --log-state is not used.
     pub fn begin_round(&mut self, args: &MessageArgs) {
-        let Messages { program, verbose, is_partial, .. } = *self;
-        let collected = Some(Vec::new());
-        *self = Messages {
-            program,
-            verbose,
-            log: None,
-            state: None,
-            is_partial,
-            code: None,
-            faults: 0,
-            collected,
-        };
+        *self = Messages::new(self.program, self.verbose, Some(Vec::new()));
         self.open_log(args.log.as_deref());
     }
 
     /// The faults of this round. From now on faults are printed again.
     pub fn take_faults(&mut self) -> Vec<Failure> {
         self.collected.take().unwrap_or_default()
+    }
+
+    fn new(program: &'static str, verbose: bool, collected: Option<Vec<Failure>>) -> Messages {
+        let (log, state, held, code) = (None, None, Vec::new(), None);
+        Messages { program, verbose, log, state, held, is_partial: false, code, faults: 0, collected }
     }
 
     fn open_log(&mut self, path: Option<&Path>) {
@@ -122,21 +117,22 @@ impl Messages {
         self.is_partial = true;
     }
 
-    /// Logs what was done, and prints it with `-v`.
+    /// Logs what was done, and prints it with `-v`. With --log-state it is not logged by a run that fails as an earlier
+    /// one did.
     pub fn info(&mut self, line: impl Display) {
-        self.write(&line, self.verbose, true);
+        self.remark(&line, self.verbose);
     }
 
     /// Prints and logs a message with `-v` only, such as that there was nothing to do: it would fill a timer's log.
     pub fn verbose(&mut self, line: impl Display) {
         if self.verbose {
-            self.write(&line, true, true);
+            self.remark(&line, true);
         }
     }
 
-    /// Prints and logs something that an operator should know but that is not a fault.
+    /// Prints something that an operator should know but that is not a fault, and logs it like what was done.
     pub fn warn(&mut self, line: impl Display) {
-        self.write(&line, true, true);
+        self.remark(&line, true);
     }
 
     /// Logs something that is so and not something that was done, such as that a record is kept, and prints it with `-v`.
@@ -171,6 +167,9 @@ impl Messages {
 
     /// Prints and logs the fault that ended the run, if any, and returns the exit code of the worst fault.
     pub fn exit_code(mut self, result: Result<(), Failure>) -> ExitCode {
+        if result.is_ok() {
+            self.log_held();
+        }
         let is_whole = result.is_ok() && self.faults <= FAULTS_MAX && !self.is_partial;
         if let Some(more) = self.faults.checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
             self.report(&Failure::new(Code::Unforeseen, format!("and {more} more errors")), true);
@@ -191,7 +190,7 @@ impl Messages {
         }
         // It is no fault: the work is done, and the log has more than it needs.
         if let Err(line) = state.save() {
-            self.warn(line);
+            self.write(&line, true, true);
         }
     }
 
@@ -212,7 +211,7 @@ impl Messages {
         let Some(log) = &self.log else { return };
         match state.logged(failure, length(log)) {
             Ok(()) => self.state = Some(state),
-            Err(line) => self.warn(line),
+            Err(line) => self.write(&line, true, true),
         }
     }
 
@@ -222,16 +221,46 @@ impl Messages {
         }
     }
 
+    /// Prints a line that is not a fault, and logs it now or, after a run with faults, when this run does not fail likewise.
+    fn remark(&mut self, line: &dyn Display, on_stderr: bool) {
+        let line = printable(&truncate(&line.to_string(), LINE_MAX));
+        self.print(&line, on_stderr);
+        if self.state.as_ref().is_some_and(LogState::knows_faults) {
+            self.held.push(self.log_entry(&line));
+        } else {
+            self.append(&self.log_entry(&line));
+        }
+    }
+
     fn write(&mut self, line: &dyn Display, on_stderr: bool, in_log: bool) {
         let line = printable(&truncate(&line.to_string(), LINE_MAX));
+        self.print(&line, on_stderr);
+        if in_log {
+            let entry = self.log_entry(&line);
+            self.log_held();
+            self.append(&entry);
+        }
+    }
+
+    fn print(&self, line: &str, on_stderr: bool) {
         // A closed stderr must not make the work fail.
         if on_stderr {
             let _ = std::io::stderr().write_all(format!("{}: {line}\n", self.program).as_bytes());
         }
-        let Some(log) = self.log.as_mut().filter(|_| in_log) else { return };
+    }
+
+    fn log_entry(&self, line: &str) -> String {
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
-        let line = format!("{now} {}[{}]: {line}\n", self.program, std::process::id());
-        if let Err(err) = log.write_all(line.as_bytes()) {
+        format!("{now} {}[{}]: {line}\n", self.program, std::process::id())
+    }
+
+    fn log_held(&mut self) {
+        let held = mem::take(&mut self.held).concat();
+        self.append(&held);
+    }
+
+    fn append(&mut self, entry: &str) {
+        if let Some(Err(err)) = self.log.as_mut().map(|log| log.write_all(entry.as_bytes())) {
             self.log = None;
             self.fault(Failure::new(Code::Files, format!("cannot write 'the log': {err}")));
         }

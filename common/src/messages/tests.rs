@@ -128,3 +128,19 @@ fn a_state_file_that_cannot_be_written_hides_nothing_and_changes_no_exit_code() 
     messages.fault(failure("a"));
     assert_eq!(messages.exit_code(Ok(())), ExitCode::from(3));
 }
+
+#[test]
+fn what_a_run_did_is_not_logged_if_it_fails_as_the_last_one_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let attempt = |line: &'static str| {
+        move |messages: &mut Messages| {
+            messages.info("tried");
+            if line.is_empty() { Ok(()) } else { Err(failure(line)) }
+        }
+    };
+    assert_eq!(run(dir.path(), attempt("a")), ["tried", "a"]);
+    assert!(run(dir.path(), attempt("a")).is_empty());
+    assert_eq!(run(dir.path(), attempt("b")), ["tried", "b"]);
+    assert_eq!(run(dir.path(), attempt("")), ["tried", "ended: a", "ended: b"]);
+    assert_eq!(run(dir.path(), attempt("")), ["tried"]);
+}
