@@ -111,3 +111,16 @@ fn the_scripts_own_errors_are_logged_as_rarely() {
     five_times(&cluster, 3);
     assert_eq!(count(&cluster, &["ended: cannot run 'serf'"]), 1, "{}", cluster.balancer.log());
 }
+
+#[test]
+fn a_configuration_that_haproxy_refuses_on_and_on_is_logged_once() {
+    let Some(mut cluster) = Cluster::serving(&["s1"]).unwrap() else { return };
+    // The check accepts everything, so only the reload finds that the address belongs to another machine.
+    cluster.balancer.set_env("ROLLCALL_CHECK", "true {}");
+    cluster.balancer.add_setting("stats_bind", "192.0.2.1:1936");
+    five_times(&cluster, 5);
+    let first = cluster.balancer.log();
+    five_times(&cluster, 5);
+    assert_eq!(cluster.balancer.log(), first, "the second five runs added something");
+    assert!(first.contains("reload-haproxy["), "{first}");
+}
