@@ -5,44 +5,30 @@
 //! from the network must not control an operator's terminal. With `--log-state` the log has a fault that lasts only once
 //! an hour; stderr and the exit code always have it.
 
+mod args;
 mod known;
+mod log_file;
 mod log_state;
 mod printable;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Display;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::mem;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use clap::Args;
-use nix::fcntl::OFlag;
-
 use crate::failure::{Code, Failure};
 
+pub use args::MessageArgs;
 pub use known::Known;
+use log_file::entry;
 use log_state::LogState;
 use printable::printable;
 pub use printable::{excerpt, truncate};
-
-/// The message options that all four programs take.
-#[derive(Args, Clone, Debug, Default)]
-pub struct MessageArgs {
-    /// Print what was done, on stderr
-    #[arg(short, long)]
-    pub verbose: bool,
-    /// Append all messages to FILE too, because Serf discards the output of its handlers
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
-    /// Remember in FILE what was logged: a fault that lasts is logged again only after an hour
-    #[arg(long, value_name = "FILE", requires = "log")]
-    pub log_state: Option<PathBuf>,
-}
 
 /// Prints and logs messages for one program, and remembers the exit code of its worst fault.
 #[derive(Debug)]
@@ -75,7 +61,8 @@ impl Messages {
         let mut messages = Messages::new(program, verbose, None);
         messages.open_log(args.log.as_deref());
         if let Some(log) = &messages.log {
-            messages.state = args.log_state.as_deref().map(|path| LogState::read(path, length(log)));
+            messages.state =
+                args.log_state.as_deref().map(|path| LogState::read(path, log_file::length(log)));
         }
         messages
     }
@@ -100,10 +87,7 @@ impl Messages {
 
     fn open_log(&mut self, path: Option<&Path>) {
         let Some(path) = path else { return };
-        let mut open = OpenOptions::new();
-        // Opening a pipe without a reader must not block.
-        open.append(true).create(true).mode(0o640).custom_flags(OFlag::O_NONBLOCK.bits());
-        match open.open(path) {
+        match log_file::open(path) {
             Ok(log) => self.log = Some(log),
             Err(err) => {
                 self.fault(Failure::new(Code::Files, format!("cannot open log '{}': {err}", path.display())));
@@ -209,7 +193,7 @@ impl Messages {
     fn remember_logged(&mut self, failure: &Failure) {
         let Some(mut state) = self.state.take() else { return };
         let Some(log) = &self.log else { return };
-        match state.logged(failure, length(log)) {
+        match state.logged(failure, log_file::length(log)) {
             Ok(()) => self.state = Some(state),
             Err(line) => self.write(&line, true, true),
         }
@@ -226,9 +210,9 @@ impl Messages {
         let line = printable(&truncate(&line.to_string(), LINE_MAX));
         self.print(&line, on_stderr);
         if self.state.as_ref().is_some_and(LogState::knows_faults) {
-            self.held.push(self.log_entry(&line));
+            self.held.push(entry(self.program, &line));
         } else {
-            self.append(&self.log_entry(&line));
+            self.append(&entry(self.program, &line));
         }
     }
 
@@ -236,7 +220,7 @@ impl Messages {
         let line = printable(&truncate(&line.to_string(), LINE_MAX));
         self.print(&line, on_stderr);
         if in_log {
-            let entry = self.log_entry(&line);
+            let entry = entry(self.program, &line);
             self.log_held();
             self.append(&entry);
         }
@@ -247,11 +231,6 @@ impl Messages {
         if on_stderr {
             let _ = std::io::stderr().write_all(format!("{}: {line}\n", self.program).as_bytes());
         }
-    }
-
-    fn log_entry(&self, line: &str) -> String {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now());
-        format!("{now} {}[{}]: {line}\n", self.program, std::process::id())
     }
 
     fn log_held(&mut self) {
@@ -265,9 +244,4 @@ impl Messages {
             self.fault(Failure::new(Code::Files, format!("cannot write 'the log': {err}")));
         }
     }
-}
-
-/// The length of a log; 0 for a pipe.
-fn length(log: &File) -> u64 {
-    log.metadata().map_or(0, |metadata| metadata.len())
 }
