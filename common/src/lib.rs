@@ -23,6 +23,7 @@ pub mod rollback_marks;
 
 // How a program runs: options, messages, exit code, and the commands that it starts.
 pub mod command;
+pub mod command_line;
 pub mod duration;
 pub mod failure;
 pub mod messages;

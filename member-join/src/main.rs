@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::command_line;
 use common::event;
 use common::failure::{Code, Failure};
 use common::member_input::{Format, InputArgs, check_event};
@@ -54,9 +55,15 @@ Examples:
   member-join --nodes /nodes s1 172.18.0.3 --tag port=3000";
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match command_line::parse("member-join") {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     args.time_limit.start("member-join", &args.messages);
     let mut messages = Messages::open("member-join", &args.messages);
+    if args.input.from == Format::SerfEvent {
+        messages.sees_only_a_part();
+    }
     let result = run(&args, &mut messages);
     messages.exit_code(result)
 }

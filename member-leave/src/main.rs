@@ -14,7 +14,7 @@ mod whole_list;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use common::command_line;
 use common::event;
 use common::failure::{Code, Failure, Fault};
 use common::member_input::{Format, check_event};
@@ -26,9 +26,15 @@ use args::Args;
 use removal::Removal;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match command_line::parse("member-leave") {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     args.time_limit.start("member-leave", &args.messages);
     let mut messages = Messages::open("member-leave", &args.messages);
+    if args.input.from == Format::SerfEvent {
+        messages.sees_only_a_part();
+    }
     let result = run(&args, &mut messages);
     messages.exit_code(result)
 }

@@ -22,15 +22,10 @@ impl Removal {
     /// Removes the record of the node called `name`, if there is one.
     pub(crate) fn remove(&mut self, name: &str, messages: &mut Messages) {
         match self.dir.remove(name) {
-            Ok(true) => self.note(format!("removed {name}")),
+            Ok(true) => self.done.push(format!("removed {name}")),
             Ok(false) => {}
             Err(fault) => messages.fault(fault),
         }
-    }
-
-    /// Adds a line to the messages about this batch.
-    pub(crate) fn note(&mut self, line: String) {
-        self.done.push(line);
     }
 
     /// Makes the removals durable and prints what was done.

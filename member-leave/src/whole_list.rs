@@ -66,7 +66,7 @@ fn carry_out(
     let kept =
         [(&fates.failed_but_up, "failed in Serf"), (&fates.missing_but_up, "missing from Serf's list")];
     for (nodes, why) in kept.into_iter().filter(|(nodes, _)| !nodes.is_empty()) {
-        removal.note(format!("kept {}: {why}, but seen up", names(nodes)));
+        messages.standing(format!("kept {}: {why}, but seen up", names(nodes)));
     }
     let lost = fates.removed.len() + fates.missing.len();
     if live == 0 && lost > 0 && !args.allow_empty {

@@ -20,14 +20,17 @@ mod state;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use common::command_line;
 use common::messages::Messages;
 
 use args::Args;
 
 /// Runs the program with the arguments of the process; returns its exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match command_line::parse("reload-haproxy") {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     args.time_limit.start("reload-haproxy", &args.messages);
     let mut messages = Messages::open("reload-haproxy", &args.messages);
     let result = run::run(&args, &mut messages);

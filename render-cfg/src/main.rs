@@ -36,14 +36,17 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use common::command_line;
 use common::failure::Failure;
 use common::messages::Messages;
 
 use args::{Args, PROGRAM};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match command_line::parse(PROGRAM) {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     args.time_limit.start(PROGRAM, &args.messages);
     let mut messages = Messages::open(PROGRAM, &args.messages);
     let result = run(args, &mut messages);

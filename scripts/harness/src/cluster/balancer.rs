@@ -185,8 +185,10 @@ impl Balancer {
         let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
         command.arg("--template").arg(self.variable("ROLLCALL_TEMPLATE"));
         command.args(["--set", &format!("self={NAME}")]);
-        for pair in self.variable("ROLLCALL_SET").to_string_lossy().split_whitespace() {
-            command.args(["--set", pair]);
+        let set = self.variable("ROLLCALL_SET");
+        let pairs = shell_words::split(&set.to_string_lossy());
+        for pair in pairs.map_err(|err| Error::Unfit(format!("cannot use ROLLCALL_SET: {err}")))? {
+            command.args(["--set", &pair]);
         }
         self.with_environment(&mut command);
         Ok(command)

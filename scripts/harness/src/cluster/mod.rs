@@ -3,4 +3,5 @@
 pub mod backend;
 pub mod balancer;
 pub mod local_cluster;
+pub mod lone_scripts;
 pub mod single_haproxy;

@@ -1,0 +1,199 @@
+//! The file of `--log-state`: the known faults, kept from one run to the next.
+//!
+//! One line for each fault: when it was logged (seconds since 1970), how long the log was then, a hash of all its lines,
+//! and the first of them. A fault is appended when it is logged, so that a run that is killed has remembered it. A run
+//! that reaches its end replaces the file. A missing or damaged file costs no more than a repeated line in the log.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::failure::Failure;
+use crate::regular_file;
+use crate::replace::Staged;
+
+use super::known::{Entry, Known, key};
+use super::printable::{printable, truncate};
+
+/// A larger file is not ours.
+const FILE_MAX: u64 = 1 << 20;
+/// The most faults that are kept, the latest first.
+const FAULTS_MAX: usize = 1000;
+/// The most characters of a fault's line.
+const LINE_MAX: usize = 500;
+const MODE: u32 = 0o640;
+
+/// The known faults, and the file that keeps them.
+#[derive(Debug)]
+pub(super) struct LogState {
+    path: PathBuf,
+    known: Known,
+    /// Whether the file differs from `known`.
+    is_changed: bool,
+}
+
+impl LogState {
+    /// Reads the file. If the log is shorter than it was when a fault was logged, it has been rotated, and that fault must be
+    /// logged again.
+    pub(super) fn read(path: &Path, log_length: u64) -> LogState {
+        let (mut known, is_changed) = match regular_file::read(path, FILE_MAX) {
+            Ok(bytes) => (parse(&String::from_utf8_lossy(&bytes)), false),
+            Err(err) if err.kind() == ErrorKind::NotFound => (Known::default(), false),
+            Err(_) => {
+                // A file that is too large would grow for ever. What cannot be removed cannot be replaced either, and
+                // that is reported.
+                let _ = fs::remove_file(path);
+                (Known::default(), true)
+            }
+        };
+        for entry in known.faults.values_mut().filter(|entry| entry.log_length > log_length) {
+            entry.reported = SystemTime::UNIX_EPOCH;
+        }
+        LogState { path: path.to_owned(), known, is_changed }
+    }
+
+    /// Whether an earlier run, or this one, has met faults.
+    pub(super) fn knows_faults(&self) -> bool {
+        !self.known.is_empty()
+    }
+
+    /// Whether `fault` must be logged now.
+    pub(super) fn meet(&mut self, fault: &Failure, now: SystemTime) -> bool {
+        self.known.meet(fault, now)
+    }
+
+    /// Remembers that `fault`, which was just met, has been logged, even if this run is killed.
+    pub(super) fn logged(&mut self, fault: &Failure, log_length: u64) -> Result<(), String> {
+        self.is_changed = true;
+        let key = key(fault);
+        let Some(entry) = self.known.faults.get_mut(&key) else { return Ok(()) };
+        entry.log_length = log_length;
+        let line = entry_line(key, entry);
+        let mut open = OpenOptions::new();
+        let file = open.append(true).create(true).mode(MODE).open(&self.path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(|err| self.cannot_write(&err))
+    }
+
+    /// Ends the run. `is_whole` is whether it would have met every fault that lasts. Returns the lines of those that have
+    /// ended.
+    pub(super) fn end(&mut self, is_whole: bool, now: SystemTime) -> Vec<String> {
+        let before = self.known.faults.len();
+        let ended = if is_whole { self.known.end_round() } else { Vec::new() };
+        if !is_whole {
+            self.known.end_partial_round(now);
+        }
+        self.is_changed |= self.known.faults.len() != before;
+        ended
+    }
+
+    /// Writes the file, if it has changed.
+    pub(super) fn save(&self) -> Result<(), String> {
+        if !self.is_changed {
+            return Ok(());
+        }
+        // Not synced: after a power cut the log repeats a line, and that is all.
+        let written = Staged::write(&self.path, text(&self.known).as_bytes(), MODE).and_then(Staged::rename);
+        written.map_err(|err| self.cannot_write(&err))
+    }
+
+    fn cannot_write(&self, err: &io::Error) -> String {
+        format!("cannot write '{}': {err}; until then the log repeats errors", self.path.display())
+    }
+}
+
+fn text(known: &Known) -> String {
+    let mut faults: Vec<(&u64, &Entry)> = known.faults.iter().collect();
+    faults.sort_by_key(|(key, entry)| (std::cmp::Reverse(entry.reported), **key));
+    faults.truncate(FAULTS_MAX);
+    faults.into_iter().map(|(key, entry)| entry_line(*key, entry)).collect()
+}
+
+fn entry_line(key: u64, entry: &Entry) -> String {
+    let time = entry.reported.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let length = entry.log_length;
+    format!("{time} {length} {key:016x} {}\n", printable(&truncate(&entry.line, LINE_MAX)))
+}
+
+/// Parses the file. A line that is damaged is ignored; of two lines for one fault the later counts.
+fn parse(text: &str) -> Known {
+    let entry = |line: &str| {
+        let mut fields = line.splitn(4, ' ');
+        let seconds = fields.next()?.parse().ok()?;
+        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
+        let log_length = fields.next()?.parse().ok()?;
+        let key = u64::from_str_radix(fields.next()?, 16).ok()?;
+        let mut entry = Entry::new(time, fields.next()?.to_owned());
+        entry.log_length = log_length;
+        Some((key, entry))
+    };
+    Known { faults: text.lines().filter_map(entry).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Code;
+
+    fn fault(line: &str) -> Failure {
+        Failure::new(Code::Input, line)
+    }
+
+    #[test]
+    fn a_run_that_is_killed_has_remembered_what_it_logged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let now = SystemTime::now();
+        let mut killed = LogState::read(&path, 0);
+        assert!(killed.meet(&fault("a"), now));
+        killed.logged(&fault("a"), 10).unwrap();
+        drop(killed);
+        let mut next = LogState::read(&path, 10);
+        assert!(!next.meet(&fault("a"), now));
+        assert!(next.meet(&fault("b"), now));
+    }
+
+    #[test]
+    fn a_new_log_gets_the_faults_that_last_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let now = SystemTime::now();
+        let mut state = LogState::read(&path, 0);
+        state.meet(&fault("a"), now);
+        state.logged(&fault("a"), 10).unwrap();
+        assert!(LogState::read(&path, 9).meet(&fault("a"), now));
+        assert!(!LogState::read(&path, 10).meet(&fault("a"), now));
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_as_far_as_possible() {
+        let text =
+            "x\n\n99999999999999999999 0 0 far\n18446744073709551615 0 0 far\n12 0 zz no\n12 5 00ff a b\n13";
+        let known = parse(text);
+        assert_eq!(known.faults.len(), 1);
+        assert_eq!(known.faults[&0xff].line, "a b");
+    }
+
+    #[test]
+    fn a_file_in_its_place_that_cannot_be_one_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut state = LogState::read(&path, 0);
+        assert!(state.meet(&fault("a"), SystemTime::now()));
+        state.save().unwrap();
+        assert_eq!(LogState::read(&path, 0).known.faults.len(), 1);
+    }
+
+    #[test]
+    fn the_file_is_bounded() {
+        let mut known = Known::default();
+        for number in 0..2 * FAULTS_MAX {
+            known.meet(&fault(&format!("{number} {}", "ü".repeat(3000))), SystemTime::now());
+        }
+        let text = text(&known);
+        assert_eq!(text.lines().count(), FAULTS_MAX);
+        assert!(text.len() < 2 * FAULTS_MAX * (LINE_MAX + 50));
+    }
+}

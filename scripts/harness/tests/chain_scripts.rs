@@ -1,0 +1,119 @@
+//! The scripts of the chain on odd machines: missing tools, and BusyBox.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use harness::cluster::local_cluster::Cluster;
+use harness::cluster::lone_scripts::LoneScripts;
+use harness::run::programs;
+use nix::fcntl::{Flock, FlockArg};
+
+/// What the scripts call, besides the four programs, serf and haproxy.
+const TOOLS: [&str; 10] =
+    ["sh", "flock", "timeout", "grep", "head", "tail", "date", "mkdir", "readlink", "uname"];
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+#[test]
+fn a_missing_tool_is_named_in_the_log() {
+    if !programs::are_here(&["haproxy", "serf"]) {
+        return;
+    }
+    let place = LoneScripts::new("plain").unwrap();
+    for missing in ["flock", "timeout", "serf", "mkdir"] {
+        let _ = fs::remove_dir_all(place.root().join("state"));
+        let path = place.tools(TOOLS.into_iter().chain(["serf"]).filter(|tool| *tool != missing)).unwrap();
+        let output = place.script("reconcile").unwrap().env("PATH", path).output().unwrap();
+        let log = place.take_log();
+        assert_eq!(code(&output), 1, "{missing}: {log}");
+        assert!(log.contains(&format!("cannot run '{missing}': it is not in the PATH")), "{missing}: {log}");
+        assert!(!log.contains("another run") && !log.contains("did not answer"), "{missing}: {log}");
+        assert_eq!(log.contains("render-cfg"), ["timeout", "serf"].contains(&missing), "{missing}: {log}");
+    }
+    let path = place.tools(TOOLS.into_iter().chain(["serf"])).unwrap();
+    let empty = place.root().join("scripts");
+    let output =
+        place.script("reconcile").unwrap().env("PATH", &path).env("ROLLCALL_BIN", empty).output().unwrap();
+    let log = place.take_log();
+    assert_eq!(code(&output), 1, "{log}");
+    assert!(log.contains("cannot run 'member-join': it is not in the PATH"), "{log}");
+    assert!(log.contains("set ROLLCALL_BIN"), "{log}");
+    fs::remove_file(place.root().join("h.cfg")).unwrap();
+    place.script("reconcile").unwrap().env("ROLLCALL_HAPROXY", "/none/haproxy").output().unwrap();
+    assert!(place.take_log().contains("cannot run '/none/haproxy': it is not in the PATH"));
+    for script in ["serf-handler", "reconcile", "watch"] {
+        let path = place.tools(TOOLS.into_iter().filter(|tool| *tool != "readlink")).unwrap();
+        let link = place.root().join(format!("link-{script}"));
+        symlink(place.root().join("scripts").join(script), &link).unwrap();
+        let mut command = Command::new(link);
+        command
+            .env("ROLLCALL_LOG", place.root().join("log"))
+            .env("SERF_EVENT", "member-join")
+            .env("PATH", path);
+        assert_eq!(code(&command.output().unwrap()), 1);
+        assert!(place.take_log().contains("readlink is missing"), "{script}");
+    }
+}
+
+#[test]
+fn a_flock_that_fails_is_not_a_held_lock() {
+    let place = LoneScripts::new("plain").unwrap();
+    let path = place.tools(TOOLS.into_iter().filter(|tool| *tool != "flock")).unwrap();
+    let flock = path.join("flock");
+    for exit in [1, 64, 126, 127] {
+        // A process of its own writes the program, see `FakeSerf`.
+        let write = format!("printf '#!/bin/sh\\nexit {exit}\\n' >\"$1\" && chmod +x \"$1\"");
+        assert!(Command::new("sh").args(["-c", &write, "sh"]).arg(&flock).status().unwrap().success());
+        assert_eq!(code(&place.script("reconcile").unwrap().env("PATH", &path).output().unwrap()), 1);
+        let log = place.take_log();
+        assert!(log.contains(&format!("cannot run 'flock': it ended with exit code {exit}")), "{log}");
+        assert_eq!(log.lines().count(), 1, "a step ran: {log}");
+    }
+}
+
+#[test]
+fn the_chain_runs_under_busybox() {
+    if !programs::are_here(&["busybox"]) {
+        return;
+    }
+    let Some(cluster) = Cluster::serving(&["s1"]).unwrap() else { return };
+    let place = LoneScripts::new("busybox").unwrap();
+    // Debian's BusyBox has no flock; Alpine's knows `-n` as this one does.
+    let path = place.tools(["flock", "serf"]).unwrap();
+    for tool in TOOLS.into_iter().filter(|tool| *tool != "flock") {
+        symlink(programs::find("busybox").unwrap(), path.join(tool)).unwrap();
+    }
+    let reconcile = |limit: &str| {
+        let mut command = Command::new(path.join("sh"));
+        cluster.balancer.with_environment(&mut command);
+        command.arg(programs::shipped("scripts/reconcile")).env("PATH", &path);
+        command.env("ROLLCALL_STEP_TIMEOUT", limit).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        (code(&output), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let record = cluster.balancer.nodes_dir().join("s1.json");
+    fs::remove_file(&record).unwrap();
+    assert_eq!(reconcile("30"), (0, String::new()), "{}", cluster.balancer.log());
+    assert!(record.exists());
+    let lock = File::open(cluster.balancer.directory().join("state/reconcile.lock")).unwrap();
+    let lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    let (held, said) = reconcile("1");
+    assert_eq!(held, 7, "{said}");
+    assert!(said.contains("another run has held it for 1 s"), "{said}");
+    let waiter = thread::scope(|scope| {
+        let waiter = scope.spawn(|| reconcile("30"));
+        thread::sleep(Duration::from_millis(300));
+        drop(lock);
+        waiter.join().unwrap()
+    });
+    assert_eq!(waiter.0, 0, "{}", waiter.1);
+    // BusyBox's timeout is still there, and must not keep the lock.
+    let lock = File::open(cluster.balancer.directory().join("state/reconcile.lock")).unwrap();
+    assert!(Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_ok());
+}

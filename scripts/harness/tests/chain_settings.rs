@@ -1,0 +1,135 @@
+//! The settings of the scripts: wrong ones, values with blanks, and odd paths.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use common::replace::replace;
+use harness::cluster::lone_scripts::LoneScripts;
+use harness::run::{poll, programs};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// What reload-haproxy reports if it understood its options and found no HAProxy.
+const NO_HAPROXY: &str = "no running HAProxy was started on";
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+#[test]
+fn a_wrong_setting_is_logged_with_its_variable_and_members_are_still_recorded() {
+    if !programs::are_here(&["haproxy", "serf"]) {
+        return;
+    }
+    let place = LoneScripts::new("plain").unwrap();
+    for (key, value, reason) in [
+        ("ROLLCALL_MIN_NODES", "two", "cannot use ROLLCALL_MIN_NODES 'two': write ROLE=N"),
+        ("ROLLCALL_MIN_NODES", "a,b=1", "cannot use ROLLCALL_MIN_NODES 'a,b=1'"),
+        ("ROLLCALL_MIN_NODES", " ", "cannot use ROLLCALL_MIN_NODES ' '"),
+        ("ROLLCALL_SET", "bind=:443 ssl crt x", "cannot use ROLLCALL_SET 'ssl': it is not KEY=VALUE"),
+        ("ROLLCALL_SET", "my-key=1", "cannot use ROLLCALL_SET 'my-key=1': a key has"),
+        ("ROLLCALL_SET", "note='a b", "cannot use ROLLCALL_SET 'note=': a quote"),
+        ("ROLLCALL_SET", "note=a\n2\n", "cannot use ROLLCALL_SET '2'"),
+        ("ROLLCALL_CHECK", "haproxy -c", "cannot use ROLLCALL_CHECK 'haproxy -c': it has no {}"),
+        ("ROLLCALL_CHECK", "haproxy '-c -f {}", "cannot use ROLLCALL_CHECK 'haproxy '-c -f {}': a quote"),
+        ("ROLLCALL_CHECK", "{} -c", "cannot use ROLLCALL_CHECK '{} -c': it must begin with a program"),
+    ] {
+        let event = place.root().join("event");
+        replace(&event, b"s2\t10.0.0.2\tbackend\trole=backend\n", 0o600).unwrap();
+        let mut handler = place.script("serf-handler").unwrap();
+        handler.env("SERF_EVENT", "member-join").env(key, value).stdin(File::open(&event).unwrap());
+        assert_eq!(code(&handler.output().unwrap()), 2, "{key}={value}");
+        let log = place.take_log();
+        assert!(log.contains(reason), "{key}={value}: {log}");
+        assert!(log.contains("recorded s2 "), "{key}={value}: {log}");
+        assert_eq!(
+            code(&place.script("watch").unwrap().env(key, value).output().unwrap()),
+            2,
+            "{key}={value}"
+        );
+        assert!(place.take_log().contains(reason), "watch, {key}={value}");
+        fs::remove_file(place.root().join("nodes/s2.json")).unwrap();
+    }
+}
+
+#[test]
+fn a_setting_without_which_nothing_can_run_is_logged_with_its_variable() {
+    let place = LoneScripts::new("plain").unwrap();
+    for (key, value) in
+        [("ROLLCALL_STEP_TIMEOUT", "1m"), ("ROLLCALL_ROLES", "backend,web"), ("ROLLCALL_ROLES", " ")]
+    {
+        assert_eq!(
+            code(&place.script("reconcile").unwrap().env(key, value).output().unwrap()),
+            2,
+            "{key}={value}"
+        );
+        assert!(place.take_log().contains(&format!("cannot use {key} '{value}'")), "{key}={value}");
+    }
+}
+
+#[test]
+fn a_call_with_a_wrong_event_is_logged() {
+    let place = LoneScripts::new("plain").unwrap();
+    assert_eq!(code(&place.script("serf-handler").unwrap().env("SERF_EVENT", "user").output().unwrap()), 2);
+    assert!(place.take_log().contains("cannot handle event 'user'"));
+    assert_eq!(code(&place.script("reconcile").unwrap().arg("user").output().unwrap()), 2);
+    assert!(place.take_log().contains("called wrongly: 'user' is not an event"));
+}
+
+#[test]
+fn paths_with_apostrophes_and_blanks_and_values_with_blanks_are_taken_as_they_are() {
+    if !programs::are_here(&["haproxy", "serf"]) {
+        return;
+    }
+    let place = LoneScripts::new("it's a \"dir\"").unwrap();
+    let haproxy = place.root().join("path/my haproxy");
+    symlink(programs::find("haproxy").unwrap(), &haproxy).unwrap();
+    for script in ["reconcile", "first-config", "watch"] {
+        for (set, shown) in [
+            ("note='one two'", "one\\x20two"),
+            ("note=\"three four\"", "three\\x20four"),
+            ("note=a\\ b\nx=1", "a\\x20b"),
+        ] {
+            let _ = fs::remove_file(place.root().join("h.cfg"));
+            let mut command = place.script(script).unwrap();
+            command.env("ROLLCALL_SET", set).env("ROLLCALL_HAPROXY", &haproxy);
+            if script == "first-config" {
+                command.arg(place.root().join("h.cfg"));
+            }
+            let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            poll::until(MINUTE, "the configuration", || place.config().contains(shown).then_some(()))
+                .unwrap_or_else(|err| {
+                    panic!("{script}, {set}: {err}: {}{}", place.config(), place.take_log())
+                });
+            if script == "watch" {
+                // Its command for the reload was split into the right words.
+                let tried = || place.log().contains(NO_HAPROXY).then_some(());
+                poll::until(MINUTE, "the reload", tried)
+                    .unwrap_or_else(|err| panic!("{err}: {}", place.take_log()));
+                running.kill().unwrap();
+            }
+            running.wait().unwrap();
+            let log = place.take_log();
+            assert!(!log.contains("wrongly") && !log.contains("quote"), "{script}, {set}: {log}");
+        }
+    }
+}
+
+#[test]
+fn the_manuals_value_with_a_blank_is_read_by_a_shell() {
+    let manual = fs::read_to_string(programs::shipped("docs/settings.md")).unwrap();
+    let line = manual.lines().find_map(|line| line.strip_prefix("    ROLLCALL_SET=")).unwrap();
+    let place = LoneScripts::new("plain").unwrap();
+    let defaults = place.root().join("defaults");
+    replace(&defaults, format!("ROLLCALL_SET={line}\n").as_bytes(), 0o600).unwrap();
+    let mut script = place.script("first-config").unwrap();
+    script.arg(place.root().join("h.cfg")).env("ROLLCALL_CHECK", "true {}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "set -a && . \"$1\" && shift && exec \"$@\"", "sh"]).arg(&defaults);
+    shell.arg(script.get_program()).args(script.get_args());
+    let set = script.get_envs().filter_map(|(key, value)| Some((key, value?)));
+    assert!(shell.envs(set).status().unwrap().success());
+    assert!(place.config().contains("two\\x20words"), "{}", place.config());
+}
