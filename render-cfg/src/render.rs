@@ -53,7 +53,7 @@ fn settle(
     messages: &mut Messages,
 ) -> Result<bool, Failure> {
     draft.report(None, messages);
-    // The first check and the search share one limit, so that a service manager's watchdog need not wait longer.
+    // The first check and the search share one time limit: a service manager's watchdog waits no longer than for one check.
     let until = Instant::now() + args.check_timeout;
     let (complaint, failure) = match hand_over(args, output, rendering, draft, messages) {
         Err(Undelivered::Refused(refused)) => *refused,

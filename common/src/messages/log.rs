@@ -79,8 +79,8 @@ impl Log {
         self.append(&held)
     }
 
-    /// Ends the run. `is_whole` is whether it would have met every fault that lasts. Returns the state, which
-    /// must still be saved, and the lines of the faults that have ended.
+    /// Ends the run. If it `is_whole`, it has met every fault that lasts. Returns the lines of the faults that have ended,
+    /// and the state, which must still be saved.
     pub(super) fn end(&mut self, is_whole: bool) -> Option<(LogState, Vec<String>)> {
         let mut state = self.state.take()?;
         let ended = state.end(is_whole, SystemTime::now());
