@@ -125,8 +125,8 @@ impl Member {
     }
 }
 
-/// Sorts `members` by name. If two different members have one name, both are rejected. Serf and Consul never list such a
-/// pair, but a list comes from the network and may be forged.
+/// Sorts `members` by name. If two different members have one name, both are rejected. Serf and Consul never list such
+/// a pair, but a list comes from the network and may be forged.
 pub(crate) fn unique(list: &'static str, mut members: Vec<Member>) -> Vec<Member> {
     members.sort_by(|a, b| a.name.cmp(&b.name));
     for index in 1..members.len() {

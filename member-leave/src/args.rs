@@ -23,8 +23,8 @@ pub(crate) struct Args {
     /// records
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Output of reload-haproxy --health, or the names of the nodes that are up; a node that is up keeps its record unless it
-    /// left
+    /// Output of reload-haproxy --health, or the names of the nodes that are up; a node that is up keeps its record
+    /// unless it left
     #[arg(long, value_name = "FILE")]
     pub(crate) serving: Option<PathBuf>,
     /// How long a missing node that is not up keeps its record, if its health is not known or if most nodes are missing

@@ -1,9 +1,9 @@
 //! Decides which records are removed. This is the half that opens nothing.
 //!
-//! A leave is a statement about one member. A list that lacks a member is not, because an agent that has just started or
-//! is cut off sees only a part of the cluster. So a missing member stays while HAProxy finds its server up. If HAProxy
-//! knows nothing of the server, or if the list lacks more than half of the pool, a missing member stays for a time in
-//! which gossip would heal.
+//! A leave is a statement about one member. A list that lacks a member is not, because an agent that has just started
+//! or is cut off sees only a part of the cluster. So a missing member stays while HAProxy finds its server up. If
+//! HAProxy knows nothing of the server, or if the list lacks more than half of the pool, a missing member stays for a
+//! time in which gossip would heal.
 
 use common::node::Node;
 use common::serf_list::Departure;

@@ -36,8 +36,8 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Reads a file with a line `NAME FINDING [ENDPOINT]` for each server, as `reload-haproxy --health` prints it. If the
-    /// file has only the names of the nodes that are up, all others count as down. Without a file all nodes do.
+    /// Reads a file with a line `NAME FINDING [ENDPOINT]` for each server, as `reload-haproxy --health` prints it. If
+    /// the file has only the names of the nodes that are up, all others count as down. Without a file all nodes do.
     pub(crate) fn of(file: Option<&Path>) -> Result<Health, Failure> {
         let Some(file) = file else {
             return Ok(Health { otherwise: Some(Finding::Down), ..Health::default() });

@@ -1,6 +1,7 @@
 //! Finds lost members whose address and port now belong to a live member.
 //!
-//! HAProxy's checks then reach the live member, not the lost one. Usually a crashed server has come back under a new name.
+//! HAProxy's checks then reach the live member, not the lost one. Usually a crashed server has come back under a new
+//! name.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -26,8 +27,8 @@ impl<'a> LiveNodes<'a> {
         LiveNodes { by_address, health }
     }
 
-    /// Whether a live member has the address and port of `lost`. If the port of one of them is known neither from its tag
-    /// nor from HAProxy, it is enough that both have the same role.
+    /// Whether a live member has the address and port of `lost`. If the port of one of them is known neither from its
+    /// tag nor from HAProxy, it is enough that both have the same role.
     pub(crate) fn have_replaced(&self, lost: &Node) -> bool {
         let wanted = self.endpoints(lost);
         let is_same = |node: &&&Node| {

@@ -132,7 +132,8 @@ fn a_node_that_was_listed_again_waits_from_the_beginning() {
     assert_eq!(pool.nodes(), "s1 s2 s3 s4 s5");
 }
 
-/// A container that was created again with its address. HAProxy finds the old server up, because it reaches the new one.
+/// A container that was created again with its address. HAProxy finds the old server up, because it reaches the new
+/// one.
 #[test]
 fn a_missing_node_whose_address_a_live_member_has_goes_at_once() {
     let pool = Pool::with("s1 up 10.0.0.1:3000\ns2 up 10.0.0.2:3000\n");

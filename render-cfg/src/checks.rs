@@ -23,8 +23,8 @@ pub(crate) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    /// Begins a search that ends at `until`. `old` is the content of the output, which has passed a check. Returns `None`
-    /// if there is no `--check`.
+    /// Begins a search that ends at `until`. `old` is the content of the output, which has passed a check. Returns
+    /// `None` if there is no `--check`.
     pub(crate) fn begin(
         args: &'a Args,
         rendering: &'a Rendering,

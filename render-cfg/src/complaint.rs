@@ -19,8 +19,8 @@ impl PartialEq for Complaint {
 }
 
 impl Complaint {
-    /// Why a check failed; `lines` is its output as it is shown. HAProxy's first alert names the fault. Its numbers are left
-    /// out of the comparison, because they are a process id and the number of a line.
+    /// Why a check failed; `lines` is its output as it is shown. HAProxy's first alert names the fault. Its numbers are
+    /// left out of the comparison, because they are a process id and the number of a line.
     pub(crate) fn of_check(why: String, lines: Vec<String>) -> Complaint {
         let lines: Vec<String> = lines.into_iter().filter(|line| !line.starts_with("[NOTICE]")).collect();
         let alert = lines.iter().find(|line| line.starts_with("[ALERT]")).or(lines.first());

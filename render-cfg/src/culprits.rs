@@ -60,8 +60,8 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         (self.trial)(&members)
     }
 
-    /// Finds members that pass together: the likely ones, no member, or a part of all. Returns `None` if there are no such
-    /// members, or if the trial fails without members for the same reason as with all.
+    /// Finds members that pass together: the likely ones, no member, or a part of all. Returns `None` if there are no
+    /// such members, or if the trial fails without members for the same reason as with all.
     fn base(&mut self, likely: &[usize]) -> Option<Vec<usize>> {
         if !likely.is_empty() && likely.len() < self.count && self.trial(likely, &[])?.is_ok() {
             return Some(likely.to_vec());
@@ -103,8 +103,8 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         Some(false)
     }
 
-    /// Adds the `members` that pass with `base` to `kept`, and the others to the culprits. With `fails` it is known that they
-    /// fail together. Returns whether it found a culprit.
+    /// Adds the `members` that pass with `base` to `kept`, and the others to the culprits. With `fails` it is known
+    /// that they fail together. Returns whether it found a culprit.
     fn sift(
         &mut self,
         base: &[usize],

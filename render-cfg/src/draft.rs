@@ -1,7 +1,7 @@
 //! The text to install, and the nodes that are left out of it.
 //!
-//! A node that makes the template or the check fail is left out, so that its tags do not stop the changes of the others.
-//! `culprits.rs` has the search. It runs only after a failure.
+//! A node that makes the template or the check fail is left out, so that its tags do not stop the changes of the
+//! others. `culprits.rs` has the search. It runs only after a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -63,7 +63,8 @@ impl Draft {
     }
 }
 
-/// Renders all nodes. If the template fails because of some nodes, renders the others. `old` is the content of the output.
+/// Renders all nodes. If the template fails because of some nodes, renders the others. `old` is the content of the
+/// output.
 pub(crate) fn draft(rendering: &Rendering, old: Option<&[u8]>) -> Result<Draft, TemplateError> {
     let all: Vec<usize> = (0..rendering.nodes.len()).collect();
     match rendering.text_of_all() {
@@ -151,8 +152,9 @@ fn without(
 }
 
 /// Whether the template is at fault if only `members` are left. That is so if at least half of all nodes would be left
-/// out, among them every node of a role that has a node in service. A bad member must not stop the others, but a mistake in
-/// the line of every server must not remove all servers. `known` has the names in service. If it is empty, any role counts.
+/// out, among them every node of a role that has a node in service. A bad member must not stop the others, but a
+/// mistake in the line of every server must not remove all servers. `known` has the names in service. If it is empty,
+/// any role counts.
 fn is_the_templates_fault(nodes: &[NodeView], members: &[usize], known: &BTreeSet<&str>) -> bool {
     let left: BTreeSet<&str> = members.iter().map(|member| nodes[*member].role.as_str()).collect();
     let is_lost = |node: &NodeView| !left.contains(node.role.as_str());

@@ -56,8 +56,8 @@ fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
     Ok(Value::from(groups.collect::<Map>()))
 }
 
-/// `nodes | sort(attribute="tags.zone")`: text is sorted as people count, and what lacks the attribute comes last. Tera's
-/// own filter sorts by bytes, and fails if a node lacks the attribute.
+/// `nodes | sort(attribute="tags.zone")`: text is sorted as people count, and what lacks the attribute comes last.
+/// Tera's own filter sorts by bytes, and fails if a node lacks the attribute.
 fn sort(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Vec<Value>> {
     let attribute = given.get::<&str>("attribute")?;
     let key = |value: &Value| match attribute {

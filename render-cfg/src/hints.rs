@@ -1,5 +1,5 @@
-//! Adds to an error of Tera what to write instead. Templates are often written from memory of Tera 1 or Jinja, and Tera's
-//! messages name what it found, but not what to write.
+//! Adds to an error of Tera what to write instead. Templates are often written from memory of Tera 1 or Jinja, and
+//! Tera's messages name what it found, but not what to write.
 
 /// The tags of Tera 2.
 const TAGS: &str = "if, elif, else, for, break, continue, set, set_global, filter, block, raw and component";
@@ -142,7 +142,8 @@ fn of_missing(reason: &str, before: &str) -> Option<&'static str> {
     }
 }
 
-/// What to do about `roles.web-api`, which is a subtraction. The error is at the beginning of the path or at its last name.
+/// What to do about `roles.web-api`, which is a subtraction. The error is at the beginning of the path or at its last
+/// name.
 fn dash(reason: &str, before: &str, after: &str) -> Option<String> {
     let is_path = |c: char| c.is_alphanumeric() || "_.-[]\"".contains(c);
     let start = before

@@ -1,7 +1,7 @@
 //! The order in which people count: `s2` comes before `s10`.
 //!
-//! Digits are compared as a number, everything else byte by byte. It is a total order: texts that differ only in leading
-//! zeros are ordered by their bytes, so the same nodes always give the same text.
+//! Digits are compared as a number, everything else byte by byte. It is a total order: texts that differ only in
+//! leading zeros are ordered by their bytes, so the same nodes always give the same text.
 
 use std::cmp::Ordering;
 
@@ -13,8 +13,8 @@ pub(crate) fn sort_by_name<T>(items: &mut [T], name: impl Fn(&T) -> &str) {
     }
 }
 
-/// The first 16 bytes of a key. Keys are ordered as `natural` orders texts. In a key each number is a mark, the count of
-/// its digits, and its digits.
+/// The first 16 bytes of a key. Keys are ordered as `natural` orders texts. In a key each number is a mark, the count
+/// of its digits, and its digits.
 fn beginning(text: &str) -> u128 {
     let mut key = [0; 16];
     let mut places = key.iter_mut();

@@ -43,8 +43,8 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     Ok(Outcome { text, is_written })
 }
 
-/// Delivers the draft. If the check refuses it because of some nodes, delivers it without them. Reports the nodes that are
-/// left out in either case.
+/// Delivers the draft. If the check refuses it because of some nodes, delivers it without them. Reports the nodes that
+/// are left out in either case.
 fn settle(
     args: &Args,
     output: Option<&Output>,
@@ -53,7 +53,8 @@ fn settle(
     messages: &mut Messages,
 ) -> Result<bool, Failure> {
     draft.report(None, messages);
-    // The first check and the search share one time limit: a service manager's watchdog waits no longer than for one check.
+    // The first check and the search share one time limit: a service manager's watchdog waits no longer than for one
+    // check.
     let until = Instant::now() + args.check_timeout;
     let (complaint, failure) = match hand_over(args, output, rendering, draft, messages) {
         Err(Undelivered::Refused(refused)) => *refused,

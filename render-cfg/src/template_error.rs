@@ -118,8 +118,8 @@ fn unreadable(err: &io::Error) -> String {
     }
 }
 
-/// The setting whose value is the cause of the error at this place, if there is one: `vars.NAME` is in the same `{{ }}` or
-/// `{% %}`, and the reason begins with its value.
+/// The setting whose value is the cause of the error at this place, if there is one: `vars.NAME` is in the same `{{ }}`
+/// or `{% %}`, and the reason begins with its value.
 pub(crate) fn wrong_setting(line: &str, column: usize, reason: &str, vars: &Value) -> Option<String> {
     let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
     let start = line[..at].rfind(['{', '}']).map_or(0, |brace| brace + 1);

@@ -1,7 +1,7 @@
 //! One entry of the list: a service's instance, with its node and its checks.
 //!
-//! Consul writes `null` for most empty fields, and older versions leave fields out. Metadata, tags, weights and the port
-//! are kept as any JSON value and judged later, so that one bad value does not make the entry unreadable.
+//! Consul writes `null` for most empty fields, and older versions leave fields out. Metadata, tags, weights and the
+//! port are kept as any JSON value and judged later, so that one bad value does not make the entry unreadable.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -91,8 +91,8 @@ impl Instance {
         }
     }
 
-    /// The weight for its present health; `None` if it is not a number. Consul rejects a `Passing` weight of 0, but its own
-    /// client writes zeros if it was given no weights. Then the weight is Consul's default, 1.
+    /// The weight for its present health; `None` if it is not a number. Consul rejects a `Passing` weight of 0, but its
+    /// own client writes zeros if it was given no weights. Then the weight is Consul's default, 1.
     pub(super) fn weight(&self) -> Option<u64> {
         let number = |key| match &self.service.weights[key] {
             Value::Null => Some(1),

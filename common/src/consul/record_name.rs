@@ -14,8 +14,8 @@ const MARK: &str = "--";
 /// 80 bits. An attacker needs 2^80 tries to find a key with a given name.
 const HASH_BYTES: usize = 10;
 
-/// The record's name for the service `id` of `node`: `NODE-ID` if that is legal and belongs to no other key; otherwise a
-/// readable part of it with a hash of the whole key.
+/// The record's name for the service `id` of `node`: `NODE-ID` if that is legal and belongs to no other key; otherwise
+/// a readable part of it with a hash of the whole key.
 ///
 /// Two keys never have the same name:
 /// - In a name without a hash, the node has no `-`, so the first `-` shows where the id begins.

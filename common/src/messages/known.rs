@@ -1,7 +1,7 @@
 //! The faults that have been reported and still last.
 //!
-//! A timer and `render-cfg --watch` meet the same fault again and again. A fault is reported when it begins, once an hour
-//! while it lasts, and when it ends, so that the log shows changes.
+//! A timer and `render-cfg --watch` meet the same fault again and again. A fault is reported when it begins, once an
+//! hour while it lasts, and when it ends, so that the log shows changes.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -72,8 +72,8 @@ impl Known {
         lines
     }
 
-    /// Ends a round that has not seen everything, because it ended early: a fault that it has not met may last. Forgets only
-    /// those that were reported an hour ago.
+    /// Ends a round that has not seen everything, because it ended early: a fault that it has not met may last. Forgets
+    /// only those that were reported an hour ago.
     pub fn end_partial_round(&mut self, now: SystemTime) {
         self.faults.retain(|_, entry| entry.is_met || !entry.is_old(now));
         self.begin_round();

@@ -19,8 +19,8 @@ pub(super) struct Log {
     file: Option<File>,
     /// The faults that earlier runs logged; `None` without --log-state.
     state: Option<LogState>,
-    /// Lines about what was done. They are logged with the next fault, or when the run succeeds: a run that only fails as
-    /// the last one did logs nothing.
+    /// Lines about what was done. They are logged with the next fault, or when the run succeeds: a run that only fails
+    /// as the last one did logs nothing.
     held: Vec<String>,
 }
 
@@ -48,7 +48,8 @@ impl Log {
         self.state.as_mut().is_none_or(|state| state.meet(fault, SystemTime::now()))
     }
 
-    /// Remembers for the next runs that the log has `fault`. Returns a message if that fails; then nothing is remembered.
+    /// Remembers for the next runs that the log has `fault`. Returns a message if that fails; then nothing is
+    /// remembered.
     pub(super) fn logged(&mut self, fault: &Failure) -> Result<(), String> {
         let Some(mut state) = self.state.take() else { return Ok(()) };
         let Some(file) = &self.file else { return Ok(()) };
@@ -79,8 +80,8 @@ impl Log {
         self.append(&held)
     }
 
-    /// Ends the run. If it `is_whole`, it has met every fault that lasts. Returns the lines of the faults that have ended,
-    /// and the state, which must still be saved.
+    /// Ends the run. If it `is_whole`, it has met every fault that lasts. Returns the lines of the faults that have
+    /// ended, and the state, which must still be saved.
     pub(super) fn end(&mut self, is_whole: bool) -> Option<(LogState, Vec<String>)> {
         let mut state = self.state.take()?;
         let ended = state.end(is_whole, SystemTime::now());

@@ -1,8 +1,9 @@
 //! The file of `--log-state`: the known faults, kept from one run to the next.
 //!
-//! The file has a line for each fault: when it was logged (seconds since 1970), the length of the log then, a hash of all
-//! lines of the fault, and its first line. A fault is appended when it is logged, so a run that is killed has remembered
-//! it. A run that reaches its end replaces the file. If the file is missing or damaged, the log only repeats some lines.
+//! The file has a line for each fault: when it was logged (seconds since 1970), the length of the log then, a hash of
+//! all lines of the fault, and its first line. A fault is appended when it is logged, so a run that is killed has
+//! remembered it. A run that reaches its end replaces the file. If the file is missing or damaged, the log only repeats
+//! some lines.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -35,8 +36,8 @@ pub(super) struct LogState {
 }
 
 impl LogState {
-    /// Reads the file. If the log is shorter than it was when a fault was logged, it has been rotated, and that fault must be
-    /// logged again.
+    /// Reads the file. If the log is shorter than it was when a fault was logged, it has been rotated, and that fault
+    /// must be logged again.
     pub(super) fn read(path: &Path, log_length: u64) -> LogState {
         let (mut known, is_changed) = match regular_file::read(path, FILE_MAX) {
             Ok(bytes) => (parse(&String::from_utf8_lossy(&bytes)), false),
@@ -76,7 +77,8 @@ impl LogState {
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(|err| self.cannot_write(&err))
     }
 
-    /// Ends the run. If it `is_whole`, it has met every fault that lasts. Returns the lines of the faults that have ended.
+    /// Ends the run. If it `is_whole`, it has met every fault that lasts. Returns the lines of the faults that have
+    /// ended.
     pub(super) fn end(&mut self, is_whole: bool, now: SystemTime) -> Vec<String> {
         let before = self.known.faults.len();
         let ended = if is_whole { self.known.end_round() } else { Vec::new() };

@@ -1,9 +1,9 @@
 //! The messages of a program: one line for each error on stderr, the same line in a log file, and the exit code
 //! of the worst error.
 //!
-//! Serf discards what a handler prints, so `--log` keeps it. Control characters are escaped here and nowhere else: a name
-//! from the network must not control an operator's terminal. With `--log-state` the log has a fault that lasts only once
-//! an hour; stderr and the exit code always have it.
+//! Serf discards what a handler prints, so `--log` keeps it. Control characters are escaped here and nowhere else: a
+//! name from the network must not control an operator's terminal. With `--log-state` the log has a fault that lasts
+//! only once an hour; stderr and the exit code always have it.
 
 mod args;
 mod known;
@@ -58,9 +58,9 @@ impl Messages {
         messages
     }
 
-    /// Begins a round of a program that runs in rounds: earlier faults are forgotten, the log is opened again because it
-    /// may have been rotated, and new faults are collected for `take_faults`. --log-state is not used, because such a
-    /// program keeps what it has reported in memory.
+    /// Begins a round of a program that runs in rounds: earlier faults are forgotten, the log is opened again because
+    /// it may have been rotated, and new faults are collected for `take_faults`. --log-state is not used, because such
+    /// a program keeps what it has reported in memory.
     pub fn begin_round(&mut self, args: &MessageArgs) {
         *self = Messages::new(self.program, self.verbose, Some(Vec::new()));
         self.open_log(args.log.as_deref());
@@ -84,8 +84,8 @@ impl Messages {
         }
     }
 
-    /// Notes that this run sees only a part of what could be wrong, such as the members of one event. A fault that it does
-    /// not meet may still last.
+    /// Notes that this run sees only a part of what could be wrong, such as the members of one event. A fault that it
+    /// does not meet may still last.
     pub fn sees_only_a_part(&mut self) {
         self.is_partial = true;
     }
@@ -108,8 +108,8 @@ impl Messages {
         self.remark(&line, true);
     }
 
-    /// Logs a state that lasts, such as that a record is kept, and prints it with `-v`. It is not a fault. With --log-state
-    /// it is logged as rarely as a fault that lasts.
+    /// Logs a state that lasts, such as that a record is kept, and prints it with `-v`. It is not a fault. With
+    /// --log-state it is logged as rarely as a fault that lasts.
     pub fn standing(&mut self, line: impl Display) {
         let remark = Failure::new(Code::Unforeseen, line);
         match &mut self.collected {

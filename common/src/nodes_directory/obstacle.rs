@@ -9,8 +9,8 @@ use std::path::Path;
 
 use crate::records::NodesError;
 
-/// Whether nothing is at `path` and the directory could be made: then no node has been recorded. Fails if something else
-/// is in its place, or if that cannot be found out.
+/// Whether nothing is at `path` and the directory could be made: then no node has been recorded. Fails if something
+/// else is in its place, or if that cannot be found out.
 pub fn is_missing(path: &Path) -> Result<bool, NodesError> {
     match fs::metadata(path) {
         Ok(_) => Ok(false),

@@ -11,8 +11,8 @@ use crate::haproxy::servers_state::Row;
 use crate::servers::change::Change;
 use crate::servers::reason::Reason;
 
-/// Fails if a changed server's name appears twice in its section of the file, or in `rows`, the servers that HAProxy has
-/// in that backend.
+/// Fails if a changed server's name appears twice in its section of the file, or in `rows`, the servers that HAProxy
+/// has in that backend.
 pub(crate) fn check_names(changes: &[Change], section: &Section, rows: &[Row]) -> Result<(), Reason> {
     let changed: HashSet<&str> = changes.iter().map(|change| change.server.as_str()).collect();
     let in_file = twice(section.names(), &changed);

@@ -1,5 +1,5 @@
-//! Addresses as HAProxy reads them in `bind` and `log`. HAProxy expands `${NAME}` there. The result is not known here, so
-//! such a value is refused.
+//! Addresses as HAProxy reads them in `bind` and `log`. HAProxy expands `${NAME}` there. The result is not known here,
+//! so such a value is refused.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -52,8 +52,8 @@ impl Kind {
     }
 }
 
-/// What a filter returns for a value that is not of the wanted kind: an empty text with `empty=true`, the default, or an
-/// error.
+/// What a filter returns for a value that is not of the wanted kind: an empty text with `empty=true`, the default, or
+/// an error.
 fn otherwise(value: &Value, given: &Kwargs, wanted: &str) -> TeraResult<Value> {
     if value.as_str() == Some("") && given.get::<bool>("empty")? == Some(true) {
         return Ok(value.clone());

@@ -109,9 +109,7 @@ fn the_number_of_tags_and_the_length_of_words_are_limited() {
             .any(|line| line.contains("tag 'k128' of 'n1-web': the record has 128 tags already"))
     );
     assert!(
-        left_out(&member)
-            .iter()
-            .any(|line| line.contains("it does not fit into 512 bytes with the others"))
+        left_out(&member).iter().any(|line| line.contains("it does not fit into 512 bytes with the others"))
     );
 }
 

@@ -84,7 +84,8 @@ fn servers(backend: &Backend) -> Vec<Server> {
     lines.filter_map(|line| server(&backend.section.name, line, &defaults)).collect()
 }
 
-/// The names that several servers have. HAProxy 3.4.0 to 3.4.2 accept such a file, and a row could be for either server.
+/// The names that several servers have. HAProxy 3.4.0 to 3.4.2 accept such a file, and a row could be for either
+/// server.
 fn twice<'s>(section: &'s Section) -> HashSet<&'s str> {
     let mut names = HashSet::new();
     section.names().filter(|name| !names.insert(*name)).collect()
