@@ -1,4 +1,4 @@
-//! The order in which people count: `s2` comes before `s10`.
+//! Natural order: `s2` comes before `s10`.
 //!
 //! Digits are compared as a number, everything else byte by byte. It is a total order: texts that differ only in
 //! leading zeros are ordered by their bytes, so the same nodes always give the same text.

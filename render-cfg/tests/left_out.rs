@@ -256,7 +256,7 @@ fn watching_reports_a_member_once_and_serves_the_others() {
 }
 
 #[test]
-fn nodes_are_sorted_as_people_count() {
+fn nodes_are_in_natural_order() {
     let bed = Bed::new(support::SERVERS);
     for name in ["s10", "s9", "s1", "a"] {
         bed.node(name, "10.0.0.1", BACKEND);
