@@ -1,7 +1,7 @@
 //! Parses a command line, so that wrong usage is in the log too.
 //!
-//! clap ends a program before it has opened its log, and Serf discards what clap prints. So the log's path is searched
-//! for in the arguments that clap has rejected.
+//! clap ends a program before the program has opened its log, and Serf discards what clap prints. So this module finds
+//! the log's path in the arguments that clap has rejected.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use clap::Parser;
 use crate::failure::{Code, Failure};
 use crate::messages::{MessageArgs, Messages};
 
-/// Parses the arguments of the process for `program`. Otherwise returns its exit code: 0 after `--help` or `--version`,
-/// and 2 after wrong usage, which is printed and logged.
+/// Parses the arguments of the process for `program`. If the program must end instead, returns its exit code: 0 after
+/// `--help` or `--version`, and 2 after wrong usage, which is printed and logged.
 pub fn parse<A: Parser>(program: &'static str) -> Result<A, ExitCode> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     A::try_parse_from(&arguments).map_err(|err| {

@@ -31,7 +31,7 @@ pub enum MembersError {
         /// The parser's error.
         err: String,
     },
-    /// The JSON is not that of a service's health in Consul.
+    /// The JSON is not a service's health as Consul prints it.
     #[error(
         "cannot use the list of consul services: it does not have each instance with its node and checks; pass the JSON \
          of `consul watch -type=service -service=NAME`, or of Consul's /v1/health/service/NAME"
@@ -52,10 +52,10 @@ pub enum MembersError {
         /// What to do.
         remedy: &'static str,
     },
-    /// One value of a member cannot be recorded, and the member can.
+    /// One value of a member cannot be recorded. The member is recorded without it.
     #[error("cannot use {what} of '{name}': {why}; the node is recorded {recorded}")]
     Value {
-        /// Which value, as shown in a line.
+        /// Which value, as it is named in the message.
         what: String,
         /// The name of the node, which passed the whitelist.
         name: String,
@@ -125,8 +125,8 @@ impl Member {
     }
 }
 
-/// Sorts `members` by name. If two different members have one name, both are rejected. Neither Serf nor Consul has such a
-/// pair, but their lists come from the network.
+/// Sorts `members` by name. If two different members have one name, both are rejected. Serf and Consul never list such
+/// a pair, but a list comes from the network and may be forged.
 pub(crate) fn unique(list: &'static str, mut members: Vec<Member>) -> Vec<Member> {
     members.sort_by(|a, b| a.name.cmp(&b.name));
     for index in 1..members.len() {

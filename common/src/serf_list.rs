@@ -43,11 +43,11 @@ pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
 pub enum Departure {
     /// `failed`: it does not answer gossip. It may still serve.
     Failed,
-    /// `left` or `leaving`: it said so itself, or an operator did.
+    /// `left` or `leaving`: the member or an operator has said that it leaves.
     Left,
 }
 
-/// Reads the members that are no longer in service, by their unchecked names. Members with another status are omitted.
+/// Reads the members that are `failed`, `left` or `leaving`, by their unchecked names.
 pub fn parse_departed(json: &[u8]) -> Result<HashMap<String, Departure>, MembersError> {
     let mut departed = HashMap::new();
     for (index, entry) in entries(json)?.into_iter().enumerate() {

@@ -1,7 +1,7 @@
 //! member-join: records the members of a Serf cluster that are in service, one file per node.
 //!
-//! A record holds everything about its node, so joining is an upsert: the same input twice changes nothing, and the next
-//! list repairs what a lost event left undone.
+//! A record holds everything about its node, so joining is an upsert: the same input twice changes nothing, and the
+//! next list repairs what a lost event left undone.
 
 mod whole_list;
 
@@ -116,8 +116,8 @@ fn from_stdin(args: &Args, messages: &mut Messages) -> Result<Vec<Node>, Failure
     Ok(nodes.into_values().collect())
 }
 
-/// Records a node of a wanted role. If a node had a wanted role and now has another, removes its record. Returns what was
-/// done.
+/// Records a node of a wanted role. If a node had a wanted role and now has another, removes its record. Returns what
+/// was done.
 fn record(dir: &mut NodesDir, node: &Node, args: &Args) -> Result<Option<&'static str>, NodesError> {
     if args.input.wants(&node.role) {
         return Ok(match dir.put(node)? {

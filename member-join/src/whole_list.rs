@@ -1,4 +1,4 @@
-//! A whole membership: its nodes, and messages about all that cannot be recorded.
+//! Reads the nodes of a whole membership, and reports what cannot be recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use common::node::Node;
 /// The most roles that one message shows.
 const SHOWN: usize = 5;
 
-/// The nodes among `members`, one per name. Reports an error for each other member, and if there is no node of a wanted
-/// role.
+/// Returns the nodes among `members`, one per name. Reports an error for each other member, and a message if no node
+/// has a wanted role.
 pub(crate) fn nodes(input: &InputArgs, members: Vec<Member>, messages: &mut Messages) -> Vec<Node> {
     report_unwanted(input, &members, messages);
     let mut nodes = BTreeMap::new();
@@ -38,8 +38,8 @@ fn report_unwanted(input: &InputArgs, members: &[Member], messages: &mut Message
     }
     let roles: BTreeSet<&str> = passed_over.iter().map(|node| node.role.as_str()).collect();
     let line = passed_over_line(passed_over.len(), &roles, &input.wanted_roles());
-    // Serf's list has at least the agent's own entry. While a balancer waits for its first backends it is alone, and
-    // must not fill a timer's log.
+    // Serf's list has at least the agent itself. A balancer that waits for its first backends is alone in it, and must
+    // not fill the log of a timer.
     if input.from == Format::SerfMembers && roles.len() == 1 {
         messages.verbose(line);
     } else {

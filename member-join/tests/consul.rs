@@ -75,7 +75,7 @@ fn a_list_without_a_wanted_role_is_reported() {
 }
 
 #[test]
-fn an_odd_value_is_reported_and_costs_that_value() {
+fn an_odd_value_is_reported_and_left_out_alone() {
     let fixture = Fixture::new();
     let mut odd = web("a", 4003);
     odd["Meta"] = json!({ "note": "two\nlines", "zone": "z1" });

@@ -1,8 +1,9 @@
-//! Decides which records go. Everything that it needs is handed in.
+//! Decides which records are removed. This is the half that opens nothing.
 //!
-//! A leave is a statement about one member. A list that does not name a member is not: an agent that has just started, or
-//! that is cut off, sees only a part of the cluster. So such a record goes only if HAProxy does not find its server up,
-//! and if the list lacks at most half of the pool; or else after a time in which gossip would have healed.
+//! A leave is a statement about one member. A list that lacks a member is not, because an agent that has just started
+//! or is cut off sees only a part of the cluster. So a missing member stays while HAProxy finds its server up. If
+//! HAProxy knows nothing of the server, or if the list lacks more than half of the pool, a missing member stays for a
+//! time in which gossip would heal.
 
 use common::node::Node;
 use common::serf_list::Departure;
@@ -12,11 +13,11 @@ use crate::health::Finding;
 /// What is known of a node that is not in service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
-    /// How the list names it; `None` if the list does not name it.
+    /// Its status in the list; `None` if it is missing from the list.
     pub(crate) departure: Option<Departure>,
     /// What HAProxy's checks find.
     pub(crate) finding: Finding,
-    /// Whether a live member has its place.
+    /// Whether a live member now has its address and port.
     pub(crate) is_replaced: bool,
 }
 
@@ -25,13 +26,13 @@ pub(crate) struct Evidence {
 pub(crate) enum Fate {
     /// It is removed.
     Remove,
-    /// Its server is up, or about to be checked.
+    /// It stays: its server is up, or gets requests before its first check.
     Serves,
-    /// It is missing from the list, and may be removed once the list is known to be whole.
+    /// Its node is missing from the list. It stays for a time, and is then removed.
     Missing,
 }
 
-/// What happens to the record of one node, if the list lacks at most half of the pool.
+/// What happens to the record of one node if the list lacks at most half of the pool.
 fn alone(evidence: Evidence) -> Fate {
     let is_up = matches!(evidence.finding, Finding::Up | Finding::Starting);
     match evidence.departure {
@@ -43,24 +44,25 @@ fn alone(evidence: Evidence) -> Fate {
     }
 }
 
-/// The records of one role, by what happens to them.
+/// The records of one role, grouped by what happens to them.
 #[derive(Debug, Default)]
 pub(crate) struct Fates<'a> {
-    /// They are removed.
+    /// To be removed.
     pub(crate) removed: Vec<&'a Node>,
     /// Failed in Serf, but up.
     pub(crate) failed_but_up: Vec<&'a Node>,
     /// Missing from the list, but up.
     pub(crate) missing_but_up: Vec<&'a Node>,
-    /// Missing from the list, and not up. They are removed after a time.
+    /// Missing from the list and not up: removed after a time.
     pub(crate) missing: Vec<&'a Node>,
-    /// How many records there are.
+    /// How many records were judged.
     pub(crate) total: usize,
     /// Whether the list lacks more than half of the pool, although no leave was reported.
     pub(crate) is_partial: bool,
 }
 
-/// Judges the records of one role that are not in service. `live` is how many others are.
+/// Judges the records of one role whose nodes are not in service. `live` counts the live members of that role.
+/// `has_waited` is whether a missing node has been missing for long enough.
 pub(crate) fn judge<'a>(
     records: &[(&'a Node, Evidence)],
     live: usize,
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_lacks_more_than_half_of_the_pool_removes_nobody_for_a_time() {
+    fn missing_members_stay_for_a_time_if_they_are_more_than_half_of_the_pool() {
         let down = evidence(None, Finding::Down);
         assert_eq!(counts(&[down; 2], 2, false), [2, 0, 0, 0]);
         assert_eq!(counts(&[down; 2], 1, false), [0, 0, 2, 1]);

@@ -1,6 +1,6 @@
 //! What HAProxy's checks find of the nodes: the file of `--serving`.
 //!
-//! HAProxy reaches a server by another path than Serf. So a server that it finds up works, whatever Serf's list says.
+//! HAProxy and Serf reach a server by different paths. A server that HAProxy finds up works, even if Serf has lost it.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use common::regular_file;
 /// The lines of a million members are smaller.
 const FILE_MAX: u64 = 256 << 20;
 
-/// What the checks find of a node. Of several findings the greatest counts.
+/// What the checks find of a node. If it has several findings, the last in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Finding {
-    /// It is not checked, or HAProxy was not asked.
+    /// It is not checked, or HAProxy does not have it.
     Unknown,
     /// It is down.
     Down,
@@ -31,13 +31,13 @@ pub(crate) enum Finding {
 pub(crate) struct Health {
     findings: HashMap<String, Finding>,
     endpoints: HashMap<String, HashSet<SocketAddr>>,
-    /// Of a node that is not in the file.
+    /// The finding for each node that is not in the file. `None` is `Unknown`.
     otherwise: Option<Finding>,
 }
 
 impl Health {
-    /// Reads a file with one server a line: `NAME FINDING [ENDPOINT]`, as `reload-haproxy --health` prints it, or only the
-    /// names of those that are up. Then all others count as down. Without a file, all do.
+    /// Reads a file with a line `NAME FINDING [ENDPOINT]` for each server, as `reload-haproxy --health` prints it. If
+    /// the file has only the names of the nodes that are up, all others count as down. Without a file all nodes do.
     pub(crate) fn of(file: Option<&Path>) -> Result<Health, Failure> {
         let Some(file) = file else {
             return Ok(Health { otherwise: Some(Finding::Down), ..Health::default() });
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_of_names_all_others_are_down() {
+    fn nodes_that_a_list_of_names_lacks_are_down() {
         let health = Health::parse("s1\n").unwrap();
         assert_eq!((health.finding("s1"), health.finding("s2")), (Finding::Up, Finding::Down));
         assert_eq!(Health::parse("").unwrap().finding("s1"), Finding::Unknown);

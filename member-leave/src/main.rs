@@ -1,7 +1,7 @@
 //! member-leave: removes the records of nodes that are no longer in service.
 //!
-//! An event names the members that left. A whole membership names the members that are there, and the records of all
-//! others are removed.
+//! An event names the members that left. A whole membership names the members that are present, and the records of the
+//! others are removed, unless their servers may still serve.
 
 mod args;
 mod fate;

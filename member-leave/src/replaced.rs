@@ -1,7 +1,7 @@
-//! Finds records whose server is another one by now.
+//! Finds lost members whose address and port now belong to a live member.
 //!
-//! If a live member uses the same address and port, HAProxy's checks reach that one and not the lost one: a crashed server
-//! has come back under a new name.
+//! HAProxy's checks then reach the live member, not the lost one. Usually a crashed server has come back under a new
+//! name.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,7 @@ pub(crate) struct LiveNodes<'a> {
 }
 
 impl<'a> LiveNodes<'a> {
-    /// The live members. `health` has the ports of those that announce none.
+    /// Indexes the live members. `health` has the ports of nodes that announce none.
     pub(crate) fn new(members: &'a [Member], health: &'a Health) -> LiveNodes<'a> {
         let mut by_address: HashMap<IpAddr, Vec<&Node>> = HashMap::new();
         for node in members.iter().filter_map(|member| member.node.as_ref().ok()) {
@@ -27,8 +27,8 @@ impl<'a> LiveNodes<'a> {
         LiveNodes { by_address, health }
     }
 
-    /// Whether a live member has the place of `lost`. A port that neither the tag nor HAProxy tells may be any: then a live
-    /// member of the same role is enough.
+    /// Whether a live member has the address and port of `lost`. If the port of one of them is known neither from its
+    /// tag nor from HAProxy, it is enough that both have the same role.
     pub(crate) fn have_replaced(&self, lost: &Node) -> bool {
         let wanted = self.endpoints(lost);
         let is_same = |node: &&&Node| {
@@ -39,7 +39,7 @@ impl<'a> LiveNodes<'a> {
         self.by_address.get(&lost.address).is_some_and(|nodes| nodes.iter().any(|node| is_same(&node)))
     }
 
-    /// Where `node` serves: the port that it announces, and the endpoints that HAProxy has for it.
+    /// Where `node` serves: at the port that it announces, and at the endpoints that HAProxy has for it.
     fn endpoints(&self, node: &Node) -> HashSet<SocketAddr> {
         let known = self.health.endpoints(&node.name).filter(|endpoint| endpoint.ip() == node.address);
         let announced = node.tags.get("port").and_then(|port| port.parse().ok());
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_not_spelled_out_may_be_any() {
+    fn with_an_unknown_port_the_same_role_is_enough() {
         assert!(is_replaced(node("s1", "a", ""), node("s2", "a", "80"), ""));
         assert!(is_replaced(node("s1", "a", "80"), node("s2", "a", ""), "s1\n"));
         assert!(is_replaced(node("s1", "a", ""), node("s2", "a", ""), ""));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn haproxy_tells_the_port_that_is_not_spelled_out() {
+    fn a_port_that_is_not_announced_is_known_from_haproxy() {
         let health = "s1 up 10.0.0.1:3000\n";
         assert!(is_replaced(node("s1", "a", ""), node("s2", "a", "3000"), health));
         assert!(!is_replaced(node("s1", "a", ""), node("s2", "a", "3001"), health));

@@ -12,16 +12,16 @@ use crate::fate::Evidence;
 use crate::health::Health;
 use crate::replaced::LiveNodes;
 
-/// The members that a list names as lost, and HAProxy's findings.
+/// What the list and HAProxy show of all nodes.
 pub(crate) struct View<'a> {
     members: &'a [Member],
-    /// `None` if the list is Consul's: it is complete, so whoever is not in it has left.
+    /// `None` for Consul's list. It is complete, so an instance that is missing from it has left.
     departed: Option<HashMap<String, Departure>>,
     health: Health,
 }
 
 impl<'a> View<'a> {
-    /// Reads the lost members of the list `json`, if it is needed.
+    /// Reads the lost members of the list `json`. `json` is `None` if they are not needed.
     pub(crate) fn new(
         format: Format,
         json: Option<&[u8]>,
@@ -37,7 +37,7 @@ impl<'a> View<'a> {
         Ok(View { members, departed, health })
     }
 
-    /// The nodes, each with what is known of it.
+    /// Returns the nodes, each with what is known of it.
     pub(crate) fn evidence<'n>(&self, nodes: &[&'n Node]) -> Vec<(&'n Node, Evidence)> {
         let live = LiveNodes::new(self.members, &self.health);
         let of = |node: &Node| Evidence {
@@ -48,8 +48,12 @@ impl<'a> View<'a> {
         nodes.iter().map(|node| (*node, of(node))).collect()
     }
 
+    /// How the list names a node. A live member has no record to lose unless it now has another role: it has left the pool.
     fn departure(&self, name: &str) -> Option<Departure> {
-        let left = Some(Departure::Left);
-        self.departed.as_ref().map_or(left, |departed| departed.get(name).copied())
+        let is_live = self.members.binary_search_by(|member| member.name.as_str().cmp(name)).is_ok();
+        match &self.departed {
+            Some(departed) if !is_live => departed.get(name).copied(),
+            _ => Some(Departure::Left),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Since when nodes have been missing from the list: `.missing` in the nodes directory.
 //!
-//! Each run is a process of its own, so the times are kept in a file. If it is lost, the time begins again.
+//! Each run is a process of its own, so the times are kept in a file. If the file is lost, the times begin again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +16,7 @@ use common::replace::replace;
 const FILE_MAX: u64 = 256 << 20;
 const MODE: u32 = 0o640;
 
-/// By name, since when a node has been missing, in seconds since 1970.
+/// The time since which each node has been missing, by name, in seconds since 1970.
 type Since = BTreeMap<String, u64>;
 
 /// The nodes that are missing, and for how long.
@@ -27,7 +27,7 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Reads the file in the directory `nodes`. One that cannot be read counts as empty.
+    /// Reads the file in the directory `nodes`. A file that cannot be read counts as empty.
     pub(crate) fn read(nodes: &Path) -> Waiting {
         let path = nodes.join(".missing");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -41,7 +41,7 @@ impl Waiting {
         self.old.contains_key(name)
     }
 
-    /// Whether the node called `name` has been missing for this long. A clock that was set back begins the time again.
+    /// Whether the node called `name` has been missing for this time. If the clock was set back, the time begins again.
     pub(crate) fn has_lasted(&self, name: &str, time: Duration) -> bool {
         self.waited(name) >= time
     }

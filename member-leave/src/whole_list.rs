@@ -1,7 +1,7 @@
-//! A whole membership: the records of the nodes that are no longer in service are removed.
+//! Removes the records of nodes that are no longer in service according to a whole membership.
 //!
 //! `fate.rs` decides which. Two kinds of list are not believed, because an agent that has just started or is cut off
-//! prints them: one without a live member of a role, and one that lacks most of the pool.
+//! prints them: a list without a live member of a role, and a list that lacks most of the pool.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -30,12 +30,12 @@ pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result
     faults.into_iter().for_each(|fault| messages.fault(fault));
     let waiting = Waiting::read(&args.input.nodes);
     let mut missing = BTreeSet::new();
-    // Mostly there is none, and then the list need not be searched for lost members.
+    // Usually no record is left, and then the list need not be searched for lost members.
     let json = if records.is_empty() { None } else { Some(json) };
     let view = View::new(args.input.from, json, &members, health)?;
     for (role, nodes) in by_role(&records) {
         if !args.input.wants(role) {
-            // A run with other roles decides about them.
+            // A run for that role decides about them. Until then their times are kept.
             missing.extend(nodes.iter().map(|node| node.name.as_str()).filter(|name| waiting.knows(name)));
             continue;
         }

@@ -132,7 +132,8 @@ fn a_node_that_was_listed_again_waits_from_the_beginning() {
     assert_eq!(pool.nodes(), "s1 s2 s3 s4 s5");
 }
 
-/// A container that was created again with its address. HAProxy finds the old server up, because it reaches the new one.
+/// A container that was created again with its address. HAProxy finds the old server up, because it reaches the new
+/// one.
 #[test]
 fn a_missing_node_whose_address_a_live_member_has_goes_at_once() {
     let pool = Pool::with("s1 up 10.0.0.1:3000\ns2 up 10.0.0.2:3000\n");
@@ -161,6 +162,15 @@ fn a_run_for_another_role_does_not_end_the_wait() {
     pool.leave(&some).args(["--role", "balancer"]).assert().code(0);
     pool.leave(&some).assert().code(0);
     assert_eq!(pool.nodes(), "s1 s2 s3");
+}
+
+#[test]
+fn a_live_member_that_has_another_role_now_goes_although_it_is_up() {
+    let pool = Pool::with("s1 up\ns2 up\ns3 up\ns4 up\ns5 up\n");
+    let roles = [("s1", "backend"), ("s2", "spare"), ("s3", "spare"), ("s4", "spare"), ("s5", "spare")];
+    let members = list(&roles.map(|(name, role)| (name, role, "alive")));
+    pool.leave(&[]).write_stdin(members).assert().code(0).stderr("");
+    assert_eq!(pool.nodes(), "s1");
 }
 
 /// Consul prints the whole service, so an instance that is not in the list is gone.

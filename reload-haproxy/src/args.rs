@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// Print the names of the servers that HAProxy's checks find up, one a line
     #[arg(long, conflicts_with_all = ["force", "dry_run", "status", "json"])]
     pub(crate) up: bool,
-    /// Print what HAProxy's checks find: a server's name, up, down, starting or unknown, and its address
+    /// Print for each server its name, what HAProxy's checks find (up, down, starting or unknown), and its address
     #[arg(long, conflicts_with_all = ["force", "dry_run", "status", "up", "json"])]
     pub(crate) health: bool,
     /// Print as JSON what runs, or what was done

@@ -49,8 +49,8 @@ impl Check {
         Ok(Check { text: text.to_owned(), words })
     }
 
-    /// Runs the command on `file`, which contains `text`, and does `work` meanwhile. The command is killed after `timeout`.
-    /// A check that changes the file has failed: the changed file has not been checked.
+    /// Runs the command on `file`, which contains `text`, and does `work` meanwhile. The command is killed after
+    /// `timeout`. A check that changes the file has failed: the changed file has not been checked.
     pub(crate) fn run(&self, file: &Path, text: &str, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let before = fs::symlink_metadata(file);
         let mut verdict = self.judge(file, timeout, work);

@@ -1,4 +1,4 @@
-//! The checks of a search for the nodes because of which the check refuses a text.
+//! Runs the check on some of the nodes, to find those that make it fail.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use crate::complaint::Complaint;
 use crate::culprits::Trial;
 use crate::rendering::Rendering;
 
-/// At most this many checks in a search. Each one starts a HAProxy.
+/// The most checks in one search. Each one starts a HAProxy.
 const CHECKS_MAX: usize = 1000;
 
-/// Checks some nodes, within the limits of a search.
+/// The checks of one search, and its limits.
 pub(crate) struct Checks<'a> {
     args: &'a Args,
     rendering: &'a Rendering,
@@ -23,8 +23,8 @@ pub(crate) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    /// `old` is the content of the output, which has passed a check. The search ends at `until`. `None` if there is no
-    /// check.
+    /// Begins a search that ends at `until`. `old` is the content of the output, which has passed a check. Returns
+    /// `None` if there is no `--check`.
     pub(crate) fn begin(
         args: &'a Args,
         rendering: &'a Rendering,
@@ -34,7 +34,7 @@ impl<'a> Checks<'a> {
         Some(Checks { args, rendering, check: args.check.as_ref()?, old, until, left: CHECKS_MAX })
     }
 
-    /// Renders and checks some nodes.
+    /// Renders and checks some nodes. Returns `None` if a limit is reached or the check gives no verdict.
     pub(crate) fn trial(&mut self, members: &[usize]) -> Trial<Complaint> {
         let text = match self.rendering.text(members) {
             Ok(text) => text.text,

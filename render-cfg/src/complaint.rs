@@ -1,4 +1,4 @@
-//! Why a trial of some nodes failed: what the template or the check had to say.
+//! Why a trial of some nodes failed: the error of the template or of the check.
 
 use crate::template_error::TemplateError;
 
@@ -19,8 +19,8 @@ impl PartialEq for Complaint {
 }
 
 impl Complaint {
-    /// What a check said, in `lines` as they are shown. HAProxy's first alert names the fault; its numbers are the process
-    /// and the line of a text.
+    /// Why a check failed; `lines` is its output as it is shown. HAProxy's first alert names the fault. Its numbers are
+    /// left out of the comparison, because they are a process id and the number of a line.
     pub(crate) fn of_check(why: String, lines: Vec<String>) -> Complaint {
         let lines: Vec<String> = lines.into_iter().filter(|line| !line.starts_with("[NOTICE]")).collect();
         let alert = lines.iter().find(|line| line.starts_with("[ALERT]")).or(lines.first());
@@ -28,7 +28,7 @@ impl Complaint {
         Complaint { key, line: format!("with it, {why}"), more: lines }
     }
 
-    /// Why a render failed. `problem` is the reason of the filter `server`, if that made it fail.
+    /// Why a render failed. `problem` is the reason that the filter `server` gave, if that filter made it fail.
     pub(crate) fn of_render(err: &TemplateError, problem: Option<String>) -> Complaint {
         let (place, reason) = (err.place().unwrap_or_default(), err.reason());
         let line = problem.unwrap_or_else(|| format!("{reason} (in '{place}')"));

@@ -35,7 +35,7 @@ pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
     nodes.into_iter().map(view).collect()
 }
 
-/// The part of the context that does not depend on the nodes: the environment and the values of `--set`.
+/// The part of the context that is the same for any nodes: the environment and the values of `--set`.
 pub(crate) fn fixed(vars: BTreeMap<String, String>) -> Context {
     let mut context = Context::new();
     context.insert_value("vars", Value::from(vars));

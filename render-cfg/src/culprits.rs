@@ -1,36 +1,36 @@
-//! Finds the members because of which a trial of all members fails, so that the others need not wait for them.
+//! Finds the members that make a trial of all members fail, so that the others can go on without them.
 //!
 //! This is the half that opens nothing: a trial is a function of the members that take part. The search halves the
-//! members, so for one culprit of ten thousand it needs about fifteen trials. It assumes nothing about the trial: a
-//! template may need a member to work at all, and two members may fail only together.
+//! members, so it finds one culprit of ten thousand in some thirty trials. It assumes nothing about the trial: a
+//! template may need a certain member, and two members may fail only together.
 
 /// The result of a trial, or `None` if the search must end without a result.
 pub(crate) type Trial<R> = Option<Result<(), R>>;
 
-/// So many members are tried alone first. If each fails, the fault is not a member's.
+/// How many members are tried alone first. If each of them fails, no member is at fault.
 const SAMPLE: usize = 16;
-/// Into so many parts the members are divided at most, to find a part that passes.
+/// The most parts into which the members are divided to find a part that passes.
 const PARTS_MAX: usize = 16;
 
 /// A search among the members `0..count`.
 pub(crate) struct Search<R, F> {
     count: usize,
-    /// The reason for which the trial of all members fails.
+    /// Why the trial of all members fails.
     all: R,
     trial: F,
     found: Vec<(usize, R)>,
 }
 
 impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
-    /// Begins a search. `all` is the reason for which the trial of all members fails.
+    /// Begins a search. `all` is the reason why the trial of all members fails.
     pub(crate) fn new(count: usize, all: R, trial: F) -> Search<R, F> {
         Search { count, all, trial, found: Vec::new() }
     }
 
-    /// The culprits, sorted, each with the reason for which the trial fails with it. Without them all others pass.
+    /// The culprits, sorted, each with the reason why the trial fails with it. Without them the others pass together.
     ///
-    /// `likely` probably pass together. With `alone` a culprit is one that fails without others. `None` if the fault is not
-    /// a member's, or if a trial ends the search.
+    /// The members in `likely` probably pass together. With `alone`, only a member that fails without the others is a
+    /// culprit. Returns `None` if no member is at fault, or if a trial ends the search.
     pub(crate) fn culprits(mut self, likely: &[usize], alone: bool) -> Option<Vec<(usize, R)>> {
         let base = self.base(if alone { &[] } else { likely })?;
         let others: Vec<usize> =
@@ -50,7 +50,7 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         Some(self.found)
     }
 
-    /// The trial of two sets of members.
+    /// Tries two sets of members together.
     fn trial(&mut self, some: &[usize], more: &[usize]) -> Trial<R> {
         let mut members = [some, more].concat();
         if members.len() == self.count {
@@ -60,8 +60,8 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         (self.trial)(&members)
     }
 
-    /// Members that pass together: the likely ones, none, or a part of all. `None` if there are none, or if the trial fails
-    /// without members for the reason for which it fails with all.
+    /// Finds members that pass together: the likely ones, no member, or a part of all. Returns `None` if there are no
+    /// such members, or if the trial fails without members for the same reason as with all.
     fn base(&mut self, likely: &[usize]) -> Option<Vec<usize>> {
         if !likely.is_empty() && likely.len() < self.count && self.trial(likely, &[])?.is_ok() {
             return Some(likely.to_vec());
@@ -88,7 +88,7 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         None
     }
 
-    /// Whether one of some members passes alone. If there are only a few, the search itself finds out.
+    /// Whether at least one of a sample of members passes alone. True for a few members: the search tries each of them.
     fn one_of_a_sample_passes(&mut self, members: &[usize], likely: &[usize]) -> Option<bool> {
         if members.len() <= SAMPLE {
             return Some(true);
@@ -103,7 +103,8 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         Some(false)
     }
 
-    /// Adds those of `members` to `kept` that pass with `base`, and the others to the culprits. Returns whether it found one.
+    /// Adds the `members` that pass with `base` to `kept`, and the others to the culprits. With `fails` it is known
+    /// that they fail together. Returns whether it found a culprit.
     fn sift(
         &mut self,
         base: &[usize],
@@ -111,7 +112,7 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         fails: bool,
         kept: &mut Vec<usize>,
     ) -> Option<bool> {
-        // The reason of a single one is needed.
+        // A single member is tried in any case, because its reason is needed.
         if !fails || members.len() == 1 {
             match self.trial(base, members)? {
                 Ok(()) => {
@@ -131,7 +132,7 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         self.sift(base, right, !left_fails, kept).map(|right_fails| left_fails || right_fails)
     }
 
-    /// Adds those of `members` to `base` that pass with all added before, and the others to the culprits.
+    /// Adds each of `members` that passes with `base` to it, and the others to the culprits.
     fn add(&mut self, base: &mut Vec<usize>, members: &[usize]) -> Option<()> {
         match self.trial(base, members)? {
             Ok(()) => base.extend(members),

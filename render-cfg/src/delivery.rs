@@ -1,4 +1,4 @@
-//! What is done with a rendered text: it is printed, compared, checked or written, as the options say.
+//! Prints, compares, checks or writes a rendered text, as the options ask.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -49,7 +49,7 @@ pub(crate) fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
     }
 }
 
-/// Prints, compares, checks or writes the text, as the options say. `roles` has the role of each usable node. Returns
+/// Prints, compares, checks or writes the text, as the options ask. `roles` has the role of each usable node. Returns
 /// whether the output was written.
 pub(crate) fn deliver<'n>(
     args: &Args,
@@ -143,7 +143,8 @@ fn check(args: &Args, text: &str, name: &str, messages: &mut Messages) -> Result
     check_at(args, file.path(), text, name, messages, || {})
 }
 
-/// Checks the file at `path`, which contains `text` and which the operator calls `name`, and does `work` meanwhile.
+/// Checks the file at `path`, which contains `text`, and does `work` meanwhile. Messages call the file `name`, as the
+/// operator does.
 fn check_at(
     args: &Args,
     path: &Path,

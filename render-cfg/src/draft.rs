@@ -1,7 +1,7 @@
-//! The text that is to be installed, and the nodes that are not in it.
+//! The text to install, and the nodes that are left out of it.
 //!
-//! A node that makes the template or the check fail is left out, so that its tags do not stop the changes of all others.
-//! `culprits.rs` has the search. It costs nothing as long as nothing fails.
+//! A node that makes the template or the check fail is left out, so that its tags do not stop the changes of the
+//! others. `culprits.rs` has the search. It runs only after a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -22,10 +22,10 @@ const RENDERING_MAX: Duration = Duration::from_secs(10);
 /// At most this many lines of the check's output are shown for each node that is left out.
 const LINES_MAX: usize = 10;
 
-/// The text that is to be installed.
+/// The text to install.
 pub(crate) struct Draft {
     pub(crate) text: Text,
-    /// The nodes in it, by their places.
+    /// The nodes in it, as indexes into `Rendering::nodes`.
     members: Vec<usize>,
     /// The nodes that are not served, by name.
     left_out: BTreeMap<String, LeftOut>,
@@ -63,7 +63,8 @@ impl Draft {
     }
 }
 
-/// Renders all nodes. If the template fails because of some nodes, renders the others. `old` is the content of the output.
+/// Renders all nodes. If the template fails because of some nodes, renders the others. `old` is the content of the
+/// output.
 pub(crate) fn draft(rendering: &Rendering, old: Option<&[u8]>) -> Result<Draft, TemplateError> {
     let all: Vec<usize> = (0..rendering.nodes.len()).collect();
     match rendering.text_of_all() {
@@ -91,7 +92,7 @@ fn without_failing(
     let search = Search::new(all.len(), Complaint::of_render(err, None), trial);
     let known = names(old);
     let likely: Vec<usize> = all.iter().copied().filter(|place| is_in(&known, rendering, *place)).collect();
-    // A template may count its nodes and stop. Then none of them is a culprit, so each one must fail alone.
+    // A template may count its nodes and fail. Then no node is at fault, so a culprit must fail alone.
     let culprits = search.culprits(&likely, true)?;
     without(rendering, all, culprits, BTreeMap::new(), &known)
 }
@@ -107,7 +108,7 @@ pub(crate) fn without_refused(
 ) -> Option<Draft> {
     let mut checks = Checks::begin(args, rendering, old, until)?;
     let members = draft.members.clone();
-    // The text that HAProxy runs has passed. So whoever is in it is probably not at fault.
+    // The text that HAProxy runs has passed the check, so the nodes in it are probably not at fault.
     let known = names(old);
     let likely: Vec<usize> =
         (0..members.len()).filter(|place| is_in(&known, rendering, members[*place])).collect();
@@ -118,7 +119,7 @@ pub(crate) fn without_refused(
     without(rendering, members, culprits, draft.left_out.clone(), &known)
 }
 
-/// The names in a text that is in service; empty if there is none.
+/// All words of a text that is in service, and so the names of its nodes. Empty without a text.
 fn names(text: Option<&[u8]>) -> BTreeSet<&str> {
     let text = std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default();
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
@@ -129,7 +130,7 @@ fn is_in(known: &BTreeSet<&str>, rendering: &Rendering, member: usize) -> bool {
     known.contains(rendering.nodes[member].name.as_str())
 }
 
-/// The draft of `members` without the culprits; `None` if these are too many to be at fault.
+/// The draft of `members` without the culprits. `None` if there are so many of them that the template is at fault.
 fn without(
     rendering: &Rendering,
     members: Vec<usize>,
@@ -150,9 +151,10 @@ fn without(
     Some(Draft::new(text, members, left_out))
 }
 
-/// Whether the template is at fault if only `members` are left: at least half of all nodes would be left out, and with them
-/// all of a role, of which some are in service. Odd members must not stop the others, but a slip in the line of all servers
-/// must not remove them. `known` are the names in service; if there are none, any role counts.
+/// Whether the template is at fault if only `members` are left. That is so if at least half of all nodes would be left
+/// out, among them every node of a role that has a node in service. A bad member must not stop the others, but a
+/// mistake in the line of every server must not remove all servers. `known` has the names in service. If it is empty,
+/// any role counts.
 fn is_the_templates_fault(nodes: &[NodeView], members: &[usize], known: &BTreeSet<&str>) -> bool {
     let left: BTreeSet<&str> = members.iter().map(|member| nodes[*member].role.as_str()).collect();
     let is_lost = |node: &NodeView| !left.contains(node.role.as_str());

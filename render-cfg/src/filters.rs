@@ -56,8 +56,8 @@ fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
     Ok(Value::from(groups.collect::<Map>()))
 }
 
-/// `nodes | sort(attribute="tags.zone")`: text is sorted as people count, and what lacks the attribute comes last. Tera's
-/// own filter sorts by bytes, and fails if a node lacks the attribute.
+/// `nodes | sort(attribute="tags.zone")`: text is in natural order, and a value without the attribute comes last.
+/// Tera's own filter sorts by bytes, and fails if a node lacks the attribute.
 fn sort(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Vec<Value>> {
     let attribute = given.get::<&str>("attribute")?;
     let key = |value: &Value| match attribute {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_sorted_as_people_count_and_what_lacks_the_attribute_comes_last() {
+    fn a_list_is_in_natural_order_and_a_value_without_the_attribute_comes_last() {
         let list = "[{'z': 's10'}, {}, {'z': 's2'}, {'z': 's1'}, {'z': 5}]";
         let template = format!(
             "{{% for x in {list} | sort(attribute='z') %}}{{{{ x.z | default(value='-') }}}} {{% endfor %}}"

@@ -1,5 +1,5 @@
-//! What to do about an error that Tera reports: templates are often written from memory of Tera 1 or Jinja, and Tera's
-//! own words name what it found, but not what it wants.
+//! Adds to an error of Tera what to write instead. Templates are often written from memory of Tera 1 or Jinja, and
+//! Tera's messages name what it found, but not what to write.
 
 /// The tags of Tera 2.
 const TAGS: &str = "if, elif, else, for, break, continue, set, set_global, filter, block, raw and component";
@@ -96,7 +96,7 @@ fn replacement(known: &[(&str, &str)], name: &str) -> Option<String> {
         .map(|(name, what)| format!("Tera 2 has no '{name}': {what}"))
 }
 
-/// What to do about words that Tera did not expect.
+/// What to do about syntax that Tera did not expect.
 fn of_syntax(reason: &str, before: &str, after: &str) -> Option<&'static str> {
     let tag = before.rfind("{%").map_or("", |start| &before[start..]);
     if reason.contains("but expected else") && tag.contains("for ") && tag.contains(" if ") {
@@ -142,7 +142,8 @@ fn of_missing(reason: &str, before: &str) -> Option<&'static str> {
     }
 }
 
-/// `roles.web-api` is a subtraction. The error is at the beginning of the path, or at its last name.
+/// What to do about `roles.web-api`, which is a subtraction. The error is at the beginning of the path or at its last
+/// name.
 fn dash(reason: &str, before: &str, after: &str) -> Option<String> {
     let is_path = |c: char| c.is_alphanumeric() || "_.-[]\"".contains(c);
     let start = before

@@ -1,7 +1,7 @@
-//! The order in which people count: `s2` comes before `s10`.
+//! Natural order: `s2` comes before `s10`.
 //!
-//! Digits are compared as a number, everything else byte by byte. It is a total order: texts that differ only in leading
-//! zeros are ordered by their bytes, so the same nodes always give the same text.
+//! Digits are compared as a number, everything else byte by byte. It is a total order: texts that differ only in
+//! leading zeros are ordered by their bytes, so the same nodes always give the same text.
 
 use std::cmp::Ordering;
 
@@ -13,8 +13,8 @@ pub(crate) fn sort_by_name<T>(items: &mut [T], name: impl Fn(&T) -> &str) {
     }
 }
 
-/// The first 16 bytes of a key that is ordered as `natural` orders texts: each number is a mark, the count of its digits,
-/// and its digits.
+/// The first 16 bytes of a key. Keys are ordered as `natural` orders texts. In a key each number is a mark, the count
+/// of its digits, and its digits.
 fn beginning(text: &str) -> u128 {
     let mut key = [0; 16];
     let mut places = key.iter_mut();
@@ -47,7 +47,7 @@ pub(crate) fn natural(one: &str, other: &str) -> Ordering {
 
 /// Compares the numbers, and the bytes between them.
 fn by_parts(a: &[u8], b: &[u8]) -> Ordering {
-    // Texts that are compared have mostly the same beginning, so its numbers are skipped without being read.
+    // Most texts that are compared begin alike, so the numbers in this beginning are skipped without being read.
     let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let start = same - a[..same].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let ((number, rest), (other, other_rest)) = (number(&a[start..]), number(&b[start..]));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_sorted_likewise() {
+    fn names_are_sorted_in_the_same_order() {
         let mut names = SORTED.to_vec();
         for step in 1..names.len() {
             names.rotate_left(step);

@@ -43,8 +43,8 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     Ok(Outcome { text, is_written })
 }
 
-/// Delivers the draft. If the check refuses it because of some nodes, delivers it without them. Reports the nodes that are
-/// left out in either case.
+/// Delivers the draft. If the check refuses it because of some nodes, delivers it without them. Reports the nodes that
+/// are left out in either case.
 fn settle(
     args: &Args,
     output: Option<&Output>,
@@ -53,7 +53,7 @@ fn settle(
     messages: &mut Messages,
 ) -> Result<bool, Failure> {
     draft.report(None, messages);
-    // The first check and the search share one limit, so that a service manager's watchdog need not wait longer.
+    // The first check and the search share one time limit, because a service manager's watchdog waits meanwhile.
     let until = Instant::now() + args.check_timeout;
     let (complaint, failure) = match hand_over(args, output, rendering, draft, messages) {
         Err(Undelivered::Refused(refused)) => *refused,
@@ -78,7 +78,7 @@ fn hand_over(
     deliver(args, output, &draft.text.text, draft.roles(&rendering.nodes), messages)
 }
 
-/// Reads the records, sorted as people count. Those that cannot be read are reported and skipped.
+/// Reads the records, in natural order. Records that cannot be read are reported and skipped.
 fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<NodeView>, Failure> {
     let (mut nodes, faults) = read_with(path, |_| true, context::views).map_err(|err| match err {
         // A missing directory is not an empty pool: a typo in --nodes would take every server out of service.

@@ -44,7 +44,7 @@ impl Rendering {
         self.render(members.iter().map(|member| &self.nodes[*member]))
     }
 
-    /// After a failed render: why the filter `server` could not serve the node `name`, if that is so.
+    /// After a failed render: why the filter `server` left out the node `name`, if it did.
     pub(crate) fn problem(&self, name: &str) -> Option<String> {
         self.template.unservable().remove(name)
     }

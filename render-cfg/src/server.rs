@@ -44,8 +44,8 @@ impl Display for Problem {
 }
 
 impl Server {
-    /// Parses a node's tags. `tag` returns a tag's value by its key. `port` is the key of the tag with the port, and its
-    /// value; without a value, `default_port` is used.
+    /// Parses a node's tags. `tag` returns a tag's value by its key. `port` is the key of the tag with the port, and
+    /// its value; without a value, `default_port` is used.
     pub(crate) fn read<'t>(
         address: IpAddr,
         port: (&str, Option<&str>),

@@ -44,8 +44,8 @@ fn server(node: &Value, port: u16, port_tag: &str, endpoints: &mut Endpoints) ->
         Ok(server) => server,
         Err(problem) => return Ok(unserved(name, problem.to_string(), endpoints)),
     };
-    // Nearly always a node has come back under another name, and one record is its old one. HAProxy warns about such a
-    // pair.
+    // Nearly always a node has come back under another name, and one of the two records is its old one. HAProxy warns
+    // about such a pair.
     if let Some(other) = endpoints.claim(server.endpoint, role, port_tag, name) {
         let problem = format!("it serves the same address as '{other}'");
         return Ok(unserved(name, problem, endpoints));
@@ -77,7 +77,7 @@ pub(crate) fn given_port(given: &Kwargs) -> TeraResult<u16> {
     port_of(&value).ok_or_else(|| Error::message(no_port(&value)))
 }
 
-/// The reason, with a remedy if the node has no such tag.
+/// Why the value is not a port, with a remedy if it is missing.
 fn no_port(value: &Value) -> String {
     if value.is_undefined() || value.is_none() {
         return "the port is missing; for a default write port=node.tags.port | default(value=3000)"

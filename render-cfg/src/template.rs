@@ -62,8 +62,8 @@ impl Template {
         self.render_once(context)
     }
 
-    /// Whether the template only prints the revision. Then it can be inserted into `blank` without rendering again. If a
-    /// node's tag contains the placeholder, the counts differ, and the result is false.
+    /// Whether the template only prints the revision. Then it can be inserted into `blank` without rendering again. If
+    /// a node's tag contains the placeholder, the counts differ, and the result is false.
     fn prints_revision_only(&self, blank: &str) -> bool {
         let printed = self.source.matches("{{ revision }}").count();
         printed == self.source.matches("revision").count() && printed == blank.matches(BLANK).count()

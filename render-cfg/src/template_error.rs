@@ -65,7 +65,7 @@ impl Fault for TemplateError {
 }
 
 impl TemplateError {
-    /// A wrong setting. Often somebody has tried to add options to it.
+    /// A wrong setting. Often it is a value to which options were added, so the reason then says where options belong.
     pub(crate) fn setting(setting: String, reason: String) -> TemplateError {
         let value = reason
             .strip_prefix('\'')
@@ -110,7 +110,7 @@ impl TemplateError {
     }
 }
 
-/// The system's reason; a missing file is the caller's slip more often than the disk's fault.
+/// The system's reason. A missing file is usually a wrong path, so the option is named.
 fn unreadable(err: &io::Error) -> String {
     match err.kind() {
         io::ErrorKind::NotFound => "the file does not exist; --template names it".to_owned(),
@@ -118,8 +118,8 @@ fn unreadable(err: &io::Error) -> String {
     }
 }
 
-/// The setting whose value is wrong, if that is the error at this place: `vars.NAME` stands in the same `{{ }}` or `{% %}`,
-/// and the reason begins with its value.
+/// The setting whose value is the cause of the error at this place, if there is one: `vars.NAME` is in the same `{{ }}`
+/// or `{% %}`, and the reason begins with its value.
 pub(crate) fn wrong_setting(line: &str, column: usize, reason: &str, vars: &Value) -> Option<String> {
     let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
     let start = line[..at].rfind(['{', '}']).map_or(0, |brace| brace + 1);

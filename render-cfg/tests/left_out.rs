@@ -4,33 +4,13 @@
 mod support;
 
 use std::fs;
-use std::time::{Duration, Instant};
 
+use support::pool::{BACKEND, NO_BAD, NUMBER, TAG, pool};
 use support::{Bed, haproxy};
-
-const BACKEND: &[(&str, &str)] = &[("role", "backend")];
-/// Fails for a tag that is not a number.
-const NUMBER: &str =
-    "{% for n in nodes %}server {{ n.name }} {{ n.tags.n | default(value='1') | int }}\n{% endfor %}";
-/// Each server with its tag, which a check can look for.
-const TAG: &str = "{% for n in nodes %}server {{ n.name }} {{ n.tags.n | default(value='1') }}\n{% endfor %}";
-/// Refuses a text with `bad`, and counts the checks.
-const NO_BAD: &str = "sh -c 'echo >>checks; ! grep -n bad \"$0\"' {}";
 
 fn template(name: &str) -> Bed {
     let path = format!("{}/tests/templates/{name}.tera", env!("CARGO_MANIFEST_DIR"));
     Bed::new(&fs::read_to_string(path).unwrap())
-}
-
-fn pool(template: &str, count: usize, bad: &[(&str, &str)]) -> Bed {
-    let bed = Bed::new(template);
-    for number in 1..=count {
-        bed.node(&format!("s{number}"), "10.0.0.1", BACKEND);
-    }
-    for (name, value) in bad {
-        bed.node(name, "10.0.0.1", &[("role", "backend"), ("n", value)]);
-    }
-    bed
 }
 
 #[test]
@@ -120,89 +100,6 @@ fn a_loop_without_an_if_leaves_out_a_node_with_a_problem() {
 }
 
 #[test]
-fn a_fault_of_the_template_leaves_nobody_out() {
-    for template in [
-        // It fails without nodes, too.
-        "{{ vars.missing }}{% for n in nodes %}{{ n.name }}{% endfor %}",
-        // It fails with each node, and with each of one role, which is most of all.
-        "{% for n in nodes %}{{ n.tags.zon }}{% endfor %}",
-        "{% for n in roles.backend or [] %}{{ n.tags.zon }}{% endfor %}",
-        // It stops because of their number.
-        "{% if nodes | length > 20 %}{{ throw(message='many') }}{% endif %}",
-    ] {
-        let bed = pool(template, 30, &[]);
-        bed.node("lb1", "10.0.0.9", &[("role", "balancer")]);
-        bed.write("out", "old: s1");
-        let ran = bed.render(&[]).ends(3);
-        assert!(ran.err.starts_with("render-cfg: cannot render 't.tera:1:"), "{}", ran.err);
-        assert_eq!((ran.err.lines().count(), bed.read("out").as_str()), (2, "old: s1"), "{template}");
-    }
-}
-
-#[test]
-fn members_of_a_new_role_do_not_stop_the_others_however_many_they_are() {
-    let bed = pool(NUMBER, 2, &[]);
-    bed.render(&[]).quietly();
-    for number in 0..9 {
-        bed.node(&format!("new{number}"), "10.0.0.2", &[("role", "new"), ("n", "x")]);
-    }
-    bed.node("s3", "10.0.0.3", BACKEND);
-    bed.render(&[]).ends(3);
-    assert_eq!(bed.read("out").lines().count(), 3);
-}
-
-#[test]
-fn a_check_that_refuses_any_text_costs_one_more_check_and_leaves_nobody_out() {
-    let bed = pool(TAG, 30, &[]);
-    bed.write("out", "old");
-    let ran = bed.render(&["--check", "sh -c 'echo >>checks; echo refused; exit 1; : {}'"]).ends(5);
-    assert!(ran.err.contains("cannot use 'out'"), "{}", ran.err);
-    assert_eq!((bed.read("checks").len(), bed.read("out").as_str()), (2, "old"));
-}
-
-#[test]
-fn a_slip_in_the_line_of_every_server_is_not_a_members_fault() {
-    let bed = pool(&TAG.replace("server", "bad"), 100, &[]);
-    bed.write("out", "old: s1");
-    bed.render(&["--check", NO_BAD]).ends(5);
-    assert_eq!(bed.read("out"), "old: s1");
-    assert!(bed.read("checks").len() < 25);
-}
-
-#[test]
-fn few_checks_find_a_member_and_the_next_run_needs_one() {
-    let bed = pool(TAG, 500, &[("s77", "bad")]);
-    bed.render(&["--check", NO_BAD]).ends(3);
-    assert_eq!(bed.read("out").lines().count(), 499);
-    assert!(bed.read("checks").len() < 25, "{}", bed.read("checks").len());
-    bed.write("checks", "");
-    let ran = bed.render(&["--check", NO_BAD]).ends(3);
-    assert!(ran.err.contains("cannot serve 's77'"), "{}", ran.err);
-    assert_eq!(bed.read("checks").len(), 1);
-}
-
-#[test]
-fn a_check_that_gives_no_verdict_is_not_repeated() {
-    let bed = pool(TAG, 3, &[]);
-    for check in ["sh -c 'echo >>checks; kill -9 $$; : {}'", "sh -c 'echo >>checks; echo >>\"$0\"' {}"] {
-        bed.write("checks", "");
-        bed.render(&["--check", check]).ends(5);
-        assert_eq!(bed.read("checks").len(), 1, "{check}");
-    }
-}
-
-#[test]
-fn the_search_ends_with_the_time_limit_of_the_check() {
-    let bed = pool(TAG, 200, &[("s7", "bad")]);
-    bed.write("out", "old");
-    let begin = Instant::now();
-    let slow = "sh -c 'sleep 0.3; ! grep -n bad \"$0\"' {}";
-    bed.render(&["--check", slow, "--check-timeout", "1s"]).ends(5);
-    assert!(begin.elapsed() < Duration::from_secs(10));
-    assert_eq!(bed.read("out"), "old");
-}
-
-#[test]
 fn a_member_that_is_left_out_is_not_usable() {
     let bed = pool(NUMBER, 2, &[("s3", "x")]);
     bed.write("out", "old");
@@ -256,7 +153,7 @@ fn watching_reports_a_member_once_and_serves_the_others() {
 }
 
 #[test]
-fn nodes_are_sorted_as_people_count() {
+fn nodes_are_in_natural_order() {
     let bed = Bed::new(support::SERVERS);
     for name in ["s10", "s9", "s1", "a"] {
         bed.node(name, "10.0.0.1", BACKEND);

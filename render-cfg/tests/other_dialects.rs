@@ -1,4 +1,5 @@
-//! What users of Tera 1 and of Jinja write: each fault has a remedy in its line, and each replacement in the manual works.
+//! What users of Tera 1 and of Jinja write: each fault has a remedy in its line, and each replacement in the manual
+//! works.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod support;

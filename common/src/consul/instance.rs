@@ -1,7 +1,7 @@
 //! One entry of the list: a service's instance, with its node and its checks.
 //!
-//! Consul writes `null` for most of what is empty, and older versions leave fields out. What an operator or a program
-//! may have filled with anything is kept as it is, so that one odd value does not make the entry unreadable.
+//! Consul writes `null` for most empty fields, and older versions leave fields out. Metadata, tags, weights and the
+//! port are kept as any JSON value and judged later, so that one bad value does not make the entry unreadable.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -61,7 +61,7 @@ impl Instance {
         addresses.into_iter().flatten().find(|address| !address.is_empty()).map_or("", String::as_str)
     }
 
-    /// The metadata's `role`, or else the service's name; `None` if the metadata's is not text.
+    /// The metadata's `role`, or else the service's name; `None` if that `role` is not text.
     pub(super) fn role(&self) -> Option<&str> {
         match &self.service.meta["role"] {
             Value::Null => Some(self.service.service.as_deref().unwrap_or_default()),
@@ -91,8 +91,8 @@ impl Instance {
         }
     }
 
-    /// Its weight in its present health; `None` if it is not a number. Consul accepts no weight of 0 for health that
-    /// passes, but its own client writes zeros if it was given no weights. Then the weight is Consul's default, 1.
+    /// The weight for its present health; `None` if it is not a number. Consul rejects a `Passing` weight of 0, but its
+    /// own client writes zeros if it was given no weights. Then the weight is Consul's default, 1.
     pub(super) fn weight(&self) -> Option<u64> {
         let number = |key| match &self.service.weights[key] {
             Value::Null => Some(1),

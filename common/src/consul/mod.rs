@@ -1,8 +1,8 @@
 //! The whole membership from Consul: the JSON that `consul watch -type=service` passes to its handler.
 //!
 //! The address of an instance is the service's, or else the node's. The role is the metadata's `role`, or else the
-//! service's name. An instance with a critical check is not in service. Consul validates almost nothing: an odd value
-//! costs that value, and an instance that cannot be served costs that instance.
+//! service's name. An instance with a critical check is not in service. Consul validates almost nothing, so a bad value
+//! is left out alone, and an instance that cannot be served is rejected alone.
 
 mod instance;
 mod record_name;
@@ -22,7 +22,7 @@ const LIST: &str = "list of consul services";
 pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
     let list = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err.to_string(), json))?;
     let entries = match list {
-        Value::Array(entries) if !entries.iter().any(is_from_elsewhere) => entries,
+        Value::Array(entries) if !entries.iter().any(is_without_health) => entries,
         // Consul passes `null` for an unknown service.
         Value::Null => Vec::new(),
         _ => return Err(MembersError::NotHealth),
@@ -31,14 +31,14 @@ pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
     Ok(unique(LIST, entries.filter_map(|(index, value)| entry(index + 1, value)).collect()))
 }
 
-/// Whether the entry has the flat form of Consul's catalog, of its nodes or of its checks. They do not tell whether a
-/// service is healthy, so their instances must not be recorded.
-fn is_from_elsewhere(entry: &Value) -> bool {
+/// Whether the entry has the flat form of Consul's lists of the catalog, of nodes or of checks. These lists do not show
+/// whether a service is healthy, so their entries must not be recorded.
+fn is_without_health(entry: &Value) -> bool {
     entry["Node"].is_string()
 }
 
 fn entry(number: usize, value: Value) -> Option<Member> {
-    // If the rest cannot be read, the instance is still known by its key, and keeps the record that it has.
+    // The name is read first: an instance that cannot be read otherwise keeps the record that it has.
     let key = (value["Node"]["Node"].as_str(), value["Service"]["ID"].as_str());
     let name = key.0.zip(key.1).map(|(node, id)| record_name(node, id));
     match serde_json::from_value::<Instance>(value) {
@@ -54,7 +54,7 @@ fn member(instance: &Instance) -> Member {
     let node = tags.and_then(|tags| Node::new(&name, instance.address(), tags)).map_err(refuse);
     let role = match &node {
         Ok(node) => node.role.clone(),
-        // An odd role matches no --role; an empty one is always reported.
+        // A role that is not legal matches no --role. An empty role is always reported.
         Err(_) => {
             instance.role().filter(|role| check_tag("role", role).is_ok()).unwrap_or_default().to_owned()
         }

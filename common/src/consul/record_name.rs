@@ -1,8 +1,7 @@
 //! The name under which an instance is recorded.
 //!
 //! Consul's key is a node's name and a service id, and both may be any text: Registrator's ids are
-//! `HOST:CONTAINER:PORT`. The name is a pure function of the key, so it stays the same in every run, whatever else the
-//! list has.
+//! `HOST:CONTAINER:PORT`. The name depends only on the key, so it is the same in every run.
 
 use std::fmt::Write;
 
@@ -10,18 +9,18 @@ use sha2::{Digest, Sha256};
 
 use crate::node::{NAME_MAX, check_name, is_token_byte};
 
-/// Precedes the hash. A name without a hash does not contain it, so no service can be registered under another's name.
+/// Precedes the hash. A name without a hash does not contain it, so one service cannot take the name of another.
 const MARK: &str = "--";
-/// 80 bits. To take a given name would need 2^80 tries.
+/// 80 bits. An attacker needs 2^80 tries to find a key with a given name.
 const HASH_BYTES: usize = 10;
 
-/// The record's name for the service `id` of `node`: `NODE-ID` where that is legal and names no other key, or else a
-/// readable part of it with a hash of the whole key.
+/// The record's name for the service `id` of `node`: `NODE-ID` if that is legal and belongs to no other key; otherwise
+/// a readable part of it with a hash of the whole key.
 ///
 /// Two keys never have the same name:
 /// - In a name without a hash, the node has no `-`, so the first `-` shows where the id begins.
-/// - A name without a hash does not contain `--`; one with a hash does.
-/// - Names with a hash end in it, and it is of an encoding that no two keys share.
+/// - A name without a hash does not contain `--`; a name with a hash does.
+/// - A name with a hash ends in the hash. Two keys are never hashed from the same bytes.
 pub(super) fn record_name(node: &str, id: &str) -> String {
     let plain = format!("{node}-{id}");
     let is_unambiguous = !node.contains('-') && !id.is_empty() && !plain.contains(MARK);
@@ -40,7 +39,7 @@ fn readable(plain: &str) -> String {
 }
 
 fn hash(node: &str, id: &str) -> String {
-    // With its length, the node's name ends where it ends, whatever characters it has.
+    // The length shows where the node's name ends. Without it, `ab`+`c` and `a`+`bc` would be the same bytes.
     let mut hasher = Sha256::new_with_prefix((node.len() as u64).to_le_bytes());
     hasher.update(node);
     hasher.update(id);

@@ -1,8 +1,8 @@
 //! The tags of an instance's record: its metadata, service tags, weight, port and role.
 //!
 //! Metadata takes precedence over service tags and weights, because its keys are the operator's own choice. A value
-//! that cannot be in a record is left out, except the role and the port: with a default instead, the instance would serve
-//! in the wrong place.
+//! that cannot be in a record is left out. The role and the port are exceptions: with a default for one of them the
+//! instance would serve in the wrong place, so it is rejected.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use crate::members::MembersError;
 use crate::messages::excerpt;
 use crate::node::{NodeError, TAG_VALUE_MAX, Tags, check_tag};
 
-/// Tags that do not come from service tags: a service may have a tag `role=primary` for its own purposes.
+/// Keys that are not read from service tags: a service may have a tag `role=primary` for its own purposes.
 const OWN_SOURCE: [&str; 4] = ["port", "role", "tags", "weight"];
-/// The most tags besides these. Consul accepts 64 pairs of metadata, but any number of service tags.
+/// The most other tags. Consul limits metadata to 64 pairs, but not service tags.
 const TAGS_MAX: usize = 128;
 /// The highest weight that HAProxy accepts. Consul accepts 65,535.
 const WEIGHT_MAX: u64 = 256;
@@ -96,7 +96,7 @@ impl Record<'_> {
             if let Err(NodeError::TagValue(_, why)) = check_tag("tags", word) {
                 self.leave_out_service_tag(word, why);
             } else if joined.len() + comma.len() + word.len() > TAG_VALUE_MAX {
-                self.leave_out_service_tag(word, "makes all of them together longer than 512 bytes");
+                self.leave_out_service_tag(word, "does not fit into 512 bytes with the others");
             } else {
                 joined.extend([comma, word]);
             }
@@ -104,7 +104,7 @@ impl Record<'_> {
         joined
     }
 
-    /// A weight of 1 is not recorded: it is the default of HAProxy too.
+    /// A weight of 1 is not recorded, because it is HAProxy's default.
     fn weight(&mut self, weight: Option<u64>) {
         match weight {
             _ if self.tags.contains_key("weight") => return,

@@ -13,7 +13,7 @@ pub struct MessageArgs {
     /// Append all messages to FILE too, because Serf discards the output of its handlers
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Remember in FILE what was logged: a fault that lasts is logged again only after an hour
+    /// Remember in FILE what was logged: an error that lasts is logged again only after an hour, and its end is logged
     #[arg(long, value_name = "FILE", requires = "log")]
     pub log_state: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! The faults that have been reported and still last.
 //!
-//! A timer and `render-cfg --watch` meet the same fault again and again. It is reported when it begins, once an hour
-//! while it lasts, and when it ends: so a log tells changes.
+//! A timer and `render-cfg --watch` meet the same fault again and again. A fault is reported when it begins, once an
+//! hour while it lasts, and when it ends, so that the log shows changes.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -61,7 +61,7 @@ impl Known {
         self.faults.is_empty()
     }
 
-    /// Ends a round that would have met every fault that lasts. Forgets the others, and returns their lines, sorted.
+    /// Ends a complete round: a fault that it has not met has ended. Forgets these and returns their lines, sorted.
     pub fn end_round(&mut self) -> Vec<String> {
         let (lasting, ended): (HashMap<_, _>, HashMap<_, _>) =
             mem::take(&mut self.faults).into_iter().partition(|(_, entry)| entry.is_met);
@@ -72,7 +72,8 @@ impl Known {
         lines
     }
 
-    /// Ends a round that may have missed some faults, because it ended early. Forgets only old ones.
+    /// Ends a round that has not seen everything, because it ended early: a fault that it has not met may last. Forgets
+    /// only those that were reported an hour ago.
     pub fn end_partial_round(&mut self, now: SystemTime) {
         self.faults.retain(|_, entry| entry.is_met || !entry.is_old(now));
         self.begin_round();

@@ -1,8 +1,9 @@
 //! The file of `--log-state`: the known faults, kept from one run to the next.
 //!
-//! One line for each fault: when it was logged (seconds since 1970), how long the log was then, a hash of all its lines,
-//! and the first of them. A fault is appended when it is logged, so that a run that is killed has remembered it. A run
-//! that reaches its end replaces the file. A missing or damaged file costs no more than a repeated line in the log.
+//! The file has a line for each fault: when it was logged (seconds since 1970), the length of the log then, a hash of
+//! all lines of the fault, and its first line. A fault is appended when it is logged, so a run that is killed has
+//! remembered it. A run that reaches its end replaces the file. If the file is missing or damaged, the log only repeats
+//! some lines.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -35,15 +36,15 @@ pub(super) struct LogState {
 }
 
 impl LogState {
-    /// Reads the file. If the log is shorter than it was when a fault was logged, it has been rotated, and that fault must be
-    /// logged again.
+    /// Reads the file. If the log is shorter than it was when a fault was logged, it has been rotated, and that fault
+    /// must be logged again.
     pub(super) fn read(path: &Path, log_length: u64) -> LogState {
         let (mut known, is_changed) = match regular_file::read(path, FILE_MAX) {
             Ok(bytes) => (parse(&String::from_utf8_lossy(&bytes)), false),
             Err(err) if err.kind() == ErrorKind::NotFound => (Known::default(), false),
             Err(_) => {
-                // A file that is too large would grow for ever. What cannot be removed cannot be replaced either, and
-                // that is reported.
+                // Otherwise a file that is too large would grow for ever. If it cannot be removed, replacing it fails
+                // too, and that is reported.
                 let _ = fs::remove_file(path);
                 (Known::default(), true)
             }
@@ -76,7 +77,7 @@ impl LogState {
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(|err| self.cannot_write(&err))
     }
 
-    /// Ends the run. `is_whole` is whether it would have met every fault that lasts. Returns the lines of those that have
+    /// Ends the run. If it `is_whole`, it has met every fault that lasts. Returns the lines of the faults that have
     /// ended.
     pub(super) fn end(&mut self, is_whole: bool, now: SystemTime) -> Vec<String> {
         let before = self.known.faults.len();
@@ -93,7 +94,7 @@ impl LogState {
         if !self.is_changed {
             return Ok(());
         }
-        // Not synced: after a power cut the log repeats a line, and that is all.
+        // Not synced: after a power failure the log only repeats some lines.
         let written = Staged::write(&self.path, text(&self.known).as_bytes(), MODE).and_then(Staged::rename);
         written.map_err(|err| self.cannot_write(&err))
     }
@@ -116,7 +117,7 @@ fn entry_line(key: u64, entry: &Entry) -> String {
     format!("{time} {length} {key:016x} {}\n", printable(&truncate(&entry.line, LINE_MAX)))
 }
 
-/// Parses the file. A line that is damaged is ignored; of two lines for one fault the later counts.
+/// Parses the file. A damaged line is ignored. If two lines are for one fault, the later counts.
 fn parse(text: &str) -> Known {
     let entry = |line: &str| {
         let mut fields = line.splitn(4, ' ');

@@ -1,12 +1,13 @@
 //! The messages of a program: one line for each error on stderr, the same line in a log file, and the exit code
 //! of the worst error.
 //!
-//! Serf discards what a handler prints, so `--log` keeps it. Control characters are escaped here and nowhere else: a name
-//! from the network must not control an operator's terminal. With `--log-state` the log has a fault that lasts only once
-//! an hour; stderr and the exit code always have it.
+//! Serf discards what a handler prints, so `--log` keeps it. Control characters are escaped here and nowhere else: a
+//! name from the network must not control an operator's terminal. With `--log-state` the log has a fault that lasts
+//! only once an hour; stderr and the exit code always have it.
 
 mod args;
 mod known;
+mod log;
 mod log_file;
 mod log_state;
 mod printable;
@@ -14,19 +15,15 @@ mod printable;
 mod tests;
 
 use std::fmt::Display;
-use std::fs::File;
 use std::io::Write;
-use std::mem;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use crate::failure::{Code, Failure};
 
 pub use args::MessageArgs;
 pub use known::Known;
-use log_file::entry;
-use log_state::LogState;
+use log::Log;
 use printable::printable;
 pub use printable::{excerpt, truncate};
 
@@ -35,12 +32,8 @@ pub use printable::{excerpt, truncate};
 pub struct Messages {
     program: &'static str,
     verbose: bool,
-    log: Option<File>,
-    /// What earlier runs logged, of a program with --log-state.
-    state: Option<LogState>,
-    /// Lines for the log that are not worth having if this run fails as the last one did: what it did in vain.
-    held: Vec<String>,
-    /// Whether this run may miss faults that last.
+    log: Log,
+    /// Whether this run may not meet every fault that lasts.
     is_partial: bool,
     code: Option<Code>,
     faults: usize,
@@ -57,19 +50,17 @@ impl Messages {
     /// Opens the log, if there is one, for appending; a new one has mode 0640. If it cannot be opened, that is a fault,
     /// and the program continues.
     pub fn open(program: &'static str, args: &MessageArgs) -> Messages {
-        let verbose = args.verbose;
-        let mut messages = Messages::new(program, verbose, None);
+        let mut messages = Messages::new(program, args.verbose, None);
         messages.open_log(args.log.as_deref());
-        if let Some(log) = &messages.log {
-            messages.state =
-                args.log_state.as_deref().map(|path| LogState::read(path, log_file::length(log)));
+        if let Some(path) = &args.log_state {
+            messages.log.read_state(path);
         }
         messages
     }
 
-    /// Begins a round of a program that runs in rounds: earlier faults are forgotten, the log is opened again because it
-    /// may have been rotated, and new faults are collected for `take_faults`. Such a program remembers itself what it
-    /// reported, so --log-state is not used.
+    /// Begins a round of a program that runs in rounds: earlier faults are forgotten, the log is opened again because
+    /// it may have been rotated, and new faults are collected for `take_faults`. --log-state is not used, because such
+    /// a program keeps what it has reported in memory.
     pub fn begin_round(&mut self, args: &MessageArgs) {
         *self = Messages::new(self.program, self.verbose, Some(Vec::new()));
         self.open_log(args.log.as_deref());
@@ -81,22 +72,20 @@ impl Messages {
     }
 
     fn new(program: &'static str, verbose: bool, collected: Option<Vec<Failure>>) -> Messages {
-        let (log, state, held, code) = (None, None, Vec::new(), None);
-        Messages { program, verbose, log, state, held, is_partial: false, code, faults: 0, collected }
+        let log = Log::none(program);
+        Messages { program, verbose, log, is_partial: false, code: None, faults: 0, collected }
     }
 
     fn open_log(&mut self, path: Option<&Path>) {
-        let Some(path) = path else { return };
-        match log_file::open(path) {
-            Ok(log) => self.log = Some(log),
-            Err(err) => {
-                self.fault(Failure::new(Code::Files, format!("cannot open log '{}': {err}", path.display())));
-            }
+        match path.map(|path| Log::open(self.program, path)) {
+            None => {}
+            Some(Ok(log)) => self.log = log,
+            Some(Err(fault)) => self.fault(fault),
         }
     }
 
-    /// Notes that this run sees only a part of what could be wrong, such as the members of one event: a fault that it does
-    /// not meet may last.
+    /// Notes that this run sees only a part of what could be wrong, such as the members of one event. A fault that it
+    /// does not meet may still last.
     pub fn sees_only_a_part(&mut self) {
         self.is_partial = true;
     }
@@ -114,13 +103,13 @@ impl Messages {
         }
     }
 
-    /// Prints something that an operator should know but that is not a fault, and logs it like what was done.
+    /// Prints something that an operator should know but that is not a fault, and logs it as `info` does.
     pub fn warn(&mut self, line: impl Display) {
         self.remark(&line, true);
     }
 
-    /// Logs something that is so and not something that was done, such as that a record is kept, and prints it with `-v`.
-    /// It is no fault. With --log-state it is logged as rarely as a fault that lasts.
+    /// Logs a state that lasts, such as that a record is kept, and prints it with `-v`. It is not a fault. With
+    /// --log-state it is logged as rarely as a fault that lasts.
     pub fn standing(&mut self, line: impl Display) {
         let remark = Failure::new(Code::Unforeseen, line);
         match &mut self.collected {
@@ -152,7 +141,8 @@ impl Messages {
     /// Prints and logs the fault that ended the run, if any, and returns the exit code of the worst fault.
     pub fn exit_code(mut self, result: Result<(), Failure>) -> ExitCode {
         if result.is_ok() {
-            self.log_held();
+            let released = self.log.release();
+            self.heed(released);
         }
         let is_whole = result.is_ok() && self.faults <= FAULTS_MAX && !self.is_partial;
         if let Some(more) = self.faults.checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
@@ -168,11 +158,11 @@ impl Messages {
 
     /// Logs which faults have ended, and remembers the others for the next run.
     fn end(&mut self, is_whole: bool) {
-        let Some(mut state) = self.state.take() else { return };
-        for line in state.end(is_whole, SystemTime::now()) {
+        let Some((state, ended)) = self.log.end(is_whole) else { return };
+        for line in ended {
             self.write(&format!("ended: {line}"), false, true);
         }
-        // It is no fault: the work is done, and the log has more than it needs.
+        // Not a fault: the work is done, and the next run only logs some lines again.
         if let Err(line) = state.save() {
             self.write(&line, true, true);
         }
@@ -180,22 +170,14 @@ impl Messages {
 
     /// Prints a fault, and logs it unless the log has it already.
     fn report(&mut self, failure: &Failure, on_stderr: bool) {
-        let now = SystemTime::now();
-        let in_log = self.state.as_mut().is_none_or(|state| state.meet(failure, now));
+        let in_log = self.log.meet(failure);
         self.write(&failure.line, on_stderr, in_log);
         failure.more.iter().for_each(|line| self.write(line, on_stderr, in_log));
-        if in_log {
-            self.remember_logged(failure);
+        if !in_log {
+            return;
         }
-    }
-
-    /// Remembers for the next runs that the log has a fault.
-    fn remember_logged(&mut self, failure: &Failure) {
-        let Some(mut state) = self.state.take() else { return };
-        let Some(log) = &self.log else { return };
-        match state.logged(failure, log_file::length(log)) {
-            Ok(()) => self.state = Some(state),
-            Err(line) => self.write(&line, true, true),
+        if let Err(line) = self.log.logged(failure) {
+            self.write(&line, true, true);
         }
     }
 
@@ -205,43 +187,35 @@ impl Messages {
         }
     }
 
-    /// Prints a line that is not a fault, and logs it now or, after a run with faults, when this run does not fail likewise.
+    /// Prints and logs a line that is not a fault.
     fn remark(&mut self, line: &dyn Display, on_stderr: bool) {
-        let line = printable(&truncate(&line.to_string(), LINE_MAX));
-        self.print(&line, on_stderr);
-        if self.state.as_ref().is_some_and(LogState::knows_faults) {
-            self.held.push(entry(self.program, &line));
-        } else {
-            self.append(&entry(self.program, &line));
-        }
+        let line = self.print(line, on_stderr);
+        let logged = self.log.add_or_hold(&line);
+        self.heed(logged);
     }
 
     fn write(&mut self, line: &dyn Display, on_stderr: bool, in_log: bool) {
-        let line = printable(&truncate(&line.to_string(), LINE_MAX));
-        self.print(&line, on_stderr);
+        let line = self.print(line, on_stderr);
         if in_log {
-            let entry = entry(self.program, &line);
-            self.log_held();
-            self.append(&entry);
+            let logged = self.log.add(&line);
+            self.heed(logged);
         }
     }
 
-    fn print(&self, line: &str, on_stderr: bool) {
-        // A closed stderr must not make the work fail.
+    /// Makes a line printable, prints it if it is for stderr, and returns it.
+    fn print(&self, line: &dyn Display, on_stderr: bool) -> String {
+        let line = printable(&truncate(&line.to_string(), LINE_MAX));
         if on_stderr {
+            // A closed stderr must not make the work fail.
             let _ = std::io::stderr().write_all(format!("{}: {line}\n", self.program).as_bytes());
         }
+        line
     }
 
-    fn log_held(&mut self) {
-        let held = mem::take(&mut self.held).concat();
-        self.append(&held);
-    }
-
-    fn append(&mut self, entry: &str) {
-        if let Some(Err(err)) = self.log.as_mut().map(|log| log.write_all(entry.as_bytes())) {
-            self.log = None;
-            self.fault(Failure::new(Code::Files, format!("cannot write 'the log': {err}")));
+    /// Reports that the log could not be written.
+    fn heed(&mut self, logged: Result<(), Failure>) {
+        if let Err(fault) = logged {
+            self.fault(fault);
         }
     }
 }

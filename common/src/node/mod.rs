@@ -1,7 +1,7 @@
 //! A node: what one cluster member announced, checked.
 //!
-//! Serf validates no name, tag or address, so nothing becomes a `Node` without passing the whitelists. Programs may then
-//! use its name as a file name, and its address in a configuration line.
+//! Serf validates no name, tag or address, so nothing becomes a `Node` without passing the whitelists. Programs may
+//! then use its name as a file name, and its address in a configuration line.
 
 mod record;
 mod whitelist;

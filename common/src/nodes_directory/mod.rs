@@ -93,8 +93,8 @@ impl NodesDir {
         Ok((nodes, faults))
     }
 
-    /// Writes the node's record to a temporary file, unless the record is already equal. [`NodesDir::finish`] renames it.
-    /// The last of several for one name counts.
+    /// Writes the node's record to a temporary file, unless the record is already equal. [`NodesDir::finish`] renames
+    /// it. The last of several for one name counts.
     pub fn put(&mut self, node: &Node) -> Result<Change, NodesError> {
         let record = self.record(&node.name);
         // Before writing, because both have the same temporary name.

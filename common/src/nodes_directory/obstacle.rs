@@ -1,6 +1,7 @@
-//! Why the nodes directory cannot be made, opened or written, and what to do.
+//! Explains why the nodes directory cannot be made, opened or written, and what to do.
 //!
-//! The system's error names neither: `File exists` for a link to nowhere, `Not a directory` for a file far up the path.
+//! The system's error does not name the cause: it is `File exists` for a link to a missing directory, and `Not a
+//! directory` for a file anywhere on the path.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -8,8 +9,8 @@ use std::path::Path;
 
 use crate::records::NodesError;
 
-/// Whether there is no directory at `path`, and nothing in its way: then no node has been recorded. Fails if that cannot
-/// be seen.
+/// Whether nothing is at `path` and the directory could be made: then no node has been recorded. Fails if something
+/// else is in its place, or if that cannot be found out.
 pub fn is_missing(path: &Path) -> Result<bool, NodesError> {
     match fs::metadata(path) {
         Ok(_) => Ok(false),
@@ -18,7 +19,7 @@ pub fn is_missing(path: &Path) -> Result<bool, NodesError> {
     }
 }
 
-/// An error of an operation on `object`: the nodes directory itself, or a file in it.
+/// Makes the error of an operation on `object`, which is the nodes directory or a file in it.
 pub(super) fn explained(
     verb: &'static str,
     object: &Path,
@@ -43,7 +44,7 @@ fn reason(directory: &Path, err: &io::Error) -> String {
     }
 }
 
-/// What is in the place of the directory or of one above it.
+/// What else is in the place of the directory, or of a directory above it.
 fn obstacle(directory: &Path) -> Option<String> {
     let nearest = nearest(directory);
     let what = match nearest.metadata() {
@@ -57,7 +58,7 @@ fn obstacle(directory: &Path) -> Option<String> {
     })
 }
 
-/// The directory, or the lowest above it that exists.
+/// The directory, or the nearest one above it that exists.
 fn nearest(directory: &Path) -> &Path {
     let exists = |path: &&Path| path.symlink_metadata().is_ok();
     directory.ancestors().find(exists).unwrap_or(Path::new("."))

@@ -27,7 +27,7 @@ pub enum NodesError {
     Directory {
         /// The operation.
         verb: &'static str,
-        /// The nodes directory, or a record in it.
+        /// The object of the operation: the nodes directory, or a record in it.
         path: PathBuf,
         /// Why, and what to do.
         reason: String,

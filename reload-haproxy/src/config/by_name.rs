@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// How many items are searched for one by one before an index is made.
 const WITHOUT_INDEX: usize = 16;
 
-/// Items with names, each of which is taken at most once. If several have one name, it may find only one of them.
+/// Items with names, each of which is taken at most once. If several items have one name, only one may be found.
 pub(crate) struct Lookup<'a, T> {
     things: &'a [T],
     name: fn(&T) -> &str,

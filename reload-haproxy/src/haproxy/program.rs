@@ -1,4 +1,4 @@
-//! The version of the next worker. A package may have replaced the program since the running worker began.
+//! The version of the next worker. An upgrade may have replaced the program since the running worker was started.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,8 +12,8 @@ use crate::haproxy::version::Version;
 /// How long `haproxy -v` may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The version of the program that HAProxy runs, or of its worker if the program cannot be run from here. It starts a
-/// process, so it is for rare cases.
+/// The version of HAProxy's program, or of the running worker if the program cannot be run from here. This starts a
+/// process, so call it only if the version matters.
 pub(crate) fn next_version(instance: &Instance) -> Option<Version> {
     let program = instance.main.as_ref().and_then(|main| main.program());
     program.and_then(|program| version_of(&program)).or_else(|| instance.worker()?.version)

@@ -1,4 +1,4 @@
-//! Prints what HAProxy's checks find of its servers: `--up` and `--health`.
+//! Prints what HAProxy's checks find: `--up` and `--health`.
 //!
 //! HAProxy and Serf reach a server by different paths. If Serf has lost a server that HAProxy still finds up,
 //! the balancer is cut off from the cluster; this output shows it.

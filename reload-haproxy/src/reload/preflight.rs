@@ -1,7 +1,7 @@
-//! Checks for problems that `haproxy -c` accepts, but that would take the service down. Those of addresses are here.
+//! Checks for problems that `haproxy -c` accepts, but that would take the service down. This file checks addresses.
 //!
-//! A `bind` address that another program holds stops all listeners for two seconds of retries. What cannot be judged
-//! from here passes.
+//! A `bind` address that another program holds stops all listeners for two seconds of retries. A problem that this
+//! program cannot judge passes.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
 //! Checks `chroot`, which `haproxy -c` does not: whether the directory exists, and whether HAProxy may enter it.
 //!
-//! Up to 3.0 a `chroot` that fails ends the whole HAProxy. From 3.4 on (641fe4f11) a worker without the right to it
-//! tries it in a user namespace, `chroot /` does nothing, and `chroot auto` makes a directory. Whether the kernel
-//! allows the namespace is not certain from here, so such a file passes.
+//! Up to 3.0 a `chroot` that fails ends the whole HAProxy. From 3.4 on (641fe4f11) a worker without the right tries
+//! again in a user namespace, `chroot /` does nothing, and `chroot auto` makes a directory. This program cannot know
+//! whether the kernel allows the namespace, so such a file passes.
 
 use std::path::Path;
 
@@ -21,13 +21,13 @@ pub(crate) fn missing_chroot(facts: &ConfigFacts, instance: &Instance) -> Option
     (is_missing && !may_be_made()).then(|| Missing::Chroot(chroot.clone()))
 }
 
-/// A `chroot` for which its master lacks the right.
+/// The `chroot`, if HAProxy's master does not have the right to it.
 pub(crate) fn forbidden_chroot(facts: &ConfigFacts, rights: &Rights, instance: &Instance) -> Option<Missing> {
     let chroot = facts.chroot.as_ref().filter(|_| !rights.can(Rights::CHROOT))?;
     (!may_chroot_without_right(instance)).then(|| Missing::ChrootRight(chroot.clone()))
 }
 
-/// Also true if the version is not known.
+/// Whether HAProxy may `chroot` without the right. True if its version is not known.
 fn may_chroot_without_right(instance: &Instance) -> bool {
     next_version(instance).is_none_or(Version::chroots_unprivileged)
 }

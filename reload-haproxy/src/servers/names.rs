@@ -1,8 +1,8 @@
 //! Changes only servers whose name is unique in their backend.
 //!
-//! HAProxy refuses a second server of the same name, but 3.4.0 to 3.4.2 start with both (the change log of 3.4.3:
-//! "cebtree: private: fix the duplicate detection in the lookup shortcut"). Then each command at the socket is for the
-//! first of them, whichever was meant.
+//! HAProxy rejects a second server of the same name, but 3.4.0 to 3.4.2 start with both (the change log of 3.4.3:
+//! "cebtree: private: fix the duplicate detection in the lookup shortcut"). Then each command at the socket changes the
+//! first of the two, even if the second was meant.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::haproxy::servers_state::Row;
 use crate::servers::change::Change;
 use crate::servers::reason::Reason;
 
-/// Fails if a change is of a server whose name appears twice in its section of the file, or in `rows`, which HAProxy
+/// Fails if a changed server's name appears twice in its section of the file, or in `rows`, the servers that HAProxy
 /// has in that backend.
 pub(crate) fn check_names(changes: &[Change], section: &Section, rows: &[Row]) -> Result<(), Reason> {
     let changed: HashSet<&str> = changes.iter().map(|change| change.server.as_str()).collect();

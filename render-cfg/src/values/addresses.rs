@@ -1,5 +1,5 @@
-//! Addresses as HAProxy reads them in `bind` and `log`. It expands `${NAME}` there, which cannot be checked before and is
-//! therefore refused.
+//! Addresses as HAProxy reads them in `bind` and `log`. HAProxy expands `${NAME}` there. The result is not known here,
+//! so such a value is refused.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -62,6 +62,6 @@ fn is_address(text: &str) -> bool {
 
 fn is_host_name(text: &str) -> bool {
     let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    // Without a letter it is an IPv4 address with a slip.
+    // Without a letter it is a mistyped IPv4 address.
     !text.starts_with('-') && text.bytes().all(is_byte) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }

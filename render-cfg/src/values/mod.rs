@@ -1,5 +1,5 @@
-//! Filters and tests that judge a value: `| port`, `is name`. A tag or a setting is any text, and HAProxy reads some
-//! wrong values without a word: `bind ":443 ssl"` is port 443 without TLS for HAProxy 2.6.
+//! Filters and tests that judge a value: `| port`, `is name`. A tag or a setting is any text, and HAProxy accepts some
+//! wrong values without a warning: for HAProxy 2.6 `bind ":443 ssl"` is port 443 without TLS.
 //!
 //! Each kind is a filter and a test of the same name. The filter returns the value, or its `default`; without a default
 //! a value of the wrong kind is an error. Tera's own `int` and `number` are replaced: a tag is always text.
@@ -52,8 +52,8 @@ impl Kind {
     }
 }
 
-/// What a filter returns for a value that is not of the wanted kind: an empty text with `empty=true`, the default, or an
-/// error.
+/// What a filter returns for a value that is not of the wanted kind: an empty text with `empty=true`, the default, or
+/// an error.
 fn otherwise(value: &Value, given: &Kwargs, wanted: &str) -> TeraResult<Value> {
     if value.as_str() == Some("") && given.get::<bool>("empty")? == Some(true) {
         return Ok(value.clone());
@@ -61,7 +61,7 @@ fn otherwise(value: &Value, given: &Kwargs, wanted: &str) -> TeraResult<Value> {
     given.get::<Value>("default")?.map_or_else(|| Err(Error::message(unwanted(value, wanted))), Ok)
 }
 
-/// Says that a value is not of the wanted kind.
+/// The message that a value is not of the wanted kind.
 pub(crate) fn unwanted(value: &Value, wanted: &str) -> String {
     if value.is_undefined() || value.is_none() {
         return format!("the value is missing, and must be {wanted}; for a default write | default(value=…)");

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use regex::{Regex, RegexBuilder};
 use tera::{Error, TeraResult, Value};
 
-/// The largest compiled expression, in bytes. One for any name that a template tests needs a hundredth of it.
+/// The largest compiled expression, in bytes. An expression for a name needs about a hundredth of it.
 const SIZE_MAX: usize = 256 << 10;
 /// A template has a few expressions. A template that builds them from tags must not fill the memory.
 const KEPT_MAX: usize = 64;

@@ -19,7 +19,7 @@ const BALANCE: [&str; 7] =
     ["roundrobin", "static-rr", "leastconn", "first", "source", "random", "rdp-cookie"];
 const BALANCE_WITH_ARGUMENT: [&str; 3] = ["random", "rdp-cookie", "hdr"];
 
-/// What HAProxy takes as the name of a proxy, an ACL or a server.
+/// Whether HAProxy accepts the text as the name of a proxy, an ACL or a server.
 pub(super) fn is_name(text: &str) -> bool {
     (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(is_name_byte)
 }
@@ -28,7 +28,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)
 }
 
-/// Digits and a unit.
+/// Digits, with a unit or without.
 pub(super) fn is_time(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let unit = UNITS.iter().find(|(unit, _)| *unit == &text[digits..]);
@@ -42,7 +42,7 @@ pub(super) fn is_path(text: &str) -> bool {
     text.starts_with('/') && is_one_word(text)
 }
 
-/// A path, perhaps with a query: what follows the method in a request.
+/// What follows the method in a request: a path, with a query or without.
 pub(super) fn is_uri(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

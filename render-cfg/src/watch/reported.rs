@@ -15,8 +15,8 @@ pub(crate) struct Reported {
 }
 
 impl Reported {
-    /// Takes the faults of a round. Reports those that are new or an hour old or, if no fault is left, that `what` works
-    /// again.
+    /// Takes the faults of a round. Reports those that are new or an hour old or, if no fault is left, that `what`
+    /// works again.
     pub(crate) fn report(&mut self, faults: Vec<Failure>, what: &str, messages: &mut Messages) {
         let (was_wrong, now) = (!self.known.is_empty(), SystemTime::now());
         let news: Vec<Failure> = faults.into_iter().filter(|fault| self.known.meet(fault, now)).collect();

@@ -68,11 +68,19 @@ impl Bed {
         self.consul.register(&self.run, &service).unwrap();
     }
 
+    /// Registers two instances with ids as Registrator makes them, and one with a host name as its address.
+    fn register_as_registrator(&self) {
+        let weighted = json!({ "tags": ["v2", "zone=a"], "weights": { "passing": 10, "warning": 3 } });
+        self.register("docker1:shop_web_1:5000", 4003, &weighted);
+        self.register("docker1:shop_web_2:5000:udp", 4007, &json!({ "meta": { "note": "two\nlines" } }));
+        self.register("named", 4008, &json!({ "address": "db.internal" }));
+    }
+
     fn records(&self) -> Vec<Node> {
         read_all(&self.nodes).unwrap().0
     }
 
-    /// Waits until the records and HAProxy's servers have names that begin so.
+    /// Waits until the records and HAProxy's servers are those whose names have these beginnings.
     fn wait_for(&self, beginnings: &[&str]) {
         let are = |names: Vec<String>| {
             names.len() == beginnings.len()
@@ -126,13 +134,7 @@ fn the_manuals_handler_serves_what_registrator_registers_and_drops_what_leaves()
         return;
     }
     let bed = Bed::start();
-    bed.register(
-        "docker1:shop_web_1:5000",
-        4003,
-        &json!({ "tags": ["v2", "zone=a"], "weights": { "passing": 10, "warning": 3 } }),
-    );
-    bed.register("docker1:shop_web_2:5000:udp", 4007, &json!({ "meta": { "note": "two\nlines" } }));
-    bed.register("named", 4008, &json!({ "address": "db.internal" }));
+    bed.register_as_registrator();
     let handler = format!("{} web", bed.run.join("handler").display());
     let mut watch = bed.consul.watch(&bed.run, "web", &handler, &bed.path).unwrap();
     bed.wait_for(&["docker1-docker1_shop_web_1_5000--", "docker1-docker1_shop_web_2_5000_udp--"]);

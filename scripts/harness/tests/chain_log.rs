@@ -1,4 +1,4 @@
-//! The log tells changes: an error that lasts is logged when it begins, once an hour, and when it ends.
+//! The log shows changes: an error that lasts is logged when it begins, once an hour, and when it ends.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::ffi::{OsStr, OsString};

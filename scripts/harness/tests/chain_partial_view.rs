@@ -1,5 +1,5 @@
-//! Agents that are restarted in any order, so that the balancer's agent lists only a part of the cluster: no server that
-//! HAProxy finds up is taken out unless it leaves.
+//! Agents that are restarted in any order, so that the balancer's agent lists only a part of the cluster: no server
+//! that HAProxy finds up is taken out unless it leaves.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeSet;
@@ -59,8 +59,8 @@ fn start_agent(cluster: &mut Cluster, name: &str) {
     backend.agent = backend::settings(name, backend.address, &seeds).start(&run).unwrap();
 }
 
-/// Waits until an agent that still runs has marked the killed ones failed. Until then it would answer their first packets
-/// with the whole list.
+/// Waits until an agent that still runs has marked the killed ones failed. Until then it would answer their first
+/// packets with the whole list.
 fn wait_until_failed(cluster: &Cluster, killed: &[&str]) {
     let Some(witness) = BACKENDS.iter().find(|name| !killed.contains(name)) else { return };
     let agent = &cluster.backends[*witness].agent;
@@ -72,8 +72,8 @@ fn wait_until_failed(cluster: &Cluster, killed: &[&str]) {
     .unwrap();
 }
 
-/// Kills these agents and starts them in this order, under load. Returns the fewest backends that the balancer's agent has
-/// listed since. Panics if HAProxy loses a server or a request fails.
+/// Kills these agents and starts them in this order, under load. Returns the fewest backends that the balancer's agent
+/// has listed since. Panics if HAProxy loses a server or a request fails.
 fn restart(cluster: &mut Cluster, order: &[&str]) -> usize {
     let (start, load) = (Instant::now(), Load::start(cluster.front(), "/", Rate::default()));
     order.iter().for_each(|name| kill_agent(cluster, name));

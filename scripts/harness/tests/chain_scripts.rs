@@ -1,24 +1,21 @@
-//! The scripts of the chain on odd machines: missing tools, and BusyBox.
+//! The scripts on machines without some tools, and with BusyBox.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use harness::cluster::local_cluster::Cluster;
 use harness::cluster::lone_scripts::LoneScripts;
+use harness::run::process::code;
 use harness::run::programs;
 use nix::fcntl::{Flock, FlockArg};
 
 /// What the scripts call, besides the four programs, serf and haproxy.
 const TOOLS: [&str; 10] =
     ["sh", "flock", "timeout", "grep", "head", "tail", "date", "mkdir", "readlink", "uname"];
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or(-1)
-}
 
 #[test]
 fn a_missing_tool_is_named_in_the_log() {

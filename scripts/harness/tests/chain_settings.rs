@@ -1,22 +1,19 @@
-//! The settings of the scripts: wrong ones, values with blanks, and odd paths.
+//! The settings of the scripts: wrong settings, values with blanks, and paths with blanks and apostrophes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::replace::replace;
 use harness::cluster::lone_scripts::LoneScripts;
+use harness::run::process::code;
 use harness::run::{poll, programs};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// What reload-haproxy reports if it understood its options and found no HAProxy.
 const NO_HAPROXY: &str = "no running HAProxy was started on";
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or(-1)
-}
 
 #[test]
 fn a_wrong_setting_is_logged_with_its_variable_and_members_are_still_recorded() {

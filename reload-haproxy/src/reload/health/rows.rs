@@ -192,7 +192,7 @@ mod tests {
 
     /// HAProxy 3.4.0 to 3.4.2 start with two servers of one name.
     #[test]
-    fn of_two_servers_with_one_name_the_one_at_the_address_counts() {
+    fn two_servers_with_one_name_are_told_apart_by_their_addresses() {
         for answer in ANSWERS {
             let both = answer.replace(" down 127.9.9.3 ", " up 127.9.9.3 ");
             assert!(both != answer);

@@ -1,7 +1,7 @@
 //! The servers of a configuration, and the file from which HAProxy loads their state.
 //!
-//! A server is left out if its name is not unique, or its address or its checks are not certain. Without a row HAProxy begins with it as
-//! usual. With a row it might begin DOWN, and without checks it would stay DOWN.
+//! A server is left out if its name is not unique, or if its address or its checks are not certain. Without a row
+//! HAProxy begins with it as usual. With a row it might begin DOWN, and without checks it would stay DOWN.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -84,7 +84,8 @@ fn servers(backend: &Backend) -> Vec<Server> {
     lines.filter_map(|line| server(&backend.section.name, line, &defaults)).collect()
 }
 
-/// The names that several servers have: HAProxy 3.4.0 to 3.4.2 take such a file, and a row could be for either.
+/// The names that several servers have. HAProxy 3.4.0 to 3.4.2 accept such a file, and a row could be for either
+/// server.
 fn twice<'s>(section: &'s Section) -> HashSet<&'s str> {
     let mut names = HashSet::new();
     section.names().filter(|name| !names.insert(*name)).collect()

@@ -158,7 +158,7 @@ fn a_file_that_haproxy_would_reject_or_reorder_needs_a_reload() {
 
 /// From 3.4.0 to 3.4.2 HAProxy starts with two servers of one name.
 #[test]
-fn of_two_servers_with_one_name_neither_is_changed() {
+fn neither_of_two_servers_with_one_name_is_changed() {
     let two = format!("{FILE}  server s2 10.0.0.3:80 check\n");
     let mut rows = live();
     rows.push(row("s2", "10.0.0.3:80", 1, 0));

@@ -1,5 +1,5 @@
-//! The scripts in a directory of their own, without a Serf agent and a running HAProxy: for tests of settings, of odd paths
-//! and of machines on which tools are missing.
+//! The scripts in a directory of their own, without a Serf agent and a running HAProxy: for tests of
+//! settings, of unusual paths and of missing tools.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -28,6 +28,11 @@ pub fn output(run: &Run, command: &mut Command) -> Result<Vec<u8>> {
         status: output.status.to_string(),
         output: said,
     })
+}
+
+/// The exit code of a command that has ended; -1 if a signal ended it.
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
 }
 
 /// True while that process runs. A zombie does not count.

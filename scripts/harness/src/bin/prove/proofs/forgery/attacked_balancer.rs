@@ -161,8 +161,8 @@ impl AttackedBalancer {
         Ok(())
     }
 
-    /// Waits until no forged member has a record, except those whose address passes HAProxy's check. Such a member did not
-    /// leave, so it stays until an operator removes it.
+    /// Waits until no forged member has a record, except those whose address passes HAProxy's check. Such a member did
+    /// not leave, so it stays until an operator removes it.
     fn remove_those_up(&self, verdict: &mut Verdict) -> Result<()> {
         let gone = poll::try_until(GONE, "all forged members that are not up to be gone", || {
             let up = self.cluster.servers()?.into_iter().filter(Server::is_up);
