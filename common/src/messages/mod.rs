@@ -69,8 +69,10 @@ impl Messages {
 
     /// Begins a round of a program that runs in rounds: earlier faults are forgotten, the log is opened again because it
     /// may have been rotated, and new faults are collected for `take_faults`. Such a program remembers itself what it
-    /// reported, so --log-state is not used.
+    /// reported: --log-state is only for its start, which has succeeded when the first round begins.
     pub fn begin_round(&mut self, args: &MessageArgs) {
+        self.log_held();
+        self.end(true);
         *self = Messages::new(self.program, self.verbose, Some(Vec::new()));
         self.open_log(args.log.as_deref());
     }
