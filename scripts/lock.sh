@@ -9,7 +9,8 @@ lock=$state/reconcile.lock
 has_waited=
 
 # take_lock: opens the lock as descriptor 9, and waits for it, at most $limit seconds. Ends the script if it cannot.
-# Usually the lock is free, and flock is the only process: it is not given a limit, because BusyBox's has no option for it.
+# Usually the lock is free, and flock is the only process: it is not given a limit, because BusyBox's has no option for
+# that.
 take_lock() {
     open_lock
     code=0
