@@ -25,10 +25,13 @@ set_now() { [ -n "$now" ] || now=$(date -u '+%s %Y-%m-%dT%H:%M:%SZ') || now='0 -
 # make_state: creates the state directory, not readable by everyone.
 make_state() { [ -d "$state" ] || (umask 027 && mkdir -p "$state"); }
 
-# log_line MESSAGE: appends to the log. A new log is not readable by everyone.
+# make_file FILE: creates it if it does not exist, not readable by everyone.
+make_file() { [ -e "$1" ] || (umask 027 && true >>"$1"); }
+
+# log_line MESSAGE: appends to the log.
 log_line() {
     set_now
-    { [ -e "$log" ] || (umask 027 && true >>"$log"); } || :
+    make_file "$log" || :
     printf '%s\n' "${now#* } ${0##*/}[$$]: $1" >>"$log" || :
 }
 
