@@ -22,10 +22,16 @@ now=
 # set_now: the time, as seconds since 1970 and as text, for one process.
 set_now() { [ -n "$now" ] || now=$(date -u '+%s %Y-%m-%dT%H:%M:%SZ') || now='0 -'; }
 
-# log_line MESSAGE: appends to the log. A new log is not readable by everyone.
+# make_state: creates the state directory, not readable by everyone.
+make_state() { [ -d "$state" ] || (umask 027 && mkdir -p "$state"); }
+
+# make_file FILE: creates it if it does not exist, not readable by everyone.
+make_file() { [ -e "$1" ] || (umask 027 && true >>"$1"); }
+
+# log_line MESSAGE: appends to the log.
 log_line() {
     set_now
-    { [ -e "$log" ] || (umask 027 && true >>"$log"); } || :
+    make_file "$log" || :
     printf '%s\n' "${now#* } ${0##*/}[$$]: $1" >>"$log" || :
 }
 
@@ -53,7 +59,7 @@ report() {
     *) [ $((${now%% *} - last)) -lt 0 ] || [ $((${now%% *} - last)) -ge 3600 ] || return 0 ;;
     esac
     log_line "$message"
-    [ -d "$state" ] || (umask 027 && mkdir -p "$state") 2>/dev/null || return 0
+    make_state 2>/dev/null || return 0
     { printf '%s%s %s\n' "$others" "${now%% *}" "$message" >"$reported"; } 2>/dev/null || :
 }
 
@@ -83,4 +89,12 @@ cannot_run() {
     *) advice="install coreutils, or a BusyBox with it" ;;
     esac
     report "cannot run '$1': it is not in the PATH ($PATH); $advice"
+}
+
+# cannot_run_timeout CODE PROGRAM: reports the exit code of `timeout N PROGRAM`: which of both could not run.
+cannot_run_timeout() {
+    case $1 in
+    12[5-7]) if command -v timeout >/dev/null; then cannot_run "$2" "$1"; else cannot_run timeout "$1"; fi ;;
+    *) cannot_run "$2" "$1" ;;
+    esac
 }

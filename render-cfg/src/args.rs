@@ -33,15 +33,24 @@ pub(crate) struct Args {
     /// Command that must succeed before the new text is installed; {} is the path of the text
     #[arg(long, value_name = "CMD", value_parser = Check::parse)]
     pub(crate) check: Option<Check>,
+    /// Environment variable with that command
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "check")]
+    pub(crate) check_from: Option<String>,
     /// Time limit for the check
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = non_zero)]
     pub(crate) check_timeout: Duration,
     /// Keep the output if fewer than N nodes (of ROLE) are usable; may be repeated
     #[arg(long, value_name = "[ROLE=]N", value_parser = Floor::parse)]
     pub(crate) min_nodes: Vec<Floor>,
+    /// Environment variable with such values, separated by blanks
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) min_nodes_from: Option<String>,
     /// Set the template variable vars.K; may be repeated
     #[arg(long = "set", value_name = "K=V", value_parser = variable)]
     pub(crate) vars: Vec<(String, String)>,
+    /// Environment variable with K=V, separated by blanks and quoted as for a shell
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) set_from: Option<String>,
     /// Print what would change in the output, but write nothing
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) diff: bool,
@@ -104,7 +113,7 @@ Examples:
   the same with --watch --then reload-haproxy, as a service";
 
 /// Parses `K=V`. K must be a name that a template can use as `vars.K`.
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     let is_word = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if key.is_empty() || !is_word || key.as_bytes()[0].is_ascii_digit() {

@@ -15,6 +15,7 @@ mod delivery;
 mod diff;
 mod draft;
 mod endpoints;
+mod environment;
 mod filters;
 mod hints;
 mod limits;
@@ -53,7 +54,8 @@ fn main() -> ExitCode {
     messages.exit_code(result)
 }
 
-fn run(args: Args, messages: &mut Messages) -> Result<(), Failure> {
+fn run(mut args: Args, messages: &mut Messages) -> Result<(), Failure> {
+    environment::add_settings(&mut args)?;
     if args.watching.watch {
         watch::watch(args, messages)
     } else {

@@ -20,7 +20,7 @@ impl Floor {
         let least = number.parse().map_err(|_| "write it as 2 or backend=2".to_owned())?;
         match role {
             Some(role) if !is_role(&role) => Err(format!(
-                "'{role}' is not a role: use letters, digits, '_', '.' and '-', and one --min-nodes for each role"
+                "'{role}' is not a role: use letters, digits, '_', '.' and '-', and give each role by itself"
             )),
             role => Ok(Floor { role, least }),
         }

@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use support::{Bed, Ran, SHIPPED};
 
@@ -84,4 +86,68 @@ fn several_words_are_given_in_the_template_or_with_safe() {
     let bed = Bed::new("option httpchk {{ vars.check }}\noption httpchk {{ vars.check | safe }}\n");
     let text = bed.run(&["--set", "check=HEAD / HTTP/1.1"]).quietly();
     assert_eq!(text, "option httpchk HEAD\\x20/\\x20HTTP/1.1\noption httpchk HEAD / HTTP/1.1\n");
+}
+
+#[test]
+fn settings_come_from_variables_and_the_last_of_one_name_counts() {
+    let bed = Bed::new("{{ vars.a }} {{ vars.b }} {{ vars.c }}\n");
+    let run = |set: &str| {
+        let mut command = bed.command(&["--set-from", "S", "--set", "a=0", "--set", "b=0"]);
+        Ran::from(command.env("S", set).output().unwrap())
+    };
+    assert_eq!(run("b=1 c='$HOME *' b=2").quietly(), "0 2 \\x24HOME\\x20\\x2a\n");
+    assert!(run("").ends(3).err.contains("vars.c"), "an empty variable sets nothing");
+}
+
+#[test]
+fn a_wrong_variable_is_named_and_logged_and_the_output_is_kept() {
+    let bed = Bed::new("new");
+    bed.write("out", "old");
+    for (option, value, reason) in [
+        (
+            "--set-from",
+            "a=1 b",
+            "cannot use MY_VAR 'b': it is not KEY=VALUE; quote a value with blanks: KEY='A B'",
+        ),
+        ("--min-nodes-from", "two", "cannot use MY_VAR 'two': write it as 2 or backend=2"),
+        ("--min-nodes-from", " ", "cannot use MY_VAR ' ': write it as 2 or backend=2"),
+        (
+            "--check-from",
+            "haproxy -c",
+            "cannot use MY_VAR 'haproxy -c': it does not contain '{}', the path of the file to check",
+        ),
+    ] {
+        for watch in [&[][..], &["--watch"]] {
+            let mut command = bed.command(&["--output", "out", "--log", "log", option, "MY_VAR"]);
+            let ran = Ran::from(command.args(watch).env("MY_VAR", value).output().unwrap()).ends(2);
+            assert_eq!(ran.err, format!("render-cfg: {reason}\n"));
+            let log = bed.read("log");
+            assert!(log.ends_with(&format!("]: {reason}\n")) && log.lines().count() == 1, "{log}");
+            fs::remove_file(bed.path("log")).unwrap();
+            assert_eq!(bed.read("out"), "old");
+        }
+    }
+}
+
+#[test]
+fn a_guard_and_a_check_come_from_variables() {
+    let bed = Bed::new("new");
+    bed.write("out", "old");
+    let run = |option: &str, value: &str| {
+        let mut command = bed.command(&["--output", "out", option, "V"]);
+        Ran::from(command.env("V", value).output().unwrap())
+    };
+    assert!(run("--min-nodes-from", "0 backend=1").ends(6).err.contains("of role 'backend', fewer than 1"));
+    assert!(run("--check-from", "sh -c 'exit 4' {}").ends(5).err.contains("ended with exit code 4"));
+    assert_eq!(bed.read("out"), "old");
+    run("--check-from", "grep -q new {}").quietly();
+    bed.run(&["--check", "true {}", "--check-from", "V"]).ends(2);
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_an_error() {
+    let bed = Bed::new("");
+    let mut command = bed.command(&["--set-from", "S"]);
+    let ran = Ran::from(command.env("S", OsStr::from_bytes(b"a=\xff")).output().unwrap()).ends(2);
+    assert_eq!(ran.err, "render-cfg: cannot use S 'a=\u{fffd}': it is not valid UTF-8\n");
 }

@@ -59,9 +59,11 @@ impl Messages {
     }
 
     /// Begins a round of a program that runs in rounds: earlier faults are forgotten, the log is opened again because
-    /// it may have been rotated, and new faults are collected for `take_faults`. --log-state is not used, because such
-    /// a program keeps what it has reported in memory.
+    /// it may have been rotated, and new faults are collected for `take_faults`. Such a program keeps what it has
+    /// reported in memory. --log-state is only for its start, which has succeeded when the first round begins.
     pub fn begin_round(&mut self, args: &MessageArgs) {
+        self.release();
+        self.end(true);
         *self = Messages::new(self.program, self.verbose, Some(Vec::new()));
         self.open_log(args.log.as_deref());
     }
@@ -141,8 +143,7 @@ impl Messages {
     /// Prints and logs the fault that ended the run, if any, and returns the exit code of the worst fault.
     pub fn exit_code(mut self, result: Result<(), Failure>) -> ExitCode {
         if result.is_ok() {
-            let released = self.log.release();
-            self.heed(released);
+            self.release();
         }
         let is_whole = result.is_ok() && self.faults <= FAULTS_MAX && !self.is_partial;
         if let Some(more) = self.faults.checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
@@ -154,6 +155,12 @@ impl Messages {
         }
         self.end(is_whole);
         self.code.map_or(ExitCode::SUCCESS, |code| ExitCode::from(code as u8))
+    }
+
+    /// Logs the lines about what was done that were held.
+    fn release(&mut self) {
+        let released = self.log.release();
+        self.heed(released);
     }
 
     /// Logs which faults have ended, and remembers the others for the next run.

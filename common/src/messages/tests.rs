@@ -144,3 +144,18 @@ fn what_a_run_did_is_not_logged_if_it_fails_as_the_last_one_did() {
     assert_eq!(run(dir.path(), attempt("")), ["tried", "ended: a", "ended: b"]);
     assert_eq!(run(dir.path(), attempt("")), ["tried"]);
 }
+
+#[test]
+fn a_program_that_runs_in_rounds_ends_the_faults_of_its_start_with_the_first_round() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(meet(dir.path(), &["a"]), ["a"]);
+    assert!(meet(dir.path(), &["a"]).is_empty());
+    let rounds = |messages: &mut Messages| {
+        messages.warn("warned at the start");
+        let args = MessageArgs { log: Some(dir.path().join("log")), ..MessageArgs::default() };
+        (0..2).for_each(|_| messages.begin_round(&args));
+        Ok(())
+    };
+    assert_eq!(run(dir.path(), rounds), ["warned at the start", "ended: a"]);
+    assert_eq!(meet(dir.path(), &["a"]), ["a"]);
+}

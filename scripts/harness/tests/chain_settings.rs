@@ -22,16 +22,20 @@ fn a_wrong_setting_is_logged_with_its_variable_and_members_are_still_recorded() 
     }
     let place = LoneScripts::new("plain").unwrap();
     for (key, value, reason) in [
-        ("ROLLCALL_MIN_NODES", "two", "cannot use ROLLCALL_MIN_NODES 'two': write ROLE=N"),
+        ("ROLLCALL_MIN_NODES", "two", "cannot use ROLLCALL_MIN_NODES 'two': write it as 2 or backend=2"),
         ("ROLLCALL_MIN_NODES", "a,b=1", "cannot use ROLLCALL_MIN_NODES 'a,b=1'"),
         ("ROLLCALL_MIN_NODES", " ", "cannot use ROLLCALL_MIN_NODES ' '"),
         ("ROLLCALL_SET", "bind=:443 ssl crt x", "cannot use ROLLCALL_SET 'ssl': it is not KEY=VALUE"),
-        ("ROLLCALL_SET", "my-key=1", "cannot use ROLLCALL_SET 'my-key=1': a key has"),
-        ("ROLLCALL_SET", "note='a b", "cannot use ROLLCALL_SET 'note=': a quote"),
+        ("ROLLCALL_SET", "my-key=1", "cannot use ROLLCALL_SET 'my-key=1': the key 'my-key' is not"),
+        ("ROLLCALL_SET", "note='a b", "cannot use ROLLCALL_SET 'note='a b': missing closing quote"),
         ("ROLLCALL_SET", "note=a\n2\n", "cannot use ROLLCALL_SET '2'"),
-        ("ROLLCALL_CHECK", "haproxy -c", "cannot use ROLLCALL_CHECK 'haproxy -c': it has no {}"),
-        ("ROLLCALL_CHECK", "haproxy '-c -f {}", "cannot use ROLLCALL_CHECK 'haproxy '-c -f {}': a quote"),
-        ("ROLLCALL_CHECK", "{} -c", "cannot use ROLLCALL_CHECK '{} -c': it must begin with a program"),
+        ("ROLLCALL_CHECK", "haproxy -c", "cannot use ROLLCALL_CHECK 'haproxy -c': it does not contain '{}'"),
+        (
+            "ROLLCALL_CHECK",
+            "haproxy '-c -f {}",
+            "cannot use ROLLCALL_CHECK 'haproxy '-c -f {}': missing closing quote",
+        ),
+        ("ROLLCALL_CHECK", "{} -c", "cannot use ROLLCALL_CHECK '{} -c': it begins with '{}'"),
     ] {
         let event = place.root().join("event");
         replace(&event, b"s2\t10.0.0.2\tbackend\trole=backend\n", 0o600).unwrap();
@@ -48,6 +52,42 @@ fn a_wrong_setting_is_logged_with_its_variable_and_members_are_still_recorded() 
         );
         assert!(place.take_log().contains(reason), "watch, {key}={value}");
         fs::remove_file(place.root().join("nodes/s2.json")).unwrap();
+    }
+}
+
+#[test]
+fn watch_logs_a_wrong_setting_once_however_often_it_is_restarted_and_when_it_ends() {
+    if !programs::are_here(&["haproxy"]) {
+        return;
+    }
+    let place = LoneScripts::new("plain").unwrap();
+    for _ in 0..3 {
+        let wrong = place.script("watch").unwrap().env("ROLLCALL_MIN_NODES", "two").output().unwrap();
+        assert_eq!(code(&wrong), 2);
+    }
+    let line = "cannot use ROLLCALL_MIN_NODES 'two'";
+    assert_eq!(place.log().matches(line).count(), 1, "{}", place.log());
+    let mut running = place.script("watch").unwrap().stderr(Stdio::null()).spawn().unwrap();
+    let ended = || place.log().contains(&format!("ended: {line}")).then_some(());
+    poll::until(MINUTE, "the end of the error", ended).unwrap_or_else(|err| panic!("{err}: {}", place.log()));
+    running.kill().unwrap();
+    running.wait().unwrap();
+}
+
+#[test]
+fn settings_are_not_on_the_command_line_of_render_cfg() {
+    let place = LoneScripts::new("plain").unwrap();
+    let seen = place.root().join("seen");
+    let check = format!("sh -c 'cp /proc/$PPID/cmdline {}' {{}}", seen.display());
+    for script in ["reconcile", "first-config"] {
+        let _ = fs::remove_file(place.root().join("h.cfg"));
+        let mut command = place.script(script).unwrap();
+        command.env("ROLLCALL_SET", "note=secret").env("ROLLCALL_CHECK", &check);
+        command.args((script == "first-config").then(|| place.root().join("h.cfg"))).output().unwrap();
+        assert!(place.config().contains("secret"), "{script}: {}", place.log());
+        let words = fs::read_to_string(&seen).unwrap();
+        assert!(words.contains("ROLLCALL_SET") && !words.contains("secret"), "{script}: {words}");
+        fs::remove_file(&seen).unwrap();
     }
 }
 

@@ -184,12 +184,7 @@ impl Balancer {
     fn rendering(&self) -> Result<Command> {
         let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
         command.arg("--template").arg(self.variable("ROLLCALL_TEMPLATE"));
-        command.args(["--set", &format!("self={NAME}")]);
-        let set = self.variable("ROLLCALL_SET");
-        let pairs = shell_words::split(&set.to_string_lossy());
-        for pair in pairs.map_err(|err| Error::Unfit(format!("cannot use ROLLCALL_SET: {err}")))? {
-            command.args(["--set", &pair]);
-        }
+        command.args(["--set", &format!("self={NAME}"), "--set-from", "ROLLCALL_SET"]);
         self.with_environment(&mut command);
         Ok(command)
     }

@@ -20,11 +20,12 @@ frontend f
     bind 127.0.0.1:1
 ";
 /// The shipped scripts.
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
     "scripts/reconcile",
     "scripts/serf-handler",
     "scripts/watch",
     "scripts/settings.sh",
+    "scripts/lock.sh",
     "scripts/report.sh",
     "scripts/check.cfg",
     "docker/ha/lib/first-config",
