@@ -9,10 +9,10 @@ use common::rewrite::Written;
 
 use crate::args::Args;
 use crate::check;
-use crate::check_file::CheckFile;
-use crate::complaint::Complaint;
-use crate::diff;
+use crate::check::file::CheckFile;
 use crate::output::Output;
+use crate::output::diff;
+use crate::search::complaint::Complaint;
 
 /// Why a text was not delivered.
 pub(crate) enum Undelivered {

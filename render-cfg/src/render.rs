@@ -14,11 +14,11 @@ use common::records::{NodesError, read_with};
 use crate::args::Args;
 use crate::context::{self, NodeView};
 use crate::delivery::{Undelivered, deliver, open_output};
-use crate::draft::{Draft, draft, without_refused};
 use crate::natural::sort_by_name;
 use crate::output::Output;
 use crate::rendering::Rendering;
-use crate::template_error::TemplateError;
+use crate::search::draft::{Draft, draft, without_refused};
+use crate::template::error::TemplateError;
 
 /// The result of a render.
 pub(crate) struct Outcome {

@@ -7,7 +7,7 @@ use tera::Context;
 use crate::args::Args;
 use crate::context::{self, NodeView};
 use crate::template::Template;
-use crate::template_error::TemplateError;
+use crate::template::error::TemplateError;
 
 /// A template and its input.
 pub(crate) struct Rendering {

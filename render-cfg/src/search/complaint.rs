@@ -1,6 +1,6 @@
 //! Why a trial of some nodes failed: the error of the template or of the check.
 
-use crate::template_error::TemplateError;
+use crate::template::error::TemplateError;
 
 /// Why a trial failed. Two complaints are equal if they are about the same fault.
 #[derive(Clone, Debug)]

@@ -4,6 +4,9 @@
 //! The lock is taken before anything is read, and held to the end. So of two runs at the same time, the one that writes
 //! last has also read last, and an older state never replaces a newer one.
 
+pub(crate) mod diff;
+pub(crate) mod target;
+
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +19,7 @@ use common::rewrite::{self, Written};
 use common::rollback_marks;
 use nix::fcntl::Flock;
 
-use crate::target::{OutputError, find, io_error};
+use crate::output::target::{OutputError, find, io_error};
 
 /// The mode of a new file. HAProxy's user can read it without owning it.
 const NEW_MODE: u32 = 0o644;

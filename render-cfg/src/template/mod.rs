@@ -4,17 +4,21 @@
 //! the same revision, and a different text has a different one. A variable of the environment that is not printed does
 //! not matter, even if it differs for each Serf handler.
 
+pub(crate) mod error;
+mod hints;
+mod limits;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tera::{Context, ErrorKind, Tera, Value};
 
-use crate::endpoints::Unservable;
 use crate::filters;
-use crate::hints::hint;
-use crate::limits::{Limited, read};
-use crate::template_error::{TemplateError, reason, wrong_setting};
+use crate::filters::endpoints::Unservable;
+use crate::template::error::{TemplateError, reason, wrong_setting};
+use crate::template::hints::hint;
+use crate::template::limits::{Limited, read};
 use render_cfg::escape::escape;
 
 /// The placeholder for the revision while the text is hashed. It is as long as a real one.

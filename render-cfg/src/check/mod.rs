@@ -4,6 +4,8 @@
 //! output of the check. So the output is shown with the name that the operator gave and with the lines that it refers
 //! to.
 
+pub(crate) mod file;
+
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;

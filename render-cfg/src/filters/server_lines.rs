@@ -4,8 +4,8 @@ use tera::value::Key;
 use tera::{Error, Kwargs, TeraResult, Value};
 
 use crate::context::object;
-use crate::endpoints::Endpoints;
-use crate::server::Server;
+use crate::filters::endpoints::Endpoints;
+use crate::filters::server::Server;
 use crate::values::{PORT, port_of, unwanted};
 
 /// `node | server(port=3000)`: the values for the node's server line, or a `problem`. For a list it returns a list.

@@ -1,15 +1,19 @@
 //! The filters that a template for haproxy.cfg needs beyond those of Tera. Each one checks its input, so its output
 //! need not be checked again.
 
+pub(crate) mod endpoints;
+mod server;
+mod server_lines;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use tera::value::{Key, Map};
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
-use crate::endpoints::Unservable;
+use crate::filters::endpoints::Unservable;
+use crate::filters::server_lines::{given_port, servers, usable_servers};
 use crate::natural::natural;
-use crate::server_filter::{given_port, servers, usable_servers};
 use crate::values;
 use render_cfg::escape::comment;
 

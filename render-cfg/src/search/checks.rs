@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::args::Args;
+use crate::check::file::CheckFile;
 use crate::check::{self, Check};
-use crate::check_file::CheckFile;
-use crate::complaint::Complaint;
-use crate::culprits::Trial;
 use crate::rendering::Rendering;
+use crate::search::complaint::Complaint;
+use crate::search::culprits::Trial;
 
 /// The most checks in one search. Each one starts a HAProxy.
 const CHECKS_MAX: usize = 1000;

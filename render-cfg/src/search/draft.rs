@@ -1,7 +1,7 @@
 //! The text to install, and the nodes that are left out of it.
 //!
 //! A node that makes the template or the check fail is left out, so that its tags do not stop the changes of the
-//! others. `culprits.rs` has the search. It runs only after a failure.
+//! others. `search/culprits.rs` has the search. It runs only after a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use common::failure::{Code, Failure};
 use common::messages::Messages;
 
 use crate::args::Args;
-use crate::checks::Checks;
-use crate::complaint::Complaint;
 use crate::context::NodeView;
-use crate::culprits::{Search, Trial};
 use crate::rendering::{Rendering, Text};
-use crate::template_error::TemplateError;
+use crate::search::checks::Checks;
+use crate::search::complaint::Complaint;
+use crate::search::culprits::{Search, Trial};
+use crate::template::error::TemplateError;
 
 /// How long a search among renders may take. A render of one node takes less than a millisecond.
 const RENDERING_MAX: Duration = Duration::from_secs(10);
