@@ -6,15 +6,27 @@
 //! time in which gossip would heal.
 
 use common::node::Node;
-use common::serf_list::Departure;
 
 use crate::health::Finding;
+
+/// What the list says of a node that is not in service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It left, or it has another role now.
+    Left,
+    /// The list is complete and does not have it.
+    Deregistered,
+    /// It does not answer Serf.
+    Failed,
+    /// The list does not have it, and may be incomplete.
+    Missing,
+}
 
 /// What is known of a node that is not in service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
-    /// Its status in the list; `None` if it is missing from the list.
-    pub(crate) departure: Option<Departure>,
+    /// What the list says.
+    pub(crate) status: Status,
     /// What HAProxy's checks find.
     pub(crate) finding: Finding,
     /// Whether a live member now has its address and port.
@@ -35,19 +47,21 @@ pub(crate) enum Fate {
 /// What happens to the record of one node if the list lacks at most half of the pool.
 fn alone(evidence: Evidence) -> Fate {
     let is_up = matches!(evidence.finding, Finding::Up | Finding::Starting);
-    match evidence.departure {
-        Some(Departure::Left) => Fate::Remove,
+    match evidence.status {
+        Status::Left | Status::Deregistered => Fate::Remove,
         _ if evidence.is_replaced => Fate::Remove,
         _ if is_up => Fate::Serves,
-        None if evidence.finding == Finding::Unknown => Fate::Missing,
-        _ => Fate::Remove,
+        Status::Missing if evidence.finding == Finding::Unknown => Fate::Missing,
+        Status::Missing | Status::Failed => Fate::Remove,
     }
 }
 
 /// The records of one role, grouped by what happens to them.
 #[derive(Debug, Default)]
 pub(crate) struct Fates<'a> {
-    /// To be removed.
+    /// To be removed, because the nodes left.
+    pub(crate) left: Vec<&'a Node>,
+    /// To be removed, if the list is believed.
     pub(crate) removed: Vec<&'a Node>,
     /// Failed in Serf, but up.
     pub(crate) failed_but_up: Vec<&'a Node>,
@@ -55,32 +69,78 @@ pub(crate) struct Fates<'a> {
     pub(crate) missing_but_up: Vec<&'a Node>,
     /// Missing from the list and not up: removed after a time.
     pub(crate) missing: Vec<&'a Node>,
+    /// Whether the list is believed even if it has no live member of the role, or lacks most of the pool.
+    pub(crate) is_believed: bool,
+    /// How many live members of the role the list has.
+    pub(crate) live: usize,
     /// How many records were judged.
     pub(crate) total: usize,
     /// Whether the list lacks more than half of the pool, although no leave was reported.
     pub(crate) is_partial: bool,
 }
 
+impl<'a> Fates<'a> {
+    /// Whether the list is not believed: it has no live member of the role, although not all have left.
+    pub(crate) fn is_refused(&self) -> bool {
+        !self.is_believed && self.live == 0 && !(self.removed.is_empty() && self.missing.is_empty())
+    }
+
+    /// The nodes whose records are removed now.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = &'a Node> + '_ {
+        let others = if self.is_refused() { &[][..] } else { &self.removed[..] };
+        self.left.iter().chain(others).copied()
+    }
+
+    /// The nodes whose time of waiting runs. It does not run while the list is refused.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &'a Node> + '_ {
+        let waiting = if self.is_refused() { &[][..] } else { &self.missing[..] };
+        waiting.iter().copied()
+    }
+
+    /// Why records of the role stay although their nodes are not in service, as an error line.
+    pub(crate) fn refusal(&self, role: &str) -> Option<String> {
+        let lost = self.removed.len() + self.missing.len();
+        let missing = self.missing.len() + self.missing_but_up.len();
+        if self.is_refused() {
+            return Some(format!(
+                "cannot remove {lost} records of role '{role}': the list has no live member of that role, so the agent \
+                 may be cut off; give --allow-empty to remove them"
+            ));
+        }
+        (self.is_partial && missing > 0).then(|| {
+            let total = self.total + self.live;
+            format!(
+                "cannot remove {missing} of {total} records of role '{role}': their nodes are missing from the list, but \
+                 no leave was reported, so the agent may see only a part of the cluster; if they are gone, remove them by \
+                 name"
+            )
+        })
+    }
+}
+
 /// Judges the records of one role whose nodes are not in service. `live` counts the live members of that role.
-/// `has_waited` is whether a missing node has been missing for long enough.
+/// `is_believed` is `Fates::is_believed`. `has_waited` is whether a missing node has been missing for long enough.
 pub(crate) fn judge<'a>(
     records: &[(&'a Node, Evidence)],
     live: usize,
+    is_believed: bool,
     has_waited: impl Fn(&Node) -> bool,
 ) -> Fates<'a> {
-    let is_unnamed = |evidence: &Evidence| evidence.departure.is_none() && !evidence.is_replaced;
+    let is_unnamed = |evidence: &Evidence| evidence.status == Status::Missing && !evidence.is_replaced;
     let unnamed = records.iter().filter(|(_, evidence)| is_unnamed(evidence)).count();
     let total = records.len();
-    let mut fates = Fates { total, is_partial: 2 * unnamed > live + total, ..Fates::default() };
+    let is_partial = !is_believed && 2 * unnamed > live + total;
+    let mut fates = Fates { is_believed, live, total, is_partial, ..Fates::default() };
     for (node, evidence) in records {
         let fate = match alone(*evidence) {
             Fate::Remove if fates.is_partial && is_unnamed(evidence) => Fate::Missing,
             fate => fate,
         };
         let group = match fate {
-            Fate::Missing if has_waited(node) => &mut fates.removed,
+            Fate::Missing if is_believed || has_waited(node) => &mut fates.removed,
+            Fate::Remove if evidence.status == Status::Left => &mut fates.left,
             Fate::Remove => &mut fates.removed,
-            Fate::Serves if evidence.departure.is_some() => &mut fates.failed_but_up,
+            Fate::Serves if evidence.status == Status::Failed => &mut fates.failed_but_up,
             Fate::Serves => &mut fates.missing_but_up,
             Fate::Missing => &mut fates.missing,
         };
@@ -94,35 +154,35 @@ mod tests {
     use super::*;
     use common::node::Tags;
 
-    const LEFT: Option<Departure> = Some(Departure::Left);
-    const FAILED: Option<Departure> = Some(Departure::Failed);
+    use Status::{Deregistered, Failed, Left, Missing};
 
-    fn evidence(departure: Option<Departure>, finding: Finding) -> Evidence {
-        Evidence { departure, finding, is_replaced: false }
+    fn evidence(status: Status, finding: Finding) -> Evidence {
+        Evidence { status, finding, is_replaced: false }
     }
 
     #[test]
     fn a_member_that_left_is_removed_whatever_haproxy_finds() {
         for finding in [Finding::Up, Finding::Starting, Finding::Down, Finding::Unknown] {
-            assert_eq!(alone(evidence(LEFT, finding)), Fate::Remove);
+            assert_eq!(alone(evidence(Left, finding)), Fate::Remove);
+            assert_eq!(alone(evidence(Deregistered, finding)), Fate::Remove);
         }
     }
 
     #[test]
     fn a_member_that_failed_or_is_missing_stays_while_it_is_up() {
-        for departure in [FAILED, None] {
-            assert_eq!(alone(evidence(departure, Finding::Up)), Fate::Serves);
-            assert_eq!(alone(evidence(departure, Finding::Starting)), Fate::Serves);
-            assert_eq!(alone(evidence(departure, Finding::Down)), Fate::Remove);
-            let replaced = Evidence { is_replaced: true, ..evidence(departure, Finding::Up) };
+        for status in [Failed, Missing] {
+            assert_eq!(alone(evidence(status, Finding::Up)), Fate::Serves);
+            assert_eq!(alone(evidence(status, Finding::Starting)), Fate::Serves);
+            assert_eq!(alone(evidence(status, Finding::Down)), Fate::Remove);
+            let replaced = Evidence { is_replaced: true, ..evidence(status, Finding::Up) };
             assert_eq!(alone(replaced), Fate::Remove);
         }
     }
 
     #[test]
     fn a_missing_member_that_haproxy_does_not_know_waits_and_a_failed_one_does_not() {
-        assert_eq!(alone(evidence(None, Finding::Unknown)), Fate::Missing);
-        assert_eq!(alone(evidence(FAILED, Finding::Unknown)), Fate::Remove);
+        assert_eq!(alone(evidence(Missing, Finding::Unknown)), Fate::Missing);
+        assert_eq!(alone(evidence(Failed, Finding::Unknown)), Fate::Remove);
     }
 
     fn counts(all: &[Evidence], live: usize, has_waited: bool) -> [usize; 4] {
@@ -130,23 +190,24 @@ mod tests {
             .map(|number| Node::new(&format!("s{number}"), "10.0.0.1", Tags::new()).unwrap())
             .collect();
         let records: Vec<(&Node, Evidence)> = nodes.iter().zip(all.iter().copied()).collect();
-        let fates = judge(&records, live, |_| has_waited);
-        [fates.removed.len(), fates.missing_but_up.len(), fates.missing.len(), usize::from(fates.is_partial)]
+        let fates = judge(&records, live, false, |_| has_waited);
+        let removed = fates.left.len() + fates.removed.len();
+        [removed, fates.missing_but_up.len(), fates.missing.len(), usize::from(fates.is_partial)]
     }
 
     #[test]
     fn missing_members_stay_for_a_time_if_they_are_more_than_half_of_the_pool() {
-        let down = evidence(None, Finding::Down);
+        let down = evidence(Missing, Finding::Down);
         assert_eq!(counts(&[down; 2], 2, false), [2, 0, 0, 0]);
         assert_eq!(counts(&[down; 2], 1, false), [0, 0, 2, 1]);
         assert_eq!(counts(&[down; 2], 1, true), [2, 0, 0, 1]);
-        let up = evidence(None, Finding::Up);
+        let up = evidence(Missing, Finding::Up);
         assert_eq!(counts(&[up, up, down], 1, true), [1, 2, 0, 1], "a server that is up does not go");
     }
 
     #[test]
     fn members_that_left_or_failed_do_not_make_a_list_partial() {
-        let (left, failed) = (evidence(LEFT, Finding::Up), evidence(FAILED, Finding::Down));
+        let (left, failed) = (evidence(Left, Finding::Up), evidence(Failed, Finding::Down));
         assert_eq!(counts(&[left, left, failed, failed], 1, false), [4, 0, 0, 0]);
     }
 }

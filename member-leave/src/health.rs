@@ -13,6 +13,9 @@ use common::regular_file;
 /// The lines of a million members are smaller.
 const FILE_MAX: u64 = 256 << 20;
 
+/// The name in a line about all nodes that have no line.
+const ALL_OTHERS: &str = "*";
+
 /// What the checks find of a node. If it has several findings, the last in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Finding {
@@ -60,7 +63,7 @@ impl Health {
 
     fn add(&mut self, line: &str) -> Option<()> {
         let mut fields = line.split(' ');
-        let name = fields.next()?;
+        let name = fields.next().filter(|name| is_server_name(name))?;
         let finding = match fields.next() {
             None => {
                 self.otherwise = Some(Finding::Down);
@@ -75,9 +78,21 @@ impl Health {
         if let Some(endpoint) = fields.next() {
             self.endpoints.entry(name.to_owned()).or_default().insert(endpoint.parse().ok()?);
         }
+        if name == ALL_OTHERS {
+            self.otherwise = Some(finding);
+        }
         let known = self.findings.entry(name.to_owned()).or_insert(finding);
         *known = finding.max(*known);
         fields.next().is_none().then_some(())
+    }
+
+    /// Why a lost node whose server is not found down stays. A line about all others stands for a HAProxy that does not
+    /// answer.
+    pub(crate) fn reason_to_keep(&self) -> &'static str {
+        match self.otherwise {
+            Some(Finding::Starting) => "and HAProxy cannot be asked",
+            _ => "but seen up",
+        }
     }
 
     /// What the checks find of the node called `name`.
@@ -89,6 +104,12 @@ impl Health {
     pub(crate) fn endpoints(&self, name: &str) -> impl Iterator<Item = SocketAddr> + '_ {
         self.endpoints.get(name).into_iter().flatten().copied()
     }
+}
+
+/// Whether HAProxy would take `name` for a server. Any other text is not such a file.
+fn is_server_name(name: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+    name == ALL_OTHERS || (!name.is_empty() && name.bytes().all(is_legal))
 }
 
 #[cfg(test)]
@@ -114,8 +135,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_about_all_others_is_for_nodes_without_a_line() {
+        let health = Health::parse("s1 down\n* starting\n").unwrap();
+        assert_eq!((health.finding("s1"), health.finding("s2")), (Finding::Down, Finding::Starting));
+    }
+
+    #[test]
     fn a_line_of_another_form_is_named() {
-        for bad in ["s1 UP", "s1 up 10.0.0.1", "s1 up 10.0.0.1:80 x", "HAProxy does not answer"] {
+        for bad in [
+            "{\"s1\":\"up\"}",
+            "s1,s2",
+            "s1\tup",
+            "s1 UP",
+            "s1 up 10.0.0.1",
+            "s1 up 10.0.0.1:80 x",
+            "HAProxy does not answer",
+        ] {
             let err = Health::parse(&format!("s0 up\n{bad}\n")).unwrap_err();
             assert!(err.starts_with("line 2: "), "{err}");
         }

@@ -18,10 +18,12 @@ pub(crate) struct LiveNodes<'a> {
 }
 
 impl<'a> LiveNodes<'a> {
-    /// Indexes the live members. `health` has the ports of nodes that announce none.
+    /// Indexes the live members, except those whose tag `port` is not a port: they cannot be served in place of another.
+    /// `health` has the ports of nodes that announce none.
     pub(crate) fn new(members: &'a [Member], health: &'a Health) -> LiveNodes<'a> {
         let mut by_address: HashMap<IpAddr, Vec<&Node>> = HashMap::new();
-        for node in members.iter().filter_map(|member| member.node.as_ref().ok()) {
+        let nodes = members.iter().filter_map(|member| member.node.as_ref().ok());
+        for node in nodes.filter(|node| !node.tags.contains_key("port") || announced_port(node).is_some()) {
             by_address.entry(node.address).or_default().push(node);
         }
         LiveNodes { by_address, health }
@@ -42,9 +44,13 @@ impl<'a> LiveNodes<'a> {
     /// Where `node` serves: at the port that it announces, and at the endpoints that HAProxy has for it.
     fn endpoints(&self, node: &Node) -> HashSet<SocketAddr> {
         let known = self.health.endpoints(&node.name).filter(|endpoint| endpoint.ip() == node.address);
-        let announced = node.tags.get("port").and_then(|port| port.parse().ok());
-        known.chain(announced.map(|port| SocketAddr::new(node.address, port))).collect()
+        let announced = announced_port(node).map(|port| SocketAddr::new(node.address, port));
+        known.chain(announced).collect()
     }
+}
+
+fn announced_port(node: &Node) -> Option<u16> {
+    node.tags.get("port").and_then(|port| port.parse().ok()).filter(|port| *port != 0)
 }
 
 #[cfg(test)]
@@ -73,6 +79,7 @@ mod tests {
         assert!(is_replaced(node("s1", "a", "80"), node("s2", "b", "80"), ""));
         assert!(!is_replaced(node("s1", "a", "80"), node("s2", "a", "81"), ""));
         assert!(!is_replaced(node("s1", "a", "80"), node("s1", "a", "80"), ""), "itself");
+        assert!(!is_replaced(node("s1", "a", "80"), node("s2", "a", "http"), ""), "not served");
     }
 
     #[test]

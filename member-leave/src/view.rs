@@ -8,7 +8,7 @@ use common::members::Member;
 use common::node::Node;
 use common::serf_list::{Departure, parse_departed};
 
-use crate::fate::Evidence;
+use crate::fate::{Evidence, Status};
 use crate::health::Health;
 use crate::replaced::LiveNodes;
 
@@ -17,7 +17,7 @@ pub(crate) struct View<'a> {
     members: &'a [Member],
     /// `None` for Consul's list. It is complete, so an instance that is missing from it has left.
     departed: Option<HashMap<String, Departure>>,
-    health: Health,
+    pub(crate) health: Health,
 }
 
 impl<'a> View<'a> {
@@ -41,19 +41,23 @@ impl<'a> View<'a> {
     pub(crate) fn evidence<'n>(&self, nodes: &[&'n Node]) -> Vec<(&'n Node, Evidence)> {
         let live = LiveNodes::new(self.members, &self.health);
         let of = |node: &Node| Evidence {
-            departure: self.departure(&node.name),
+            status: self.status(&node.name),
             finding: self.health.finding(&node.name),
             is_replaced: live.have_replaced(node),
         };
         nodes.iter().map(|node| (*node, of(node))).collect()
     }
 
-    /// How the list names a node. A live member has no record to lose unless it now has another role: it has left the pool.
-    fn departure(&self, name: &str) -> Option<Departure> {
-        let is_live = self.members.binary_search_by(|member| member.name.as_str().cmp(name)).is_ok();
-        match &self.departed {
-            Some(departed) if !is_live => departed.get(name).copied(),
-            _ => Some(Departure::Left),
+    /// What the list says of a node. A live member loses its record only if it now has another role.
+    fn status(&self, name: &str) -> Status {
+        if self.members.binary_search_by(|member| member.name.as_str().cmp(name)).is_ok() {
+            return Status::Left;
+        }
+        match self.departed.as_ref().map(|departed| departed.get(name)) {
+            None => Status::Deregistered,
+            Some(None) => Status::Missing,
+            Some(Some(Departure::Failed)) => Status::Failed,
+            Some(Some(Departure::Left)) => Status::Left,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use common::failure::{Code, Failure};
-use common::members::Member;
+use common::members::{Member, MembersError};
 use common::messages::Messages;
 use common::node::Node;
 
@@ -23,16 +23,20 @@ const SHOWN: usize = 5;
 /// Removes the records of the nodes that are no longer in service according to the list `json`.
 pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result<(), Failure> {
     let members = args.input.parse_list(json)?;
+    if members.iter().any(is_nameless) {
+        let line = "cannot remove records: an entry of the list cannot be read, and may be any of them";
+        return Err(Failure::new(Code::Input, line));
+    }
     let health = Health::of(args.serving.as_deref())?;
     let mut removal = Removal::begin(args)?;
     removal.dir.sweep();
     let (records, faults) = removal.dir.read_except(&present(&members, args))?;
     faults.into_iter().for_each(|fault| messages.fault(fault));
-    let waiting = Waiting::read(&args.input.nodes);
-    let mut missing = BTreeSet::new();
     // Usually no record is left, and then the list need not be searched for lost members.
     let json = if records.is_empty() { None } else { Some(json) };
     let view = View::new(args.input.from, json, &members, health)?;
+    let waiting = Waiting::read(&args.input.nodes);
+    let mut missing = BTreeSet::new();
     for (role, nodes) in by_role(&records) {
         if !args.input.wants(role) {
             // A run for that role decides about them. Until then their times are kept.
@@ -40,44 +44,32 @@ pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result
             continue;
         }
         let live = members.iter().filter(|member| member.role == role && member.node.is_ok()).count();
-        let records = view.evidence(&nodes);
-        let fates = judge(&records, live, |node| {
-            args.allow_empty || waiting.has_lasted(&node.name, args.missing_for)
-        });
-        if live > 0 {
-            missing.extend(fates.missing.iter().map(|node| node.name.as_str()));
-        }
-        carry_out(&fates, role, live, args, &mut removal, messages);
+        let has_waited = |node: &Node| waiting.has_lasted(&node.name, args.missing_for);
+        let fates = judge(&view.evidence(&nodes), live, args.allow_empty, has_waited);
+        report(&fates, role, view.health.reason_to_keep(), messages);
+        missing.extend(fates.waiting().map(|node| node.name.as_str()));
+        fates.gone().for_each(|node| removal.remove(&node.name, messages));
     }
     waiting.keep(&missing).unwrap_or_else(|fault| messages.fault(fault));
     removal.finish(messages);
     Ok(())
 }
 
-/// Removes records of one role, and reports which stay and why.
-fn carry_out(
-    fates: &Fates<'_>,
-    role: &str,
-    live: usize,
-    args: &Args,
-    removal: &mut Removal,
-    messages: &mut Messages,
-) {
+/// Reports which records stay, and why.
+fn report(fates: &Fates<'_>, role: &str, reason: &str, messages: &mut Messages) {
     let kept =
         [(&fates.failed_but_up, "failed in Serf"), (&fates.missing_but_up, "missing from Serf's list")];
-    for (nodes, why) in kept.into_iter().filter(|(nodes, _)| !nodes.is_empty()) {
-        messages.standing(format!("kept {}: {why}, but seen up", names(nodes)));
+    for (nodes, state) in kept.into_iter().filter(|(nodes, _)| !nodes.is_empty()) {
+        messages.standing(format!("kept {}: {state}, {reason}", names(nodes)));
     }
-    let lost = fates.removed.len() + fates.missing.len();
-    if live == 0 && lost > 0 && !args.allow_empty {
-        messages.fault(Failure::new(Code::Guard, none_alive(role, lost)));
-        return;
+    if let Some(line) = fates.refusal(role) {
+        messages.fault(Failure::new(Code::Guard, line));
     }
-    let unnamed = fates.missing.len() + fates.missing_but_up.len();
-    if fates.is_partial && unnamed > 0 && !args.allow_empty {
-        messages.fault(Failure::new(Code::Guard, is_partial(role, unnamed, fates.total + live)));
-    }
-    fates.removed.iter().for_each(|node| removal.remove(&node.name, messages));
+}
+
+/// Whether not even the name of a member can be read. Serf and Consul always print one.
+fn is_nameless(member: &Member) -> bool {
+    member.name.is_empty() && matches!(member.node, Err(MembersError::Entry { .. }))
 }
 
 /// The names of the members that are present with a wanted role. A member that cannot be recorded now is present, and
@@ -101,20 +93,6 @@ fn names(nodes: &[&Node]) -> String {
     let more = nodes.len() - shown.len();
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     format!("{}{more}", shown.join(", "))
-}
-
-fn none_alive(role: &str, count: usize) -> String {
-    format!(
-        "cannot remove {count} records of role '{role}': the list has no live member of that role, so the agent may \
-         be cut off; give --allow-empty to remove them"
-    )
-}
-
-fn is_partial(role: &str, missing: usize, total: usize) -> String {
-    format!(
-        "cannot remove {missing} of {total} records of role '{role}': their nodes are missing from the list, but no leave \
-         was reported, so the agent may see only a part of the cluster; if they are gone, remove them by name"
-    )
 }
 
 #[cfg(test)]

@@ -165,6 +165,37 @@ fn a_run_for_another_role_does_not_end_the_wait() {
 }
 
 #[test]
+fn all_of_the_pool_may_leave() {
+    let pool = Pool::with("s1 up\n");
+    pool.leave(&POOL.map(|(name, _)| (name, "left"))).assert().code(0).stderr("");
+    assert!(pool.fixture.records().is_empty());
+}
+
+#[test]
+fn a_list_with_an_entry_without_a_name_removes_nothing() {
+    let pool = Pool::with("");
+    let text = list(&[("s1", "backend", "alive")]).replace("]}", r#",{"name":7,"status":"alive"}]}"#);
+    let refused =
+        "member-leave: cannot remove records: an entry of the list cannot be read, and may be any of them\n";
+    pool.leave(&[]).write_stdin(text).assert().code(3).stderr(refused);
+    assert_eq!(pool.nodes(), "s1 s2 s3 s4 s5");
+}
+
+/// As scripts/reconcile says it while HAProxy does not answer.
+#[test]
+fn while_haproxy_cannot_be_asked_only_those_that_left_or_were_replaced_go() {
+    let pool = Pool::with("* starting\n");
+    let members = [("s1", "left"), ("s2", "failed"), ("s3", "alive"), ("s4", "failed")];
+    let text =
+        list(&members.map(|(name, status)| (name, "backend", status))).replacen("10.0.0.3:", "10.0.0.4:", 1);
+    let said = "member-leave: kept s2: failed in Serf, and HAProxy cannot be asked\n\
+                member-leave: kept s5: missing from Serf's list, and HAProxy cannot be asked\n\
+                member-leave: removed s1\nmember-leave: removed s4\n";
+    pool.leave(&[]).arg("-v").write_stdin(text).assert().code(0).stderr(said);
+    assert_eq!(pool.nodes(), "s2 s3 s5");
+}
+
+#[test]
 fn a_live_member_that_has_another_role_now_goes_although_it_is_up() {
     let pool = Pool::with("s1 up\ns2 up\ns3 up\ns4 up\ns5 up\n");
     let roles = [("s1", "backend"), ("s2", "spare"), ("s3", "spare"), ("s4", "spare"), ("s5", "spare")];

@@ -88,10 +88,13 @@ impl Observer {
     }
 }
 
-/// Whether it is a temporary file, or the state that reload-haproxy keeps during a reload.
+/// Whether it is a temporary file, the state that reload-haproxy keeps during a reload, or one of the files in the state
+/// directory that say which errors are in the log.
 fn is_passing(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.') && name.ends_with(".tmp")
+    let is_in_state = path.parent().is_some_and(|directory| directory.ends_with("state"));
+    let is_of_log = name.ends_with(".faults") || name.ends_with(".reported");
+    (name.starts_with('.') && name.ends_with(".tmp")) || (is_in_state && is_of_log)
 }
 
 /// All paths below a directory, without those in the nodes directory.
