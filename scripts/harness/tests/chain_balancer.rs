@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::node::{Node, Tags};
+use common::nodes_directory::NodesDir;
 use common::replace::replace;
 use harness::cluster::backend::Backend;
 use harness::cluster::local_cluster::{Cluster, GIVEN_UP, SOON};
@@ -159,6 +161,25 @@ fn where_haproxy_cannot_be_asked_a_backend_that_serf_gives_up_goes() {
     let record = give_up(&mut cluster, "s2");
     assert_eq!(cluster.balancer.reconcile().unwrap(), 0, "{}", cluster.balancer.log());
     assert!(!record.exists() && !has_s2());
+}
+
+/// It came back under another name, and spells out the port that it announced by default before.
+#[test]
+fn a_dead_twin_goes_even_if_no_haproxy_runs() {
+    if !programs::are_all_here() {
+        return;
+    }
+    let mut cluster = Cluster::new().unwrap();
+    cluster.start_agent().unwrap();
+    let address = cluster.add("s2").unwrap();
+    cluster.balancer.agent.as_ref().unwrap().wait_for_alive(cluster.run(), 2, SOON).unwrap();
+    let mut records = NodesDir::lock(&cluster.balancer.nodes_dir(), SOON).unwrap();
+    let tags = Tags::from([("role".to_owned(), "backend".to_owned())]);
+    records.put(&Node::new("s1", &address.to_string(), tags).unwrap()).unwrap();
+    assert!(records.finish().is_empty());
+    assert_eq!(cluster.balancer.reconcile().unwrap(), 5);
+    let text = fs::read_to_string(cluster.balancer.config()).unwrap();
+    assert!(text.contains("server s2 ") && !text.contains("s1"), "{text}");
 }
 
 /// Kills a backend and waits until Serf lists it as failed; returns the path of its record.
