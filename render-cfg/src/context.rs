@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use common::node::{Node, Tags};
+use tera::value::Key;
 use tera::{Context, Value};
 
 /// A node as a template sees it.
@@ -12,6 +13,15 @@ pub(crate) struct NodeView {
     pub(crate) name: String,
     pub(crate) role: String,
     value: Value,
+}
+
+impl NodeView {
+    /// The node's tags.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        let tags =
+            self.value.as_map().and_then(|fields| fields.get(&Key::Str("tags"))).and_then(Value::as_map);
+        tags.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str()?, value.as_str()?)))
+    }
 }
 
 /// Converts nodes for a template. A node with the same tags as the previous one shares its copy of them: with ten

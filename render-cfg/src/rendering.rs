@@ -1,5 +1,6 @@
 //! A template and its input, from which the text of all nodes or of some of them can be rendered.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use tera::Context;
@@ -42,6 +43,22 @@ impl Rendering {
     /// The text of some nodes, by their places in `nodes`.
     pub(crate) fn text(&self, members: &[usize]) -> Result<Text, TemplateError> {
         self.render(members.iter().map(|member| &self.nodes[*member]))
+    }
+
+    /// For each tag value of several of these members, though not of all, the members that have it, as indexes into
+    /// `members`. The largest groups come first.
+    pub(crate) fn with_equal_tags(&self, members: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+        for (place, member) in members.iter().enumerate() {
+            for tag in self.nodes[*member].tags() {
+                groups.entry(tag).or_default().push(place);
+            }
+        }
+        let is_some = |group: &Vec<usize>| (2..members.len()).contains(&group.len());
+        let mut groups: Vec<Vec<usize>> = groups.into_values().filter(is_some).collect();
+        groups.sort_by_key(|group| Reverse(group.len()));
+        groups.dedup();
+        groups
     }
 
     /// After a failed render: why the filter `server` left out the node `name`, if it did.
