@@ -34,9 +34,14 @@ fn a_setting_of_the_wrong_kind_is_named_and_the_output_is_kept() {
         );
         assert_eq!((err.lines().count(), bed.read("out").as_str()), (1, "old"));
     }
-    for (name, value) in
-        [("hard_stop_after", "30m x"), ("maxconn", "100 x"), ("check_path", "/healthz HTTP/1.1")]
-    {
+    for (name, value) in [
+        ("hard_stop_after", "90"),
+        ("hard_stop_after", "15us"),
+        ("admin_socket", "/run/${A}"),
+        ("hard_stop_after", "30m x"),
+        ("maxconn", "100 x"),
+        ("check_path", "/healthz HTTP/1.1"),
+    ] {
         assert!(set(&format!("{name}={value}")).ends(2).err.contains(value), "{name}");
     }
     assert_eq!(bed.read("out"), "old");
