@@ -7,6 +7,8 @@ use common::node::{Node, Tags};
 use tera::value::Key;
 use tera::{Context, Value};
 
+use crate::vars::Var;
+
 /// A node as a template sees it.
 #[derive(Debug)]
 pub(crate) struct NodeView {
@@ -46,7 +48,9 @@ pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
 }
 
 /// The part of the context that is the same for any nodes: the environment and the values of `--set`.
-pub(crate) fn fixed(vars: BTreeMap<String, String>) -> Context {
+pub(crate) fn fixed(vars: &[Var]) -> Context {
+    let vars: BTreeMap<String, String> =
+        vars.iter().map(|var| (var.name.clone(), var.value.clone())).collect();
     let mut context = Context::new();
     context.insert_value("vars", Value::from(vars));
     context.insert_value("env", environment());

@@ -9,11 +9,13 @@ use crate::args::Args;
 use crate::context::{self, NodeView};
 use crate::template::Template;
 use crate::template::error::TemplateError;
+use crate::vars::Var;
 
 /// A template and its input.
 pub(crate) struct Rendering {
     template: Template,
     fixed: Context,
+    vars: Vec<Var>,
     /// The nodes, in the order of the text.
     pub(crate) nodes: Vec<NodeView>,
 }
@@ -31,8 +33,8 @@ impl Rendering {
     /// Reads the template.
     pub(crate) fn open(args: &Args, nodes: Vec<NodeView>) -> Result<Rendering, TemplateError> {
         let template = Template::read(&args.template)?;
-        let fixed = context::fixed(args.vars.iter().cloned().collect());
-        Ok(Rendering { template, fixed, nodes })
+        let fixed = context::fixed(&args.vars);
+        Ok(Rendering { template, fixed, vars: args.vars.clone(), nodes })
     }
 
     /// The text of all nodes.
@@ -68,7 +70,7 @@ impl Rendering {
 
     fn render<'n>(&self, nodes: impl Iterator<Item = &'n NodeView>) -> Result<Text, TemplateError> {
         let mut context = context::with_nodes(self.fixed.clone(), nodes);
-        let text = self.template.render(&mut context)?;
+        let text = self.template.render(&mut context).map_err(|err| err.with_variable(&self.vars))?;
         Ok(Text { text, unservable: self.template.unservable(), _spent: context })
     }
 }

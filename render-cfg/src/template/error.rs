@@ -9,6 +9,7 @@ use tera::Value;
 use thiserror::Error;
 
 use crate::truncate::{truncate, truncate_around};
+use crate::vars::Var;
 
 /// Why a template could not be rendered.
 #[derive(Debug, Error)]
@@ -36,10 +37,12 @@ pub(crate) enum TemplateError {
         text: String,
     },
     /// A value of `--set` is not what the template wants.
-    #[error("cannot use setting '{setting}': {reason}")]
+    #[error("{}", wrong(.setting, .variable.as_deref(), .reason))]
     Setting {
         /// Its name.
         setting: String,
+        /// The environment variable that it comes from.
+        variable: Option<String>,
         /// The error.
         reason: String,
     },
@@ -74,9 +77,19 @@ impl TemplateError {
         if value.is_some_and(|value| value.trim().contains(char::is_whitespace)) {
             let reason =
                 format!("{reason}; it is one word for HAProxy: write further words into the template");
-            return TemplateError::Setting { setting, reason };
+            return TemplateError::Setting { setting, variable: None, reason };
         }
-        TemplateError::Setting { setting, reason }
+        TemplateError::Setting { setting, variable: None, reason }
+    }
+
+    /// The same error; a wrong setting gets the environment variable that it comes from.
+    pub(crate) fn with_variable(mut self, vars: &[Var]) -> TemplateError {
+        if let TemplateError::Setting { setting, variable, .. } = &mut self {
+            // Of two with one name the last counts.
+            let var = vars.iter().rev().find(|var| var.name == *setting);
+            *variable = var.and_then(|var| var.variable.clone());
+        }
+        self
     }
 
     /// `template:line:column`, if the error has a position.
@@ -110,10 +123,21 @@ impl TemplateError {
     }
 }
 
-/// The system's reason. A missing file is usually a wrong path, so the option is named.
+/// The line for a wrong setting. A variable can have several settings.
+fn wrong(setting: &str, variable: Option<&str>, reason: &str) -> String {
+    match (variable, reason.split_once("' is not ")) {
+        (None, _) => format!("cannot use setting '{setting}': {reason}"),
+        (Some(variable), Some((value, wanted))) => {
+            format!("cannot use {variable}: setting '{setting}' is {value}', not {wanted}")
+        }
+        (Some(variable), None) => format!("cannot use {variable}: setting '{setting}': {reason}"),
+    }
+}
+
+/// The system's reason. A missing file is usually a wrong path.
 fn unreadable(err: &io::Error) -> String {
     match err.kind() {
-        io::ErrorKind::NotFound => "the file does not exist; --template names it".to_owned(),
+        io::ErrorKind::NotFound => "the template does not exist; correct its path".to_owned(),
         _ => err.to_string(),
     }
 }

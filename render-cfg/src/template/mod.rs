@@ -6,7 +6,7 @@
 
 pub(crate) mod error;
 mod hints;
-mod limits;
+pub(crate) mod limits;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
