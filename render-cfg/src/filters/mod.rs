@@ -15,6 +15,7 @@ use crate::filters::endpoints::Unservable;
 use crate::filters::server_lines::{given_port, servers, usable_servers};
 use crate::natural::natural;
 use crate::values;
+use crate::values::arguments::of_filter;
 use render_cfg::escape::comment;
 
 /// Registers the filters. `unservable` collects the nodes that cannot be served.
@@ -23,21 +24,33 @@ pub(crate) fn register(tera: &mut Tera, unservable: &Unservable) {
     tera.register_filter("endpoint", endpoint);
     let all = unservable.clone();
     tera.register_filter("server", move |nodes: Value, given: Kwargs, _: &State| {
+        of_filter("server", &given, &["port", "port_tag"])?;
         servers(&nodes, &given, &mut all.endpoints())
     });
     let usable = unservable.clone();
     tera.register_filter("servers", move |nodes: &[Value], given: Kwargs, _: &State| {
+        of_filter("servers", &given, &["port", "port_tag"])?;
         usable_servers(nodes, &given, &mut usable.endpoints())
     });
-    tera.register_filter("logformat", |text: &str, _: Kwargs, _: &State| text.replace('%', "%%"));
+    tera.register_filter("logformat", logformat);
     tera.register_filter("group_by", group_by);
     tera.register_filter("sort", sort);
-    tera.register_filter("comment", |text: &str, _: Kwargs, _: &State| Value::safe_string(&comment(text)));
+    tera.register_filter("comment", |text: &str, given: Kwargs, _: &State| -> TeraResult<Value> {
+        of_filter("comment", &given, &[])?;
+        Ok(Value::safe_string(&comment(text)))
+    });
+}
+
+/// `text | logformat`: within a log format `%` begins a variable, and `%%` is a percent sign.
+fn logformat(text: &str, given: Kwargs, _: &State) -> TeraResult<String> {
+    of_filter("logformat", &given, &[])?;
+    Ok(text.replace('%', "%%"))
 }
 
 /// `address | endpoint(port=3000)`: `10.0.0.1:3000`, or `[fd00::1]:3000`. Both parts have been checked, so
 /// the result is not escaped.
 fn endpoint(address: &str, given: Kwargs, _: &State) -> TeraResult<Value> {
+    of_filter("endpoint", &given, &["port"])?;
     let port = given_port(&given)?;
     let address: IpAddr =
         address.parse().map_err(|_| Error::message(format!("'{address}' is not an IP address")))?;
@@ -47,6 +60,7 @@ fn endpoint(address: &str, given: Kwargs, _: &State) -> TeraResult<Value> {
 /// `nodes | group_by(attribute="tags.zone")`: one list for each value, sorted by value. Tera's own filter returns the
 /// groups in random order, so the same nodes would give different texts; and it fails if a node lacks the attribute.
 fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
+    of_filter("group_by", &given, &["attribute"])?;
     let attribute = given.must_get::<&str>("attribute")?;
     let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for one in all {
@@ -63,6 +77,7 @@ fn group_by(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Value> {
 /// `nodes | sort(attribute="tags.zone")`: text is in natural order, and a value without the attribute comes last.
 /// Tera's own filter sorts by bytes, and fails if a node lacks the attribute.
 fn sort(all: &[Value], given: Kwargs, _: &State) -> TeraResult<Vec<Value>> {
+    of_filter("sort", &given, &["attribute"])?;
     let attribute = given.get::<&str>("attribute")?;
     let key = |value: &Value| match attribute {
         Some(attribute) => value.get_from_path(attribute).filter(|value| !value.is_none()).cloned(),
@@ -172,5 +187,21 @@ mod tests {
     fn port_tag_names_the_tag_with_the_port() {
         let template = "{% set s = bad | server(port=1024, port_tag='peer_port') %}{{ s.endpoint }}";
         assert_eq!(render(template).unwrap(), "[::1]:1024");
+    }
+
+    #[test]
+    fn an_unknown_argument_is_refused_by_name() {
+        for (filter, known) in [
+            ("bad | server(port=1, x='')", "its arguments are port, port_tag"),
+            ("[bad] | servers(port=1, x='')", "its arguments are port, port_tag"),
+            ("'10.0.0.1' | endpoint(port=1, x='')", "it has 'port'"),
+            ("[] | sort(x='')", "it has 'attribute'"),
+            ("[] | group_by(attribute='a', x='')", "it has 'attribute'"),
+            ("'a' | comment(x='')", "it has none"),
+            ("'a' | logformat(x='')", "it has none"),
+        ] {
+            let err = render(&format!("{{{{ {filter} }}}}")).unwrap_err();
+            assert!(err.contains(&format!("has no argument 'x'; {known}")), "{err}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use common::messages::excerpt;
 use tera::Value;
 use thiserror::Error;
 
+use crate::template::hints::tag_around;
 use crate::truncate::{truncate, truncate_around};
 use crate::vars::Var;
 
@@ -145,10 +146,7 @@ fn unreadable(err: &io::Error) -> String {
 /// The setting whose value is the cause of the error at this place, if there is one: `vars.NAME` is in the same `{{ }}`
 /// or `{% %}`, and the reason begins with its value.
 pub(crate) fn wrong_setting(line: &str, column: usize, reason: &str, vars: &Value) -> Option<String> {
-    let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
-    let start = line[..at].rfind(['{', '}']).map_or(0, |brace| brace + 1);
-    let end = line[at..].find(['}', '{']).map_or(line.len(), |brace| at + brace);
-    let names = line[start..end].split("vars.").skip(1).map(|after| {
+    let names = tag_around(line, column).split("vars.").skip(1).map(|after| {
         after.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
     });
     let is_wrong = |name: &&str| {

@@ -189,3 +189,32 @@ fn an_expression_matches_anywhere_unless_it_is_tied() {
     let hostile = format!("'{}b'", "a".repeat(10_000));
     assert_eq!(matches(&hostile, "^(a+)+$"), Ok(false), "the time does not explode");
 }
+
+#[test]
+fn an_unknown_argument_is_refused_by_name() {
+    for (template, reason) in [
+        (
+            "{{ '5' | number(mn=1, a=2) }}",
+            "the filter 'number' has no argument 'a'; its arguments are min, max, default, empty",
+        ),
+        (
+            "{% if '5' is number(mn=1) %}{% endif %}",
+            "the test 'number' has no argument 'mn'; its arguments are min, max",
+        ),
+        (
+            "{{ 'a' | name(defult='x') }}",
+            "the filter 'name' has no argument 'defult'; its arguments are default, empty",
+        ),
+        (
+            "{% if 'a' is name(default='x') %}{% endif %}",
+            "the test 'name' has no argument 'default'; it has none",
+        ),
+        ("{% if 'a' is port(min=1) %}{% endif %}", "the test 'port' has no argument 'min'"),
+        ("{{ 'a' | port(max=1) }}", "the filter 'port' has no argument 'max'"),
+        ("{{ 'a' | int(to=1) }}", "the filter 'int' has no argument 'to'"),
+        ("{% if 'a' is matching(pat='a', flags='i') %}{% endif %}", "has no argument 'flags'; it has 'pat'"),
+    ] {
+        let err = render(template).unwrap_err();
+        assert!(err.contains(reason), "{err}");
+    }
+}
