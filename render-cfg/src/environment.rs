@@ -26,10 +26,10 @@ pub(crate) fn add_settings(args: &mut Args) -> Result<(), Failure> {
         args.vars.extend(setting.each_word(pair)?.into_iter().map(from_here));
     }
     if let Some(setting) = Setting::read(args.min_nodes_from.as_deref())? {
-        args.min_nodes.extend(setting.floors()?.into_iter().map(|floor| floor.from_variable(setting.name)));
+        args.min_nodes.extend(setting.floors()?.into_iter().map(|floor| floor.of_variable(setting.name)));
     }
     if let Some(setting) = Setting::read(args.check_from.as_deref())? {
-        args.check = Some(setting.whole(Check::parse)?.from_variable(setting.name));
+        args.check = Some(setting.whole(Check::parse)?.of_variable(setting.name));
     }
     Ok(())
 }

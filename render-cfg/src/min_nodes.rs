@@ -29,7 +29,7 @@ impl Floor {
     }
 
     /// The same, from an environment variable.
-    pub(crate) fn from_variable(self, name: &str) -> Floor {
+    pub(crate) fn of_variable(self, name: &str) -> Floor {
         Floor { source: name.to_owned(), ..self }
     }
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn shortfall(floor: &str, roles: &[&str]) -> Option<String> {
-        let why = Floor::parse(floor).unwrap().from_variable("V").shortfall(roles.iter().copied())?;
+        let why = Floor::parse(floor).unwrap().of_variable("V").shortfall(roles.iter().copied())?;
         Some(why.strip_suffix(", so it is kept; lower V if this is intended").unwrap().to_owned())
     }
 

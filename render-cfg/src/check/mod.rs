@@ -54,7 +54,7 @@ impl Check {
     }
 
     /// The same, from an environment variable.
-    pub(crate) fn from_variable(self, name: &str) -> Check {
+    pub(crate) fn of_variable(self, name: &str) -> Check {
         Check { variable: Some(name.to_owned()), ..self }
     }
 
