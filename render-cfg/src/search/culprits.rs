@@ -40,7 +40,7 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
     /// The culprits, sorted, each with the reason why the trial fails with it. Without them the others pass together.
     ///
     /// The members in `likely` probably pass together. With `alone`, only a member that fails without the others is a
-    /// culprit. Returns `None` if no member is at fault, or if a trial ends the search.
+    /// culprit. Returns `None` if no member is at fault, or if a trial ends the search. Both lists are sorted.
     pub(crate) fn culprits(mut self, likely: &[usize], alone: bool) -> Option<Vec<(usize, R)>> {
         let base = self.base(if alone { &[] } else { likely })?;
         let others: Vec<usize> =
@@ -57,7 +57,31 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
             self.add(&mut base.clone(), &kept)?;
         }
         self.found.sort_unstable_by_key(|(member, _)| *member);
+        if self.are_most_culprits(likely) && self.most_culprits_pass_alone()? {
+            return None;
+        }
         Some(self.found)
+    }
+
+    /// Whether most of the likely members, or of all if none is likely, are culprits.
+    fn are_most_culprits(&self, likely: &[usize]) -> bool {
+        if likely.is_empty() {
+            return self.found.len() * 2 > self.count;
+        }
+        self.found.iter().filter(|(member, _)| likely.binary_search(member).is_ok()).count() * 2
+            > likely.len()
+    }
+
+    /// Whether most of a sample of the culprits pass alone, so that they fail only because of each other. That is a
+    /// mistake in the template, such as one name for all servers.
+    fn most_culprits_pass_alone(&mut self) -> Option<bool> {
+        let culprits: Vec<usize> = self.found.iter().map(|(member, _)| *member).collect();
+        let sample = spread(&culprits, SAMPLE);
+        let mut passed = 0;
+        for single in &sample {
+            passed += usize::from(self.trial(single, &[])?.is_ok());
+        }
+        Some(passed * 2 > sample.len())
     }
 
     /// Tries two sets of members together.

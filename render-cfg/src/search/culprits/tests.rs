@@ -79,6 +79,23 @@ fn of_two_members_that_fail_only_together_the_second_one_is_left_out() {
 }
 
 #[test]
+fn if_most_members_fail_only_because_of_each_other_none_is_a_culprit() {
+    let judge = |members: &[usize]| if members.len() > 1 { Err("one name for all") } else { Ok(()) };
+    assert_eq!(search(10, &[], judge).0, None);
+    assert_eq!(search(2, &[], judge).0, Some(vec![1]), "one of both");
+    // As before, but a text without members fails for another reason.
+    let judge = |members: &[usize]| if members.is_empty() { Err("missing") } else { judge(members) };
+    assert_eq!(search(10, &[], judge).0, None);
+    // Many new members that have the name of one that is likely do not stop the likely ones.
+    let judge =
+        |members: &[usize]| match members.iter().filter(|member| **member == 0 || **member > 3).count() {
+            0 | 1 => Ok(()),
+            _ => Err("same name"),
+        };
+    assert_eq!(search(10, &[0, 1, 2, 3], judge).0, Some((4..10).collect()));
+}
+
+#[test]
 fn members_that_fail_only_together_are_not_culprits_if_each_must_fail_alone() {
     let judge = |members: &[usize]| if members.len() > 5 { Err("many") } else { Ok(()) };
     let search = Search::new(10, "many", |members: &[usize]| Some(judge(members)));
