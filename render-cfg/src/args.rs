@@ -11,6 +11,7 @@ use common::time_limit::TimeLimit;
 use crate::check::Check;
 use crate::min_nodes::Floor;
 use crate::then::Then;
+use crate::vars::Var;
 
 pub(crate) const PROGRAM: &str = "render-cfg";
 
@@ -46,8 +47,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "VARIABLE")]
     pub(crate) min_nodes_from: Option<String>,
     /// Set the template variable vars.K; may be repeated
-    #[arg(long = "set", value_name = "K=V", value_parser = variable)]
-    pub(crate) vars: Vec<(String, String)>,
+    #[arg(long = "set", value_name = "K=V", value_parser = Var::parse)]
+    pub(crate) vars: Vec<Var>,
     /// Environment variable with K=V, separated by blanks and quoted as for a shell
     #[arg(long, value_name = "VARIABLE")]
     pub(crate) set_from: Option<String>,
@@ -111,15 +112,3 @@ Examples:
   render-cfg --template haproxy.cfg.tera --output /etc/haproxy/haproxy.cfg \\
              --check 'haproxy -c -f {}'
   the same with --watch --then reload-haproxy, as a service";
-
-/// Parses `K=V`. K must be a name that a template can use as `vars.K`.
-pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
-    let is_word = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if key.is_empty() || !is_word || key.as_bytes()[0].is_ascii_digit() {
-        return Err(format!(
-            "the key '{key}' is not a valid name: use letters, digits and '_', and begin with a letter or '_'"
-        ));
-    }
-    Ok((key.to_owned(), value.to_owned()))
-}

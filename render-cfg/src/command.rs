@@ -16,6 +16,8 @@ pub(crate) struct Trouble {
     pub(crate) why: String,
     /// Whether it ended by itself, with an exit code. Otherwise it could not be run, or was killed.
     pub(crate) is_verdict: bool,
+    /// Whether it could not be run.
+    pub(crate) is_not_run: bool,
 }
 
 /// Runs `words` (at least one) for at most `timeout` and does `work` meanwhile. `option` is the option that sets the
@@ -31,7 +33,7 @@ pub(crate) fn run(
     for key in OURS_ALONE {
         command.env_remove(key);
     }
-    let trouble = |why, is_verdict| Some(Trouble { why, is_verdict });
+    let trouble = |why, is_verdict| Some(Trouble { why, is_verdict, is_not_run: false });
     match command::run_beside(&mut command, timeout, work) {
         Ok(Outcome { status: Some(status), words }) if status.success() => (words, None),
         Ok(Outcome { status: Some(status), words }) => {
@@ -41,7 +43,10 @@ pub(crate) fn run(
             let why = format!("took too long: it was killed after {timeout:?}; see {option}");
             (words, trouble(why, false))
         }
-        Err(err) => (String::new(), trouble(format!("cannot be run: {err}"), false)),
+        Err(err) => {
+            let why = format!("cannot be run: {err}");
+            (String::new(), Some(Trouble { why, is_verdict: false, is_not_run: true }))
+        }
     }
 }
 

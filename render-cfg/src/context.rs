@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use common::node::{Node, Tags};
+use tera::value::Key;
 use tera::{Context, Value};
+
+use crate::vars::Var;
 
 /// A node as a template sees it.
 #[derive(Debug)]
@@ -12,6 +15,15 @@ pub(crate) struct NodeView {
     pub(crate) name: String,
     pub(crate) role: String,
     value: Value,
+}
+
+impl NodeView {
+    /// The node's tags.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        let tags =
+            self.value.as_map().and_then(|fields| fields.get(&Key::Str("tags"))).and_then(Value::as_map);
+        tags.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str()?, value.as_str()?)))
+    }
 }
 
 /// Converts nodes for a template. A node with the same tags as the previous one shares its copy of them: with ten
@@ -36,7 +48,9 @@ pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
 }
 
 /// The part of the context that is the same for any nodes: the environment and the values of `--set`.
-pub(crate) fn fixed(vars: BTreeMap<String, String>) -> Context {
+pub(crate) fn fixed(vars: &[Var]) -> Context {
+    let vars: BTreeMap<String, String> =
+        vars.iter().map(|var| (var.name.clone(), var.value.clone())).collect();
     let mut context = Context::new();
     context.insert_value("vars", Value::from(vars));
     context.insert_value("env", environment());

@@ -89,10 +89,7 @@ fn guard<'n>(
         None => Ok(()),
         Some(why) => {
             let name = output.name().display();
-            let line = format!(
-                "cannot replace '{name}': {why}, so it is kept; lower --min-nodes if this is intended"
-            );
-            Err(Failure::new(Code::Guard, line))
+            Err(Failure::new(Code::Guard, format!("cannot replace '{name}': {why}")))
         }
     }
 }

@@ -8,9 +8,10 @@ use std::env;
 use common::failure::{Code, Failure};
 use common::messages::excerpt;
 
-use crate::args::{Args, variable};
+use crate::args::Args;
 use crate::check::Check;
 use crate::min_nodes::Floor;
+use crate::vars::Var;
 
 /// An environment variable that is not empty.
 struct Setting<'a> {
@@ -21,13 +22,14 @@ struct Setting<'a> {
 /// Adds the settings of the variables to those of the command line, after them. Fails at the first wrong one.
 pub(crate) fn add_settings(args: &mut Args) -> Result<(), Failure> {
     if let Some(setting) = Setting::read(args.set_from.as_deref())? {
-        args.vars.extend(setting.each_word(pair)?);
+        let from_here = |var| Var { variable: Some(setting.name.to_owned()), ..var };
+        args.vars.extend(setting.each_word(pair)?.into_iter().map(from_here));
     }
     if let Some(setting) = Setting::read(args.min_nodes_from.as_deref())? {
-        args.min_nodes.extend(setting.floors()?);
+        args.min_nodes.extend(setting.floors()?.into_iter().map(|floor| floor.of_variable(setting.name)));
     }
     if let Some(setting) = Setting::read(args.check_from.as_deref())? {
-        args.check = Some(setting.whole(Check::parse)?);
+        args.check = Some(setting.whole(Check::parse)?.of_variable(setting.name));
     }
     Ok(())
 }
@@ -69,11 +71,11 @@ impl<'a> Setting<'a> {
 }
 
 /// Parses `K=V`, a word of a variable: a word without `=` is probably the rest of a value with a blank.
-fn pair(word: &str) -> Result<(String, String), String> {
+fn pair(word: &str) -> Result<Var, String> {
     if !word.contains('=') {
         return Err("it is not KEY=VALUE; quote a value with blanks: KEY='A B'".to_owned());
     }
-    variable(word)
+    Var::parse(word)
 }
 
 #[cfg(test)]
@@ -86,7 +88,7 @@ mod tests {
 
     fn pairs(text: &str) -> Result<Vec<String>, String> {
         let pairs = setting(text).each_word(pair).map_err(|failure| failure.line)?;
-        Ok(pairs.into_iter().map(|(key, value)| format!("{key}:{value}")).collect())
+        Ok(pairs.into_iter().map(|var| format!("{}:{}", var.name, var.value)).collect())
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod template;
 mod then;
 mod truncate;
 mod values;
+mod vars;
 mod watch;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args, messages: &mut Messages) -> Result<(), Failure> {
     environment::add_settings(&mut args)?;
+    vars::warn_of_unused(&args, messages);
     if args.watching.watch {
         watch::watch(args, messages)
     } else {

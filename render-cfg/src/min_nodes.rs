@@ -8,6 +8,8 @@
 pub(crate) struct Floor {
     role: Option<String>,
     least: usize,
+    /// The option or the environment variable that it comes from.
+    source: String,
 }
 
 impl Floor {
@@ -22,16 +24,26 @@ impl Floor {
             Some(role) if !is_role(&role) => Err(format!(
                 "'{role}' is not a role: use letters, digits, '_', '.' and '-', and give each role by itself"
             )),
-            role => Ok(Floor { role, least }),
+            role => Ok(Floor { role, least, source: "--min-nodes".to_owned() }),
         }
     }
 
-    /// The reason to keep the old file, if there are too few nodes. `roles` has the role of each usable node.
+    /// The same, from an environment variable.
+    pub(crate) fn of_variable(self, name: &str) -> Floor {
+        Floor { source: name.to_owned(), ..self }
+    }
+
+    /// Why the old file is kept and what to do, if there are too few nodes. `roles` has the role of each usable node.
     pub(crate) fn shortfall<'n>(&self, roles: impl Iterator<Item = &'n str>) -> Option<String> {
         let counts = |role: &&str| self.role.as_ref().is_none_or(|counted| counted == role);
         let count = roles.filter(counts).count();
         let of_role = self.role.as_ref().map(|role| format!(" of role '{role}'")).unwrap_or_default();
-        (count < self.least).then(|| format!("{count} usable nodes{of_role}, fewer than {}", self.least))
+        let Floor { least, source, .. } = self;
+        (count < *least).then(|| {
+            format!(
+                "{count} usable nodes{of_role}, fewer than {least}, so it is kept; lower {source} if this is intended"
+            )
+        })
     }
 }
 
@@ -46,7 +58,8 @@ mod tests {
     use super::*;
 
     fn shortfall(floor: &str, roles: &[&str]) -> Option<String> {
-        Floor::parse(floor).unwrap().shortfall(roles.iter().copied())
+        let why = Floor::parse(floor).unwrap().of_variable("V").shortfall(roles.iter().copied())?;
+        Some(why.strip_suffix(", so it is kept; lower V if this is intended").unwrap().to_owned())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Nothing is kept from one render to the next. So each render of `--watch` does the same as a run without `--watch`.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::mem;
 use std::path::Path;
@@ -34,6 +35,7 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     let nodes = read_nodes(&args.nodes, messages)?;
     let rendering = Rendering::open(args, nodes).map_err(template_failure)?;
     let mut draft = draft(&rendering, output.as_ref().and_then(Output::old)).map_err(template_failure)?;
+    say_if_without_nodes(&rendering, &draft, messages);
     let is_written = settle(args, output.as_ref(), &rendering, &mut draft, messages)?;
     let text = mem::take(&mut draft.text.text);
     if !args.watching.watch {
@@ -41,6 +43,17 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
         mem::forget((rendering, draft));
     }
     Ok(Outcome { text, is_written })
+}
+
+/// A misspelt role gives a pool without servers. But a cluster may also consist of balancers alone, so this is no fault.
+fn say_if_without_nodes(rendering: &Rendering, draft: &Draft, messages: &mut Messages) {
+    let nodes = &rendering.nodes;
+    if nodes.is_empty() || nodes.iter().any(|node| draft.text.text.contains(&node.name)) {
+        return;
+    }
+    let roles: BTreeSet<&str> = nodes.iter().map(|node| node.role.as_str()).collect();
+    let roles: Vec<String> = roles.into_iter().map(|role| format!("'{role}'")).collect();
+    messages.verbose(format!("the text contains no node; the nodes have the roles {}", roles.join(", ")));
 }
 
 /// Delivers the draft. If the check refuses it because of some nodes, delivers it without them. Reports the nodes that

@@ -1,5 +1,6 @@
 //! A template and its input, from which the text of all nodes or of some of them can be rendered.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use tera::Context;
@@ -8,11 +9,13 @@ use crate::args::Args;
 use crate::context::{self, NodeView};
 use crate::template::Template;
 use crate::template::error::TemplateError;
+use crate::vars::Var;
 
 /// A template and its input.
 pub(crate) struct Rendering {
     template: Template,
     fixed: Context,
+    vars: Vec<Var>,
     /// The nodes, in the order of the text.
     pub(crate) nodes: Vec<NodeView>,
 }
@@ -30,8 +33,8 @@ impl Rendering {
     /// Reads the template.
     pub(crate) fn open(args: &Args, nodes: Vec<NodeView>) -> Result<Rendering, TemplateError> {
         let template = Template::read(&args.template)?;
-        let fixed = context::fixed(args.vars.iter().cloned().collect());
-        Ok(Rendering { template, fixed, nodes })
+        let fixed = context::fixed(&args.vars);
+        Ok(Rendering { template, fixed, vars: args.vars.clone(), nodes })
     }
 
     /// The text of all nodes.
@@ -44,6 +47,22 @@ impl Rendering {
         self.render(members.iter().map(|member| &self.nodes[*member]))
     }
 
+    /// For each tag value of several of these members, though not of all, the members that have it, as indexes into
+    /// `members`. The largest groups come first.
+    pub(crate) fn with_equal_tags(&self, members: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+        for (place, member) in members.iter().enumerate() {
+            for tag in self.nodes[*member].tags() {
+                groups.entry(tag).or_default().push(place);
+            }
+        }
+        let is_some = |group: &Vec<usize>| (2..members.len()).contains(&group.len());
+        let mut groups: Vec<Vec<usize>> = groups.into_values().filter(is_some).collect();
+        groups.sort_by_key(|group| Reverse(group.len()));
+        groups.dedup();
+        groups
+    }
+
     /// After a failed render: why the filter `server` left out the node `name`, if it did.
     pub(crate) fn problem(&self, name: &str) -> Option<String> {
         self.template.unservable().remove(name)
@@ -51,7 +70,7 @@ impl Rendering {
 
     fn render<'n>(&self, nodes: impl Iterator<Item = &'n NodeView>) -> Result<Text, TemplateError> {
         let mut context = context::with_nodes(self.fixed.clone(), nodes);
-        let text = self.template.render(&mut context)?;
+        let text = self.template.render(&mut context).map_err(|err| err.with_variable(&self.vars))?;
         Ok(Text { text, unservable: self.template.unservable(), _spent: context })
     }
 }

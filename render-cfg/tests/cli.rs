@@ -41,10 +41,10 @@ fn a_missing_role_is_an_error_without_a_default() {
 
 #[test]
 fn an_undefined_variable_is_an_error_with_position_and_line() {
-    let ran = Bed::new("global\n  user {{ vars.usr }}\n").run(&["--set", "user=haproxy"]).ends(3);
+    let ran = Bed::new("global\n  user {{ vars.usr }}\n").run(&["--set", "self=lb1"]).ends(3);
     assert_eq!(
         ran.err,
-        "render-cfg: cannot render 't.tera:2:16': field `usr` is not defined. Available fields: user; set it \
+        "render-cfg: cannot render 't.tera:2:16': field `usr` is not defined. Available fields: self; set it \
          with --set, or write | default(value=\"x\")\n\
          render-cfg:     2 |   user {{ vars.usr }}\n"
     );
@@ -73,7 +73,7 @@ fn a_template_that_is_missing_or_not_text_is_reported() {
     let bed = Bed::new("");
     std::fs::remove_file(bed.path("t.tera")).unwrap();
     let err = bed.run(&[]).ends(4).err;
-    assert_eq!(err, "render-cfg: cannot read 't.tera': the file does not exist; --template names it\n");
+    assert_eq!(err, "render-cfg: cannot read 't.tera': the template does not exist; correct its path\n");
     common::replace::replace(&bed.path("t.tera"), b"\xff", 0o644).unwrap();
     assert!(bed.run(&[]).ends(3).err.starts_with("render-cfg: cannot read 't.tera': "));
 }
@@ -101,7 +101,7 @@ fn nested_loops_end_at_a_limit_and_the_old_file_is_kept() {
     let loops = "{% for a in range(end=1000) %}{% for b in range(end=1000) %}{% for c in range(end=1000) %}";
     let ends = "{% endfor %}".repeat(3);
     // A body of some length, so that the limit is reached soon.
-    for line in ["x".repeat(1000), "{{ vars.long }}".to_owned()] {
+    for line in ["x{# vars.long #}".repeat(1000), "{{ vars.long }}".to_owned()] {
         let bed = Bed::new(&format!("{loops}{line}{ends}"));
         bed.write("out", "old");
         let ran = bed.render(&["--set", &format!("long={}", "y ".repeat(1000))]).ends(3);
@@ -228,7 +228,7 @@ fn the_revision_depends_only_on_the_rendered_text() {
     let revision = first.lines().next().unwrap().strip_prefix("description rollcall-").unwrap();
     assert!(revision.len() == 16 && revision.bytes().all(|b| b.is_ascii_hexdigit()), "{revision}");
     bed.node("s1", "10.0.0.9", &[("role", "backend"), ("other", "tag")]);
-    let output = bed.command(&["--set", "unused=1"]).env("SERF_EVENT", "member-update").output().unwrap();
+    let output = bed.command(&["--set", "self=lb1"]).env("SERF_EVENT", "member-update").output().unwrap();
     assert_eq!(support::Ran::from(output).quietly(), first);
     bed.node("s2", "10.0.0.2", BACKEND);
     let second = bed.run(&[]).quietly();

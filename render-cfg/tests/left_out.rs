@@ -68,6 +68,31 @@ fn what_haproxy_said_about_a_member_is_shown_with_its_line() {
 }
 
 #[test]
+fn every_third_member_is_left_out_although_the_template_needs_a_good_one() {
+    if !haproxy::is_there() {
+        return;
+    }
+    let check = format!("{} -c -f {{}}", haproxy::program());
+    for is_one_value in [true, false] {
+        let bed = template("zone");
+        let add = |number: usize, zone: &str| {
+            bed.node(&format!("s{number}"), &format!("10.0.0.{number}"), &[("zone", zone)]);
+        };
+        (1..34).for_each(|number| add(number, "a"));
+        bed.render(&["--check", &check]).quietly();
+        for number in (3..34).step_by(3) {
+            let zone = format!("a {}", if is_one_value { 0 } else { number });
+            add(number, &zone);
+        }
+        bed.node("new", "10.0.0.99", &[("zone", "a")]);
+        let ran = bed.render(&["--check", &check]).ends(3);
+        let text = bed.read("out");
+        assert_eq!((ran.err.matches("cannot serve 's").count(), text.matches(" check").count()), (11, 23));
+        assert!(text.contains("server new ") && !text.contains("server s3 "), "{text}");
+    }
+}
+
+#[test]
 fn several_members_are_left_out_each_with_its_reason() {
     let bed = pool(NUMBER, 20, &[("a", "x"), ("s7", "y"), ("z", "")]);
     let ran = bed.render(&[]).ends(3);

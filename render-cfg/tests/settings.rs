@@ -34,9 +34,14 @@ fn a_setting_of_the_wrong_kind_is_named_and_the_output_is_kept() {
         );
         assert_eq!((err.lines().count(), bed.read("out").as_str()), (1, "old"));
     }
-    for (name, value) in
-        [("hard_stop_after", "30m x"), ("maxconn", "100 x"), ("check_path", "/healthz HTTP/1.1")]
-    {
+    for (name, value) in [
+        ("hard_stop_after", "90"),
+        ("hard_stop_after", "15us"),
+        ("admin_socket", "/run/${A}"),
+        ("hard_stop_after", "30m x"),
+        ("maxconn", "100 x"),
+        ("check_path", "/healthz HTTP/1.1"),
+    ] {
         assert!(set(&format!("{name}={value}")).ends(2).err.contains(value), "{name}");
     }
     assert_eq!(bed.read("out"), "old");
@@ -142,6 +147,60 @@ fn a_guard_and_a_check_come_from_variables() {
     assert_eq!(bed.read("out"), "old");
     run("--check-from", "grep -q new {}").quietly();
     bed.run(&["--check", "true {}", "--check-from", "V"]).ends(2);
+}
+
+#[test]
+fn what_is_wrong_with_the_value_of_a_variable_names_the_variable() {
+    let bed = Bed::new("{{ vars.b | default(value=':80') | bind }}");
+    bed.write("out", "old");
+    let run = |option: &str, value: &str, code: i32| {
+        let mut command = bed.command(&["--output", "out", option, "MY_VAR", "--set", "b=:1"]);
+        Ran::from(command.env("MY_VAR", value).output().unwrap()).ends(code).err
+    };
+    let err = run("--set-from", "b=80", 2);
+    assert!(err.contains("cannot use MY_VAR: setting 'b' is '80', not an address such as "), "{err}");
+    let err = run("--min-nodes-from", "9", 6);
+    assert!(err.ends_with("fewer than 9, so it is kept; lower MY_VAR if this is intended\n"), "{err}");
+    let err = run("--check-from", "/nonexistent {}", 5);
+    assert!(err.contains("cannot be run: No such file or directory (os error 2); correct MY_VAR\n"), "{err}");
+    let err = bed.run(&["--set", "b=80"]).ends(2).err;
+    assert!(err.contains("cannot use setting 'b': '80' is not "), "the setting alone: {err}");
+}
+
+#[test]
+fn a_setting_that_the_template_does_not_use_is_reported() {
+    let bed = Bed::new("{{ vars.balance | default(value='x') }}{{ vars[\"bind\"] | default(value='y') }}");
+    let ran = bed.run(&["--set", "blance=roundrobin", "--set", "self=lb1", "--set", "bind=z"]).ends(0);
+    let line = "the template does not use setting 'blance'; it uses balance, bind\n";
+    assert_eq!((ran.err, ran.out.as_str()), (format!("render-cfg: {line}"), "xz"));
+    let mut command = bed.command(&["--output", "out", "--set-from", "MY_VAR"]);
+    let err = Ran::from(command.env("MY_VAR", "Bind=:81").output().unwrap()).ends(0).err;
+    assert!(err.contains("does not use setting 'Bind' of MY_VAR; it uses balance, bind\n"), "{err}");
+    bed.write("t.tera", "{% for k, v in vars %}{{ k }}{% endfor %}");
+    assert_eq!(bed.run(&["--set", "any=1"]).quietly(), "any");
+}
+
+#[test]
+fn with_a_log_state_an_unused_setting_is_logged_once() {
+    let bed = Bed::new("text");
+    for _ in 0..3 {
+        bed.render(&["--set", "x=1", "--log", "log", "--log-state", "state"]).ends(0);
+    }
+    assert_eq!(bed.read("log").matches("does not use setting 'x'").count(), 1, "{}", bed.read("log"));
+}
+
+#[test]
+fn if_no_node_is_in_the_text_verbose_names_the_roles() {
+    let bed = Bed::new("{% for n in roles[vars.role] or [] %}{{ n.name }}{% endfor %}");
+    bed.node("s1", "10.0.0.1", BACKEND);
+    bed.node("lb1", "10.0.0.2", &[("role", "balancer")]);
+    let err = bed.run(&["-v", "--set", "role=bakend"]).ends(0).err;
+    assert!(
+        err.contains("the text contains no node; the nodes have the roles 'backend', 'balancer'\n"),
+        "{err}"
+    );
+    let err = bed.run(&["-v", "--set", "role=backend"]).ends(0).err;
+    assert!(!err.contains("contains no node"), "{err}");
 }
 
 #[test]

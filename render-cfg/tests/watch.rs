@@ -143,7 +143,7 @@ fn a_directory_and_a_template_that_are_missing_at_the_start_are_waited_for() {
     let watcher = bed.watch(&EVENTS_ONLY);
     watcher.wait_for("the directory does not exist");
     fs::create_dir(bed.path("nodes")).unwrap();
-    watcher.wait_for("cannot read 't.tera': the file does not exist");
+    watcher.wait_for("cannot read 't.tera': the template does not exist");
     bed.write("t.tera", "text");
     until("the text", || (fs::read_to_string(bed.path("out")).ok()? == "text").then_some(()));
     watcher.wait_for("rendering works again");

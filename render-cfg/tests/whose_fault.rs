@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use support::haproxy;
 use support::pool::{BACKEND, NO_BAD, NUMBER, TAG, pool};
 
 #[test]
@@ -55,6 +56,26 @@ fn a_mistake_in_the_line_of_every_server_is_not_a_members_fault() {
     bed.render(&["--check", NO_BAD]).ends(5);
     assert_eq!(bed.read("out"), "old: s1");
     assert!(bed.read("checks").len() < 25);
+}
+
+#[test]
+fn one_name_for_all_servers_is_the_templates_fault() {
+    if !haproxy::is_there() {
+        return;
+    }
+    let template = "defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nlisten web\n \
+                    bind 127.0.0.1:8080\n{% for s in nodes %} server NAME 10.0.0.1:80\n{% endfor %}";
+    let check = format!("{} -c -f {{}}", haproxy::program());
+    for is_first in [true, false] {
+        let bed = pool(&template.replace("NAME", "{{ s.name }}"), 10, &[]);
+        if !is_first {
+            bed.render(&["--check", &check]).ends(0);
+        }
+        bed.write("t.tera", &template.replace("NAME", "web"));
+        let ran = bed.render(&["--check", &check]).ends(5);
+        assert!(ran.err.contains("another server named 'web'"), "{}", ran.err);
+        assert_eq!(bed.path("out").exists(), !is_first);
+    }
 }
 
 #[test]

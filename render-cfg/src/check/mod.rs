@@ -25,6 +25,8 @@ const PLACES_MAX: usize = 3;
 pub(crate) struct Check {
     text: String,
     words: Vec<String>,
+    /// The environment variable that it comes from.
+    variable: Option<String>,
 }
 
 /// The result of a check.
@@ -48,7 +50,12 @@ impl Check {
         if words[0].contains("{}") {
             return Err("it begins with '{}', but the rendered file is not a program".to_owned());
         }
-        Ok(Check { text: text.to_owned(), words })
+        Ok(Check { text: text.to_owned(), words, variable: None })
+    }
+
+    /// The same, from an environment variable.
+    pub(crate) fn of_variable(self, name: &str) -> Check {
+        Check { variable: Some(name.to_owned()), ..self }
     }
 
     /// Runs the command on `file`, which contains `text`, and does `work` meanwhile. The command is killed after
@@ -68,8 +75,15 @@ impl Check {
         let words: Vec<String> = self.words.iter().map(|word| word.replace("{}", &path)).collect();
         let (output, trouble) = command::run(&words, timeout, "--check-timeout", work);
         let is_about_the_text = trouble.as_ref().is_some_and(|trouble| trouble.is_verdict);
-        let refused = trouble.map(|Trouble { why, .. }| format!("'{}' {why}", self.text));
+        let refused =
+            trouble.map(|trouble| format!("'{}' {}{}", self.text, trouble.why, self.remedy(&trouble)));
         Verdict { output, refused, is_about_the_text }
+    }
+
+    /// What to do about a command that cannot be run, if it comes from an environment variable.
+    fn remedy(&self, trouble: &Trouble) -> String {
+        let variable = self.variable.as_ref().filter(|_| trouble.is_not_run);
+        variable.map(|name| format!("; correct {name}")).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The filter `server`: the values for a node's server line, or the problem because of which the node is left out.
 
 use tera::value::Key;
-use tera::{Error, Kwargs, TeraResult, Value};
+use tera::{ArgFromValue, Error, Kwargs, TeraResult, Value};
 
 use crate::context::object;
 use crate::filters::endpoints::Endpoints;
@@ -12,6 +12,10 @@ use crate::values::{PORT, port_of, unwanted};
 pub(crate) fn servers(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
     let port = given_port(given)?;
     let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
+    if nodes.is_undefined() || nodes.is_none() {
+        // A role without nodes. The error is that of a filter for lists.
+        <&[Value]>::from_value(nodes)?;
+    }
     let mut one = |node| server(node, port, port_tag, endpoints);
     match nodes.as_array() {
         Some(nodes) => nodes.iter().map(one).collect::<TeraResult<Vec<Value>>>().map(Value::from),

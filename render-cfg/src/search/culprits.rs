@@ -4,13 +4,15 @@
 //! members, so it finds one culprit of ten thousand in some thirty trials. It assumes nothing about the trial: a
 //! template may need a certain member, and two members may fail only together.
 
+mod base;
+
+use base::spread;
+
 /// The result of a trial, or `None` if the search must end without a result.
 pub(crate) type Trial<R> = Option<Result<(), R>>;
 
 /// How many members are tried alone first. If each of them fails, no member is at fault.
 const SAMPLE: usize = 16;
-/// The most parts into which the members are divided to find a part that passes.
-const PARTS_MAX: usize = 16;
 
 /// A search among the members `0..count`.
 pub(crate) struct Search<R, F> {
@@ -18,19 +20,27 @@ pub(crate) struct Search<R, F> {
     /// Why the trial of all members fails.
     all: R,
     trial: F,
+    /// Members with something in common, which are probably culprits together. Each group is sorted.
+    groups: Vec<Vec<usize>>,
     found: Vec<(usize, R)>,
 }
 
 impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
     /// Begins a search. `all` is the reason why the trial of all members fails.
     pub(crate) fn new(count: usize, all: R, trial: F) -> Search<R, F> {
-        Search { count, all, trial, found: Vec::new() }
+        Search { count, all, trial, groups: Vec::new(), found: Vec::new() }
+    }
+
+    /// Adds groups of members that are probably culprits together, the most probable ones first. Each one is sorted.
+    pub(crate) fn with_groups(mut self, groups: Vec<Vec<usize>>) -> Search<R, F> {
+        self.groups = groups;
+        self
     }
 
     /// The culprits, sorted, each with the reason why the trial fails with it. Without them the others pass together.
     ///
     /// The members in `likely` probably pass together. With `alone`, only a member that fails without the others is a
-    /// culprit. Returns `None` if no member is at fault, or if a trial ends the search.
+    /// culprit. Returns `None` if no member is at fault, or if a trial ends the search. Both lists are sorted.
     pub(crate) fn culprits(mut self, likely: &[usize], alone: bool) -> Option<Vec<(usize, R)>> {
         let base = self.base(if alone { &[] } else { likely })?;
         let others: Vec<usize> =
@@ -47,7 +57,31 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
             self.add(&mut base.clone(), &kept)?;
         }
         self.found.sort_unstable_by_key(|(member, _)| *member);
+        if self.are_most_culprits(likely) && self.most_culprits_pass_alone()? {
+            return None;
+        }
         Some(self.found)
+    }
+
+    /// Whether most of the likely members, or of all if none is likely, are culprits.
+    fn are_most_culprits(&self, likely: &[usize]) -> bool {
+        if likely.is_empty() {
+            return self.found.len() * 2 > self.count;
+        }
+        self.found.iter().filter(|(member, _)| likely.binary_search(member).is_ok()).count() * 2
+            > likely.len()
+    }
+
+    /// Whether most of a sample of the culprits pass alone, so that they fail only because of each other. That is a
+    /// mistake in the template, such as one name for all servers.
+    fn most_culprits_pass_alone(&mut self) -> Option<bool> {
+        let culprits: Vec<usize> = self.found.iter().map(|(member, _)| *member).collect();
+        let sample = spread(&culprits, SAMPLE);
+        let mut passed = 0;
+        for single in &sample {
+            passed += usize::from(self.trial(single, &[])?.is_ok());
+        }
+        Some(passed * 2 > sample.len())
     }
 
     /// Tries two sets of members together.
@@ -60,43 +94,13 @@ impl<R: Clone + PartialEq, F: FnMut(&[usize]) -> Trial<R>> Search<R, F> {
         (self.trial)(&members)
     }
 
-    /// Finds members that pass together: the likely ones, no member, or a part of all. Returns `None` if there are no
-    /// such members, or if the trial fails without members for the same reason as with all.
-    fn base(&mut self, likely: &[usize]) -> Option<Vec<usize>> {
-        if !likely.is_empty() && likely.len() < self.count && self.trial(likely, &[])?.is_ok() {
-            return Some(likely.to_vec());
-        }
-        match self.trial(&[], &[])? {
-            Ok(()) => return Some(Vec::new()),
-            Err(reason) if reason == self.all => return None,
-            Err(_) => {}
-        }
-        let all: Vec<usize> = (0..self.count).collect();
-        let count = self.count;
-        for parts in [2, 4, 8, PARTS_MAX].into_iter().take_while(|parts| *parts < 2 * count) {
-            let size = count.div_ceil(parts);
-            for part in all.chunks(size) {
-                if self.trial(part, &[])?.is_ok() {
-                    return Some(part.to_vec());
-                }
-                let rest: Vec<usize> = all.iter().copied().filter(|member| !part.contains(member)).collect();
-                if parts > 2 && self.trial(&rest, &[])?.is_ok() {
-                    return Some(rest);
-                }
-            }
-        }
-        None
-    }
-
     /// Whether at least one of a sample of members passes alone. True for a few members: the search tries each of them.
     fn one_of_a_sample_passes(&mut self, members: &[usize], likely: &[usize]) -> Option<bool> {
         if members.len() <= SAMPLE {
             return Some(true);
         }
-        let spread =
-            |of: &[usize]| of.iter().copied().step_by((of.len() / SAMPLE).max(1)).collect::<Vec<_>>();
-        for member in [spread(likely), spread(members)].concat() {
-            if self.trial(&[member], &[])?.is_ok() {
+        for single in [spread(likely, SAMPLE), spread(members, SAMPLE)].concat() {
+            if self.trial(&single, &[])?.is_ok() {
                 return Some(true);
             }
         }

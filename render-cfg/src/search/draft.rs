@@ -89,7 +89,8 @@ fn without_failing(
         let problem = members.last().and_then(|member| rendering.problem(&rendering.nodes[*member].name));
         (Instant::now() < until).then(|| Err(Complaint::of_render(&failed, problem)))
     };
-    let search = Search::new(all.len(), Complaint::of_render(err, None), trial);
+    let search = Search::new(all.len(), Complaint::of_render(err, None), trial)
+        .with_groups(rendering.with_equal_tags(&all));
     let known = names(old);
     let likely: Vec<usize> = all.iter().copied().filter(|place| is_in(&known, rendering, *place)).collect();
     // A template may count its nodes and fail. Then no node is at fault, so a culprit must fail alone.
@@ -114,7 +115,9 @@ pub(crate) fn without_refused(
         (0..members.len()).filter(|place| is_in(&known, rendering, members[*place])).collect();
     let trial =
         |places: &[usize]| checks.trial(&places.iter().map(|place| members[*place]).collect::<Vec<_>>());
-    let culprits = Search::new(members.len(), complaint, trial).culprits(&likely, false)?;
+    let groups = rendering.with_equal_tags(&members);
+    let culprits =
+        Search::new(members.len(), complaint, trial).with_groups(groups).culprits(&likely, false)?;
     let culprits = culprits.into_iter().map(|(place, complaint)| (members[place], complaint)).collect();
     without(rendering, members, culprits, draft.left_out.clone(), &known)
 }

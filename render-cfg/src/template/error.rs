@@ -8,7 +8,9 @@ use common::messages::excerpt;
 use tera::Value;
 use thiserror::Error;
 
+use crate::template::hints::tag_around;
 use crate::truncate::{truncate, truncate_around};
+use crate::vars::Var;
 
 /// Why a template could not be rendered.
 #[derive(Debug, Error)]
@@ -36,10 +38,12 @@ pub(crate) enum TemplateError {
         text: String,
     },
     /// A value of `--set` is not what the template wants.
-    #[error("cannot use setting '{setting}': {reason}")]
+    #[error("{}", wrong(.setting, .variable.as_deref(), .reason))]
     Setting {
         /// Its name.
         setting: String,
+        /// The environment variable that it comes from.
+        variable: Option<String>,
         /// The error.
         reason: String,
     },
@@ -74,9 +78,19 @@ impl TemplateError {
         if value.is_some_and(|value| value.trim().contains(char::is_whitespace)) {
             let reason =
                 format!("{reason}; it is one word for HAProxy: write further words into the template");
-            return TemplateError::Setting { setting, reason };
+            return TemplateError::Setting { setting, variable: None, reason };
         }
-        TemplateError::Setting { setting, reason }
+        TemplateError::Setting { setting, variable: None, reason }
+    }
+
+    /// The same error; a wrong setting gets the environment variable that it comes from.
+    pub(crate) fn with_variable(mut self, vars: &[Var]) -> TemplateError {
+        if let TemplateError::Setting { setting, variable, .. } = &mut self {
+            // Of two with one name the last counts.
+            let var = vars.iter().rev().find(|var| var.name == *setting);
+            *variable = var.and_then(|var| var.variable.clone());
+        }
+        self
     }
 
     /// `template:line:column`, if the error has a position.
@@ -110,10 +124,21 @@ impl TemplateError {
     }
 }
 
-/// The system's reason. A missing file is usually a wrong path, so the option is named.
+/// The line for a wrong setting. A variable can have several settings.
+fn wrong(setting: &str, variable: Option<&str>, reason: &str) -> String {
+    match (variable, reason.split_once("' is not ")) {
+        (None, _) => format!("cannot use setting '{setting}': {reason}"),
+        (Some(variable), Some((value, wanted))) => {
+            format!("cannot use {variable}: setting '{setting}' is {value}', not {wanted}")
+        }
+        (Some(variable), None) => format!("cannot use {variable}: setting '{setting}': {reason}"),
+    }
+}
+
+/// The system's reason. A missing file is usually a wrong path.
 fn unreadable(err: &io::Error) -> String {
     match err.kind() {
-        io::ErrorKind::NotFound => "the file does not exist; --template names it".to_owned(),
+        io::ErrorKind::NotFound => "the template does not exist; correct its path".to_owned(),
         _ => err.to_string(),
     }
 }
@@ -121,10 +146,7 @@ fn unreadable(err: &io::Error) -> String {
 /// The setting whose value is the cause of the error at this place, if there is one: `vars.NAME` is in the same `{{ }}`
 /// or `{% %}`, and the reason begins with its value.
 pub(crate) fn wrong_setting(line: &str, column: usize, reason: &str, vars: &Value) -> Option<String> {
-    let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
-    let start = line[..at].rfind(['{', '}']).map_or(0, |brace| brace + 1);
-    let end = line[at..].find(['}', '{']).map_or(line.len(), |brace| at + brace);
-    let names = line[start..end].split("vars.").skip(1).map(|after| {
+    let names = tag_around(line, column).split("vars.").skip(1).map(|after| {
         after.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
     });
     let is_wrong = |name: &&str| {

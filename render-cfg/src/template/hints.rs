@@ -134,6 +134,10 @@ fn of_missing(reason: &str, before: &str) -> Option<&'static str> {
         return None;
     }
     let path = before.rsplit(|c: char| !(c.is_alphanumeric() || "_.".contains(c))).next().unwrap_or_default();
+    of_missing_path(path)
+}
+
+fn of_missing_path(path: &str) -> Option<&'static str> {
     match path {
         "roles." => Some("no node has this role: write `or []` after it"),
         "vars." => Some("set it with --set, or write | default(value=\"x\")"),
@@ -153,6 +157,31 @@ fn dash(reason: &str, before: &str, after: &str) -> Option<String> {
     let path = [&before[start..], &after[..end]].concat();
     let (map, key) = path.rsplit_once('.').filter(|(map, key)| !map.is_empty() && key.contains('-'))?;
     reason.starts_with("math operations").then(|| format!("a dash is a subtraction: write {map}[\"{key}\"]"))
+}
+
+/// The `{{ }}` or `{% %}` around this place.
+pub(super) fn tag_around(line: &str, column: usize) -> &str {
+    let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+    let start = line[..at].rfind(['{', '}']).map_or(0, |brace| brace + 1);
+    let end = line[at..].find(['}', '{']).map_or(line.len(), |brace| at + brace);
+    &line[start..end]
+}
+
+/// What to do about a value that is missing in this tag: a role without nodes, a node without a tag, or a setting.
+pub(super) fn of_a_path(tag: &str) -> Option<String> {
+    let role = tag.find("roles.").or_else(|| tag.find("roles["));
+    if let Some(start) = role {
+        let is_path = |c: char| c.is_alphanumeric() || "_.-[]\"'".contains(c);
+        let end = tag[start..].find(|c| !is_path(c)).map_or(tag.len(), |length| start + length);
+        let path = &tag[start..end];
+        return Some(match path.strip_prefix("roles.").filter(|name| name.contains('-')) {
+            Some(name) => format!("a dash is a subtraction: write roles[\"{name}\"]"),
+            None => format!("for a role without nodes write ({path} or [])"),
+        });
+    }
+    let tags = tag.contains("tags.").then_some("tags.");
+    let vars = tag.contains("vars.").then_some("vars.");
+    of_missing_path(tags.or(vars)?).map(str::to_owned)
 }
 
 fn word(text: &str) -> &str {

@@ -6,7 +6,8 @@
 
 pub(crate) mod error;
 mod hints;
-mod limits;
+pub(crate) mod limits;
+mod types;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,9 @@ impl Template {
 
 /// The reason, and what to do about it, if that is known.
 fn with_hint(reason: String, line: &str, column: usize) -> String {
+    if let Some(plain) = types::plain(&reason, line, column) {
+        return plain;
+    }
     match hint(&reason, line, column) {
         Some(hint) => format!("{reason}; {hint}"),
         None => reason,

@@ -6,8 +6,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::numbers::parse_port;
 use super::words::is_one_word;
 
-/// Prefixes of an address with a port.
-const FAMILIES: [&str; 6] = ["ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@", "udp@"];
+/// Prefixes of an address to listen on.
+const LISTENERS: [&str; 5] = ["ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"];
+/// Prefixes of an address to which a log can also be sent.
+const LOGS: [&str; 3] = ["udp@", "udp4@", "udp6@"];
+/// Prefixes of the path of a socket: any kind, and streams.
+const SOCKETS: [&str; 2] = ["unix@", "uxst@"];
 
 /// Whether a byte may be printed without an escape in an address.
 pub(super) fn is_address_byte(byte: u8) -> bool {
@@ -22,7 +26,9 @@ pub(super) fn is_bind(text: &str) -> bool {
 /// A place for the log: a standard stream, a ring, a socket, or an address with a port or without.
 pub(super) fn is_log_target(text: &str) -> bool {
     let ring = text.strip_prefix("ring@").is_some_and(|name| is_one_word(name) && is_plain(name));
-    matches!(text, "stdout" | "stderr") || ring || is_socket(text) || is_host(text.trim_start_matches("udp@"))
+    let datagrams = text.strip_prefix("uxdg@").is_some_and(is_socket_path);
+    let host = without_prefix(text, LISTENERS.iter().chain(&LOGS));
+    matches!(text, "stdout" | "stderr") || ring || datagrams || is_socket(text) || is_host(host)
 }
 
 /// A host name or an IP address, with a port or without.
@@ -33,26 +39,32 @@ pub(super) fn is_host(text: &str) -> bool {
 
 /// A Unix socket, an abstract one, or a file descriptor.
 fn is_socket(text: &str) -> bool {
-    let path = text.strip_prefix("unix@").unwrap_or(text);
     let number = text.strip_prefix("fd@").or_else(|| text.strip_prefix("sockpair@"));
-    (path.starts_with('/') && is_plain(path))
+    is_socket_path(without_prefix(text, &SOCKETS))
         || text.strip_prefix("abns@").is_some_and(|name| !name.is_empty() && is_plain(name))
         || number
             .is_some_and(|number| number.parse::<u16>().is_ok() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn is_socket_path(text: &str) -> bool {
+    text.starts_with('/') && is_plain(text)
+}
+
+fn without_prefix<'t, 'p>(text: &'t str, prefixes: impl IntoIterator<Item = &'p &'static str>) -> &'t str {
+    prefixes.into_iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text)
 }
 
 fn is_plain(text: &str) -> bool {
     is_one_word(text) && !text.contains(['$', '"', '\'', '\\', '#'])
 }
 
-/// `HOST:PORT` or `HOST:FROM-TO`. An empty host and `*` are all IPv4 addresses, `::` is all IPv6 addresses.
+/// `HOST:PORT` or `HOST:FROM-TO`. An empty host, `*` and `0` are all IPv4 addresses, `::` is all IPv6 addresses.
 fn is_listener(text: &str) -> bool {
-    let address = FAMILIES.iter().find_map(|family| text.strip_prefix(family)).unwrap_or(text);
-    let Some((host, ports)) = address.rsplit_once(':') else { return false };
+    let Some((host, ports)) = without_prefix(text, &LISTENERS).rsplit_once(':') else { return false };
     let is_range =
         |(from, to): (&str, &str)| parse_port(from).zip(parse_port(to)).is_some_and(|(from, to)| from <= to);
     let has_ports = parse_port(ports).is_some() || ports.split_once('-').is_some_and(is_range);
-    has_ports && (matches!(host, "" | "*") || is_address(host) || is_host_name(host))
+    has_ports && (matches!(host, "" | "*" | "0") || is_address(host) || is_host_name(host))
 }
 
 fn is_address(text: &str) -> bool {

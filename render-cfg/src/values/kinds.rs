@@ -16,8 +16,12 @@ pub(super) struct Kind {
 /// All of them.
 pub(super) const KINDS: [Kind; 8] = [
     Kind { name: "name", is: is_name, wanted: "a name of at most 128 letters, digits and '_.:-'" },
-    Kind { name: "time", is: is_time, wanted: "a time such as '500ms', '10s' or '30m', at most 24 days" },
-    Kind { name: "path", is: is_path, wanted: "an absolute path without blanks" },
+    Kind {
+        name: "time",
+        is: is_time,
+        wanted: "a time with a unit, such as '500ms', '10s' or '30m', from 1ms to 24d",
+    },
+    Kind { name: "path", is: is_path, wanted: "an absolute path without blanks and '$'" },
     Kind { name: "uri", is: is_uri, wanted: "a URI that begins with '/' and has no blanks" },
     Kind { name: "host", is: is_host, wanted: "a host name or an IP address, with a port or without" },
     Kind { name: "bind", is: is_bind, wanted: "an address such as ':80', '10.0.0.1:80' or '[::1]:80'" },

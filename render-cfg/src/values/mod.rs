@@ -5,6 +5,7 @@
 //! a value of the wrong kind is an error. Tera's own `int` and `number` are replaced: a tag is always text.
 
 mod addresses;
+pub(crate) mod arguments;
 mod kinds;
 mod numbers;
 mod patterns;
@@ -21,15 +22,19 @@ use patterns::Patterns;
 pub(crate) fn register(tera: &mut Tera) {
     for kind in &KINDS {
         tera.register_filter(kind.name, |value: Value, given: Kwargs, _: &State| kind.filter(&value, &given));
-        tera.register_test(kind.name, |value: Value, _: Kwargs, _: &State| kind.holds(&value));
+        tera.register_test(kind.name, |value: Value, given: Kwargs, _: &State| {
+            arguments::of_test(kind.name, &given, &[])?;
+            Ok::<bool, Error>(kind.holds(&value))
+        });
     }
     tera.register_filter("port", |value: Value, given: Kwargs, _: &State| numbers::port(&value, &given));
-    tera.register_test("port", |value: Value, _: Kwargs, _: &State| numbers::is_port(&value));
+    tera.register_test("port", |value: Value, given: Kwargs, _: &State| numbers::is_port(&value, &given));
     tera.register_filter("number", |value: Value, given: Kwargs, _: &State| numbers::number(&value, &given));
     tera.register_test("number", |value: Value, given: Kwargs, _: &State| numbers::is_number(&value, &given));
     tera.register_filter("int", |value: Value, given: Kwargs, _: &State| numbers::int(&value, &given));
     let patterns = Patterns::default();
     tera.register_test("matching", move |value: Value, given: Kwargs, _: &State| {
+        arguments::of_test("matching", &given, &["pat"])?;
         patterns.matches(&value, given.must_get("pat")?)
     });
 }
@@ -41,6 +46,7 @@ impl Kind {
     }
 
     fn filter(&self, value: &Value, given: &Kwargs) -> TeraResult<Value> {
+        arguments::of_filter(self.name, given, &["default", "empty"])?;
         if !self.holds(value) {
             return otherwise(value, given, self.wanted);
         }

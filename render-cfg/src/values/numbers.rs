@@ -2,19 +2,21 @@
 
 use tera::{Error, Kwargs, TeraResult, Value};
 
-use super::otherwise;
+use super::{arguments, otherwise};
 
 /// What a port is, for an error message.
 pub(crate) const PORT: &str = "a port, 1 to 65535";
 
 /// `| port`, `| port(default=3000)`: 1 to 65535, as a number.
 pub(super) fn port(value: &Value, given: &Kwargs) -> TeraResult<Value> {
+    arguments::of_filter("port", given, &["default", "empty"])?;
     port_of(value).map_or_else(|| otherwise(value, given, PORT), |port| Ok(Value::from(port)))
 }
 
 /// `is port`
-pub(super) fn is_port(value: &Value) -> bool {
-    port_of(value).is_some()
+pub(super) fn is_port(value: &Value, given: &Kwargs) -> TeraResult<bool> {
+    arguments::of_test("port", given, &[])?;
+    Ok(port_of(value).is_some())
 }
 
 /// Reads a port as a template passes it: a number, or text from a tag or `--set`.
@@ -29,6 +31,7 @@ pub(crate) fn parse_port(text: &str) -> Option<u16> {
 
 /// `| number`, `| number(min=1, max=100, default=5)`: a whole number without a sign, as a number.
 pub(super) fn number(value: &Value, given: &Kwargs) -> TeraResult<Value> {
+    arguments::of_filter("number", given, &["min", "max", "default", "empty"])?;
     let (min, max) = range(given)?;
     match digits_of(value).filter(|number| (min..=max).contains(number)) {
         Some(number) => Ok(Value::from(number)),
@@ -39,12 +42,14 @@ pub(super) fn number(value: &Value, given: &Kwargs) -> TeraResult<Value> {
 
 /// `is number`, `is number(min=1, max=100)`
 pub(super) fn is_number(value: &Value, given: &Kwargs) -> TeraResult<bool> {
+    arguments::of_test("number", given, &["min", "max"])?;
     let (min, max) = range(given)?;
     Ok(digits_of(value).is_some_and(|number| (min..=max).contains(&number)))
 }
 
 /// `| int`, `| int(default=0, base=16)`: a whole number, also a negative one.
 pub(super) fn int(value: &Value, given: &Kwargs) -> TeraResult<Value> {
+    arguments::of_filter("int", given, &["base", "default", "empty"])?;
     let base = given.get::<u32>("base")?.unwrap_or(10);
     if !(2..=36).contains(&base) {
         return Err(Error::message(format!("the base {base} is not 2 to 36")));

@@ -35,8 +35,26 @@ fn a_name_is_what_haproxy_takes_as_one() {
 
 #[test]
 fn a_time_has_digits_and_one_unit() {
-    let good = ["0", "30", "500ms", "10s", "30m", "1h", "24d", "7us"];
-    judged("time", &good, &["s", "10 s", "10x", "1h30m", "-1s", "1.5s", "25d", "99999999999999999999s"]);
+    let good = ["1ms", "500ms", "10s", "30m", "1h", "24d"];
+    judged(
+        "time",
+        &good,
+        &[
+            "90",
+            "0",
+            "0s",
+            "0ms",
+            "15us",
+            "s",
+            "10 s",
+            "10x",
+            "1h30m",
+            "-1s",
+            "1.5s",
+            "25d",
+            "99999999999999999999s",
+        ],
+    );
 }
 
 #[test]
@@ -47,16 +65,16 @@ fn a_port_is_1_to_65535() {
 
 #[test]
 fn a_path_is_absolute_and_a_uri_is_visible_ascii() {
-    judged("path", &["/", "/run/a.sock", "/é"], &["a", "./a", "/a b", "/a\t"]);
+    judged("path", &["/", "/run/a.sock", "/é"], &["a", "./a", "/a b", "/a\t", "/${A}x", "/$A"]);
     judged("uri", &["/", "/healthz?a=b&c", "/%20"], &["a", "*", "/a b", "/é", "/healthz HTTP/1.1"]);
 }
 
 #[test]
 fn a_bind_address_has_a_port_or_is_a_socket() {
     let good = ":80 *:80 10.0.0.1:80 [::1]:80 :::80 ::1:80 :8000-8010 localhost:80 :80,:81 ipv4@:80 ipv6@[::]:443 \
-                /run/a.sock unix@/run/a.sock abns@lb fd@3 sockpair@5";
+                0:80 0:80-81 tcp@:80 /run/a.sock unix@/run/a.sock uxst@/run/a.sock abns@lb fd@3 sockpair@5";
     let bad = "80 * 10.0.0.1 10.0.0:80 10.0.0.1:0 :0 :80-79 :80, [::1:80 [10.0.0.1]:80 ${ADDRESS}:80 \"${BIND}\" fd@x \
-               unix@run abns@ :80#";
+               udp@:80 uxdg@/run/a uxst@run unix@run abns@ :80#";
     let words = |text: &'static str| text.split(' ').collect::<Vec<_>>();
     judged("bind", &words(good), &[words(bad), vec![":443 ssl crt x", ":80 v6only", "a b:80"]].concat());
     assert_eq!(render("{{ '[::]:80' | bind }}").unwrap(), "[::]:80");
@@ -74,8 +92,28 @@ fn a_log_target_is_a_stream_a_socket_or_an_address() {
         "logs:514",
         "fd@2",
         "ring@r",
+        "ipv4@127.0.0.1:514",
+        "ipv6@[::1]:514",
+        "tcp@127.0.0.1:514",
+        "udp6@::1:514",
+        "tcp4@logs",
+        "unix@/dev/log",
+        "uxdg@/dev/log",
     ];
-    judged("log", &good, &["dev log", "/dev/log local0", "10.0.0.1:514 local0", "ring@", "$LOG", "*"]);
+    judged(
+        "log",
+        &good,
+        &[
+            "dev log",
+            "/dev/log local0",
+            "10.0.0.1:514 local0",
+            "ring@",
+            "$LOG",
+            "*",
+            "tcp@/dev/log",
+            "udp@udp@logs",
+        ],
+    );
 }
 
 #[test]
@@ -150,4 +188,33 @@ fn an_expression_matches_anywhere_unless_it_is_tied() {
     assert!(matches("'a'", "((a{99}){99}){99}").unwrap_err().contains("size limit"));
     let hostile = format!("'{}b'", "a".repeat(10_000));
     assert_eq!(matches(&hostile, "^(a+)+$"), Ok(false), "the time does not explode");
+}
+
+#[test]
+fn an_unknown_argument_is_refused_by_name() {
+    for (template, reason) in [
+        (
+            "{{ '5' | number(mn=1, a=2) }}",
+            "the filter 'number' has no argument 'a'; its arguments are min, max, default, empty",
+        ),
+        (
+            "{% if '5' is number(mn=1) %}{% endif %}",
+            "the test 'number' has no argument 'mn'; its arguments are min, max",
+        ),
+        (
+            "{{ 'a' | name(defult='x') }}",
+            "the filter 'name' has no argument 'defult'; its arguments are default, empty",
+        ),
+        (
+            "{% if 'a' is name(default='x') %}{% endif %}",
+            "the test 'name' has no argument 'default'; it has none",
+        ),
+        ("{% if 'a' is port(min=1) %}{% endif %}", "the test 'port' has no argument 'min'"),
+        ("{{ 'a' | port(max=1) }}", "the filter 'port' has no argument 'max'"),
+        ("{{ 'a' | int(to=1) }}", "the filter 'int' has no argument 'to'"),
+        ("{% if 'a' is matching(pat='a', flags='i') %}{% endif %}", "has no argument 'flags'; it has 'pat'"),
+    ] {
+        let err = render(template).unwrap_err();
+        assert!(err.contains(reason), "{err}");
+    }
 }

@@ -4,16 +4,9 @@
 const NAME_MAX: usize = 128;
 /// HAProxy counts a time in milliseconds in 31 bits, which is more than 24 days.
 const TIME_MAX: u64 = i32::MAX as u64;
-/// HAProxy's units of time, in nanoseconds. Without one it counts milliseconds.
-const UNITS: [(&str, u64); 7] = [
-    ("", 1_000_000),
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-];
+/// Units of time, in milliseconds. Without a unit HAProxy counts milliseconds, which is nearly always a mistake:
+/// `hard-stop-after 90`. Its unit `us` is left out, because it rounds times below a millisecond.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 /// Algorithms of one word, and those that can have an argument in parentheses.
 const BALANCE: [&str; 7] =
     ["roundrobin", "static-rr", "leastconn", "first", "source", "random", "rdp-cookie"];
@@ -28,18 +21,19 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)
 }
 
-/// Digits, with a unit or without.
+/// Digits and a unit. Zero is refused, because HAProxy takes it as no limit in most places.
 pub(super) fn is_time(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let unit = UNITS.iter().find(|(unit, _)| *unit == &text[digits..]);
     let count = text[..digits].parse::<u64>().ok();
     let time = count.zip(unit).and_then(|(count, (_, unit))| count.checked_mul(*unit));
-    time.is_some_and(|nanoseconds| nanoseconds / 1_000_000 <= TIME_MAX)
+    time.is_some_and(|milliseconds| (1..=TIME_MAX).contains(&milliseconds))
 }
 
-/// An absolute path without blanks and control characters.
+/// An absolute path without blanks and control characters. HAProxy expands `$NAME` in the path of a socket even if it
+/// is escaped.
 pub(super) fn is_path(text: &str) -> bool {
-    text.starts_with('/') && is_one_word(text)
+    text.starts_with('/') && is_one_word(text) && !text.contains('$')
 }
 
 /// What follows the method in a request: a path, with a query or without.
