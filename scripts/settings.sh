@@ -38,25 +38,35 @@ cannot_use() {
     exit 2
 }
 
-# check_rendering: reports the wrong settings that only render-cfg uses. Returns 1 if there is one.
+# check_rendering: reports the wrong settings that only render-cfg uses. Returns 1 if there is one. Then $fit is empty,
+# unless something is only missing that watch can wait for.
 check_rendering() {
     fit=yes
+    absent=
     case ${ROLLCALL_SELF:-} in [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]*)
         unfit ROLLCALL_SELF "$ROLLCALL_SELF" "it must be the name of a Serf agent: letters, digits, '_', '.' and '-'"
         ;;
     esac
     if [ ! -e "$template" ]; then
-        unfit ROLLCALL_TEMPLATE "$template" "no such file"
+        absent=yes
+        report "cannot use ROLLCALL_TEMPLATE '$template': no such file"
     elif [ ! -f "$template" ] || [ ! -r "$template" ]; then
         unfit ROLLCALL_TEMPLATE "$template" "it is not a readable file"
     fi
-    [ -d "${NODES_DIR:-/nodes}" ] || unfit NODES_DIR "${NODES_DIR:-/nodes}" "no such directory; create it"
+    if [ ! -d "${NODES_DIR:-/nodes}" ]; then
+        absent=yes
+        report "cannot use NODES_DIR '${NODES_DIR:-/nodes}': no such directory; create it"
+    fi
     if [ -z "${ROLLCALL_CHECK:-}" ]; then
         check_program "$haproxy" || unfit ROLLCALL_HAPROXY "$haproxy" "it $reason; install HAProxy, or name its program"
-        [ -n "$fit" ]
-        return
+    else
+        check_check
     fi
-    # Its first word, unless that is quoted. render-cfg parses the rest.
+    [ -n "$fit" ] && [ -z "$absent" ]
+}
+
+# check_check: whether the program of ROLLCALL_CHECK is there, unless its name is quoted. render-cfg parses the rest.
+check_check() {
     for word in $ROLLCALL_CHECK; do
         case $word in *[\'\"\\]* | '{}') ;; *)
             check_program "$word" || unfit ROLLCALL_CHECK "$ROLLCALL_CHECK" "'$word' $reason"
@@ -64,7 +74,6 @@ check_rendering() {
         esac
         break
     done
-    [ -n "$fit" ]
 }
 
 # unfit VARIABLE VALUE REASON: reports a wrong setting.
