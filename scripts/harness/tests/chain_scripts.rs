@@ -87,6 +87,27 @@ fn how_serf_failed_is_logged_and_a_kill_is_not_a_slow_answer() {
 }
 
 #[test]
+fn a_role_that_no_member_has_is_logged_once_and_is_not_an_error() {
+    let place = LoneScripts::new("plain").unwrap();
+    let path = place.tools(TOOLS).unwrap();
+    let member = |name: &str, host: u8| {
+        format!(
+            r#"{{"name":"{name}","addr":"10.0.0.{host}:1","tags":{{"role":"backend"}},"status":"alive"}}"#
+        )
+    };
+    let list = format!(r#"{{"members":[{},{}]}}"#, member("s1", 1), member("s2", 2));
+    write_program(&path.join("serf"), &format!("echo '{list}'"));
+    for _ in 0..3 {
+        let mut reconcile = place.script("reconcile").unwrap();
+        reconcile.env("PATH", &path).env("ROLLCALL_ROLES", "wbe").env("ROLLCALL_ONLY_RECORD", "1");
+        assert_eq!(code(&reconcile.output().unwrap()), 0, "{}", place.log());
+    }
+    let log = place.take_log();
+    let line = "passed over 2 members of role 'backend': none has a wanted role (wbe); see --role, or ROLLCALL_ROLES\n";
+    assert!(log.ends_with(line) && log.lines().count() == 1, "{log}");
+}
+
+#[test]
 fn a_missing_date_is_logged_once() {
     let place = LoneScripts::new("plain").unwrap();
     let path = place.tools(TOOLS.into_iter().filter(|tool| *tool != "date")).unwrap();
@@ -128,6 +149,7 @@ fn files_of_the_state_directory_are_regular_files_that_not_everyone_can_read() {
         assert!(file.ends_with(".faults") || place.log().contains(&refused), "{file}: {}", place.log());
         fs::remove_file(state.join(file)).unwrap();
     }
+    fs::remove_file(state.join("reconcile.reported")).unwrap();
     nix::unistd::mkfifo(&state.join("reconcile.reported"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(code(&place.script("reconcile").unwrap().env("ROLLCALL_ROLES", "a,b").output().unwrap()), 2);
     assert!(place.log().contains("reconcile.reported': it is not a regular file"), "{}", place.log());
