@@ -23,12 +23,13 @@ take_lock() {
 
 # open_lock: opens the lock, after creating its directory.
 open_lock() {
-    if make_state && true >>"$lock"; then
+    open_state
+    if is_plain "$lock" && make_file "$lock" && true >>"$lock"; then
         exec 9>>"$lock"
         return
     fi
-    [ -d "$state" ] || command -v mkdir >/dev/null || { cannot_run mkdir 127 && exit 1; }
-    report "cannot write '$lock': see ROLLCALL_STATE_DIR"
+    is_plain "$lock" || report "cannot write '$lock': it is not a regular file; remove it, or see ROLLCALL_STATE_DIR"
+    ! is_plain "$lock" || report "cannot write '$lock': see ROLLCALL_STATE_DIR"
     exit 4
 }
 

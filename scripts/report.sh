@@ -1,8 +1,9 @@
 #!/bin/sh
 # report.sh: how the scripts print and log their own errors.
 #
-# The log tells changes: an error that lasts is logged when it begins, once an hour, and when it ends. The programs do the
-# same with --log-state. As long as nothing is wrong, this starts no process.
+# The log tells changes: an error that lasts is logged when it begins, once an hour, and when it ends. One that comes and
+# goes is logged once an hour, with its first end. The programs do the same with --log-state. As long as nothing is
+# wrong, this starts no process.
 #
 # usage: . "$here/report.sh"    by a script that has set $here to the directory of both
 # needs: date
@@ -13,17 +14,27 @@ state=${ROLLCALL_STATE_DIR:-/run/rollcall}
 log=${ROLLCALL_LOG:-/var/log/rollcall.log}
 newline='
 '
-# What this script has logged and what may last: seconds since 1970 and the message, a line for each.
+# What this script has logged: seconds since 1970 and the message, a line for each, with `ended: ` before a message
+# whose end is in the log too.
 reported=$state/${0##*/}.reported
 # What this run has reported.
 met=$newline
 now=
 
 # set_now: the time, as seconds since 1970 and as text, for one process.
-set_now() { [ -n "$now" ] || now=$(date -u '+%s %Y-%m-%dT%H:%M:%SZ') || now='0 -'; }
+set_now() {
+    [ -z "$now" ] || return 0
+    now=$(date -u '+%s %Y-%m-%dT%H:%M:%SZ' 2>/dev/null) && return
+    now='0 -'
+    cannot_run date 127
+}
 
 # make_state: creates the state directory, not readable by everyone.
 make_state() { [ -d "$state" ] || (umask 027 && mkdir -p "$state"); }
+
+# is_plain FILE: whether it is a regular file, or nothing is there. A symlink could point anywhere, and reading a pipe
+# would hang.
+is_plain() { [ ! -L "$1" ] && { [ -f "$1" ] || [ ! -e "$1" ]; }; }
 
 # make_file FILE: creates it if it does not exist, not readable by everyone.
 make_file() { [ -e "$1" ] || (umask 027 && true >>"$1"); }
@@ -37,43 +48,77 @@ log_line() {
 
 # report MESSAGE: prints an error of the script itself, and logs it unless it was logged within the last hour.
 report() {
+    # First, because it reports that there is no `date`.
+    set_now
     message=$1
     while case $message in *"$newline"*) ;; *) false ;; esac do
         message="${message%%"$newline"*} ${message#*"$newline"}"
     done
     printf '%s\n' "${0##*/}: $message" >&2
     met=$met$message$newline
-    set_now
-    others=
-    last=
-    if [ -r "$reported" ]; then
-        while IFS= read -r entry; do
-            if [ "${entry#* }" = "$message" ]; then last=${entry%% *}; else others=$others$entry$newline; fi
-        done <"$reported"
-    fi
-    # A new log gets it again, and a clock that was set back must not silence it.
+    find_reported "$message"
+    # A new log gets it again.
     [ ! -f "$log" ] || [ -s "$log" ] || last=
     [ -e "$log" ] || last=
-    case $last in
-    '' | *[!0-9]* | ???????????*) ;;
-    *) [ $((${now%% *} - last)) -lt 0 ] || [ $((${now%% *} - last)) -ge 3600 ] || return 0 ;;
-    esac
+    is_old "$last" || return 0
     log_line "$message"
     make_state 2>/dev/null || return 0
-    { printf '%s%s %s\n' "$others" "${now%% *}" "$message" >"$reported"; } 2>/dev/null || :
+    write_reported "$others${now%% *} $message$newline"
+}
+
+# find_reported MESSAGE: sets $last to the time when it was reported, and $others to the other entries.
+find_reported() {
+    others=
+    last=
+    { [ -f "$reported" ] && [ -r "$reported" ]; } || return 0
+    while IFS= read -r entry; do
+        text=${entry#* }
+        case $text in
+        "$1" | "ended: $1") last=${entry%% *} ;;
+        # An end that is an hour old is forgotten.
+        "ended: "*) is_old "${entry%% *}" || others=$others$entry$newline ;;
+        *) others=$others$entry$newline ;;
+        esac
+    done <"$reported"
+}
+
+# is_old SECONDS: whether that is an hour ago, or not a time. A clock that was set back must not silence an error.
+is_old() {
+    case $1 in '' | *[!0-9]* | 0?* | ???????????*) return 0 ;; esac
+    [ $((${now%% *} - $1)) -lt 0 ] || [ $((${now%% *} - $1)) -ge 3600 ]
+}
+
+# write_reported TEXT: replaces the file.
+write_reported() {
+    if ! is_plain "$reported"; then
+        log_line "cannot write '$reported': it is not a regular file; until then the log repeats errors"
+        return
+    fi
+    { make_file "$reported" && printf %s "$1" >"$reported"; } 2>/dev/null || :
 }
 
 # report_ended: logs which errors of earlier runs this run did not meet. Only for a run that would have met them all.
 report_ended() {
-    [ -s "$reported" ] || return 0
-    lasting=
+    { [ -f "$reported" ] && [ -s "$reported" ]; } || return 0
+    entries=
+    ends=
     while IFS= read -r entry; do
-        case $met in
-        *"$newline${entry#* }$newline"*) lasting=$lasting$entry$newline ;;
-        *) log_line "ended: ${entry#* }" ;;
+        text=${entry#* }
+        case $text in "ended: "*) ;; *)
+            case $met in *"$newline$text$newline"*) ;; *)
+                ends=$ends$text$newline
+                entry="${entry%% *} ended: $text"
+                ;;
+            esac
+            ;;
         esac
+        entries=$entries$entry$newline
     done <"$reported"
-    { printf %s "$lasting" >"$reported"; } 2>/dev/null || :
+    [ -z "$ends" ] || write_reported "$entries"
+    while [ -n "$ends" ]; do
+        log_line "ended: ${ends%%"$newline"*}"
+        ends=${ends#*"$newline"}
+    done
 }
 
 # cannot_run PROGRAM CODE: reports that a program could not run, or how it ended.

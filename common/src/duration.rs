@@ -8,8 +8,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Parses `250ms`, `10s` or `2m`. Longer than a day is an error.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
-    if duration > DAY { Err("it is longer than a day".to_owned()) } else { Ok(duration) }
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= DAY => Ok(duration),
+        Ok(_) | Err(humantime::DurationError::NumberOverflow) => Err("it is longer than a day".to_owned()),
+        Err(_) => Err("write it as 10s or 250ms".to_owned()),
+    }
 }
 
 /// The same, for a limit: zero is an error.
@@ -34,6 +37,16 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         for bad in ["", "soon", "-1s", "25h", "18446744073709551615s", "300000000000y"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_error_shows_how_to_write_it() {
+        for bad in ["", "x", "10", "-1s", "1 parsec"] {
+            assert_eq!(duration(bad), Err("write it as 10s or 250ms".to_owned()), "{bad}");
+        }
+        for long in ["25h", "99999999999999999999s"] {
+            assert_eq!(duration(long), Err("it is longer than a day".to_owned()), "{long}");
         }
     }
 

@@ -69,7 +69,7 @@ pub enum MembersError {
     Twice {
         /// Which kind of list it is in.
         list: &'static str,
-        /// The name, which passed the whitelist.
+        /// The name, made printable.
         name: String,
     },
     /// One member breaks the whitelist.
@@ -123,26 +123,40 @@ impl Member {
         let node = Err(MembersError::Entry { list, entry, err });
         Member { name, role: String::new(), node, left_out: Vec::new() }
     }
+
+    /// Rejects this member if `other`, which has its name, is another one.
+    fn merge(&mut self, list: &'static str, other: &Member) {
+        let is_same = match (&self.node, &other.node) {
+            (Ok(one), Ok(other)) => one == other,
+            (Err(one), Err(other)) => one.to_string() == other.to_string(),
+            _ => false,
+        };
+        if is_same {
+            return;
+        }
+        if self.role != other.role {
+            // An empty role is always reported.
+            self.role.clear();
+        }
+        self.left_out.clear();
+        self.node = Err(MembersError::Twice { list, name: excerpt(self.name.as_bytes()).to_string() });
+    }
 }
 
-/// Sorts `members` by name. If two different members have one name, both are rejected. Serf and Consul never list such
-/// a pair, but a list comes from the network and may be forged.
+/// Sorts `members` by name and leaves one of each name. If different members have one name, none of them is recorded.
+/// Serf and Consul never list such members, but a list comes from the network and may be forged. Entries without a
+/// name are kept, because each has an error of its own.
 pub(crate) fn unique(list: &'static str, mut members: Vec<Member>) -> Vec<Member> {
+    // Stable, so that of two equal members the first stays.
     members.sort_by(|a, b| a.name.cmp(&b.name));
-    for index in 1..members.len() {
-        let (before, rest) = members.split_at_mut(index);
-        let (one, other) = (&mut before[index - 1], &mut rest[0]);
-        if one.name == other.name && !is_same(&one.node, &other.node) {
-            for member in [one, other] {
-                member.node = Err(MembersError::Twice { list, name: member.name.clone() });
-            }
+    let mut unique: Vec<Member> = Vec::with_capacity(members.len());
+    for member in members {
+        match unique.last_mut() {
+            Some(first) if first.name == member.name && !member.name.is_empty() => first.merge(list, &member),
+            _ => unique.push(member),
         }
     }
-    members
-}
-
-fn is_same(one: &Result<Node, MembersError>, other: &Result<Node, MembersError>) -> bool {
-    matches!((one, other), (Ok(one), Ok(other)) if one == other)
+    unique
 }
 
 pub(crate) fn json_error(list: &'static str, err: &str, json: &[u8]) -> MembersError {

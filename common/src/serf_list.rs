@@ -203,14 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn two_members_with_one_name_are_both_rejected() {
-        let members = one_by_one(
-            r#"{"members":[
-            {"name":"s1","addr":"10.0.0.1:1","tags":{},"status":"alive"},
-            {"name":"s2","addr":"10.0.0.2:1","tags":{},"status":"alive"},
-            {"name":"s1","addr":"10.0.0.9:1","tags":{},"status":"alive"}]}"#,
-        );
-        let good: Vec<_> = members.iter().filter(|member| member.1.is_ok()).map(|m| m.0.as_str()).collect();
-        assert_eq!(good, ["s2"]);
+    fn different_members_with_one_name_are_all_rejected_in_every_order_with_one_error() {
+        for addresses in [[1, 1, 9], [1, 9, 1], [9, 1, 1]] {
+            let entry = |host: u8| {
+                format!(r#"{{"name":"s1","addr":"10.0.0.{host}:1","tags":{{}},"status":"alive"}}"#)
+            };
+            let other = r#"{"name":"s2","addr":"10.0.0.2:1","tags":{},"status":"alive"}"#;
+            let entries = addresses.map(entry).join(",");
+            let members = one_by_one(&format!(r#"{{"members":[{entries},{other},{other}]}}"#));
+            let twice =
+                "cannot record 's1' of the list of serf members: two different members have that name";
+            assert_eq!(
+                members,
+                [("s1".to_owned(), Err(twice.to_owned())), ("s2".to_owned(), Ok("10.0.0.2".to_owned()))]
+            );
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::member_input::{Format, InputArgs};
+use common::member_input::InputArgs;
 use common::members::Member;
 use common::messages::{Messages, excerpt};
 use common::node::Node;
@@ -37,14 +37,8 @@ fn report_unwanted(input: &InputArgs, members: &[Member], messages: &mut Message
         return;
     }
     let roles: BTreeSet<&str> = passed_over.iter().map(|node| node.role.as_str()).collect();
-    let line = passed_over_line(passed_over.len(), &roles, &input.wanted_roles());
-    // Serf's list has at least the agent itself. A balancer that waits for its first backends is alone in it, and must
-    // not fill the log of a timer.
-    if input.from == Format::SerfMembers && roles.len() == 1 {
-        messages.verbose(line);
-    } else {
-        messages.warn(line);
-    }
+    // A balancer that waits for its first backends is alone in Serf's list, and must not fill the log of a timer.
+    messages.standing_warning(passed_over_line(passed_over.len(), &roles, &input.wanted_roles()));
 }
 
 fn passed_over_line(count: usize, roles: &BTreeSet<&str>, wanted: &str) -> String {
@@ -55,7 +49,9 @@ fn passed_over_line(count: usize, roles: &BTreeSet<&str>, wanted: &str) -> Strin
     }
     let members = if count == 1 { "member" } else { "members" };
     let word = if roles.len() == 1 { "role" } else { "roles" };
-    format!("passed over {count} {members} of {word} {names}: none has a wanted role ({wanted}); see --role")
+    format!(
+        "passed over {count} {members} of {word} {names}: none has a wanted role ({wanted}); see --role, or ROLLCALL_ROLES"
+    )
 }
 
 #[cfg(test)]
@@ -68,11 +64,11 @@ mod tests {
             |count, roles: &[&str]| passed_over_line(count, &roles.iter().copied().collect(), "backend");
         assert_eq!(
             line(2, &["web"]),
-            "passed over 2 members of role 'web': none has a wanted role (backend); see --role"
+            "passed over 2 members of role 'web': none has a wanted role (backend); see --role, or ROLLCALL_ROLES"
         );
         assert_eq!(
             line(7, &["a", "b", "c", "d", "e", "f", ""]),
-            "passed over 7 members of roles '', 'a', 'b', 'c', 'd' and 2 more: none has a wanted role (backend); see --role"
+            "passed over 7 members of roles '', 'a', 'b', 'c', 'd' and 2 more: none has a wanted role (backend); see --role, or ROLLCALL_ROLES"
         );
         assert!(line(1, &["x\ny"]).starts_with("passed over 1 member of role 'x\\ny': "));
     }

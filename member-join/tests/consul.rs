@@ -59,8 +59,8 @@ fn registrators_ids_are_recorded_under_legal_names_that_stay_the_same() {
 fn a_list_without_a_wanted_role_is_reported() {
     let fixture = Fixture::new();
     let list = instances(&[web("web-1", 4003), web("web-2", 4007)]);
-    let said =
-        "member-join: passed over 2 members of role 'web': none has a wanted role (backend); see --role\n";
+    let said = "member-join: passed over 2 members of role 'web': none has a wanted role (backend); see --role, or \
+                ROLLCALL_ROLES\n";
     fixture
         .join(&["--from", "consul-service"])
         .write_stdin(list.clone())

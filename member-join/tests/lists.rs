@@ -35,17 +35,22 @@ fn an_invalid_list_changes_nothing_and_is_shown() {
 }
 
 #[test]
-fn a_serf_list_without_a_wanted_role_is_reported_unless_the_balancer_is_alone() {
+fn a_serf_list_without_a_wanted_role_is_reported_and_logged_once() {
     let fixture = Fixture::new();
     let said = "member-join: passed over 3 members of roles '', 'backend', 'balancer': none has a wanted role (web); \
-                see --role\n";
+                see --role, or ROLLCALL_ROLES\n";
     let other = ["--from", "serf-members", "--role", "web"];
     fixture.join(&other).write_stdin(captured("members.json")).assert().code(0).stderr(said);
     let alone =
         r#"{"members":[{"name":"b","addr":"10.0.0.1:7946","tags":{"role":"balancer"},"status":"alive"}]}"#;
-    let from = ["--from", "serf-members"];
-    fixture.join(&from).write_stdin(alone).assert().code(0).stderr("");
-    let verbose = fixture.join(&["--from", "serf-members", "-v"]).write_stdin(alone).assert().code(0);
-    let stderr = String::from_utf8(verbose.get_output().stderr.clone()).unwrap();
-    assert!(stderr.starts_with("member-join: passed over 1 member of role 'balancer': "), "{stderr}");
+    let (log, state) = (fixture.scratch.path().join("log"), fixture.scratch.path().join("state"));
+    let said = "passed over 1 member of role 'balancer': none has a wanted role (backend); see --role, or \
+                ROLLCALL_ROLES\n";
+    for _ in 0..3 {
+        let mut join = fixture.join(&["--from", "serf-members", "--log"]);
+        join.arg(&log).arg("--log-state").arg(&state).write_stdin(alone);
+        join.assert().code(0).stderr(format!("member-join: {said}"));
+    }
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.ends_with(said) && log.lines().count() == 1, "{log}");
 }

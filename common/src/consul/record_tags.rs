@@ -62,6 +62,7 @@ impl Record<'_> {
     fn metadata(&mut self, metadata: Map<String, Value>) {
         for (key, value) in metadata.into_iter().filter(|(key, _)| !matches!(key.as_str(), "role" | "port")) {
             match value {
+                Value::String(value) if key == "weight" => self.own_weight(&value),
                 Value::String(value) => self.tag(&key, &value),
                 _ => self.leave_out_tag(&key, "its value is not text"),
             }
@@ -102,6 +103,15 @@ impl Record<'_> {
             }
         }
         joined
+    }
+
+    /// A weight that HAProxy rejects would cost the server.
+    fn own_weight(&mut self, text: &str) {
+        let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        match digits.and_then(|digits| digits.parse().ok()) {
+            Some(weight @ 0..=WEIGHT_MAX) => drop(self.tags.insert("weight".to_owned(), weight.to_string())),
+            _ => self.leave_out_tag("weight", "its value is not a number from 0 to 256"),
+        }
     }
 
     /// A weight of 1 is not recorded, because it is HAProxy's default.

@@ -1,11 +1,11 @@
-//! The faults that have been reported and still last.
+//! The faults that have been reported and still last, or ended within the hour.
 //!
 //! A timer and `render-cfg --watch` meet the same fault again and again. A fault is reported when it begins, once an
-//! hour while it lasts, and when it ends, so that the log shows changes.
+//! hour while it lasts, and when it ends, so that the log shows changes. One that comes and goes is reported once an
+//! hour, with its first end: for an hour after a report, neither its return nor another end is reported.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::mem;
 use std::time::{Duration, SystemTime};
 
 use crate::failure::Failure;
@@ -28,13 +28,15 @@ pub(super) struct Entry {
     pub(super) line: String,
     /// The length of the log after that report.
     pub(super) log_length: u64,
+    /// Whether its end was reported after that.
+    pub(super) has_ended: bool,
     /// Whether this round has met it.
     is_met: bool,
 }
 
 impl Entry {
     pub(super) fn new(reported: SystemTime, line: String) -> Entry {
-        Entry { reported, line, log_length: 0, is_met: false }
+        Entry { reported, line, log_length: 0, has_ended: false, is_met: false }
     }
 
     /// A clock that was set back must not silence a fault, so a report in the future counts as old.
@@ -52,23 +54,28 @@ impl Known {
         entry.is_met = true;
         if is_due {
             entry.reported = now;
+            entry.has_ended = false;
         }
         is_due
     }
 
-    /// Whether no fault is known.
-    pub fn is_empty(&self) -> bool {
-        self.faults.is_empty()
+    /// Whether the end of every known fault has been reported.
+    pub fn have_all_ended(&self) -> bool {
+        self.faults.values().all(|entry| entry.has_ended)
     }
 
-    /// Ends a complete round: a fault that it has not met has ended. Forgets these and returns their lines, sorted.
-    pub fn end_round(&mut self) -> Vec<String> {
-        let (lasting, ended): (HashMap<_, _>, HashMap<_, _>) =
-            mem::take(&mut self.faults).into_iter().partition(|(_, entry)| entry.is_met);
-        self.faults = lasting;
-        self.begin_round();
-        let mut lines: Vec<String> = ended.into_values().map(|entry| entry.line).collect();
+    /// Ends a complete round: a fault that it has not met has ended. Returns the lines of those whose end must be
+    /// reported now, sorted.
+    pub fn end_round(&mut self, now: SystemTime) -> Vec<String> {
+        let ended = self.faults.values_mut().filter(|entry| !entry.is_met && !entry.has_ended);
+        let mut lines: Vec<String> = ended
+            .map(|entry| {
+                entry.has_ended = true;
+                entry.line.clone()
+            })
+            .collect();
         lines.sort();
+        self.end_partial_round(now);
         lines
     }
 
@@ -123,13 +130,46 @@ mod tests {
     fn a_fault_is_reported_once_until_it_is_gone() {
         let (mut known, now) = (Known::default(), SystemTime::now());
         assert_eq!(round(&mut known, &["b", "a"], now), ["b", "a"]);
-        assert!(known.end_round().is_empty());
+        assert!(known.end_round(now).is_empty());
         assert!(round(&mut known, &["a", "b"], now).is_empty());
-        assert!(known.end_round().is_empty());
+        assert!(known.end_round(now).is_empty());
         assert_eq!(round(&mut known, &["b", "c"], now), ["c"]);
-        assert_eq!(known.end_round(), ["a"]);
-        assert_eq!(known.end_round(), ["b", "c"]);
-        assert_eq!(round(&mut known, &["b"], now), ["b"]);
+        assert_eq!(known.end_round(now), ["a"]);
+        assert!(!known.have_all_ended());
+        assert_eq!(known.end_round(now), ["b", "c"]);
+        assert!(known.have_all_ended());
+        assert_eq!(round(&mut known, &["b"], now + REPEAT), ["b"]);
+    }
+
+    #[test]
+    fn a_fault_that_comes_and_goes_is_reported_once_an_hour_with_its_first_end() {
+        let (mut known, now) = (Known::default(), SystemTime::now());
+        let mut reports = Vec::new();
+        for minute in 0..=120 {
+            let at = now + Duration::from_secs(60 * minute);
+            let met = round(&mut known, if minute % 2 == 0 { &["a"] } else { &[] }, at);
+            let ended = known.end_round(at);
+            reports.extend(
+                met.into_iter()
+                    .chain(ended.iter().map(|line| format!("ended: {line}")))
+                    .map(|line| (minute, line)),
+            );
+        }
+        let reports: Vec<(u64, &str)> =
+            reports.iter().map(|(minute, line)| (*minute, line.as_str())).collect();
+        assert_eq!(reports, [(0, "a"), (1, "ended: a"), (60, "a"), (61, "ended: a"), (120, "a")]);
+    }
+
+    #[test]
+    fn a_fault_that_returned_and_lasts_is_reported_after_an_hour() {
+        let (mut known, now) = (Known::default(), SystemTime::now());
+        round(&mut known, &["a"], now);
+        known.end_round(now);
+        assert_eq!(known.end_round(now), ["a"]);
+        for (at, is_due) in [(Duration::ZERO, false), (REPEAT / 2, false), (REPEAT, true), (REPEAT, false)] {
+            assert_eq!(round(&mut known, &["a"], now + at).len() == 1, is_due, "after {at:?}");
+            assert!(known.end_round(now + at).is_empty());
+        }
     }
 
     #[test]
@@ -138,7 +178,7 @@ mod tests {
         let minutes = |count: u64| now + Duration::from_secs(60 * count);
         for (at, is_due) in [(0, true), (59, false), (60, true), (119, false), (10, true)] {
             assert_eq!(round(&mut known, &["a"], minutes(at)).len() == 1, is_due, "after {at} minutes");
-            assert!(known.end_round().is_empty());
+            assert!(known.end_round(minutes(at)).is_empty());
         }
     }
 
@@ -151,7 +191,7 @@ mod tests {
         assert!(round(&mut known, &["a"], now).is_empty());
         known.end_partial_round(now);
         known.end_partial_round(now + REPEAT);
-        assert!(known.is_empty());
+        assert!(known.faults.is_empty());
     }
 
     #[test]

@@ -113,10 +113,19 @@ impl Messages {
     /// Logs a state that lasts, such as that a record is kept, and prints it with `-v`. It is not a fault. With
     /// --log-state it is logged as rarely as a fault that lasts.
     pub fn standing(&mut self, line: impl Display) {
+        self.last(line, self.verbose);
+    }
+
+    /// Prints a state that lasts and that is probably wrong, and logs it as `standing` does. It is not a fault.
+    pub fn standing_warning(&mut self, line: impl Display) {
+        self.last(line, true);
+    }
+
+    fn last(&mut self, line: impl Display, on_stderr: bool) {
         let remark = Failure::new(Code::Unforeseen, line);
         match &mut self.collected {
             Some(collected) => collected.push(remark),
-            None => self.report(&remark, self.verbose),
+            None => self.report(&remark, on_stderr),
         }
     }
 

@@ -74,8 +74,28 @@ fn a_fault_is_logged_when_it_begins_and_when_it_ends() {
     assert!(meet(dir.path(), &["b", "a"]).is_empty());
     assert_eq!(meet(dir.path(), &["c", "a"]), ["c", "ended: b"]);
     assert_eq!(meet(dir.path(), &[]), ["ended: a", "ended: c"]);
-    assert_eq!(fs::read_to_string(dir.path().join("state")).unwrap(), "");
+    assert!(meet(dir.path(), &["d"]) == ["d"]);
+}
+
+#[test]
+fn faults_that_alternate_add_nothing_to_the_log_for_an_hour() {
+    let dir = tempfile::tempdir().unwrap();
     assert_eq!(meet(dir.path(), &["a"]), ["a"]);
+    assert_eq!(meet(dir.path(), &["b"]), ["b", "ended: a"]);
+    assert_eq!(meet(dir.path(), &["a"]), ["ended: b"]);
+    for lines in [&["b"][..], &["a"], &[], &["a", "b"], &[], &["b"]] {
+        assert!(meet(dir.path(), lines).is_empty(), "{lines:?}");
+    }
+    // An hour later.
+    let state = dir.path().join("state");
+    let older = |line: &str| {
+        let (time, rest) = line.split_once(' ').unwrap();
+        format!("{} {rest}\n", time.parse::<u64>().unwrap() - 3600)
+    };
+    let text: String = fs::read_to_string(&state).unwrap().lines().map(older).collect();
+    crate::replace::replace(&state, text.as_bytes(), 0o640).unwrap();
+    assert_eq!(meet(dir.path(), &["a"]), ["a"]);
+    assert!(!fs::read_to_string(&state).unwrap().contains(" b\n"), "a fault that ended long ago is kept");
 }
 
 #[test]
@@ -157,5 +177,4 @@ fn a_program_that_runs_in_rounds_ends_the_faults_of_its_start_with_the_first_rou
         Ok(())
     };
     assert_eq!(run(dir.path(), rounds), ["warned at the start", "ended: a"]);
-    assert_eq!(meet(dir.path(), &["a"]), ["a"]);
 }

@@ -18,7 +18,7 @@ impl Reported {
     /// Takes the faults of a round. Reports those that are new or an hour old or, if no fault is left, that `what`
     /// works again.
     pub(crate) fn report(&mut self, faults: Vec<Failure>, what: &str, messages: &mut Messages) {
-        let (was_wrong, now) = (!self.known.is_empty(), SystemTime::now());
+        let (was_wrong, now) = (!self.known.have_all_ended(), SystemTime::now());
         let news: Vec<Failure> = faults.into_iter().filter(|fault| self.known.meet(fault, now)).collect();
         for fault in news.iter().take(REPORTED_MAX) {
             messages.warn(&fault.line);
@@ -27,8 +27,8 @@ impl Reported {
         if news.len() > REPORTED_MAX {
             messages.warn(format!("{} more faults like these", news.len() - REPORTED_MAX));
         }
-        self.known.end_round();
-        if was_wrong && self.known.is_empty() {
+        self.known.end_round(now);
+        if was_wrong && self.known.have_all_ended() {
             messages.warn(format!("{what} works again"));
         }
     }

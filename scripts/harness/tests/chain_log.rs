@@ -9,6 +9,7 @@ use std::process::Command;
 
 use common::replace::replace;
 use harness::cluster::local_cluster::Cluster;
+use harness::cluster::lone_scripts::LoneScripts;
 use harness::run::programs;
 
 #[test]
@@ -110,6 +111,22 @@ fn the_scripts_own_errors_are_logged_as_rarely() {
     symlink(programs::find("serf").unwrap(), path.join("serf")).unwrap();
     five_times(&cluster, 3);
     assert_eq!(count(&cluster, &["ended: cannot run 'serf'"]), 1, "{}", cluster.balancer.log());
+}
+
+#[test]
+fn errors_that_come_and_go_are_logged_once_an_hour() {
+    let place = LoneScripts::new("plain").unwrap();
+    // The second begins well, so the first has ended.
+    let alternate = || {
+        for (key, value) in [("ROLLCALL_SELF", "a b"), ("ROLLCALL_MIN_NODES", "two")] {
+            place.script("watch").unwrap().env(key, value).output().unwrap();
+        }
+    };
+    alternate();
+    let first = place.log();
+    assert_eq!(first.matches("ROLLCALL_SELF").count(), 2, "its beginning and its end: {first}");
+    (0..5).for_each(|_| alternate());
+    assert_eq!(place.log(), first);
 }
 
 #[test]

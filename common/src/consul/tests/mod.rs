@@ -158,12 +158,29 @@ fn an_entry_of_another_shape_is_known_by_its_key() {
 }
 
 #[test]
-fn two_instances_with_one_key_are_both_rejected() {
-    let members =
-        read(&[instance(json!({})), instance(json!({ "Port": 81 })), instance(json!({ "ID": "b" }))]);
-    let good: Vec<&str> =
-        members.iter().filter(|member| member.node.is_ok()).map(|m| m.name.as_str()).collect();
-    assert_eq!(good, ["n1-b"]);
+fn different_instances_with_one_key_are_all_rejected_in_every_order_with_one_error() {
+    for ports in [[80, 80, 81], [80, 81, 80], [81, 80, 80]] {
+        let mut entries = ports.map(|port| instance(json!({ "Port": port }))).to_vec();
+        entries.push(instance(json!({ "ID": "b" })));
+        let members = read(&entries);
+        let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        assert_eq!((names, members[1].node.is_ok()), (vec!["n1-b", "n1-web"], false), "{ports:?}");
+        let err = members[1].node.as_ref().unwrap_err().to_string();
+        assert!(err.ends_with("two different members have that name"), "{err}");
+    }
+}
+
+#[test]
+fn entries_that_are_not_instances_are_reported_one_by_one() {
+    let errors: Vec<String> = read(&[json!(5), json!("x")])
+        .into_iter()
+        .map(|member| member.node.unwrap_err().to_string())
+        .collect();
+    for (index, err) in errors.iter().enumerate() {
+        let start = format!("cannot read entry {} of the list of consul services: invalid type", index + 1);
+        assert!(err.starts_with(&start), "{err}");
+    }
+    assert_eq!(errors.len(), 2);
 }
 
 #[test]

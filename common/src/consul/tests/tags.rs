@@ -47,6 +47,23 @@ fn the_weight_is_that_of_the_present_health() {
 }
 
 #[test]
+fn a_weight_in_the_metadata_that_is_not_one_is_left_out_alone() {
+    let weights = json!({ "Passing": 10, "Warning": 3 });
+    for odd in ["heavy", "300", "", "-1", "+1", " 1", "99999999999999999999"] {
+        let member = one(instance(json!({ "Meta": { "weight": odd, "zone": "a" }, "Weights": weights })));
+        let tags = &node(&member).tags;
+        assert_eq!((tags["weight"].as_str(), tags["zone"].as_str()), ("10", "a"), "{odd}");
+        let line = "cannot use tag 'weight' of 'n1-web': its value is not a number from 0 to 256; the node is recorded \
+                    without it";
+        assert_eq!(left_out(&member), [line], "{odd}");
+    }
+    for (good, recorded) in [("0", "0"), ("256", "256"), ("007", "7")] {
+        let member = one(instance(json!({ "Meta": { "weight": good } })));
+        assert_eq!((node(&member).tags["weight"].as_str(), left_out(&member).len()), (recorded, 0));
+    }
+}
+
+#[test]
 fn a_weight_above_the_highest_of_haproxy_becomes_the_highest() {
     let member = one(instance(json!({ "Weights": { "Passing": 1000, "Warning": 1 } })));
     assert_eq!(node(&member).tags["weight"], "256");

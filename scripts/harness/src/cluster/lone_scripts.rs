@@ -20,12 +20,13 @@ frontend f
     bind 127.0.0.1:1
 ";
 /// The shipped scripts.
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 9] = [
     "scripts/reconcile",
     "scripts/serf-handler",
     "scripts/watch",
     "scripts/settings.sh",
     "scripts/lock.sh",
+    "scripts/ask-serf.sh",
     "scripts/report.sh",
     "scripts/check.cfg",
     "docker/ha/lib/first-config",
