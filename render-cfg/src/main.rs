@@ -20,6 +20,7 @@ mod search;
 mod template;
 mod then;
 mod truncate;
+mod unused_vars;
 mod values;
 mod vars;
 mod watch;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args, messages: &mut Messages) -> Result<(), Failure> {
     environment::add_settings(&mut args)?;
-    vars::warn_of_unused(&args, messages);
+    unused_vars::warn_of_unused(&args, messages);
     if args.watching.watch {
         watch::watch(args, messages)
     } else {
