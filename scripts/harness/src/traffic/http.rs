@@ -1,10 +1,10 @@
-//! A small HTTP client that hides nothing: it does not retry or follow redirects, and it reports the kind of every
-//! failure.
+//! A small HTTP client that hides nothing: it does not follow redirects, does not retry unless it is told to, and
+//! reports the kind of every failure.
 //!
 //! The load and the tests count the failures that a visitor would see. A client library that retries silently would
 //! hide them, so this client is only a socket, a request and httparse.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ pub struct Client {
     address: SocketAddr,
     keep_alive: bool,
     timeout: Duration,
+    sends_again: bool,
     kept: Option<TcpStream>,
     opened: Instant,
 }
@@ -28,6 +29,7 @@ impl Client {
             address,
             keep_alive: false,
             timeout: Duration::from_secs(10),
+            sends_again: false,
             kept: None,
             opened: Instant::now(),
         }
@@ -44,6 +46,13 @@ impl Client {
         self
     }
 
+    /// Sends a GET again, once, if its connection is closed without a byte, as RFC 9110 (9.2.2) allows. HAProxy 2.6.12
+    /// sometimes closes one so when the server that has the request is killed.
+    pub fn sending_again(mut self) -> Client {
+        self.sends_again = true;
+        self
+    }
+
     /// When the connection of the last request was opened.
     pub fn opened(&self) -> Instant {
         self.opened
@@ -55,7 +64,7 @@ impl Client {
     }
 
     /// Sends a request with headers and a body; returns the answer whatever its status. A request that fails on a
-    /// kept connection is not sent again.
+    /// kept connection is not sent again; see `sending_again`.
     pub fn send(
         &mut self,
         method: &str,
@@ -74,6 +83,12 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(self.timeout))?;
         stream.write_all(&self.request(method, path, headers, body))?;
+        if self.sends_again && method == "GET" && is_closed(&stream, self.timeout) {
+            self.sends_again = false;
+            let answer = self.send(method, path, headers, body);
+            self.sends_again = true;
+            return answer;
+        }
         let (response, delimited) = read_response(&mut stream, deadline, method == "HEAD")?;
         if self.keep_alive && delimited && response.keeps_alive() {
             self.kept = Some(stream);
@@ -94,4 +109,10 @@ impl Client {
         head.push_str("\r\n");
         [head.as_bytes(), body].concat()
     }
+}
+
+/// Whether the other side closed the connection without a byte.
+fn is_closed(stream: &TcpStream, timeout: Duration) -> bool {
+    let peeked = stream.set_read_timeout(Some(timeout)).and_then(|()| stream.peek(&mut [0]));
+    peeked.map_or_else(|err| err.kind() == ErrorKind::ConnectionReset, |bytes| bytes == 0)
 }

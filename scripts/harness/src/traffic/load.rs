@@ -108,11 +108,21 @@ impl Load {
 
     /// Like `start`, but each visitor waits this long for an answer.
     pub fn patient(address: SocketAddr, path: &str, rate: Rate, patience: Duration) -> Load {
+        Load::of(address, path, rate, |client| client.with_timeout(patience))
+    }
+
+    /// Like `start`, but a request is sent again if its connection is closed without a byte: see
+    /// `Client::sending_again`.
+    pub fn sending_again(address: SocketAddr, path: &str, rate: Rate) -> Load {
+        Load::of(address, path, rate, Client::sending_again)
+    }
+
+    fn of(address: SocketAddr, path: &str, rate: Rate, set: impl Fn(Client) -> Client) -> Load {
         let shared = Arc::new(Shared::default());
         let visitor = |number: usize| {
             let fresh = number % 2 == 0;
             let client = if fresh { Client::fresh(address) } else { Client::keep_alive(address) };
-            let client = client.with_timeout(patience);
+            let client = set(client);
             let (shared, path) = (Arc::clone(&shared), path.to_owned());
             // Spread over the interval: a steady stream without bursts.
             let offset = rate.every.mul_f64(number as f64 / rate.visitors as f64);
