@@ -99,7 +99,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  done, or nothing to do
   1  unexpected error
-  2  wrong usage
+  2  wrong usage, or a wrong setting
   3  a record, a tag or the template is invalid; if the template is valid, the valid nodes are rendered
   4  file system error
   5  the check failed
