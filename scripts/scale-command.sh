@@ -22,8 +22,9 @@ say() {
     log_line "$1"
 }
 
-# fault MESSAGE: reports an error. A service reports once what lasts.
+# fault MESSAGE: reports an error, once in a look. A service reports once what lasts.
 fault() {
+    case $faulty in *"$newline$1$newline"*) return ;; esac
     case $faults in *"$newline$1$newline"*) met=$met$1$newline ;; *) report "$1" ;; esac
     faulty=$faulty$1$newline
 }
@@ -54,6 +55,7 @@ keep() {
     if { is_plain "$1.new" && make_file "$1.new" && printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; } 2>/dev/null; then
         return
     fi
+    rm -f "$1.new" 2>/dev/null || :
     fault "cannot write '$1': see ROLLCALL_STATE_DIR (is the disk full?)"
     return 1
 }
