@@ -2,6 +2,7 @@
 //!
 //! The wait ends when the program exits, not when its output ends: a daemon that it leaves behind keeps the pipe open.
 
+mod gentle;
 mod output_pipe;
 
 use std::io;
@@ -16,12 +17,13 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
+pub use gentle::{Limits, end_group, run_gently};
 use output_pipe::OutputPipe;
 
 /// How a program ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Its exit status; `None` if it was killed at the time limit.
+    /// Its exit status; `None` if it was ended at the time limit.
     pub status: Option<ExitStatus>,
     /// The first 64 KiB of its stdout and stderr, in the order of writing, without NUL bytes.
     pub words: String,
@@ -36,11 +38,16 @@ pub fn run(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
 /// The same, and does `work` while the command runs. If that takes longer than `timeout`, the limit is checked after it.
 pub fn run_beside(command: &mut Command, timeout: Duration, work: impl FnOnce()) -> io::Result<Outcome> {
     let output = OutputPipe::open()?;
-    command.stdin(Stdio::null()).stdout(output.pipe.try_clone()?).stderr(output.pipe.try_clone()?);
+    attach(command, &output)?;
     let child = command.process_group(0).spawn();
     let status = child.and_then(|child| wait(child, timeout, work));
     let words = output.end();
     Ok(Outcome { status: status?, words })
+}
+
+fn attach(command: &mut Command, output: &OutputPipe) -> io::Result<()> {
+    command.stdin(Stdio::null()).stdout(output.pipe.try_clone()?).stderr(output.pipe.try_clone()?);
+    Ok(())
 }
 
 fn wait(mut child: Child, timeout: Duration, work: impl FnOnce()) -> io::Result<Option<ExitStatus>> {

@@ -110,6 +110,11 @@ impl Messages {
         self.remark(&line, true);
     }
 
+    /// Prints and logs what is done next, or was decided, at once: even in a run that fails as an earlier one did.
+    pub fn announce(&mut self, line: impl Display) {
+        self.write(&line, true, true);
+    }
+
     /// Logs a state that lasts, such as that a record is kept, and prints it with `-v`. It is not a fault. With
     /// --log-state it is logged as rarely as a fault that lasts.
     pub fn standing(&mut self, line: impl Display) {
