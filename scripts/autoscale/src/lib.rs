@@ -3,6 +3,7 @@
 //! `balancers` asks HAProxy's sockets and gives a look. `sizing` decides from looks alone: it opens no file, asks no
 //! clock, and can be simulated. `state_file` keeps what it remembers between two runs. `output` is what is printed.
 
+pub mod apply;
 mod args;
 mod balancers;
 mod clock;

@@ -30,10 +30,10 @@ fn a_wrong_setting_is_reported_with_its_variable() {
         let mut command = scaled.command(2, 9, &[]);
         let output = command.env(key, value).output().unwrap();
         let stderr = String::from_utf8(output.stderr.clone()).unwrap();
-        let line = format!("autoscale-run: cannot use {key} '{value}': {reason}");
+        let line = format!("autoscale-apply: cannot use {key} '{value}': {reason}");
         assert_eq!(code(&output), 2, "{key}={value}: {stderr}");
         assert!(stderr.starts_with(&line) && stderr.lines().count() == 1, "{key}={value}: {stderr}");
-        assert!(scaled.text("log").contains(&line["autoscale-run: ".len()..]), "{key}={value}");
+        assert!(scaled.text("log").contains(&line["autoscale-apply: ".len()..]), "{key}={value}");
     }
     for every in ["500ms", "0", "1m", ""] {
         let mut command = scaled.command(2, 9, &[]);
@@ -60,12 +60,13 @@ fn a_command_is_split_as_a_shell_does_it_and_no_shell_sees_it() {
         ("a  b\t--scale web={} {}/{}", "[a][b][--scale][web=2][2/2]"),
         ("'a b'\"c d\" e\\ f '' \"\" {}", "[a bc d][e f][][][2]"),
         (r#""a \"b\" \$c \x" '\' \\ {}"#, r#"[a "b" $c \x][\][\][2]"#),
-        ("$HOME `id` $(id) * ; | & > x # {}", "[$HOME][`id`][$(id)][*][;][|][&][>][x][#][2]"),
+        ("$HOME `id` $(id) * ; | & > x {}", "[$HOME][`id`][$(id)][*][;][|][&][>][x][2]"),
+        ("{} a#b # a comment", "[2][a#b]"),
         ("it\\'s \"it's\" {}\n", "[it's][it's][2]"),
         ("--option='{}' -", "[--option=2][-]"),
     ] {
         scaled.set("ROLLCALL_SCALE_COMMAND", format!("'{}' {words}", show.display()));
-        let _ = std::fs::remove_file(scaled.path("state/autoscale-run.scale"));
+        let _ = std::fs::remove_file(scaled.path("state/autoscale-run.json"));
         let output = scaled.look(2, 9);
         assert_eq!((code(&output), scaled.text("words")), (0, seen.to_owned()), "{words}: {output:?}");
     }

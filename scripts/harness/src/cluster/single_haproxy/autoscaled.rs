@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use common::replace::replace;
+use serde_json::{Value, json};
 
 use crate::cluster::single_haproxy::fixture::HaproxyFixture;
 use crate::daemons::haproxy::Mode;
@@ -19,6 +20,8 @@ use crate::run::daemon::Daemon;
 use crate::run::{poll, programs};
 
 const SOON: Duration = Duration::from_secs(20);
+/// Where `autoscale-apply` keeps what it tried.
+const NOTES: &str = "state/autoscale-run.json";
 
 /// A HAProxy with servers, and the settings of `autoscale-run`.
 #[derive(Debug)]
@@ -108,10 +111,24 @@ impl Autoscaled {
         replace(&self.path(name), text.as_bytes(), 0o640).unwrap();
     }
 
-    /// Replaces the note of the last attempt by one of so many seconds ago.
+    /// Replaces the note of the last attempt by one of so many seconds ago; `outcome` is `done` or `failed`.
     pub fn tried(&self, kind: &str, value: &str, tries: u32, ago: i64, outcome: &str) {
-        let at = uptime() - ago;
-        self.write(&format!("state/autoscale-run.{kind}"), &format!("{value} {tries} {at} {outcome}\n"));
+        let at = uptime() - ago * 1000;
+        let failure = if outcome == "failed" { "cannot scale: as the test says" } else { "" };
+        let mut notes = self.notes();
+        notes["attempts"][kind] =
+            json!({ "value": value, "tries": tries, "at": at, "outcome": outcome, "failure": failure });
+        self.write_notes(&notes.to_string());
+    }
+
+    /// The notes of the last run.
+    pub fn notes(&self) -> Value {
+        serde_json::from_str(&self.text(NOTES)).unwrap()
+    }
+
+    /// Replaces the notes.
+    pub fn write_notes(&self, text: &str) {
+        self.write(NOTES, text);
     }
 
     /// Waits until a file in the run's directory contains a text.
@@ -122,10 +139,11 @@ impl Autoscaled {
     }
 }
 
-/// The whole seconds since the machine started.
+/// The milliseconds since the machine started, rounded down.
 fn uptime() -> i64 {
     let text = fs::read_to_string("/proc/uptime").unwrap();
-    text.split('.').next().unwrap().parse().unwrap()
+    let seconds: f64 = text.split(' ').next().unwrap().parse().unwrap();
+    (seconds * 1000.0) as i64
 }
 
 fn lines(fixture: &HaproxyFixture, count: u8) -> String {

@@ -1,0 +1,92 @@
+//! What was tried, and when it may be tried again.
+//!
+//! A command that failed, or succeeded and changed nothing, runs again after 15 s, 30 s, ... 5 min.
+
+use serde::{Deserialize, Serialize};
+
+use super::deed::{Deed, Kind, Wish};
+use crate::sizing::look::Millis;
+
+const PAUSE_FIRST: Millis = 15_000;
+const PAUSE_MOST: Millis = 300_000;
+const TRIES_MOST: u8 = 99;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// The command said so; whether it is true is seen later.
+    Done,
+    /// It failed, was ended, or nobody has seen its end.
+    Failed,
+}
+
+/// The last attempt of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// The number, or the server's name.
+    pub(crate) value: String,
+    /// How many times running, 1 or more.
+    pub(crate) tries: u8,
+    pub(crate) at: Millis,
+    pub(crate) outcome: Outcome,
+    /// The error, if it failed.
+    pub(crate) failure: String,
+}
+
+/// The last attempt of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempts {
+    pub(crate) scale: Option<Attempt>,
+    pub(crate) drain: Option<Attempt>,
+    pub(crate) stop: Option<Attempt>,
+}
+
+/// The pause after so many tries.
+pub(crate) fn pause(tries: u8) -> Millis {
+    let doublings = u32::from(tries.saturating_sub(1)).min(8);
+    (PAUSE_FIRST << doublings).min(PAUSE_MOST)
+}
+
+impl Attempts {
+    /// The last attempt of this kind.
+    pub(crate) fn of(&mut self, kind: Kind) -> &mut Option<Attempt> {
+        match kind {
+            Kind::Scale => &mut self.scale,
+            Kind::Drain => &mut self.drain,
+            Kind::Stop => &mut self.stop,
+        }
+    }
+
+    /// Whether all of them can be of this start of the machine.
+    pub(crate) fn are_plausible(&self, now: Millis) -> bool {
+        let all = [&self.scale, &self.drain, &self.stop];
+        all.into_iter()
+            .flatten()
+            .all(|attempt| attempt.at <= now && (1..=TRIES_MOST).contains(&attempt.tries))
+    }
+
+    /// Runs a command, or waits if the last attempt of its kind was too recent. Another value counts as a new one if the
+    /// last succeeded.
+    pub(crate) fn again(&self, mut wish: Wish, now: Millis) -> Deed {
+        let last = match wish.kind {
+            Kind::Scale => &self.scale,
+            Kind::Drain => &self.drain,
+            Kind::Stop => &self.stop,
+        };
+        let is_new = |last: &&Attempt| last.outcome == Outcome::Done && last.value != wish.value;
+        let Some(last) = last.as_ref().filter(|last| !is_new(last)) else { return Deed::Run(wish, 1) };
+        let left = (last.at + pause(last.tries)).saturating_sub(now);
+        let has_failed = last.outcome == Outcome::Failed;
+        if left > 0 {
+            let failure = has_failed.then(|| last.failure.clone());
+            return Deed::Wait { deed: wish.deed, left, failure };
+        }
+        let tries = (last.tries + 1).min(TRIES_MOST);
+        wish.because = match has_failed {
+            true => format!("attempt {tries}; {}", wish.because),
+            false => format!("the command said success, but {}; {}", wish.unchanged, wish.because),
+        };
+        Deed::Run(wish, tries)
+    }
+}

@@ -1,0 +1,145 @@
+//! Runs the one command of a look, and remembers how it ended.
+//!
+//! What is about to run is noted before, so that a run that is killed has counted as an attempt. If that cannot be
+//! written, only a command that gives more servers runs.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::command::{Limits, Outcome as Ended, run_gently};
+use common::failure::{Code, Failure};
+use common::messages::Messages;
+
+use super::ask::shown;
+use super::decision::attempts::{Attempt, Outcome, pause};
+use super::decision::deed::{Kind, Wish};
+use super::decision::victim::{Phase, Victim};
+use super::notes::NotesFile;
+use super::running::{GRACE, Running};
+use super::setup::settings::Settings;
+use super::setup::words::Words;
+use crate::clock;
+
+/// What runs commands.
+pub(crate) struct Engine<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) notes: &'a mut NotesFile,
+    pub(crate) messages: &'a mut Messages,
+    pub(crate) is_interrupted: &'a AtomicBool,
+}
+
+/// The command of a wish; `None` if the operator gave none.
+pub(crate) fn command(settings: &Settings, wish: &Wish) -> Option<Words> {
+    let words = match wish.kind {
+        Kind::Scale => Some(&settings.scale),
+        Kind::Drain => settings.drain.as_ref(),
+        Kind::Stop => settings.stop.as_ref(),
+    };
+    words.map(|words| words.with(&wish.value))
+}
+
+impl Engine<'_> {
+    /// Runs the command of a wish, for the so-manieth time.
+    pub(crate) fn run(&mut self, wish: &Wish, tries: u8) -> Result<(), Failure> {
+        let Some(words) = command(self.settings, wish) else { return Ok(()) };
+        let killed = format!("cannot {}: this program was killed while the command ran", wish.deed);
+        self.note(wish, tries, Outcome::Failed, &killed)?;
+        if let Err(fault) = self.notes.write() {
+            self.messages.fault(fault);
+            if !wish.is_more {
+                return Ok(());
+            }
+        }
+        self.messages.announce(format!("runs {}, to {}: {}", words.shown(), wish.deed, wish.because));
+        let failure = self.run_noted(&words, wish)?;
+        self.notes.notes.running = None;
+        match failure {
+            None => self.succeeded(wish, tries),
+            Some(why) => self.failed(wish, tries, &why),
+        }
+    }
+
+    /// Runs the command, with a note of its process. Returns why it failed.
+    fn run_noted(&mut self, words: &Words, wish: &Wish) -> Result<Option<String>, Failure> {
+        let timeout = self.settings.scale_timeout;
+        let until = clock::now()?.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        let is_interrupted = self.is_interrupted;
+        let limits = Limits { timeout, grace: GRACE, is_interrupted, keeps_stderr: true };
+        let notes = &mut *self.notes;
+        let ended = run_gently(&mut words.command(), &limits, |process| {
+            notes.notes.running = Running::of(process, &wish.deed, until);
+            // The note before could not be written either, and that is reported.
+            let _ = notes.write();
+        });
+        Ok(self.why(ended))
+    }
+
+    /// Why a command failed.
+    fn why(&self, ended: std::io::Result<Ended>) -> Option<String> {
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(err) => return Some(format!("the command cannot be started: {err}")),
+        };
+        let how = match ended.status {
+            Some(status) if status.success() => return None,
+            Some(status) => shown(status),
+            None if self.is_interrupted.load(Ordering::SeqCst) => "a signal ended this program".to_owned(),
+            None => {
+                let seconds = self.settings.scale_timeout.as_secs();
+                format!("it did not end within {seconds} s, and was ended with all that it had started")
+            }
+        };
+        let last = last_line(&ended.words);
+        Some(if last.is_empty() { how } else { format!("{how}; it printed last: '{last}'") })
+    }
+
+    fn succeeded(&mut self, wish: &Wish, tries: u8) -> Result<(), Failure> {
+        self.note(wish, tries, Outcome::Done, "")?;
+        let is_first = |victim: &&mut Victim| wish.kind == Kind::Stop && victim.phase != Phase::Stopped;
+        if let Some(victim) = self.notes.notes.victim.as_mut().filter(is_first) {
+            victim.phase = Phase::Stopped;
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, wish: &Wish, tries: u8, why: &str) -> Result<(), Failure> {
+        let line = format!("cannot {}: {why}", wish.deed);
+        self.note(wish, tries, Outcome::Failed, &line)?;
+        if self.is_interrupted.load(Ordering::SeqCst) {
+            let deed = &wish.deed;
+            self.messages.announce(format!(
+                "gave up to {deed}, because a signal ends this program; a later run does it again"
+            ));
+            return Ok(());
+        }
+        self.messages.fault(Failure::new(Code::Unforeseen, line));
+        let seconds = pause(tries) / 1000;
+        self.messages.announce(format!("tries again to {} in {seconds} s at the earliest", wish.deed));
+        Ok(())
+    }
+
+    fn note(&mut self, wish: &Wish, tries: u8, outcome: Outcome, failure: &str) -> Result<(), Failure> {
+        let (value, failure) = (wish.value.clone(), failure.to_owned());
+        let attempt = Attempt { value, tries, at: clock::now()?, outcome, failure };
+        *self.notes.notes.attempts.of(wish.kind) = Some(attempt);
+        Ok(())
+    }
+}
+
+/// The last line that a command printed, as far as it is text. A terminal's colours are not.
+fn last_line(words: &str) -> String {
+    let printable = |line: &str| -> String { line.chars().filter(|c| !c.is_control()).collect() };
+    let mut lines = words.split(['\n', '\r']).map(printable);
+    lines.rfind(|line| !line.trim().is_empty()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_the_last_with_text() {
+        assert_eq!(last_line("first\nno \u{1b}such image\r\n \n"), "no such image");
+        assert_eq!(last_line("50 %\r100 %\r"), "100 %");
+        assert_eq!(last_line(""), "");
+    }
+}

@@ -1,0 +1,75 @@
+//! autoscale-apply: makes the number of servers the number that `autoscale` wants, by one command at most.
+//!
+//! `setup` is the command line and the settings. `ask` runs `autoscale`. `decision` is the pure half: it decides from
+//! values alone, and runs nothing. `notes` is what is remembered from one look to the next. `look` is one look: it asks,
+//! decides and does. scripts/autoscale-run looks again and again.
+
+mod ask;
+mod decision;
+mod dry_run;
+mod engine;
+mod look;
+mod notes;
+mod running;
+mod setup;
+mod state_directory;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::command_line;
+use common::failure::{Code, Failure};
+use common::messages::{MessageArgs, Messages};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use setup::args::Args;
+
+const PROGRAM: &str = "autoscale-apply";
+
+/// As a shell counts it: 128 and SIGTERM. All scripts end so after a signal.
+const AFTER_SIGNAL: u8 = 143;
+
+/// Runs the program with the arguments of the process; returns its exit code.
+pub fn main() -> ExitCode {
+    let args: Args = match command_line::parse(PROGRAM) {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let logs = logs(&args);
+    args.time_limit.start(PROGRAM, &logs);
+    let mut messages = Messages::open(PROGRAM, &logs);
+    let is_interrupted = Arc::default();
+    let result =
+        heed_signals(&is_interrupted).and_then(|()| look::look(&args, &is_interrupted, &mut messages));
+    let (asked, result) = match result {
+        Ok(code) => (code, Ok(())),
+        Err(failure) => (0, Err(failure)),
+    };
+    let own = messages.exit_code(result);
+    match asked {
+        _ if is_interrupted.load(Ordering::SeqCst) => ExitCode::from(AFTER_SIGNAL),
+        0 => own,
+        // `autoscale` has reported why.
+        code => ExitCode::from(code),
+    }
+}
+
+/// Where messages go. A dry run logs nothing. The state directory may be that of --log-state; whether it can be used is
+/// reported later.
+fn logs(args: &Args) -> MessageArgs {
+    if args.dry_run {
+        return MessageArgs { verbose: args.messages.verbose, ..MessageArgs::default() };
+    }
+    let _ = state_directory::make(&args.state_dir);
+    args.messages.clone()
+}
+
+/// Sets the flag at a signal that asks to end.
+fn heed_signals(is_interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
+    let install = |signal| flag::register(signal, Arc::clone(is_interrupted)).map(|_| ());
+    let failed = |err: io::Error| Failure::new(Code::Unforeseen, format!("cannot heed signals: {err}"));
+    [SIGTERM, SIGINT, SIGHUP].into_iter().try_for_each(install).map_err(failed)
+}
