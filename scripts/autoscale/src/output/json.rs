@@ -1,4 +1,4 @@
-//! The decision as JSON. scripts/autoscale-run reads the first fields by their position.
+//! The decision as JSON. autoscale-apply reads `wanted`, `count` and `reason`.
 
 use serde::Serialize;
 
