@@ -1,0 +1,166 @@
+//! Reads the answers to `show info`, `show stat` and `show servers state`, in the forms of all versions.
+//!
+//! Columns are found by their names, because each version adds some. A cell can hold what a server answered to a check.
+//! A backend's own row comes after those of its servers, and HAProxy ends each answer with an empty line: an answer
+//! without one of them was cut off.
+
+use std::collections::HashMap;
+
+use common::servers_state::{self, State};
+use csv::{ReaderBuilder, StringRecord};
+
+use crate::sizing::look::{Report, Server, ServerState};
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// There is no such backend; its index.
+    NoBackend(usize),
+    /// It ends too early.
+    Incomplete,
+    /// It is something else.
+    Strange,
+}
+
+/// `type` in the table.
+const BACKEND: &str = "1";
+const SERVER: &str = "2";
+
+/// The answer to `show info;show stat BACKEND 6 -1;...`, the backends added up.
+pub(super) fn read(answer: &str, backends: &[String]) -> Result<Report, Flaw> {
+    let mut parts = parts(answer);
+    let mut report = info(parts.next().ok_or(Flaw::Incomplete)?)?;
+    for (index, backend) in backends.iter().enumerate() {
+        let table = parts.next().ok_or(Flaw::Incomplete)?;
+        if table.starts_with("No such proxy") {
+            return Err(Flaw::NoBackend(index));
+        }
+        let is_whole = add_table(&mut report, table, backend)?.is_some();
+        match (is_whole, is_ended(answer)) {
+            (true, _) => {}
+            // A frontend of that name has no rows here.
+            (false, true) => return Err(Flaw::NoBackend(index)),
+            (false, false) => return Err(Flaw::Incomplete),
+        }
+    }
+    if is_ended(answer) { Ok(report) } else { Err(Flaw::Incomplete) }
+}
+
+/// The answer to `show info;show stat BACKEND 2 -1;show servers state BACKEND;...`. `None` if anything is unusual: then
+/// the whole question tells more.
+pub(super) fn read_brief(answer: &str, backends: &[String]) -> Option<Report> {
+    let mut parts = parts(answer);
+    let mut report = info(parts.next()?).ok()?;
+    for backend in backends {
+        let active = add_table(&mut report, parts.next()?, backend).ok()??;
+        let rows = servers_state::parse(parts.next()?).ok()?;
+        // A backup server is up too, but not active.
+        let are_up = rows.iter().all(|row| row.state() == State::Up && row.backend == backend);
+        if !are_up || rows.len() as u64 != active {
+            return None;
+        }
+        report.servers.extend(rows.iter().map(|row| Server {
+            name: row.name.to_owned(),
+            state: ServerState::Up,
+            sessions: 0,
+            maxconn: None,
+        }));
+    }
+    is_ended(answer).then_some(report)
+}
+
+/// The answers to the commands of one line.
+fn parts(answer: &str) -> impl Iterator<Item = &str> {
+    answer.split("\n\n").map(|part| part.trim_matches('\n')).filter(|part| !part.is_empty())
+}
+
+fn is_ended(answer: &str) -> bool {
+    answer.ends_with("\n\n")
+}
+
+fn info(part: &str) -> Result<Report, Flaw> {
+    let field = |name: &str| {
+        part.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).ok_or(Flaw::Strange)
+    };
+    let pid = field("Pid")?.parse().map_err(|_| Flaw::Strange)?;
+    let uptime = field("Uptime_sec")?.parse().map_err(|_| Flaw::Strange)?;
+    Ok(Report { pid, uptime, ..Report::default() })
+}
+
+/// Adds a backend's rows. Returns how many of its servers are active, or `None` if its own row is missing.
+fn add_table(report: &mut Report, table: &str, backend: &str) -> Result<Option<u64>, Flaw> {
+    let table = table.strip_prefix("# ").ok_or(Flaw::Strange)?;
+    let mut reader = ReaderBuilder::new().flexible(true).from_reader(table.as_bytes());
+    let head = reader.headers().map_err(|_| Flaw::Strange)?.clone();
+    let columns: HashMap<&str, usize> = head.iter().enumerate().map(|(index, name)| (name, index)).collect();
+    let mut active = None;
+    for cells in reader.records() {
+        let row = Row { columns: &columns, cells: cells.map_err(|_| Flaw::Strange)? };
+        if row.text("pxname") != backend {
+            return Err(Flaw::Strange);
+        }
+        match row.text("type") {
+            SERVER => report.servers.extend(row.server()?),
+            BACKEND => active = Some(row.add_backend(report)?),
+            _ => return Err(Flaw::Incomplete),
+        }
+    }
+    Ok(active)
+}
+
+/// A row, with the columns' positions.
+struct Row<'a> {
+    columns: &'a HashMap<&'a str, usize>,
+    cells: StringRecord,
+}
+
+impl Row<'_> {
+    /// A cell, empty if there is none.
+    fn text(&self, column: &str) -> &str {
+        self.columns.get(column).and_then(|index| self.cells.get(*index)).unwrap_or_default()
+    }
+
+    fn number(&self, column: &str) -> Result<u64, Flaw> {
+        self.text(column).parse().map_err(|_| Flaw::Strange)
+    }
+
+    /// Adds what the backend's own row reports. Returns how many of its servers are active.
+    fn add_backend(&self, report: &mut Report) -> Result<u64, Flaw> {
+        let add = |sum: &mut u64, column: &str| {
+            *sum = sum.saturating_add(self.number(column)?);
+            Ok(())
+        };
+        add(&mut report.sessions, "scur")?;
+        add(&mut report.queued, "qcur")?;
+        // In TCP mode a session is a request.
+        add(&mut report.requests, if self.text("req_tot").is_empty() { "stot" } else { "req_tot" })?;
+        for column in ["econ", "wretr", "wredis"] {
+            add(&mut report.errors, column)?;
+        }
+        self.number("act")
+    }
+
+    /// The server of this row, unless it is a spare one or out of service.
+    fn server(&self) -> Result<Option<Server>, Flaw> {
+        let sessions = self.number("scur")?;
+        let is_in_maintenance = self.text("status").starts_with("MAINT");
+        if self.number("bck")? > 0 || (is_in_maintenance && sessions == 0) {
+            return Ok(None);
+        }
+        let maxconn = self.text("slim").parse().ok().filter(|maxconn| *maxconn > 0);
+        Ok(Some(Server { name: self.text("svname").to_owned(), state: self.state()?, sessions, maxconn }))
+    }
+
+    fn state(&self) -> Result<ServerState, Flaw> {
+        let status = self.text("status");
+        Ok(if status.starts_with("MAINT") || status == "DRAIN" || self.text("uweight") == "0" {
+            ServerState::Draining
+        } else if !status.starts_with("DOWN") {
+            ServerState::Up
+        } else if self.number("chkdown")? == 0 {
+            ServerState::Starting
+        } else {
+            ServerState::Failed
+        })
+    }
+}
