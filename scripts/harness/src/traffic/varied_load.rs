@@ -23,7 +23,7 @@ const STACK: usize = 256 << 10;
 #[derive(Debug)]
 pub struct VariedLoad {
     shared: Arc<Shared>,
-    pacer: Option<JoinHandle<()>>,
+    pacer: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl VariedLoad {
             is_over: AtomicBool::default(),
         });
         let own = Arc::clone(&shared);
-        VariedLoad { shared, pacer: Some(std::thread::spawn(move || pace(&own))) }
+        VariedLoad { shared, pacer: Mutex::new(Some(std::thread::spawn(move || pace(&own)))) }
     }
 
     /// Sets the number of requests a second.
@@ -70,9 +70,9 @@ impl VariedLoad {
     }
 
     /// Ends the load and waits for the requests in flight, which are counted too.
-    pub fn end(&mut self) {
+    pub fn end(&self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        if let Some(pacer) = self.pacer.take() {
+        if let Some(pacer) = lock(&self.pacer).take() {
             // A panic has already been printed on stderr.
             let _ = pacer.join();
         }
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn every_request_is_counted_when_the_load_ends() {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut load = VariedLoad::start(nowhere, "/");
+        let load = VariedLoad::start(nowhere, "/");
         load.set_rate(100.0);
         let counted = || (load.counts().failures() >= 3).then_some(());
         crate::run::poll::until(Duration::from_secs(10), "three failures", counted).unwrap();
