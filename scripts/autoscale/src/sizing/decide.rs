@@ -52,7 +52,8 @@ pub fn decide(
     let target = target(limits, &traffic, &memory)?;
     let mut decision = describe(traffic, target, count);
     let mut next = remember(limits, memory, look, &decision);
-    decision.before = base(&next, decision.count);
+    let added = added_by_others(&next, decision.count);
+    decision.before = added.or(next.wanted).or(decision.count);
     let needed = needed(limits, &decision, &next);
     next.queued = decision.traffic.queued > 0;
     next.count = decision.count.or(next.count);
@@ -60,7 +61,8 @@ pub fn decide(
         // In silence nothing is known but the last number.
         let needed = if decision.traffic.answers == 0 { before } else { needed };
         let goal = needed.clamp(limits.min, limits.max);
-        next.wishes.add_for_largest(look.now, goal, limits.down_window);
+        // Who adds servers needs them.
+        next.wishes.add_for_largest(look.now, goal.max(added.unwrap_or(0)), limits.down_window);
         let step = if is_damped {
             step(limits, &decision, &next, before, goal)
         } else {
@@ -152,18 +154,15 @@ fn remember(limits: &Limits, memory: Memory, look: &Look, decision: &Decision) -
     next
 }
 
-/// The number to start from: the last one, or the count if somebody else has added servers since. If an engine is late
-/// with removing a server, the count is above the last number too, but does not rise.
-fn base(memory: &Memory, count: Option<u32>) -> Option<u32> {
-    match (memory.wanted, count) {
-        (Some(wanted), Some(count)) if count > wanted && memory.count.is_none_or(|last| count > last) => {
-            Some(count)
-        }
-        (wanted, count) => wanted.or(count),
-    }
+/// The count, if somebody else has added servers since the last look: it rose, and is above the last number. If an engine
+/// is late with removing a server, the count is above the last number too, but does not rise.
+fn added_by_others(memory: &Memory, count: Option<u32>) -> Option<u32> {
+    let wanted = memory.wanted?;
+    count.filter(|count| *count > wanted && memory.count.is_none_or(|last| *count > last))
 }
 
-/// How many servers the traffic needs. A server that failed is made up for.
+/// How many servers the traffic needs. A server that failed is made up for. But if they all fail, more of the same do not
+/// help: at most as many again as the traffic needs.
 fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
     let Decision { serving, starting, failed, traffic, .. } = decision;
     let healthy = serving.saturating_add(*starting);
@@ -173,17 +172,17 @@ fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
     };
     // Two looks in a row: a queue of a moment is no lack of servers.
     let is_short = traffic.queued > 0 && memory.queued;
-    let queued = if is_short { serving.saturating_add(1) } else { 0 };
-    carried.max(queued).saturating_add(*failed)
+    let enough = if is_short { carried.max(serving.saturating_add(1)) } else { carried };
+    enough.saturating_add((*failed).min(enough))
 }
 
 /// The servers for a number of full ones: 3.2 are four. Within the tolerance of what is there, that is enough.
 fn servers_for(full: f64, healthy: u32, tolerance: f64) -> u32 {
     let there = f64::from(healthy);
-    if healthy > 0 && (full / there - 1.0).abs() <= tolerance {
+    if healthy > 0 && (full / there - 1.0).abs() <= tolerance + 1e-9 {
         return healthy;
     }
-    // A float that is a hair above a whole number is that number. The conversion saturates.
+    // A float that is a hair above a number is that number. The conversion saturates.
     (full - 1e-9).ceil().max(0.0) as u32
 }
 
@@ -264,3 +263,6 @@ fn bounded(limits: &Limits, (number, reason): (u32, Reason), goal: u32, needed: 
         (number, reason)
     }
 }
+
+#[cfg(test)]
+mod tests;

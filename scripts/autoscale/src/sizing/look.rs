@@ -50,9 +50,9 @@ pub struct Server {
 pub enum ServerState {
     /// It gets requests, or HAProxy does not check it.
     Up,
-    /// It has joined, and its checks have never passed.
+    /// It has joined, and has never served.
     Starting,
-    /// It was up, and is DOWN.
+    /// It has served, and is DOWN.
     Failed,
     /// It gets no new sessions: its weight is 0, or it is in maintenance with sessions left.
     Draining,
