@@ -15,10 +15,9 @@ pub struct Table {
 }
 
 impl Table {
-    /// Begins the table, with a title and the names of its columns.
-    pub fn begin(title: &str, head: &str) -> Result<Table> {
+    /// Begins the table, with the names of its columns.
+    pub fn begin(head: &str) -> Result<Table> {
         let table = Table { start: Instant::now() };
-        table.line(title)?;
         table.line("")?;
         table.line(head)?;
         table.line(&"─".repeat(100))?;
@@ -62,7 +61,12 @@ impl Table {
 
     /// Prints any line.
     pub fn line(&self, text: &str) -> Result<()> {
-        let written = writeln!(io::stdout(), "{}", text.trim_end());
-        written.map_err(|err| Error::System { verb: "write to", object: "stdout".to_owned(), err })
+        print(text.trim_end())
     }
+}
+
+/// Prints a line.
+pub fn print(line: &str) -> Result<()> {
+    let written = writeln!(io::stdout(), "{line}");
+    written.map_err(|err| Error::System { verb: "write to", object: "stdout".to_owned(), err })
 }

@@ -1,15 +1,15 @@
 //! `demo up`: a balancer and backends that stay up. It owns every process; the other commands only send requests.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harness::Result;
 use harness::run::Run;
-use harness::{Error, Result};
 
 use crate::desk::Desk;
 use crate::listener::Listener;
+use crate::table::print;
 use crate::{running_demos, status};
 
 /// Starts everything and runs until a signal or `down`.
@@ -18,11 +18,11 @@ pub fn run(name: Option<&str>, count: u8, delay: Duration) -> Result<ExitCode> {
     let run = Run::over(directory.clone(), Some(&running_demos::home()))?;
     let desk = Arc::new(Desk::start(run, usize::from(count), delay, false)?);
     let listener = Listener::open(&running_demos::socket(&directory), Arc::clone(&desk))?;
-    say(&format!("demo '{name}' is up; Ctrl-C or 'demo down' ends it"))?;
+    print(&format!("demo '{name}' is up; Ctrl-C or 'demo down' ends it"))?;
     for line in status::addresses(&desk.scaled.list().cluster) {
-        say(&line)?;
+        print(&line)?;
     }
-    say(
+    print(
         "from another shell: demo add [NAME] | stop NAME | kill NAME | drain NAME | scale-to N | load N | status | down",
     )?;
     let request = listener.serve()?;
@@ -31,11 +31,6 @@ pub fn run(name: Option<&str>, count: u8, delay: Duration) -> Result<ExitCode> {
     if let Some(request) = request {
         request.end(Ok(()));
     }
-    say("ended")?;
+    print("ended")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn say(line: &str) -> Result<()> {
-    let written = writeln!(io::stdout(), "{line}");
-    written.map_err(|err| Error::System { verb: "write to", object: "stdout".to_owned(), err })
 }

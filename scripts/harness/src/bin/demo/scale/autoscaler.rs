@@ -2,6 +2,7 @@
 //! is this program's own `scale-to`, sent to the demo's socket.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use harness::run::Run;
 use harness::run::daemon::Daemon;
 use harness::run::programs;
 use harness::{Error, Result};
+
+use crate::running_demos;
 
 /// How often autoscale looks.
 pub const EVERY: &str = "1s";
@@ -24,7 +27,10 @@ pub fn start(run: &Arc<Run>, balancer: &Balancer, demo: &str, options: &[String]
     let mut command = Command::new(programs::shipped("scripts/autoscale-run"));
     balancer.with_environment(&mut command);
     command.env("ROLLCALL_SCALE_COMMAND", scale_command(demo)?);
-    command.args(["--every", EVERY, "--socket"]).arg(balancer.admin_socket()).args(options);
+    // Where the scale command finds this demo. By default that may depend on TMPDIR, which is the run's own here.
+    command.env("XDG_RUNTIME_DIR", running_demos::home().parent().unwrap_or(Path::new("/")));
+    // With -v, its output has the number of every look and not only the changes.
+    command.args(["--every", EVERY, "-v", "--socket"]).arg(balancer.admin_socket()).args(options);
     Daemon::start(run, "autoscale-run", command)
 }
 

@@ -50,11 +50,10 @@ pub fn pool(rows: &[BTreeMap<String, String>]) -> (u64, u64) {
     (sessions.and_then(|number| number.parse().ok()).unwrap_or(0), rows().filter(serves).count() as u64)
 }
 
-/// The last line of autoscale in a log: the number, and the reason.
-pub fn last_decision(log: &str) -> Option<(u64, &str)> {
-    log.lines().rev().find_map(|line| {
-        let (_, said) = line.split_once("autoscale: ")?;
-        let (number, reason) = said.split_once(": ")?;
+/// The last number in the output of autoscale-run -v, and the reason.
+pub fn last_decision(output: &str) -> Option<(u64, &str)> {
+    output.lines().rev().find_map(|line| {
+        let (number, reason) = line.strip_prefix("autoscale: ")?.split_once(": ")?;
         Some((number.parse().ok()?, reason))
     })
 }
@@ -86,10 +85,11 @@ mod tests {
 
     #[test]
     fn the_last_number_is_found_among_other_lines() {
-        let log = "2026-01-01T00:00:00Z autoscale: 4: 2 servers carry 31 sessions; up from 2\n\
-                   2026-01-01T00:00:01Z autoscale: cannot ask '/x': it is silent\n\
-                   2026-01-01T00:00:01Z member-join: recorded s4\n";
-        assert_eq!(last_decision(log), Some((4, "2 servers carry 31 sessions; up from 2")));
+        let output = "autoscale: 2: 2 servers carry 7 sessions; as before\n\
+                      autoscale: 4: 2 servers carry 31 sessions; up from 2\n\
+                      autoscale: cannot ask '/x': it is silent\n\
+                      autoscale-run: runs demo scale-to 4, to scale from 2 to 4: up from 2\n";
+        assert_eq!(last_decision(output), Some((4, "2 servers carry 31 sessions; up from 2")));
         assert_eq!(last_decision(""), None);
     }
 }

@@ -24,7 +24,7 @@ use crate::running_demos;
 use crate::scale::plan::{Length, Plan};
 use crate::scale::run_of_load::RunOfLoad;
 use crate::scale::scale_verdict::ScaleVerdict;
-use crate::table::Table;
+use crate::table::{Table, print};
 
 pub use drawing::check_file;
 
@@ -50,9 +50,7 @@ pub fn run(name: Option<&str>, length: Length, chart: Option<&Path>) -> Result<E
 }
 
 fn watch(plan: &Plan, desk: &Desk, name: &str, chart: Option<&Path>) -> Result<ExitCode> {
-    for line in introduction(plan, desk, name) {
-        println!("{line}");
-    }
+    introduction(plan, desk, name).iter().try_for_each(|line| print(line))?;
     poll::until(SERVED, &format!("{} servers to be up", plan.min), || {
         let servers = desk.scaled.list().cluster.servers().unwrap_or_default();
         (servers.iter().filter(|server| server.is_up()).count() == plan.min as usize).then_some(())
@@ -61,7 +59,7 @@ fn watch(plan: &Plan, desk: &Desk, name: &str, chart: Option<&Path>) -> Result<E
         let list = desk.scaled.list();
         autoscaler::start(list.cluster.run(), &list.cluster.balancer, name, &plan.options())?
     };
-    let table = Table::begin("", HEAD)?;
+    let table = Table::begin(HEAD)?;
     let run = RunOfLoad::over(plan, desk, &table, autoscaler)?;
     let verdict = ScaleVerdict {
         plan,

@@ -59,7 +59,7 @@ impl Plan {
         let (target, times, windows): (_, _, &[&str]) = match length {
             Length::Usual => (10, [10, 10, 35, 5, 75], &WINDOWS),
             Length::Full => (10, [30, 10, 80, 10, 720], &[]),
-            Length::Short => (15, [3, 3, 12, 2, 45], &SHORTEST_WINDOWS),
+            Length::Short => (15, [2, 3, 10, 2, 45], &SHORTEST_WINDOWS),
         };
         let delay = Duration::from_millis(500);
         Plan { length, delay, target, min: 2, max: 10, windows, phases: phases(times) }
@@ -94,7 +94,7 @@ impl Plan {
 }
 
 const WINDOWS: [&str; 6] = ["--up-period", "5s", "--down-window", "10s", "--down-period", "3s"];
-const SHORTEST_WINDOWS: [&str; 6] = ["--up-period", "2s", "--down-window", "4s", "--down-period", "1s"];
+const SHORTEST_WINDOWS: [&str; 6] = ["--up-period", "2s", "--down-window", "8s", "--down-period", "1s"];
 /// The phases whose numbers others need.
 pub const HELD: usize = 2;
 /// The last phase.

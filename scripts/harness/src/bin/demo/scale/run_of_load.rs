@@ -15,7 +15,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// A row is printed at least this often.
 const QUIET_ROWS: Duration = Duration::from_secs(5);
 /// How long everything has to be as before the rise, before the run ends.
-const SETTLED: Duration = Duration::from_secs(3);
+const SETTLED: Duration = Duration::from_secs(2);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A run of the load, and what was seen of it.
@@ -24,6 +24,7 @@ pub struct RunOfLoad<'a> {
     plan: &'a Plan,
     desk: &'a Desk,
     table: &'a Table,
+    autoscaler: Daemon,
     start: Instant,
     /// All looks, in their order.
     pub looks: Vec<Look>,
@@ -37,11 +38,12 @@ pub struct RunOfLoad<'a> {
 
 impl<'a> RunOfLoad<'a> {
     /// Runs the load to its end. It is an error if the autoscaler ends meanwhile.
-    pub fn over(plan: &'a Plan, desk: &'a Desk, table: &'a Table, mut autoscaler: Daemon) -> Result<Self> {
+    pub fn over(plan: &'a Plan, desk: &'a Desk, table: &'a Table, autoscaler: Daemon) -> Result<Self> {
         let mut run = RunOfLoad {
             plan,
             desk,
             table,
+            autoscaler,
             start: Instant::now(),
             looks: Vec::new(),
             planned: 0.0,
@@ -49,15 +51,15 @@ impl<'a> RunOfLoad<'a> {
             worker: None,
             printed: None,
         };
-        run.follow(&mut autoscaler)?;
+        run.follow()?;
         table.action("the load ends, after the requests in flight")?;
         desk.load.end();
         run.look();
-        autoscaler.stop()?;
+        run.autoscaler.stop()?;
         Ok(run)
     }
 
-    fn follow(&mut self, autoscaler: &mut Daemon) -> Result<()> {
+    fn follow(&mut self) -> Result<()> {
         let (mut phase, mut last) = (None, Duration::ZERO);
         while let Some((number, rate)) = self.plan.at(self.start.elapsed()) {
             self.planned += self.desk.load.rate() * (self.start.elapsed() - last).as_secs_f64();
@@ -66,7 +68,7 @@ impl<'a> RunOfLoad<'a> {
             if phase.replace(number) != Some(number) {
                 self.table.action(&self.plan.phases[number].what)?;
             }
-            autoscaler.check()?;
+            self.autoscaler.check()?;
             self.look();
             self.print()?;
             if number == EBB && self.is_settled() {
@@ -88,7 +90,7 @@ impl<'a> RunOfLoad<'a> {
         let rows = haproxy.and_then(|haproxy| haproxy.show_stat()).ok();
         let worker = list.cluster.balancer.haproxy().and_then(|haproxy| haproxy.worker_pid()).ok();
         let (sessions, serving) = rows.map_or((last.sessions, last.serving), |rows| pool(&rows));
-        let log = list.cluster.balancer.log();
+        let decision = last_decision(&self.autoscaler.log()).map(|(number, _)| number);
         let at = self.start.elapsed();
         let look = Look {
             at,
@@ -99,7 +101,7 @@ impl<'a> RunOfLoad<'a> {
             serving,
             running: list.count() as u64,
             stopping: self.desk.scaled.stopping() as u64,
-            wanted: last_decision(&log).map(|(number, _)| number).or(last.wanted),
+            wanted: decision.or(last.wanted),
         };
         if let Some(worker) = worker {
             self.reloads += u64::from(self.worker.replace(worker).is_some_and(|known| known != worker));
@@ -127,8 +129,7 @@ impl<'a> RunOfLoad<'a> {
         self.table.line(&row(look))?;
         let before = self.printed.replace(look.clone()).and_then(|printed| printed.wanted);
         if look.wanted != before {
-            let log = self.desk.scaled.list().cluster.balancer.log();
-            if let Some((number, reason)) = last_decision(&log) {
+            if let Some((number, reason)) = last_decision(&self.autoscaler.log()) {
                 self.table.note(&format!("autoscale: {number}: {reason}"))?;
             }
         }

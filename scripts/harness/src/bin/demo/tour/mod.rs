@@ -16,7 +16,7 @@ use harness::traffic::response::Failure;
 use harness::traffic::visitor::Visitor;
 
 use crate::returning::ReturningVisitor;
-use crate::table::Table;
+use crate::table::{Table, print};
 use crate::tour::watch::{JOIN, LEAVE, Tour};
 use crate::tour_verdict::TourVerdict;
 
@@ -33,14 +33,14 @@ const RECONCILE: Duration = Duration::from_secs(10);
 /// Runs the tour. The exit code shows the verdict.
 pub fn run(same_name: bool) -> Result<ExitCode> {
     let mut cluster = Cluster::new()?;
-    let title = format!(
+    print(&format!(
         "http://{}/ under {} visitors, {} requests a second; stats page http://{}/",
         cluster.front(),
         Rate::default().visitors,
         rate_per_second(),
         cluster.balancer.stats()
-    );
-    let table = Table::begin(&title, HEAD)?;
+    ))?;
+    let table = Table::begin(HEAD)?;
     table.action("the balancer starts: HAProxy and a Serf agent; there is no backend yet")?;
     let cause = Instant::now();
     cluster.start_balancer()?;
