@@ -35,6 +35,8 @@ pub struct Backends {
     delay: Duration,
     killed: BTreeMap<String, Ipv4Addr>,
     starting: BTreeSet<String>,
+    // Those in the list and those that start, the oldest first.
+    order: Vec<String>,
     named: u32,
 }
 
@@ -65,7 +67,14 @@ impl Start {
 impl Backends {
     /// Starts with no backends. Each one will take `delay` for an answer.
     pub fn new(cluster: Cluster, delay: Duration) -> Backends {
-        Backends { cluster, delay, killed: BTreeMap::new(), starting: BTreeSet::new(), named: 0 }
+        Backends {
+            cluster,
+            delay,
+            killed: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            order: Vec::new(),
+            named: 0,
+        }
     }
 
     /// Reserves a name, the next of s1, s2, ... if none is given, and an address. `insert` must follow.
@@ -75,6 +84,10 @@ impl Backends {
             return Err(Error::Unfit(format!("cannot add '{name}': it is already running")));
         }
         let address = self.killed.get(&name).copied().unwrap_or_else(|| self.cluster.net.next_host());
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|known| self.is_taken(known));
+        order.push(name.clone());
+        self.order = order;
         self.starting.insert(name.clone());
         let (run, seeds) = (Arc::clone(self.cluster.run()), self.cluster.seeds());
         Ok(Start { name, address, run, seeds, delay: self.delay })
@@ -112,11 +125,10 @@ impl Backends {
         self.cluster.take(name)
     }
 
-    /// Removes the backend that was started last.
+    /// Removes the backend that was reserved last.
     pub fn take_youngest(&mut self) -> Option<Backend> {
-        let backends = self.cluster.backends.values();
-        let youngest = backends.max_by_key(|backend| backend.announced)?.name.clone();
-        self.cluster.backends.remove(&youngest)
+        let mut youngest_first = self.order.iter().rev();
+        youngest_first.find_map(|name| self.cluster.backends.remove(name))
     }
 
     /// Kills a backend with SIGKILL.

@@ -35,9 +35,9 @@ use crate::scale::plan::Length;
 const EXAMPLES: &str = "\
 Examples:
   scripts/demo                 the tour: a minute, then a verdict; exit code 0 if all went well
-  scripts/demo scale           two minutes: servers come with the load and go again, by themselves; then a verdict
+  scripts/demo scale           two minutes at most: servers come with the load and go again, by themselves; then a verdict
   scripts/demo scale --full --chart scale.svg
-                               the same with autoscale's default windows, in twelve minutes, and a chart of it
+                               the same with autoscale's default windows, in ten minutes, and a chart of it
   scripts/demo up              a balancer and two backends that stay up; Ctrl-C ends everything
   scripts/demo add             from a second shell: one more backend
   scripts/demo kill s1         kill -9 of s1's web app and Serf agent, as when its machine dies
@@ -73,7 +73,7 @@ enum Command {
     },
     /// Let autoscale start and stop servers under a load that rises and falls, with a verdict
     Scale {
-        /// autoscale's default windows (5 minutes) instead of shortened ones; takes twelve minutes
+        /// autoscale's default windows (5 minutes) instead of shortened ones; takes ten minutes
         #[arg(long)]
         full: bool,
         /// Draw the load and the servers over time into this file, as SVG

@@ -53,7 +53,7 @@ impl Scaled {
             at_once(victims, |backend| self.stop(backend))
         };
         results.into_iter().collect::<Result<()>>()?;
-        say(format!("{wanted} backends are running"));
+        say(format!("running backends: {}", self.list().count()));
         Ok(())
     }
 

@@ -34,7 +34,8 @@ fn chart(plan: &Plan, looks: &[Look]) -> Timeline {
         Length::Full => " --full",
         Length::Short => " --short",
     };
-    let about = format!("scripts/demo scale{option}: autoscale {}", plan.options().join(" "));
+    // Without the name of the backend, for which the line has no room.
+    let about = format!("scripts/demo scale{option}: autoscale {}", plan.options()[2..].join(" "));
     let load = line("", 5, looks, |look| look.rate.round());
     // HAProxy's and autoscale's numbers differ for a moment only, so the wanted number is drawn below.
     let wanted = line("wanted", 1, looks, |look| look.wanted.unwrap_or(look.serving) as f64);

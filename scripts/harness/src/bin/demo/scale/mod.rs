@@ -21,6 +21,7 @@ use harness::run::{Run, poll};
 use crate::desk::Desk;
 use crate::listener::{Answering, Listener};
 use crate::running_demos;
+use crate::scale::look::last_decision;
 use crate::scale::plan::{Length, Plan};
 use crate::scale::run_of_load::RunOfLoad;
 use crate::scale::scale_verdict::ScaleVerdict;
@@ -28,7 +29,7 @@ use crate::table::{Table, print};
 
 pub use drawing::check_file;
 
-const SERVED: Duration = Duration::from_secs(15);
+const SERVED: Duration = Duration::from_secs(30);
 const HEAD: &str = "    time   requests/s   sessions   per server   wanted   serving   failed   servers (○ starts, ◌ leaves)";
 
 /// Runs it, and draws the chart if one is wanted. The exit code shows the verdict.
@@ -55,10 +56,14 @@ fn watch(plan: &Plan, desk: &Desk, name: &str, chart: Option<&Path>) -> Result<E
         let servers = desk.scaled.list().cluster.servers().unwrap_or_default();
         (servers.iter().filter(|server| server.is_up()).count() == plan.min as usize).then_some(())
     })?;
-    let autoscaler = {
+    let mut autoscaler = {
         let list = desk.scaled.list();
         autoscaler::start(list.cluster.run(), &list.cluster.balancer, name, &plan.options())?
     };
+    poll::try_until(SERVED, "the first number of autoscale", || {
+        autoscaler.check()?;
+        Ok(last_decision(&autoscaler.log()).map(drop))
+    })?;
     let table = Table::begin(HEAD)?;
     let run = RunOfLoad::over(plan, desk, &table, autoscaler)?;
     let verdict = ScaleVerdict {
@@ -68,18 +73,17 @@ fn watch(plan: &Plan, desk: &Desk, name: &str, chart: Option<&Path>) -> Result<E
         failures: desk.load.counts().failures_shown(),
         reloads: run.reloads,
     };
+    let code = judge(&verdict, desk, &table)?;
     if let Some(path) = chart {
         drawing::write(path, plan, &run.looks)?;
     }
-    judge(&verdict, desk, &table)
+    Ok(code)
 }
 
 fn introduction(plan: &Plan, desk: &Desk, name: &str) -> Vec<String> {
     let list = desk.scaled.list();
     let windows = match plan.length {
-        Length::Full => {
-            "autoscale's windows are the default ones; this takes about twelve minutes".to_owned()
-        }
+        Length::Full => "autoscale's windows are the default ones; this takes about ten minutes".to_owned(),
         _ => format!(
             "the windows are shortened for this: {} (default: 15s, 5m, 1m; see --full)",
             plan.windows.join(" ")

@@ -8,9 +8,9 @@ use std::time::Duration;
 /// How long the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// Two minutes, with shortened windows.
+    /// At most two minutes, with shortened windows.
     Usual,
-    /// About twelve minutes, with autoscale's default windows.
+    /// About ten minutes, with autoscale's default windows.
     Full,
     /// Under a minute, for the tests.
     Short,
@@ -59,7 +59,7 @@ impl Plan {
         let (target, times, windows): (_, _, &[&str]) = match length {
             Length::Usual => (10, [10, 10, 35, 5, 75], &WINDOWS),
             Length::Full => (10, [30, 10, 80, 10, 720], &[]),
-            Length::Short => (15, [2, 3, 10, 2, 45], &SHORTEST_WINDOWS),
+            Length::Short => (15, [2, 3, 15, 2, 45], &SHORTEST_WINDOWS),
         };
         let delay = Duration::from_millis(500);
         Plan { length, delay, target, min: 2, max: 10, windows, phases: phases(times) }
@@ -84,6 +84,11 @@ impl Plan {
             begin += phase.time;
         }
         None
+    }
+
+    /// A row of the table is printed at least this often.
+    pub fn rows_every(&self) -> Duration {
+        Duration::from_secs(if self.length == Length::Full { 20 } else { 5 })
     }
 
     /// The servers that so many sessions need, by autoscale's formula without damping.

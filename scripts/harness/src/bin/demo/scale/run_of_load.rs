@@ -12,8 +12,6 @@ use crate::scale::plan::{EBB, Plan};
 use crate::table::Table;
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
-/// A row is printed at least this often.
-const QUIET_ROWS: Duration = Duration::from_secs(5);
 /// How long everything has to be as before the rise, before the run ends.
 const SETTLED: Duration = Duration::from_secs(2);
 const SECOND: Duration = Duration::from_secs(1);
@@ -119,10 +117,9 @@ impl<'a> RunOfLoad<'a> {
     /// Prints the last look if something changed, or if nothing was printed for a while.
     fn print(&mut self) -> Result<()> {
         let Some(look) = self.looks.last() else { return Ok(()) };
-        let is_due = self
-            .printed
-            .as_ref()
-            .is_none_or(|printed| look.differs(printed) || look.at.saturating_sub(printed.at) >= QUIET_ROWS);
+        let is_due = self.printed.as_ref().is_none_or(|printed| {
+            look.differs(printed) || look.at.saturating_sub(printed.at) >= self.plan.rows_every()
+        });
         if !is_due {
             return Ok(());
         }
