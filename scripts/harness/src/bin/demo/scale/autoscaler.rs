@@ -19,10 +19,11 @@ pub const EVERY: &str = "1s";
 
 /// Starts it for the demo with this name, with these options of autoscale.
 pub fn start(run: &Arc<Run>, balancer: &Balancer, demo: &str, options: &[String]) -> Result<Daemon> {
-    let autoscale = programs::bin_dir()?.join("autoscale");
-    if !autoscale.is_file() {
-        let hint = format!("build it into '{}' (cargo build)", programs::bin_dir()?.display());
-        return Err(Error::Missing { program: "autoscale".to_owned(), hint });
+    let directory = programs::bin_dir()?;
+    let is_missing = |program: &&&str| !directory.join(program).is_file();
+    if let Some(program) = ["autoscale", "autoscale-apply"].iter().find(is_missing) {
+        let hint = format!("build it into '{}' (cargo build)", directory.display());
+        return Err(Error::Missing { program: (*program).to_owned(), hint });
     }
     let mut command = Command::new(programs::shipped("scripts/autoscale-run"));
     balancer.with_environment(&mut command);

@@ -88,7 +88,7 @@ mod tests {
         let output = "autoscale: 2: 2 servers carry 7 sessions; as before\n\
                       autoscale: 4: 2 servers carry 31 sessions; up from 2\n\
                       autoscale: cannot ask '/x': it is silent\n\
-                      autoscale-run: runs demo scale-to 4, to scale from 2 to 4: up from 2\n";
+                      autoscale-apply: runs demo scale-to 4, to scale from 2 to 4: up from 2\n";
         assert_eq!(last_decision(output), Some((4, "2 servers carry 31 sessions; up from 2")));
         assert_eq!(last_decision(""), None);
     }
