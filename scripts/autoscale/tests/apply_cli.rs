@@ -130,6 +130,18 @@ fn a_command_that_fails_lasts_until_it_succeeds_and_the_log_says_so_once() {
 }
 
 #[test]
+fn without_notes_there_are_only_more_servers() {
+    for (answer, ran) in [(UP, "6\n"), (&UP.replace('6', "3"), "")] {
+        let dir = with_answer(answer);
+        // In the way of the notes.
+        fs::create_dir_all(dir.path().join("state/.autoscale-run.json.tmp")).unwrap();
+        let (code, _, stderr) = seen(&apply(dir.path(), &[]));
+        assert_eq!((code, text(dir.path(), "ran").as_str()), (4, ran), "{answer}");
+        assert_eq!(stderr.matches("cannot write 'state/autoscale-run.json': ").count(), 1, "{stderr}");
+    }
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_used_ends_with_4() {
     let dir = with_answer(UP);
     replace(&dir.path().join("state"), b"", 0o640).unwrap();

@@ -41,11 +41,13 @@ impl Engine<'_> {
     /// Runs the command of a wish, for the so-manieth time.
     pub(crate) fn run(&mut self, wish: &Wish, tries: u8) -> Result<(), Failure> {
         let Some(words) = command(self.settings, wish) else { return Ok(()) };
+        let before = self.notes.notes.attempts.clone();
         let killed = format!("cannot {}: this program was killed while the command ran", wish.deed);
         self.note(wish, tries, Outcome::Failed, &killed)?;
         if let Err(fault) = self.notes.write() {
             self.messages.fault(fault);
             if !wish.is_more {
+                self.notes.notes.attempts = before;
                 return Ok(());
             }
         }

@@ -33,8 +33,12 @@ pub(crate) fn look(args: &Args, is_interrupted: &AtomicBool, messages: &mut Mess
     let asker = Asker { settings: &settings, options, additions, is_interrupted };
     let mut look = Look { args, settings: &settings, asker, notes, messages, is_interrupted };
     let code = look.run()?;
-    if !args.dry_run {
-        look.notes.write().unwrap_or_else(|fault| look.messages.fault(fault));
+    let is_known = look.notes.has_failed;
+    if args.dry_run {
+        return Ok(code);
+    }
+    if let Some(fault) = look.notes.write().err().filter(|_| !is_known) {
+        look.messages.fault(fault);
     }
     Ok(code)
 }

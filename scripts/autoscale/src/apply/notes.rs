@@ -41,6 +41,8 @@ pub(crate) struct NotesFile {
     /// What the file has.
     written: Notes,
     pub(crate) notes: Notes,
+    /// Whether it could not be written, which is reported once.
+    pub(crate) has_failed: bool,
 }
 
 impl NotesFile {
@@ -49,7 +51,7 @@ impl NotesFile {
         let path = directory.join("autoscale-run.json");
         let bytes = regular_file::read(&path, NOTES_MAX).unwrap_or_default();
         let written = parse(&bytes, now).unwrap_or(Notes { boot: clock::boot(), ..Notes::default() });
-        NotesFile { path, notes: written.clone(), written }
+        NotesFile { path, notes: written.clone(), written, has_failed: false }
     }
 
     /// Writes the notes if they have changed. It is not synced: its times end with the machine's run anyway.
@@ -59,6 +61,7 @@ impl NotesFile {
         }
         let bytes = serde_json::to_vec(&self.notes).expect("strings and numbers are always JSON");
         Staged::write(&self.path, &bytes, MODE).and_then(Staged::rename).map_err(|err| {
+            self.has_failed = true;
             let shown = self.path.display();
             let line = format!("cannot write '{shown}': {err}; see ROLLCALL_STATE_DIR (is the disk full?)");
             Failure::new(Code::Files, line)
