@@ -10,7 +10,7 @@ fn a_wrong_setting_is_reported_with_its_variable() {
     if !programs::are_here(&["haproxy"]) {
         return;
     }
-    let mut scaled = Autoscaled::with_servers(1);
+    let scaled = Autoscaled::with_servers(1);
     for (key, value, reason) in [
         ("ROLLCALL_SCALE_COMMAND", "", "it is not set; docs/autoscale.md has examples"),
         ("ROLLCALL_SCALE_COMMAND", " ", "it has no words"),
@@ -35,6 +35,15 @@ fn a_wrong_setting_is_reported_with_its_variable() {
         assert!(stderr.starts_with(&line) && stderr.lines().count() == 1, "{key}={value}: {stderr}");
         assert!(scaled.text("log").contains(&line["autoscale-apply: ".len()..]), "{key}={value}");
     }
+    assert_eq!(scaled.text("ran"), "", "a command ran with wrong settings");
+}
+
+#[test]
+fn a_wrong_option_or_state_directory_ends_it_and_a_service_does_not_begin() {
+    if !programs::are_here(&["haproxy"]) {
+        return;
+    }
+    let mut scaled = Autoscaled::with_servers(1);
     for every in ["500ms", "0", "1m", ""] {
         let mut command = scaled.command(2, 9, &[]);
         let output = command.arg("--every").output().unwrap();
@@ -42,6 +51,9 @@ fn a_wrong_setting_is_reported_with_its_variable() {
         let output = scaled.command(2, 9, &[&format!("--every={every}x")]).output().unwrap();
         assert_eq!(code(&output), 2, "{every}");
     }
+    let mut service = scaled.command(2, 9, &["--every=1s"]);
+    let output = service.env("ROLLCALL_DRAIN_LIMIT", "x").output().unwrap();
+    assert_eq!(code(&output), 2, "a service goes on with wrong settings");
     scaled.set("ROLLCALL_STATE_DIR", "/proc/none");
     assert_eq!(code(&scaled.look(2, 9)), 4);
     assert!(scaled.text("log").contains("cannot use ROLLCALL_STATE_DIR '/proc/none': it cannot be created"));
