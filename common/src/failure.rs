@@ -1,10 +1,10 @@
-//! The exit codes that all four programs share, and errors with an exit code.
+//! The exit codes that all programs share, and errors with an exit code.
 //!
 //! Serf logs only the exit code of a handler, so each cause has a code of its own.
 
 use std::fmt::Display;
 
-/// The exit codes of all four programs; the manuals explain them.
+/// The exit codes of all programs; the manuals explain them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Code {

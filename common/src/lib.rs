@@ -1,6 +1,6 @@
-//! What Rollcall's four programs share. A module belongs here only if two programs need it.
+//! What Rollcall's programs share. A module belongs here only if two programs need it.
 //!
-//! The only module about HAProxy is `rollback_marks`. Nothing here is about templates.
+//! Only `haproxy_socket`, `servers_state` and `rollback_marks` are about HAProxy. Nothing here is about templates.
 
 // Node records: one record, reading the directory, writing the directory.
 pub mod node;
@@ -13,6 +13,10 @@ pub mod event;
 pub mod member_input;
 pub mod members;
 pub mod serf_list;
+
+// HAProxy's sockets, and one of their answers.
+pub mod haproxy_socket;
+pub mod servers_state;
 
 // Files.
 pub mod lock;

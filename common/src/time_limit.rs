@@ -16,7 +16,7 @@ use crate::duration::whole_seconds;
 use crate::failure::{Code, Failure};
 use crate::messages::{MessageArgs, Messages};
 
-/// The time limit option of all four programs.
+/// The time limit option of all programs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TimeLimit {
     /// End with exit code 1 after this time, even if not done; in whole seconds

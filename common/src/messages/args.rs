@@ -1,10 +1,10 @@
-//! The message options, which are the same in all four programs.
+//! The message options, which are the same in all programs.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// The message options that all four programs take.
+/// The message options that all programs take.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MessageArgs {
     /// Print what was done, on stderr

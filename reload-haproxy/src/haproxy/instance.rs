@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::failure::{Code, Failure};
+use common::haproxy_socket as socket;
 use common::regular_file;
 
 use crate::config::file::Config;
@@ -19,7 +20,6 @@ use crate::haproxy::answers::{self, Info, Processes};
 use crate::haproxy::locate::{Hints, PID_FILE_MAX, locate, master_socket, tops};
 use crate::haproxy::proc::since_boot;
 use crate::haproxy::process::Process;
-use crate::haproxy::socket;
 use crate::haproxy::version::Version;
 
 /// The running HAProxy.

@@ -7,6 +7,4 @@ pub(crate) mod privileges;
 pub(crate) mod proc;
 pub(crate) mod process;
 pub(crate) mod program;
-pub(crate) mod servers_state;
-pub(crate) mod socket;
 pub(crate) mod version;

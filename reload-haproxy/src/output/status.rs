@@ -8,12 +8,13 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use common::servers_state::{Row, State};
+
 use crate::config::content::revision;
 use crate::config::file::Config;
 use crate::decision::{Decided, Decision};
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::proc::wall_clock;
-use crate::haproxy::servers_state::{Row, State};
 use crate::haproxy::version::Version;
 use crate::state::note::Parked;
 

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use common::failure::{Code, Failure};
+use common::servers_state::{Finding, Row, parse};
 
 use crate::haproxy::instance::Instance;
-use crate::haproxy::servers_state::{Finding, Row, parse};
 use crate::output::report::print;
 
 /// Prints the names of the servers that are found up, sorted, each once even if it is in several backends. Prints

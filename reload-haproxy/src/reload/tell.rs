@@ -6,12 +6,12 @@ use std::thread;
 use std::time::Instant;
 
 use common::command;
+use common::haproxy_socket as socket;
 use common::messages::Messages;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::haproxy::answers::{self, ReloadAnswer};
-use crate::haproxy::socket;
 use crate::reload::attempt::{
     Before, LOST, POLL, REASON_IN_LOG, Reload, SEE_ABOVE, Unproven, cannot, has_failed,
 };

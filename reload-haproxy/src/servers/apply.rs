@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use common::haproxy_socket::ask;
+use common::servers_state::Row;
+
 use crate::config::sections::Sections;
 use crate::haproxy::answers::parse_info;
 use crate::haproxy::instance::Worker;
-use crate::haproxy::servers_state::Row;
-use crate::haproxy::socket::ask;
 use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change, Changes};
 use crate::servers::commands::{deletion, deletions, lines};

@@ -7,11 +7,12 @@
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
+use common::servers_state::{self, Row};
+
 use crate::config::backend::{Backend, is_name};
 use crate::config::by_name::Lookup;
 use crate::config::sections::{Section, Sections, ServerLine};
 use crate::config::server::ServerOptions;
-use crate::haproxy::servers_state::{self, Row};
 use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change, Changes};
 use crate::servers::names::check_names;

@@ -6,8 +6,9 @@
 
 use std::collections::HashSet;
 
+use common::servers_state::Row;
+
 use crate::config::sections::Section;
-use crate::haproxy::servers_state::Row;
 use crate::servers::change::Change;
 use crate::servers::reason::Reason;
 

@@ -8,8 +8,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use common::servers_state::Row;
+
 use crate::config::server::{ServerOptions, endpoint};
-use crate::haproxy::servers_state::Row;
 use crate::servers::change::{Action, Change, Changes, StatId};
 use crate::state::note::Parked;
 
@@ -159,7 +160,7 @@ impl Figures<'_> {
 mod tests {
     use super::*;
     use crate::config::server_options::Options;
-    use crate::haproxy::servers_state;
+    use common::servers_state;
 
     const ROWS: &str = "1\n\
         # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_port\n\

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use crate::haproxy::servers_state::{Check, Row, STOPPED, rows};
+use common::servers_state::{Check, Row, STOPPED, rows};
 
 /// The first lines of the file, and all of it between reloads: HAProxy 2.6 warns if the file is missing or
 /// empty.

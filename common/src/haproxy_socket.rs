@@ -19,7 +19,7 @@ const ANSWER_MAX: usize = 64 << 20;
 
 /// The answer to one command, as text. Fails if it is not whole within `timeout`, connecting included, or half as
 /// long again.
-pub(crate) fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<String> {
+pub fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<String> {
     let deadline = Instant::now() + timeout;
     let mut stream = connect(path, deadline)?;
     stream.set_write_timeout(Some(timeout.max(Duration::from_millis(1))))?;

@@ -13,8 +13,8 @@ const FORCED_MAINT: u32 = 0x01;
 
 /// SRV_ADMF_FDRAIN: set through the socket.
 const FORCED_DRAIN: u32 = 0x08;
-/// SRV_ST_STOPPED
-pub(crate) const STOPPED: u32 = 0;
+/// SRV_ST_STOPPED: it is down, or in maintenance.
+pub const STOPPED: u32 = 0;
 /// HCHK_STATUS_START: a check with a higher status has ended.
 const CHECK_BEGAN: u32 = 2;
 /// CHK_ST_ENABLED
@@ -23,11 +23,12 @@ const CHECK_ENABLED: u32 = 0x04;
 /// The state of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum State {
+pub enum State {
     /// It takes requests.
     Up,
     /// It keeps its sessions and gets no new ones.
     Drain,
+    /// It is down.
     Down,
     /// It is in maintenance.
     Maint,
@@ -43,7 +44,7 @@ impl Display for State {
 
 /// What HAProxy's checks find of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Finding {
+pub enum Finding {
     /// A check has ended, and the server is up. A drained server is up.
     Up,
     /// It gets requests and is checked, but no check has ended yet, as after a reload.
@@ -62,38 +63,41 @@ impl Display for Finding {
 
 /// A server of the running HAProxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row<'a> {
-    pub(crate) backend: &'a str,
-    pub(crate) name: &'a str,
+pub struct Row<'a> {
+    /// Its backend.
+    pub backend: &'a str,
+    /// Its name.
+    pub name: &'a str,
     /// `None` if it has no IP address: a socket, or a name that is not resolved.
-    pub(crate) endpoint: Option<SocketAddr>,
+    pub endpoint: Option<SocketAddr>,
     /// The weight that it was last given.
-    pub(crate) weight: u32,
+    pub weight: u32,
     /// The numbers of its backend and of itself, as HAProxy wrote them.
-    pub(crate) ids: [&'a str; 2],
+    pub ids: [&'a str; 2],
     admin: u32,
     operational: u32,
     /// What its checks have found; `None` if this version does not print it.
-    pub(crate) check: Option<Check<'a>>,
+    pub check: Option<Check<'a>>,
 }
 
 /// What the checks of a server have found: numbers, as HAProxy printed them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Check<'a> {
+pub struct Check<'a> {
     /// The status of its last check.
-    pub(crate) status: &'a str,
-    pub(crate) result: &'a str,
-    pub(crate) health: &'a str,
+    pub status: &'a str,
+    /// The result of its last check.
+    pub result: &'a str,
+    /// How many checks in a row have passed or failed, from 0.
+    pub health: &'a str,
     /// Flags: whether checks are configured, enabled, paused.
     state: &'a str,
     /// Seconds since the server last came up or went down.
-    pub(crate) age: &'a str,
+    pub age: &'a str,
 }
 
-#[cfg(test)]
 impl<'a> Row<'a> {
-    /// A row as a version might print it.
-    pub(crate) fn new(
+    /// The row of a server that is up and whose checks are not known.
+    pub fn new(
         backend: &'a str,
         name: &'a str,
         endpoint: Option<SocketAddr>,
@@ -106,12 +110,12 @@ impl<'a> Row<'a> {
 
 impl Row<'_> {
     /// Whether it was put into maintenance, by the configuration or through the socket.
-    pub(crate) fn is_in_maintenance(&self) -> bool {
+    pub fn is_in_maintenance(&self) -> bool {
         self.admin & FORCED_MAINT != 0
     }
 
     /// What its checks find.
-    pub(crate) fn finding(&self) -> Finding {
+    pub fn finding(&self) -> Finding {
         let number = |text: &str| text.parse().unwrap_or(0_u32);
         let is_checked = |check: &Check<'_>| number(check.state) & CHECK_ENABLED != 0;
         match (self.check.filter(is_checked), self.state()) {
@@ -123,17 +127,17 @@ impl Row<'_> {
     }
 
     /// Whether HAProxy considers it down, which it is in maintenance too.
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         self.operational == STOPPED
     }
 
     /// Its operational state, as HAProxy numbers it.
-    pub(crate) fn operational(&self) -> u32 {
+    pub fn operational(&self) -> u32 {
         self.operational
     }
 
     /// Its state.
-    pub(crate) fn state(&self) -> State {
+    pub fn state(&self) -> State {
         match self {
             _ if self.is_in_maintenance() => State::Maint,
             _ if self.is_stopped() => State::Down,
@@ -143,19 +147,19 @@ impl Row<'_> {
     }
 
     /// Its name at the socket: `backend/server`.
-    pub(crate) fn key(&self) -> String {
+    pub fn key(&self) -> String {
         format!("{}/{}", self.backend, self.name)
     }
 }
 
 /// Reads the answer to `show servers state`. Fails with the first line that cannot be read.
-pub(crate) fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
+pub fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
     rows(answer)?.collect()
 }
 
 /// Reads the answer to `show servers state` row by row: a row, or the line that cannot be read. Fails with the
 /// first line if it is not such an answer.
-pub(crate) fn rows(answer: &str) -> Result<impl Iterator<Item = Result<Row<'_>, &str>>, &str> {
+pub fn rows(answer: &str) -> Result<impl Iterator<Item = Result<Row<'_>, &str>>, &str> {
     let mut lines = answer.lines().filter(|line| !line.is_empty());
     let version = lines.next().unwrap_or_default();
     let header = lines.next().and_then(|line| line.strip_prefix("# ")).filter(|_| version == "1");

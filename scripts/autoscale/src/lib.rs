@@ -1,0 +1,31 @@
+//! autoscale: prints how many servers the traffic of a HAProxy backend needs, and why. It changes nothing.
+//!
+//! `balancers` asks HAProxy's sockets and gives a look. `sizing` decides from looks alone: it opens no file, asks no
+//! clock, and can be simulated. `state_file` keeps what it remembers between two runs. `output` is what is printed.
+
+mod args;
+mod balancers;
+mod clock;
+mod output;
+mod run;
+pub mod sizing;
+mod state_file;
+
+use std::process::ExitCode;
+
+use common::command_line;
+use common::messages::Messages;
+
+use args::Args;
+
+/// Runs the program with the arguments of the process; returns its exit code.
+pub fn main() -> ExitCode {
+    let args: Args = match command_line::parse("autoscale") {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    args.time_limit.start("autoscale", &args.messages);
+    let mut messages = Messages::open("autoscale", &args.messages);
+    let result = run::run(&args, &mut messages);
+    messages.exit_code(result)
+}
