@@ -89,7 +89,7 @@ fn the_statistics_are_on_loopback_by_default() {
 #[ignore = "builds images; scripts/test --containers"]
 fn a_users_settings_come_on_top_of_the_images() {
     let Some(mut cluster) = ComposeCluster::new().unwrap() else { return };
-    cluster.set("hard_stop_after=29m rate_limit=100");
+    cluster.set("ROLLCALL_SET", "hard_stop_after=29m rate_limit=100");
     cluster.scale(1).unwrap();
     cluster.wait_for_up(1, harness::daemons::docker::UP).unwrap();
     let balancer = cluster.balancer().unwrap();

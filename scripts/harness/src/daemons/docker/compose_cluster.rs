@@ -29,7 +29,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub struct ComposeCluster {
     project: String,
     ports: [u16; 4],
-    settings: String,
+    settings: Vec<(String, String)>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -45,7 +45,7 @@ impl ComposeCluster {
         let mut number = NUMBER.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         let project = format!("rollcall-test-{}-{number}", std::process::id());
-        let cluster = ComposeCluster { project, ports: free_ports()?, settings: String::new(), _turn: turn };
+        let cluster = ComposeCluster { project, ports: free_ports()?, settings: Vec::new(), _turn: turn };
         cluster.build()?;
         Ok(Some(cluster))
     }
@@ -82,15 +82,13 @@ impl ComposeCluster {
         {
             compose.env(name, format!("127.0.0.1:{port}"));
         }
-        if !self.settings.is_empty() {
-            compose.env("ROLLCALL_SET", &self.settings);
-        }
+        compose.envs(self.settings.iter().cloned());
         command(compose)
     }
 
-    /// Sets settings of the template, which the balancers use from their next start on.
-    pub fn set(&mut self, settings: &str) {
-        settings.clone_into(&mut self.settings);
+    /// Sets a variable of the compose file, which the containers get from their next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Runs `up` with this number of backends.
