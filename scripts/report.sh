@@ -1,12 +1,12 @@
 #!/bin/sh
-# report.sh: how the scripts print and log their own errors.
+# report.sh: how the scripts print and log their own errors, and what they check of settings that they all have.
 #
 # The log tells changes: an error that lasts is logged when it begins, once an hour, and when it ends. One that comes and
 # goes is logged once an hour, with its first end. The programs do the same with --log-state. As long as nothing is
 # wrong, this starts no process.
 #
 # usage: . "$here/report.sh"    by a script that has set $here to the directory of both
-# needs: date
+# needs: date, mkdir
 # settings: ROLLCALL_LOG, ROLLCALL_STATE_DIR
 # shellcheck disable=SC2034 # the variables are for the script that sources this
 
@@ -142,4 +142,53 @@ cannot_run_timeout() {
     12[5-7]) if command -v timeout >/dev/null; then cannot_run "$2" "$1"; else cannot_run timeout "$1"; fi ;;
     *) cannot_run "$2" "$1" ;;
     esac
+}
+
+# quote TEXT: sets $quoted to the text as one word of a command line.
+quote() {
+    quoted=$1
+    case $1 in '' | *[!A-Za-z0-9_./:=,@%+-]*) ;; *) return ;; esac
+    quoted=
+    rest=$1
+    while case $rest in *\'*) ;; *) false ;; esac do
+        quoted="$quoted${rest%%\'*}'\\''"
+        rest=${rest#*\'}
+    done
+    quoted="'$quoted$rest'"
+}
+
+# cannot_use VARIABLE VALUE REASON: reports a wrong setting and ends the script.
+cannot_use() {
+    report "cannot use $1 '$2': $3"
+    exit 2
+}
+
+# check_program PROGRAM: whether it can run; if not, $reason says why.
+check_program() {
+    case $1 in
+    */*)
+        if [ ! -e "$1" ]; then reason="does not exist"; else reason="is not an executable file"; fi
+        [ -f "$1" ] && [ -x "$1" ]
+        ;;
+    *)
+        reason="is not in the PATH ($PATH)"
+        command -v "$1" >/dev/null
+        ;;
+    esac
+}
+
+# open_state: creates the state directory. Ends the script if it cannot be used.
+open_state() {
+    make_state 2>/dev/null || :
+    [ ! -d "$state" ] || [ ! -w "$state" ] || [ ! -x "$state" ] || return 0
+    if [ -d "$state" ]; then
+        reason="it is not writable"
+    elif [ -e "$state" ] || [ -L "$state" ]; then
+        reason="it is not a directory"
+    else
+        command -v mkdir >/dev/null || { cannot_run mkdir 127 && exit 1; }
+        reason="it cannot be created"
+    fi
+    report "cannot use ROLLCALL_STATE_DIR '$state': $reason"
+    exit 4
 }

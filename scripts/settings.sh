@@ -19,25 +19,6 @@ config=${ROLLCALL_CONFIG:-/etc/haproxy/haproxy.cfg}
 limit=${ROLLCALL_STEP_TIMEOUT:-30}
 [ -n "${NODES_DIR:-}" ] || unset NODES_DIR
 
-# quote TEXT: sets $quoted to the text as one word of a command line.
-quote() {
-    quoted=$1
-    case $1 in '' | *[!A-Za-z0-9_./:=,@%+-]*) ;; *) return ;; esac
-    quoted=
-    rest=$1
-    while case $rest in *\'*) ;; *) false ;; esac do
-        quoted="$quoted${rest%%\'*}'\\''"
-        rest=${rest#*\'}
-    done
-    quoted="'$quoted$rest'"
-}
-
-# cannot_use VARIABLE VALUE REASON: reports a wrong setting and ends the script.
-cannot_use() {
-    report "cannot use $1 '$2': $3"
-    exit 2
-}
-
 # check_rendering: reports the wrong settings that only render-cfg uses. Returns 1 if there is one. Then $fit is empty,
 # unless something is only missing that watch can wait for.
 check_rendering() {
@@ -80,36 +61,6 @@ check_check() {
 unfit() {
     fit=
     report "cannot use $1 '$2': $3"
-}
-
-# check_program PROGRAM: whether it can run; if not, $reason says why.
-check_program() {
-    case $1 in
-    */*)
-        if [ ! -e "$1" ]; then reason="does not exist"; else reason="is not an executable file"; fi
-        [ -f "$1" ] && [ -x "$1" ]
-        ;;
-    *)
-        reason="is not in the PATH ($PATH)"
-        command -v "$1" >/dev/null
-        ;;
-    esac
-}
-
-# open_state: creates the state directory. Ends the script if it cannot be used.
-open_state() {
-    make_state 2>/dev/null || :
-    [ ! -d "$state" ] || [ ! -w "$state" ] || [ ! -x "$state" ] || return 0
-    if [ -d "$state" ]; then
-        reason="it is not writable"
-    elif [ -e "$state" ] || [ -L "$state" ]; then
-        reason="it is not a directory"
-    else
-        command -v mkdir >/dev/null || { cannot_run mkdir 127 && exit 1; }
-        reason="it cannot be created"
-    fi
-    report "cannot use ROLLCALL_STATE_DIR '$state': $reason"
-    exit 4
 }
 
 # check_nodes: whether the records' directory exists or can be made; if not, sets $reason.
