@@ -6,8 +6,7 @@ use crate::sizing::limits::Signal;
 /// `6: 4 servers carry 113 sessions (28 each, target 20), 0 queued; up from 4`
 pub(crate) fn line(decision: &Decision, signal: Signal) -> String {
     let wanted = decision.wanted.map_or("unknown".to_owned(), |wanted| wanted.to_string());
-    let reason =
-        decision.reason.as_ref().map_or("no balancer has answered yet".to_owned(), ToString::to_string);
+    let reason = decision.reason.as_ref().map_or("nothing is known yet".to_owned(), ToString::to_string);
     format!("{wanted}: {}; {reason}", load(decision, signal))
 }
 
