@@ -1,8 +1,8 @@
 #!/bin/sh
-# lock.sh: the lock of reconcile. Of several runs only one records, renders and reloads.
+# lock.sh: the lock of reconcile. Of several runs only one records, renders and reloads. autoscale-run has one, too.
 #
-# usage: . "$here/lock.sh"    by a script that has sourced settings.sh, and whose trap ends the process $step
-# needs: settings.sh and report.sh beside it; flock, timeout, mkdir
+# usage: . "$here/lock.sh"    by a script that has sourced report.sh and set $limit, and whose trap ends the process $step
+# needs: report.sh beside it; flock, timeout, mkdir
 # shellcheck disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 lock=$state/reconcile.lock

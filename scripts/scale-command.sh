@@ -7,7 +7,7 @@
 #
 # usage: . "$here/scale-command.sh"    by a script that has sourced report.sh, and holds its lock while it runs commands
 # needs: report.sh and run-limited beside it; mv; for the reason of a failure tail, tr, grep
-# shellcheck disable=SC1003,SC2034,SC2154 # a backslash is meant; the variables are for or from the script that sources this
+# shellcheck disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 pause_first=15
 pause_most=300
@@ -22,63 +22,11 @@ say() {
     log_line "$1"
 }
 
-# fault MESSAGE: reports an error. A service reports once what lasts.
+# fault MESSAGE: reports an error, once in a look. A service reports once what lasts.
 fault() {
+    case $faulty in *"$newline$1$newline"*) return ;; esac
     case $faults in *"$newline$1$newline"*) met=$met$1$newline ;; *) report "$1" ;; esac
     faulty=$faulty$1$newline
-}
-
-# read_command VARIABLE VALUE [PLACE]: sets $words to the command's words, quoted; none if the value is empty. Ends the
-# script if the command cannot run. PLACE says what stands in place of `{}`, which the command must contain.
-read_command() {
-    split "$2" || cannot_use "$1" "$2" "missing closing quote"
-    [ -n "$2" ] || return 0
-    [ -n "$words" ] || cannot_use "$1" "$2" "it has no words"
-    [ -z "${3:-}" ] || case $2 in *'{}'*) ;; *) cannot_use "$1" "$2" "it does not contain '{}'; put it in place of $3" ;; esac
-    check_program "$first" || cannot_use "$1" "$2" "'$first' $reason"
-}
-
-# split TEXT: splits it into words as a shell does, and does nothing else that a shell does. Sets $words to the quoted
-# words, and $first to the first one. Returns 1 if a quote is not closed.
-split() {
-    left=$1
-    words=''
-    first=''
-    word=''
-    begun=''
-    open=''
-    while [ -n "$left" ]; do
-        take
-        case $open$char in
-        "''" | '""') open= ;;
-        '"\') case $left in [\"\\\$\`]*) take ;; esac && word=$word$char ;;
-        [\'\"]?*) word=$word$char ;;
-        [\'\"]) open=$char begun=yes ;;
-        '\') take && word=$word$char begun=yes ;;
-        ' ' | '	' | "$newline") end_word ;;
-        *) word=$word$char begun=yes ;;
-        esac
-    done
-    [ -z "$open" ] || return 1
-    end_word
-}
-
-# take: moves the first character of $left to $char.
-take() {
-    char=${left%"${left#?}"}
-    left=${left#?}
-}
-
-end_word() {
-    [ -n "$begun" ] || return 0
-    [ -n "$words" ] || first=$word
-    quote "$word"
-    # `{}` alone needs no quotes, and the log is easier to read.
-    case $word in *'{}'*) bare=${word%%'{}'*}-${word#*'{}'} && quote "$bare" ;; esac
-    case $word in *'{}'*) if [ "$quoted" = "$bare" ]; then quoted=$word; else quote "$word"; fi ;; esac
-    words="${words:+$words }$quoted"
-    word=''
-    begun=''
 }
 
 # insert VALUE WORDS: sets $command to the words with the value in place of `{}`. The value needs no quotes.
@@ -107,6 +55,7 @@ keep() {
     if { is_plain "$1.new" && make_file "$1.new" && printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; } 2>/dev/null; then
         return
     fi
+    rm -f "$1.new" 2>/dev/null || :
     fault "cannot write '$1': see ROLLCALL_STATE_DIR (is the disk full?)"
     return 1
 }

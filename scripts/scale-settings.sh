@@ -3,7 +3,7 @@
 #
 # usage: . "$here/scale-settings.sh"    by a script that has sourced scale-command.sh
 # needs: scale-command.sh and run-limited beside it; autoscale; with --dry-run cp, mktemp and rm
-# shellcheck disable=SC2034,SC2154 # the variables are for or from the script that sources this
+# shellcheck disable=SC1003,SC2034,SC2154 # a backslash is meant; the variables are for or from the script that sources this
 
 # check_seconds VARIABLE VALUE: ends the script unless it is a number of seconds.
 check_seconds() { case $2 in '' | 0* | *[!0-9]* | ?????*) cannot_use "$1" "$2" "give whole seconds, 1 to 9999" ;; esac }
@@ -32,6 +32,59 @@ read_settings() {
     read_command ROLLCALL_AUTOSCALE "${ROLLCALL_AUTOSCALE:-autoscale}"
 }
 
+# read_command VARIABLE VALUE [PLACE]: sets $words to the command's words, quoted; none if the value is empty. Ends the
+# script if the command cannot run. PLACE says what stands in place of `{}`, which the command must contain.
+read_command() {
+    split "$2" || cannot_use "$1" "$2" "missing closing quote"
+    [ -n "$2" ] || return 0
+    [ -n "$words" ] || cannot_use "$1" "$2" "it has no words"
+    [ -z "${3:-}" ] || case $2 in *'{}'*) ;; *) cannot_use "$1" "$2" "it does not contain '{}'; put it in place of $3" ;; esac
+    check_program "$first" || cannot_use "$1" "$2" "'$first' $reason"
+}
+
+# split TEXT: splits it into words as a shell does, and does nothing else that a shell does. Sets $words to the quoted
+# words, and $first to the first one. Returns 1 if a quote is not closed.
+split() {
+    left=$1
+    words=''
+    first=''
+    word=''
+    begun=''
+    open=''
+    while [ -n "$left" ]; do
+        take
+        case $open$char in
+        "''" | '""') open= ;;
+        '"\') case $left in [\"\\\$\`]*) take ;; esac && word=$word$char ;;
+        [\'\"]?*) word=$word$char ;;
+        [\'\"]) open=$char begun=yes ;;
+        '\') take && word=$word$char begun=yes ;;
+        ' ' | '	' | "$newline") end_word ;;
+        *) word=$word$char begun=yes ;;
+        esac
+    done
+    [ -z "$open" ] || return 1
+    end_word
+}
+
+# take: moves the first character of $left to $char.
+take() {
+    char=${left%"${left#?}"}
+    left=${left#?}
+}
+
+end_word() {
+    [ -n "$begun" ] || return 0
+    [ -n "$words" ] || first=$word
+    quote "$word"
+    # `{}` alone needs no quotes, and the log is easier to read.
+    case $word in *'{}'*) bare=${word%%'{}'*}-${word#*'{}'} && quote "$bare" ;; esac
+    case $word in *'{}'*) if [ "$quoted" = "$bare" ]; then quoted=$word; else quote "$word"; fi ;; esac
+    words="${words:+$words }$quoted"
+    word=''
+    begun=''
+}
+
 # read_options OPTION...: sets $asking and $listing, the commands that ask for the number and for the servers, whose
 # first words are $words.
 read_options() {
@@ -50,9 +103,8 @@ read_options() {
         esac
     done
     add_option --time-limit "${step_limit}s"
-    [ -z "$dry" ] || copy_state
-    add_option --state "${copy:-$state/autoscale.json}"
-    [ -z "$dry" ] || return 0
+    [ -z "$dry" ] || { copy_state && return; }
+    add_option --state "$state/autoscale.json"
     add_option --log "$log"
     add_option --log-state "$state/autoscale.faults"
 }
@@ -63,12 +115,14 @@ add_option() {
     case $given in *" $1 "*) ;; *) asking="$asking $1 $quoted" ;; esac
 }
 
-# copy_state: --dry-run goes on with a copy of what `autoscale` remembers, and changes neither that nor the log.
+# copy_state: --dry-run goes on with a copy of what `autoscale` remembers, and changes neither that nor the log. On
+# another machine or in a container there is no copy: then the number is what the moment asks for.
 copy_state() {
+    [ -z "${ROLLCALL_AUTOSCALE:-}" ] || return 0
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
-    copy=$scratch/autoscale.json
-    [ ! -f "$state/autoscale.json" ] || cp "$state/autoscale.json" "$copy"
+    [ ! -f "$state/autoscale.json" ] || cp "$state/autoscale.json" "$scratch"
+    add_option --state "$scratch/autoscale.json"
 }
 
 # count_servers: sets $counted to the option with the number that the engine runs. Returns 1 if it cannot be found.

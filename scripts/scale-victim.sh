@@ -99,7 +99,7 @@ wait_for_sessions() {
     if [ "$idle" -ge 2 ]; then
         stop_victim "it has no sessions left"
     elif [ $((uptime - since)) -ge "$drain_limit" ]; then
-        stop_victim "it has drained for $drain_limit s and still has $sessions sessions"
+        stop_victim "it has drained for $drain_limit s, and still has sessions: $sessions"
     fi
 }
 
@@ -129,7 +129,7 @@ EOF
     phase=asked
     set_uptime
     since=$uptime
-    reason="it has $sessions sessions, the fewest; $reason"
+    reason="it has the fewest sessions, $sessions; $reason"
     keep_victim || { victim='' && return; }
     if [ -n "$drain_words" ]; then drain_victim; else stop_victim "$reason"; fi
 }

@@ -1,5 +1,6 @@
 //! One HAProxy with a file to reload, for the tests of reload-haproxy.
 
+pub mod autoscaled;
 mod backend_servers;
 mod fixture;
 pub mod health_fixture;

@@ -1,0 +1,173 @@
+//! `scripts/autoscale-run`: what it does with the number of `autoscale`, alone, beside others and under BusyBox.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
+
+use harness::cluster::single_haproxy::autoscaled::Autoscaled;
+use harness::run::process::{code, is_running};
+use harness::run::{poll, programs};
+use harness::traffic::http::Client;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A HAProxy with this number of servers; `None` if programs are missing.
+fn with_servers(count: u8) -> Option<Autoscaled> {
+    programs::are_here(&["haproxy"]).then(|| Autoscaled::with_servers(count))
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Waits until the script's file `pid` names a process, and returns that.
+fn started(scaled: &Autoscaled) -> u32 {
+    poll::until(SOON, "a command that runs", || scaled.text("pid").strip_suffix('\n')?.parse().ok()).unwrap()
+}
+
+fn wait_for_end(pid: u32) {
+    poll::until(SOON, "the end of the command", || (!is_running(pid)).then_some(())).unwrap();
+}
+
+#[test]
+fn sessions_become_servers_and_the_log_says_why() {
+    let Some(scaled) = with_servers(1) else { return };
+    let _app = scaled.fixture.app(11);
+    let front = scaled.fixture.front();
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(move || Client::fresh(front).get("/slow/1500").unwrap());
+        }
+        let sessions = || {
+            let rows = scaled.fixture.haproxy().show_stat().unwrap();
+            rows.iter().any(|row| row["svname"] == "BACKEND" && row["scur"] == "50").then_some(())
+        };
+        poll::until(SOON, "50 sessions", sessions).unwrap();
+        let output = scaled.look(1, 9);
+        assert_eq!((code(&output), scaled.text("ran")), (0, "3\n".to_owned()), "{}", stderr(&output));
+    });
+    let log = scaled.text("log");
+    assert!(
+        log.contains("]: 3: 1 server carries 50 sessions (50 each, target 20), 0 queued; up from 1\n"),
+        "{log}"
+    );
+    assert!(log.contains("rollcall_scale_command.sh 3, to scale from 1 to 3: up from 1\n"), "{log}");
+    scaled.add_server(2);
+    scaled.add_server(3);
+    assert_eq!(code(&scaled.look(3, 9)), 0);
+    scaled.wait_for("log", "]: servers: 3, as wanted\n");
+    assert_eq!(code(&scaled.look(3, 9)), 0);
+    assert_eq!(scaled.text("ran"), "3\n", "it ran without need");
+    assert_eq!(scaled.text("log").matches("as wanted").count(), 1, "{}", scaled.text("log"));
+}
+
+#[test]
+fn it_scales_down_and_a_changed_number_is_acted_on_at_once() {
+    let Some(scaled) = with_servers(4) else { return };
+    for (max, ran) in [(3, "3\n"), (2, "3\n2\n")] {
+        assert_eq!(code(&scaled.look(1, max)), 0);
+        assert_eq!(scaled.text("ran"), ran, "{}", scaled.text("log"));
+    }
+}
+
+#[test]
+fn commands_never_run_at_the_same_time() {
+    let Some(mut scaled) = with_servers(1) else { return };
+    scaled.set_command(
+        "ROLLCALL_SCALE_COMMAND",
+        "mkdir busy || touch overlap\nsleep 0.3\nrmdir busy\necho $1 >>ran",
+    );
+    let mut service = scaled.serve(2, 9);
+    thread::scope(|scope| {
+        for number in 3..9 {
+            let scaled = &scaled;
+            scope.spawn(move || assert_eq!(code(&scaled.look(number, 9)), 0));
+        }
+    });
+    scaled.wait_for("ran", "2\n");
+    assert!(service.is_running());
+    assert!(scaled.text("ran").lines().count() >= 3, "{}", scaled.text("ran"));
+    assert!(!scaled.path("overlap").exists());
+}
+
+#[test]
+fn a_signal_ends_the_service_and_the_command_that_runs() {
+    let Some(mut scaled) = with_servers(1) else { return };
+    let mut idle = scaled.serve(1, 9);
+    scaled.wait_for("state/autoscale.json", "{");
+    assert_eq!(idle.stop().unwrap().code(), Some(143));
+    scaled.set_command("ROLLCALL_SCALE_COMMAND", "echo $$ >pid\nexec sleep 60");
+    let mut service = scaled.serve(2, 9);
+    let command = started(&scaled);
+    assert_eq!(service.stop().unwrap().code(), Some(143));
+    assert!(!is_running(command));
+    let log = scaled.text("log");
+    assert!(log.contains("gave up to scale from 1 to 2, because a signal ends this script"), "{log}");
+}
+
+#[test]
+fn a_dry_run_shows_the_command_and_changes_nothing() {
+    let Some(scaled) = with_servers(1) else { return };
+    let dry = |min| {
+        let output = scaled.command(min, 9, &["--dry-run"]).output().unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = dry(2);
+    let command = "rollcall_scale_command.sh 2, to scale from 1 to 2: ";
+    assert!(shown.starts_with("would run /") && shown.contains(command), "{shown}");
+    assert!(!scaled.path("state").exists() && !scaled.path("log").exists());
+    scaled.look(2, 9);
+    let state = || {
+        let files = fs::read_dir(scaled.path("state")).unwrap().map(|file| file.unwrap().path());
+        let mut all: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+        all.sort();
+        (all, scaled.text("log"), scaled.text("ran"))
+    };
+    let before = state();
+    let shown = dry(2);
+    assert!(
+        shown.starts_with("would wait 1") && shown.contains(" before it tries to scale from 1 to 2 again"),
+        "{shown}"
+    );
+    assert_eq!(state(), before);
+}
+
+#[test]
+fn it_runs_under_busybox() {
+    let Some(scaled) = with_servers(1) else { return };
+    if !programs::are_here(&["busybox"]) {
+        return;
+    }
+    let tools = scaled.path("tools");
+    fs::create_dir(&tools).unwrap();
+    // Debian's BusyBox has no flock.
+    symlink(programs::find("flock").unwrap(), tools.join("flock")).unwrap();
+    for tool in [
+        "sh", "setsid", "sleep", "date", "mkdir", "mv", "rm", "grep", "tail", "tr", "timeout", "cp", "mktemp",
+    ] {
+        symlink(programs::find("busybox").unwrap(), tools.join(tool)).unwrap();
+    }
+    let run = |min, options: &[&str]| {
+        let mut command = Command::new(tools.join("sh"));
+        command.arg(programs::shipped("scripts/autoscale-run"));
+        scaled.prepare(&mut command, min, 9, options);
+        command.env("PATH", &tools).output().unwrap()
+    };
+    let output = run(2, &["--dry-run"]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("would run /"), "{}", stderr(&output));
+    let output = run(2, &[]);
+    assert_eq!((code(&output), scaled.text("ran")), (0, "2\n".to_owned()), "{}", stderr(&output));
+    let limited = |limit: &str, body: &str| {
+        let mut command = Command::new(tools.join("sh"));
+        command.arg(programs::shipped("scripts/run-limited")).args([limit, "sh", "-c", body, "sh"]);
+        let output = command.arg(scaled.path("pid")).env("PATH", &tools).output().unwrap();
+        code(&output)
+    };
+    assert_eq!(limited("9", "exit 3"), 3);
+    assert_eq!(limited("1", "sleep 60 & echo $! >$1; trap '' TERM; sleep 60; sleep 60"), 124);
+    wait_for_end(started(&scaled));
+}
