@@ -99,7 +99,8 @@ fn scaling_in_cuts_no_request_of_5_s_and_no_session() {
     cluster.wait_for_up(2, SOON).unwrap();
     // Each sends at least one more request: the last one that was sent before has been answered by then.
     let over = Instant::now();
-    let later = || (load.count(|sample| sample.sent > over).requests >= 2 * RATE.visitors as u64).then_some(());
+    let later =
+        || (load.count(|sample| sample.sent > over).requests >= 2 * RATE.visitors as u64).then_some(());
     poll::until(2 * SOON, "later answers", later).unwrap();
     is_over.store(true, Ordering::Relaxed);
     load.end();

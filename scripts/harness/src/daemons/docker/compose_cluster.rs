@@ -3,6 +3,7 @@
 //! Every cluster is a separate compose project on free ports of loopback. Only one runs at a time, because its daemons
 //! share the machine with the load that counts failed requests.
 
+use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -78,12 +79,28 @@ impl ComposeCluster {
     pub fn compose_file(&self, file: &str, arguments: &[&str]) -> Result<String> {
         let mut compose = compose_command();
         compose.args(["-f", file, "-p", &self.project]).args(arguments);
+        self.set_variables(&mut compose);
+        command(compose)
+    }
+
+    /// Lets a command that calls compose work on this project.
+    pub fn set_environment(&self, command: &mut Command) {
+        command.env("COMPOSE_FILE", programs::shipped("docker/docker-compose.yml"));
+        command.env("COMPOSE_PROJECT_NAME", &self.project);
+        self.set_variables(command);
+    }
+
+    fn set_variables(&self, command: &mut Command) {
         for (name, port) in ["HTTP_PORT", "STATS_PORT", "HTTP_PORT_2", "STATS_PORT_2"].iter().zip(self.ports)
         {
-            compose.env(name, format!("127.0.0.1:{port}"));
+            command.env(name, format!("127.0.0.1:{port}"));
         }
-        compose.envs(self.settings.iter().cloned());
-        command(compose)
+        if let Some(socket) =
+            env::var_os("DOCKER_HOST").as_ref().and_then(|host| host.to_str()?.strip_prefix("unix://"))
+        {
+            command.env("DOCKER_SOCKET", socket);
+        }
+        command.envs(self.settings.iter().cloned());
     }
 
     /// Sets a variable of the compose file, which the containers get from their next start on.
@@ -136,7 +153,8 @@ impl ComposeCluster {
         self.containers("webapp")
     }
 
-    fn containers(&self, service: &str) -> Result<Vec<Container>> {
+    /// The running containers of a service.
+    pub fn containers(&self, service: &str) -> Result<Vec<Container>> {
         let filters = ["project", "service"].map(|key| format!("label=com.docker.compose.{key}="));
         let project = format!("{}{}", filters[0], self.project);
         let service = format!("{}{service}", filters[1]);
@@ -189,7 +207,8 @@ impl Drop for ComposeCluster {
         for id in ids.unwrap_or_default().split_whitespace() {
             let _ = docker(&["rm", "-f", "-v", id]);
         }
-        let _ = self.compose(&["--profile", "two", "down", "-v", "--remove-orphans"]);
+        let _ =
+            self.compose(&["--profile", "two", "--profile", "autoscale", "down", "-v", "--remove-orphans"]);
     }
 }
 
