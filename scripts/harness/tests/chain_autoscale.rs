@@ -1,7 +1,7 @@
 //! `scripts/autoscale-run`: what it does with the number of `autoscale`, alone, beside others and under BusyBox.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
 use std::thread;
@@ -11,6 +11,7 @@ use harness::cluster::single_haproxy::autoscaled::Autoscaled;
 use harness::run::process::{code, is_running};
 use harness::run::{poll, programs};
 use harness::traffic::http::Client;
+use nix::fcntl::{Flock, FlockArg};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -91,6 +92,16 @@ fn commands_never_run_at_the_same_time() {
     assert!(service.is_running());
     assert!(scaled.text("ran").lines().count() >= 3, "{}", scaled.text("ran"));
     assert!(!scaled.path("overlap").exists());
+}
+
+#[test]
+fn what_a_command_leaves_in_the_background_keeps_no_lock() {
+    let Some(mut scaled) = with_servers(1) else { return };
+    scaled.set_command("ROLLCALL_SCALE_COMMAND", "sleep 60 &\necho $1 >>ran");
+    assert_eq!(code(&scaled.look(2, 9)), 0);
+    assert_eq!(scaled.text("ran"), "2\n");
+    let lock = File::open(scaled.path("state/autoscale-run.lock")).unwrap();
+    assert!(Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_ok());
 }
 
 #[test]
