@@ -9,7 +9,7 @@ use harness::traffic::http::Client;
 
 /// The limit for `docker stop` of a backend without requests in flight.
 const STOPPED: Duration = Duration::from_secs(5);
-/// How long Docker waits before it kills a container.
+/// How long Docker waits before it kills the balancer.
 const GRACE: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(20);
 
@@ -111,13 +111,13 @@ fn a_backend_that_is_stopped_leaves_first_and_answers_what_it_has() {
     assert!(took < STOPPED, "{took:?}");
     assert_eq!(backends[0].exit_code().unwrap(), 0, "{}", backends[0].log().unwrap());
     cluster.wait_for_up(1, SOON).unwrap();
-    // The other backend has a request that takes longer than its leave and its drain.
-    slow_down(&backends[1], 5000);
+    // The other backend has a request that takes longer than Docker's own 10 s.
+    slow_down(&backends[1], 12_000);
     let front = cluster.front();
-    let visitor = std::thread::spawn(move || Client::fresh(front).get("/"));
+    let visitor = std::thread::spawn(move || Client::fresh(front).with_timeout(SOON).get("/"));
     let has_it = || backends[1].shell("grep -c ' 01 ' /proc/net/tcp").ok().map(drop);
     poll::until(SOON, "the request to be on its way", has_it).unwrap();
-    assert!(backends[1].stop().unwrap() < GRACE);
+    assert!(backends[1].stop().unwrap() < SOON);
     assert_eq!(visitor.join().unwrap().unwrap().status, 200);
     assert_eq!(backends[1].exit_code().unwrap(), 0);
     let log = backends[1].log().unwrap();

@@ -69,6 +69,41 @@ fn names(backends: &[Container]) -> BTreeSet<String> {
     backends.iter().map(|backend| backend.id[..12].to_owned()).collect()
 }
 
+/// Visitors with cookies on all servers.
+fn sticky(cluster: &ComposeCluster, is_over: &Arc<AtomicBool>) -> Vec<Sticky> {
+    let start = |_| {
+        let (front, is_over) = (cluster.front(), Arc::clone(is_over));
+        spawn(move || Sticky::start(front, &is_over))
+    };
+    // All at once, so that leastconn spreads them.
+    let first_visits: Vec<_> = (0..STICKY).map(start).collect();
+    first_visits.into_iter().map(|visit| visit.join().unwrap()).collect()
+}
+
+/// Their counters have no gap, and those whose server is still there have stayed with it.
+fn assert_sessions_went_on(visitors: Vec<Sticky>, left: &BTreeSet<String>) {
+    for visitor in visitors {
+        let (after, host) = visitor.thread.join().unwrap();
+        assert_eq!(after.lost(), 0, "a session was lost after {} views", after.views());
+        assert!(after.views() > 3, "{} views", after.views());
+        assert!(left.contains(&host), "{host} is gone");
+        assert!(host == visitor.home || !left.contains(&visitor.home), "he left {host} without need");
+    }
+}
+
+/// A stopped web app has left Serf, and has cut no request.
+fn assert_left_in_order(log: &str) {
+    assert!(log.contains("serf:     ") && log.contains("shutdown complete"), "{log}");
+    assert!(!log.contains("cut requests"), "it was stopped too soon: {log}");
+}
+
+/// Waits until each server has answered one of the requests since `start`.
+fn wait_for_answers(load: &Load, backends: &[Container], start: Instant) {
+    let answered = |backend: &Container| load.first_answer_by(backend.address().unwrap().unwrap(), start);
+    let all = || backends.iter().all(|backend| answered(backend).is_some()).then_some(());
+    poll::until(SOON, "an answer from each server", all).unwrap();
+}
+
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
 fn scaling_in_cuts_no_request_of_5_s_and_no_session() {
@@ -76,32 +111,21 @@ fn scaling_in_cuts_no_request_of_5_s_and_no_session() {
     let before = cluster.backends().unwrap();
     before.iter().for_each(slow_down);
     let is_over = Arc::new(AtomicBool::new(false));
-    let front = cluster.front();
-    let first_visits: Vec<_> = (0..STICKY)
-        .map(|_| {
-            let is_over = Arc::clone(&is_over);
-            spawn(move || Sticky::start(front, &is_over))
-        })
-        .collect();
-    let sticky: Vec<Sticky> = first_visits.into_iter().map(|visit| visit.join().unwrap()).collect();
-    let homes: BTreeSet<String> = sticky.iter().map(|visitor| visitor.home.clone()).collect();
+    let visitors = sticky(&cluster, &is_over);
+    let homes: BTreeSet<String> = visitors.iter().map(|visitor| visitor.home.clone()).collect();
     assert_eq!(homes, names(&before), "a server has no visitor of its own");
-    let mut load = Load::patient(front, "/", RATE, 2 * SOON);
+    let mut load = Load::patient(cluster.front(), "/", RATE, 2 * SOON);
     let start = Instant::now();
-    let answered = |backend: &Container| load.first_answer_by(backend.address().unwrap().unwrap(), start);
-    let all = || before.iter().all(|backend| answered(backend).is_some()).then_some(());
-    poll::until(SOON, "an answer from each server", all).unwrap();
+    wait_for_answers(&load, &before, start);
 
     let logs: Vec<_> = before.iter().map(Container::follow_log).collect();
     let scaling = Instant::now();
     cluster.scale(2).unwrap();
     println!("MEASURE scale from 4 to 2 with requests of 5 s: {:.1} s", scaling.elapsed().as_secs_f64());
     cluster.wait_for_up(2, SOON).unwrap();
-    // Each sends at least one more request: the last one that was sent before has been answered by then.
     let over = Instant::now();
-    let later =
-        || (load.count(|sample| sample.sent > over).requests >= 2 * RATE.visitors as u64).then_some(());
-    poll::until(2 * SOON, "later answers", later).unwrap();
+    let later = || (load.count(|sample| sample.sent > over).requests >= RATE.visitors as u64).then_some(());
+    poll::until(2 * SOON, "a later answer for each visitor", later).unwrap();
     is_over.store(true, Ordering::Relaxed);
     load.end();
 
@@ -109,17 +133,9 @@ fn scaling_in_cuts_no_request_of_5_s_and_no_session() {
     println!("MEASURE {} requests of 5 s, {} failed", counts.requests, counts.failures());
     assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());
     let left = names(&cluster.backends().unwrap());
-    for visitor in sticky {
-        let (after, host) = visitor.thread.join().unwrap();
-        assert_eq!(after.lost(), 0, "a session was lost after {} views", after.views());
-        assert!(after.views() > 3, "{} views", after.views());
-        assert!(left.contains(&host), "{host} is gone");
-        assert!(host == visitor.home || !left.contains(&visitor.home), "he left {host} without need");
-    }
-    for (backend, log) in before.iter().zip(logs).filter(|(backend, _)| !left.contains(&backend.id[..12])) {
-        let log = log.join().unwrap().unwrap();
-        assert!(log.contains("serf:     ") && log.contains("shutdown complete"), "{log}");
-        assert!(!log.contains("cut requests"), "{} was stopped too soon: {log}", backend.id);
+    assert_sessions_went_on(visitors, &left);
+    for (_, log) in before.iter().zip(logs).filter(|(backend, _)| !left.contains(&backend.id[..12])) {
+        assert_left_in_order(&log.join().unwrap().unwrap());
     }
     assert_eq!(retries(&cluster), 0, "HAProxy had to send a request again");
     assert_eq!(cluster.reloads(), Some(0));
