@@ -196,8 +196,9 @@ fn the_images_are_built_from_a_clean_clone() {
         eprintln!("SKIPPED: this directory is not a git repository");
         return;
     }
-    cluster.compose_file(&format!("{target}/docker/docker-compose.yml"), &["build"]).unwrap();
-    for image in ["rollcall-ha", "rollcall-webapp"] {
+    let build = ["--profile", "autoscale", "build"];
+    cluster.compose_file(&format!("{target}/docker/docker-compose.yml"), &build).unwrap();
+    for image in ["rollcall-ha", "rollcall-webapp", "rollcall-autoscale"] {
         let size: f64 =
             docker(&["image", "inspect", "-f", "{{.Size}}", image]).unwrap().trim().parse().unwrap();
         println!("MEASURE image {image}: {:.0} MB", size / 1e6);

@@ -64,7 +64,7 @@ impl ComposeCluster {
         static BUILT: OnceLock<()> = OnceLock::new();
         if BUILT.get().is_none() {
             command(Command::new(programs::shipped("docker/base")))?;
-            self.compose(&["build"])?;
+            self.compose(&["--profile", "autoscale", "build"])?;
             BUILT.get_or_init(|| ());
         }
         Ok(())
