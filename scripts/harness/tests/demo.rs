@@ -1,6 +1,6 @@
 //! The demo that stays up: its commands from other shells, and that it leaves nothing, however it ends.
 //!
-//! The tour is not run here: it has its own verdict, and scripts/test runs it.
+//! The tour is not run here: it has its own verdict, and scripts/test runs it. `scale` runs in its short form.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 
@@ -15,6 +15,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const SOON: Duration = Duration::from_secs(20);
+
+/// A demo that stays up. If a test fails, it is killed, and its guardian cleans up.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It has ended already if the test went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A separate runtime directory, so that the test does not find other demos of this user.
 struct User {
@@ -32,12 +43,12 @@ impl User {
         command
     }
 
-    fn up(&self, arguments: &[&str]) -> Child {
+    fn up(&self, arguments: &[&str]) -> Up {
         let name = arguments.iter().skip_while(|a| **a != "--name").nth(1).unwrap_or(&"demo");
         let mut command = self.demo(&[&["up"], arguments].concat());
-        let child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let up = Up(command.stdout(Stdio::piped()).spawn().unwrap());
         poll::until(SOON, "the demo", || self.says(&["--name", name, "status"]).ok()).unwrap();
-        child
+        up
     }
 
     /// Runs a command; returns its stdout, or its stderr if it fails.
@@ -51,6 +62,13 @@ impl User {
         let status = self.says(&["status"]).unwrap_or_default();
         let row = status.lines().find(|line| line.starts_with(&format!("{name} ")));
         row.unwrap_or_default().split_whitespace().skip(2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// How many requests were sent, if the load has this rate.
+    fn load_sent(&self, rate: u32) -> Option<u64> {
+        let status = self.says(&["status"]).ok()?;
+        let (_, load) = status.split_once(&format!("load        {rate} requests a second; "))?;
+        load.split_whitespace().next()?.parse().ok()
     }
 
     fn until_row(&self, name: &str, start: &str) {
@@ -102,7 +120,90 @@ fn backends_are_added_stopped_killed_and_drained_from_a_second_shell() {
     user.until_row("s2", "alive UP");
     assert_eq!(user.says(&["down"]).unwrap(), "ending\n");
     user.until_nothing_is_left();
-    assert!(up.wait().unwrap().success());
+    assert!(up.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_load_begins_changes_and_ends_and_the_backends_become_as_many_as_asked_for() {
+    if !can_run() {
+        return;
+    }
+    let user = User::new();
+    let mut up = user.up(&["--backends", "0", "--delay", "100"]);
+    assert!(user.says(&["scale-to", "3"]).unwrap().ends_with("running backends: 3\n"));
+    for name in ["s1", "s2", "s3"] {
+        user.until_row(name, "alive UP");
+    }
+    let status = user.says(&["load", "40"]).unwrap();
+    assert!(status.starts_with("40 requests a second; "), "{status}");
+    let sent = || user.load_sent(40).filter(|sent| *sent >= 20);
+    poll::until(SOON, "20 requests", sent).unwrap();
+    // The youngest two leave at the same time, under load.
+    let said = user.says(&["scale-to", "1"]).unwrap();
+    assert!(
+        said.contains("s2 leaves") && said.contains("s3 leaves") && !said.contains("s1 leaves"),
+        "{said}"
+    );
+    user.until_row("s2", "left -");
+    user.until_row("s3", "left -");
+    let status = user.says(&["load", "0"]).unwrap();
+    assert!(status.starts_with("0 requests a second; ") && status.ends_with(", 0 failed\n"), "{status}");
+    user.says(&["down"]).unwrap();
+    assert!(up.0.wait().unwrap().success());
+    user.until_nothing_is_left();
+}
+
+#[test]
+fn servers_come_with_the_load_and_go_again() {
+    if !can_run() {
+        return;
+    }
+    let user = User::new();
+    let chart = user.runtime.path().join("chart.svg");
+    let mut scale = user.demo(&["scale", "--short", "--chart", chart.to_str().unwrap()]);
+    let Output { status, stdout, stderr } = scale.output().unwrap();
+    let text = String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap();
+    assert!(status.success() && text.contains("verdict    GOOD"), "{text}");
+    assert!(text.contains("the windows are shortened for this: --up-period 2s"), "{text}");
+    assert!(fs::read_to_string(&chart).unwrap().contains(">serving<"));
+    fs::remove_file(&chart).unwrap();
+    user.until_nothing_is_left();
+}
+
+#[test]
+fn nothing_is_left_of_a_run_of_scale_that_is_ended_from_a_second_shell() {
+    if !can_run() {
+        return;
+    }
+    let user = User::new();
+    let mut scale = user.demo(&["scale", "--short"]).stdout(Stdio::null()).spawn().unwrap();
+    poll::until(SOON, "the demo", || user.says(&["status"]).ok()).unwrap();
+    let refused = user.says(&["load", "5"]).unwrap_err();
+    assert!(refused.contains("cannot change the load: 'demo scale' has a plan for it"), "{refused}");
+    assert_eq!(user.says(&["down"]).unwrap(), "ending\n");
+    assert_eq!(scale.wait().unwrap().code(), Some(130));
+    user.until_nothing_is_left();
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_exit_code_2() {
+    let user = User::new();
+    let refused: [&[&str]; 10] = [
+        &["load"],
+        &["load", "-1"],
+        &["load", "many"],
+        &["load", "1001"],
+        &["scale-to"],
+        &["scale-to", "51"],
+        &["up", "--delay", "60000"],
+        &["scale", "--full", "--short"],
+        &["scale", "--chart", "/nowhere/chart.svg"],
+        &["scale", "--chart", "/"],
+    ];
+    for arguments in refused {
+        assert_eq!(user.demo(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
+    }
+    user.until_nothing_is_left();
 }
 
 #[test]
@@ -118,9 +219,9 @@ fn several_demos_run_at_once_and_have_to_be_named_then() {
     assert!(err.contains("use --name NAME; running: demo, two"), "{err}");
     assert!(user.says(&["up", "--name", "two"]).unwrap_err().contains("is up"));
     user.says(&["down", "--name", "two"]).unwrap();
-    assert!(two.wait().unwrap().success());
+    assert!(two.0.wait().unwrap().success());
     user.says(&["down"]).unwrap();
-    assert!(one.wait().unwrap().success());
+    assert!(one.0.wait().unwrap().success());
     user.until_nothing_is_left();
 }
 
@@ -132,8 +233,8 @@ fn nothing_is_left_of_a_demo_that_is_interrupted_terminated_or_killed() {
     for (end, code) in [(Signal::SIGINT, Some(0)), (Signal::SIGTERM, Some(0)), (Signal::SIGKILL, None)] {
         let user = User::new();
         let mut up = user.up(&["--backends", "1"]);
-        signal(&up, end);
-        assert_eq!(up.wait().unwrap().code(), code, "{end}");
+        signal(&up.0, end);
+        assert_eq!(up.0.wait().unwrap().code(), code, "{end}");
         user.until_nothing_is_left();
     }
 }

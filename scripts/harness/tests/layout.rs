@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// The root directory of each crate, and its folders. A folder uses only those after it.
 const CRATES: [(&str, &[&str]); 4] = [
-    ("src", &["cluster", "daemons", "network", "traffic", "run"]),
+    ("src", &["cluster", "daemons", "network", "traffic", "run", "chart"]),
     ("src/bin/bench", &["measures", "bench", "setups", "results"]),
     ("src/bin/prove", &["proofs", "proof", "judging", "setups"]),
     ("src/bin/demo", &[]),

@@ -44,7 +44,17 @@ impl Backend {
 
     /// Like `start`, with other settings of the agent.
     pub fn start_with(run: &Run, name: &str, address: Ipv4Addr, settings: serf::Settings) -> Result<Backend> {
-        let app = WebApp::start(run, name, address)?;
+        Backend::announce(run, name, address, WebApp::start(run, name, address)?, settings)
+    }
+
+    /// Like `start_with`, for a web app that is already healthy at that address.
+    pub fn announce(
+        run: &Run,
+        name: &str,
+        address: Ipv4Addr,
+        app: WebApp,
+        settings: serf::Settings,
+    ) -> Result<Backend> {
         let announced = Instant::now();
         let agent = settings.start(run)?;
         Ok(Backend { name: name.to_owned(), address, announced, app, agent })

@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::network::namespace;
 use crate::run::Run;
 use crate::run::daemon::Daemon;
-use crate::run::error::Result;
+use crate::run::error::{Error, Result};
 use crate::run::{poll, programs};
 use crate::traffic::http::Client;
+use crate::traffic::response::Response;
 
 /// The port at which it serves.
 pub const PORT: u16 = 3000;
@@ -68,6 +69,18 @@ impl WebApp {
         poll::try_until(READY, &format!("the web app at {}", self.address), || {
             self.daemon.check()?;
             Ok(client.get("/healthz").ok().filter(|answer| answer.status == 200).map(drop))
+        })
+    }
+
+    /// Sets how long it takes for an answer, in whole milliseconds; its health check is not delayed.
+    pub fn set_delay(&self, delay: Duration) -> Result<()> {
+        let body = format!("{{\"delay\":{}}}", delay.as_millis());
+        let json = [("Content-Type", "application/json")];
+        let answer = Client::fresh(self.address).send("POST", "/delay", &json, body.as_bytes());
+        let answer = answer.and_then(Response::success);
+        answer.map(drop).map_err(|failure| Error::Answer {
+            from: format!("the web app at {}", self.address),
+            reason: format!("it does not accept a delay: {failure}"),
         })
     }
 

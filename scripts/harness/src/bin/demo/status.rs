@@ -6,9 +6,10 @@ use harness::Result;
 use harness::cluster::local_cluster::Cluster;
 use harness::daemons::haproxy::Server;
 use harness::daemons::serf::Member;
+use harness::traffic::varied_load::VariedLoad;
 
-/// The lines of a status: the addresses, then a row for each backend in Serf or HAProxy.
-pub fn lines(cluster: &mut Cluster) -> Result<Vec<String>> {
+/// The lines of a status: the addresses, the load, then a row for each backend in Serf or HAProxy.
+pub fn lines(cluster: &mut Cluster, of: &VariedLoad) -> Result<Vec<String>> {
     let run = cluster.run().clone();
     let members = cluster.balancer.agent()?.members(&run)?;
     let is_backend = |member: &Member| member.tags.get("role").is_some_and(|role| role == "backend");
@@ -19,7 +20,8 @@ pub fn lines(cluster: &mut Cluster) -> Result<Vec<String>> {
     let names: BTreeSet<&String> = members.keys().chain(servers.keys()).collect();
     let rows = names.into_iter().map(|name| row(name, members.get(name), servers.get(name)));
     let head = format!("{:<20} {:<16} {:<10} {:<14} {:>9}", "NAME", "ADDRESS", "SERF", "HAPROXY", "REQUESTS");
-    Ok(addresses(cluster).into_iter().chain([String::new(), head]).chain(rows).collect())
+    let load = format!("load        {}", load(of));
+    Ok(addresses(cluster).into_iter().chain([load, String::new(), head]).chain(rows).collect())
 }
 
 fn row(name: &str, member: Option<&Member>, server: Option<&Server>) -> String {
@@ -45,4 +47,14 @@ pub fn addresses(cluster: &Cluster) -> Vec<String> {
         format!("config      {}", cluster.balancer.config().display()),
         format!("log         {}", cluster.balancer.log_path().display()),
     ]
+}
+
+/// The load in words: its rate, and the outcomes since it began.
+pub fn load(load: &VariedLoad) -> String {
+    let counts = load.counts();
+    let failed = match counts.failures() {
+        0 => "0 failed".to_owned(),
+        failures => format!("{failures} failed ({})", counts.failures_shown()),
+    };
+    format!("{} requests a second; {} sent since it began, {failed}", load.rate(), counts.requests)
 }

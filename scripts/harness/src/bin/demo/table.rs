@@ -1,4 +1,4 @@
-//! The tour's table: one row for each observation, printed at once.
+//! The table of a tour or of `scale`: one row for each observation, printed at once.
 //!
 //! A row fits a terminal of 110 columns, and is plain text in a log.
 
@@ -15,13 +15,11 @@ pub struct Table {
 }
 
 impl Table {
-    /// Begins the table, with a title.
-    pub fn begin(title: &str) -> Result<Table> {
+    /// Begins the table, with the names of its columns.
+    pub fn begin(head: &str) -> Result<Table> {
         let table = Table { start: Instant::now() };
-        table.line(title)?;
         table.line("")?;
-        table
-            .line("    time   what                                                        after     limit")?;
+        table.line(head)?;
         table.line(&"─".repeat(100))?;
         Ok(table)
     }
@@ -54,9 +52,21 @@ impl Table {
         self.line("")
     }
 
+    /// Prints the last lines of a log.
+    pub fn end_of_log(&self, log: &str) -> Result<()> {
+        self.line("the end of the log:")?;
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].iter().try_for_each(|line| self.line(&format!("  {line}")))
+    }
+
     /// Prints any line.
     pub fn line(&self, text: &str) -> Result<()> {
-        let written = writeln!(io::stdout(), "{}", text.trim_end());
-        written.map_err(|err| Error::System { verb: "write to", object: "stdout".to_owned(), err })
+        print(text.trim_end())
     }
+}
+
+/// Prints a line.
+pub fn print(line: &str) -> Result<()> {
+    let written = writeln!(io::stdout(), "{line}");
+    written.map_err(|err| Error::System { verb: "write to", object: "stdout".to_owned(), err })
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use harness::chart::grouped;
 use harness::run::programs;
 use harness::{Error, Result};
 
 use crate::bench::Bench;
-use crate::results::chart::grouped;
 use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::replace::replace;
+use harness::chart::Chart;
 use harness::run::programs;
 use harness::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::results::chart::Chart;
 use crate::results::timed_run::system;
 
 /// Tables and charts by name, and the machine on which they were measured.

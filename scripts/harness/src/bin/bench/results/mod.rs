@@ -1,6 +1,5 @@
-//! Times, how they are sampled, and how they are presented: the report, tables and charts.
+//! Times, how they are sampled, and how they are presented: the report, the tables and the files of figures.
 
-pub mod chart;
 pub mod figures;
 pub mod machine;
 pub mod report;

@@ -16,13 +16,14 @@ use harness::traffic::response::Failure;
 use harness::traffic::visitor::Visitor;
 
 use crate::returning::ReturningVisitor;
-use crate::table::Table;
+use crate::table::{Table, print};
 use crate::tour::watch::{JOIN, LEAVE, Tour};
 use crate::tour_verdict::TourVerdict;
 
 // The time limits. Serf waits 1 s for more events, 3 s at most. It marks a killed agent failed after 6 to 8 s, or up
 // to 25 s if few members are left to confirm it, as here. HAProxy's checks need up to 2.5 s. The rest is for Rollcall
 // and for a slow machine.
+const HEAD: &str = "    time   what                                                        after     limit";
 const EMPTY: Duration = Duration::from_secs(2);
 const CHECKS: Duration = Duration::from_secs(4);
 const GIVEN_UP: Duration = Duration::from_secs(30);
@@ -32,13 +33,14 @@ const RECONCILE: Duration = Duration::from_secs(10);
 /// Runs the tour. The exit code shows the verdict.
 pub fn run(same_name: bool) -> Result<ExitCode> {
     let mut cluster = Cluster::new()?;
-    let table = Table::begin(&format!(
+    print(&format!(
         "http://{}/ under {} visitors, {} requests a second; stats page http://{}/",
         cluster.front(),
         Rate::default().visitors,
         rate_per_second(),
         cluster.balancer.stats()
     ))?;
+    let table = Table::begin(HEAD)?;
     table.action("the balancer starts: HAProxy and a Serf agent; there is no backend yet")?;
     let cause = Instant::now();
     cluster.start_balancer()?;
@@ -175,12 +177,7 @@ impl Tour {
         if self.verdict.is_good() {
             return Ok(ExitCode::SUCCESS);
         }
-        let log = self.cluster.balancer.log();
-        self.table.line("the end of the handler's log:")?;
-        let lines: Vec<&str> = log.lines().collect();
-        for line in &lines[lines.len().saturating_sub(20)..] {
-            self.table.line(&format!("  {line}"))?;
-        }
+        self.table.end_of_log(&self.cluster.balancer.log())?;
         Ok(ExitCode::FAILURE)
     }
 }

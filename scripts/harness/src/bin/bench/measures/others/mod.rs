@@ -10,9 +10,9 @@ mod renderers;
 mod rendering;
 
 use harness::Result;
+use harness::chart::{Chart, Line, Lines, Unit, grouped};
 
 use crate::bench::Bench;
-use crate::results::chart::{Chart, Line, Lines, Unit, grouped};
 use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};

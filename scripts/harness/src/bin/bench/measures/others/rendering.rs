@@ -4,13 +4,13 @@ use std::fs;
 use std::time::Duration;
 
 use harness::Result;
+use harness::chart::{Bar, Bars, Chart, Unit, grouped};
 
 use crate::bench::Bench;
 use crate::measures::member_events::joining;
 use crate::measures::others::dialect::Subject;
 use crate::measures::others::renderers;
 use crate::measures::others::renderers::{OURS, Renderer};
-use crate::results::chart::{Bar, Bars, Chart, Unit, grouped};
 use crate::results::figures::{Figures, Table};
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::{median, ratio};

@@ -7,6 +7,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use harness::chart::grouped;
 use harness::cluster::balancer::Balancer;
 use harness::daemons::haproxy::{Haproxy, Mode};
 use harness::network::subnet::Subnet;
@@ -15,7 +16,6 @@ use harness::run::{poll, process};
 use harness::{Error, Result};
 
 use crate::bench::Bench;
-use crate::results::chart::grouped;
 use crate::results::figures::{Figures, Table};
 use crate::results::report::{Figure, Report};
 use crate::setups::node_records::NodeRecords;

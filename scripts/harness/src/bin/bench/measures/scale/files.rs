@@ -4,11 +4,11 @@
 //! which is often 20,000. Its check of the file has no such limit.
 
 use harness::Result;
+use harness::chart::{Chart, Line, Lines, Unit, grouped};
 use harness::run::programs;
 
 use crate::bench::Bench;
 use crate::measures::member_events::joining;
-use crate::results::chart::{Chart, Line, Lines, Unit, grouped};
 use crate::results::figures::{Figures, Table};
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::all_in_turn;

@@ -10,10 +10,10 @@ mod files;
 use std::fs;
 use std::time::Duration;
 
+use harness::chart::{Chart, Line, Lines, Unit, grouped};
 use harness::{Error, Result};
 
 use crate::bench::Bench;
-use crate::results::chart::{Chart, Line, Lines, Unit, grouped};
 use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use common::nodes_directory::NodesDir;
 use common::records::read_all;
+use harness::chart::{Unit, grouped};
 use harness::cluster::balancer::Balancer;
 use harness::daemons::haproxy::Mode;
 use harness::network::subnet::Subnet;
@@ -24,7 +25,6 @@ use harness::traffic::load::{Load, Rate};
 use harness::{Error, Result};
 
 use crate::bench::Bench;
-use crate::results::chart::{Unit, grouped};
 use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};

@@ -1,4 +1,4 @@
-//! Charts as SVG, without a plotting library: only two kinds are needed, and a library would be larger than the
+//! Charts as SVG, without a plotting library: only three kinds are needed, and a library would be larger than the
 //! programs that are measured.
 //!
 //! A page may be light or dark, and an SVG cannot find out which. So a chart has its own background and is readable
@@ -7,12 +7,14 @@
 mod bars;
 mod canvas;
 mod lines;
+mod timeline;
 mod unit;
 
 use serde::{Deserialize, Serialize};
 
 pub use bars::{Bar, Bars};
 pub use lines::{Line, Lines};
+pub use timeline::{Panel, Steps, Timeline};
 pub use unit::{Unit, grouped};
 
 /// A chart of one of the two kinds.

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::results::chart::canvas::{COLOURS, Canvas, EDGE, TOP, WIDTH};
-use crate::results::chart::unit::Unit;
+use crate::chart::canvas::{COLOURS, Canvas, EDGE, TOP, WIDTH};
+use crate::chart::unit::Unit;
 
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 76.0;

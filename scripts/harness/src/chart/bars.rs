@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::results::chart::canvas::{Canvas, EDGE, TOP, WIDTH};
-use crate::results::chart::unit::Unit;
+use crate::chart::canvas::{Canvas, EDGE, TOP, WIDTH};
+use crate::chart::unit::Unit;
 
 const ROW: f64 = 28.0;
 const THICK: f64 = 18.0;
