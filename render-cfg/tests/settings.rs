@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use support::{Bed, Ran, SHIPPED};
 
 /// All settings of the shipped template but `cookie_key`.
-const CHECKED: &str = "role balancer_role port bind stats_bind admin_socket socket_group user group chroot check_path \
-                       check_host balance cookie rate_limit state_file maxconn hard_stop_after log self";
+const CHECKED: &str = "role balancer_role port bind stats_bind admin_socket socket_group readonly_socket user group chroot \
+                       check_path check_host balance cookie rate_limit state_file maxconn hard_stop_after log self";
 const BACKEND: &[(&str, &str)] = &[("role", "backend")];
 
 #[test]
@@ -51,9 +51,18 @@ fn a_setting_of_the_wrong_kind_is_named_and_the_output_is_kept() {
 #[test]
 fn a_default_of_the_shipped_template_and_an_empty_value_are_of_the_right_kind() {
     let bed = Bed::new(&fs::read_to_string(SHIPPED).unwrap());
-    for name in
-        ["socket_group", "user", "group", "chroot", "rate_limit", "state_file", "maxconn", "log", "self"]
-    {
+    for name in [
+        "socket_group",
+        "readonly_socket",
+        "user",
+        "group",
+        "chroot",
+        "rate_limit",
+        "state_file",
+        "maxconn",
+        "log",
+        "self",
+    ] {
         bed.run(&["--set", &format!("{name}=")]).quietly();
     }
 }

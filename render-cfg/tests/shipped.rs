@@ -97,6 +97,7 @@ fn every_setting_passes_the_check() {
             "group=root",
             "chroot=/",
             "socket_group=root",
+            "readonly_socket=/run/haproxy/readonly.sock",
             "maxconn=500",
             "hard_stop_after=10s",
             "log=/dev/log",
@@ -118,6 +119,7 @@ fn every_setting_passes_the_check() {
         "    balance random\n",
         "    dynamic-cookie-key s3cret\\x20key\n",
         " mode 660 group root level admin expose-fd listeners\n",
+        "    stats socket /run/haproxy/readonly.sock mode 660 group root level user\n",
     ] {
         assert!(text.contains(line), "{line}{text}");
     }

@@ -9,7 +9,7 @@ use harness::traffic::http::Client;
 
 /// The limit for `docker stop` of a backend without requests in flight.
 const STOPPED: Duration = Duration::from_secs(5);
-/// How long Docker waits before it kills a container.
+/// How long Docker waits before it kills the balancer.
 const GRACE: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(20);
 
@@ -89,7 +89,7 @@ fn the_statistics_are_on_loopback_by_default() {
 #[ignore = "builds images; scripts/test --containers"]
 fn a_users_settings_come_on_top_of_the_images() {
     let Some(mut cluster) = ComposeCluster::new().unwrap() else { return };
-    cluster.set("hard_stop_after=29m rate_limit=100");
+    cluster.set("ROLLCALL_SET", "hard_stop_after=29m rate_limit=100");
     cluster.scale(1).unwrap();
     cluster.wait_for_up(1, harness::daemons::docker::UP).unwrap();
     let balancer = cluster.balancer().unwrap();
@@ -111,13 +111,13 @@ fn a_backend_that_is_stopped_leaves_first_and_answers_what_it_has() {
     assert!(took < STOPPED, "{took:?}");
     assert_eq!(backends[0].exit_code().unwrap(), 0, "{}", backends[0].log().unwrap());
     cluster.wait_for_up(1, SOON).unwrap();
-    // The other backend has a request that takes longer than its leave and its drain.
-    slow_down(&backends[1], 5000);
+    // The other backend has a request that takes longer than Docker's own 10 s.
+    slow_down(&backends[1], 12_000);
     let front = cluster.front();
-    let visitor = std::thread::spawn(move || Client::fresh(front).get("/"));
+    let visitor = std::thread::spawn(move || Client::fresh(front).with_timeout(SOON).get("/"));
     let has_it = || backends[1].shell("grep -c ' 01 ' /proc/net/tcp").ok().map(drop);
     poll::until(SOON, "the request to be on its way", has_it).unwrap();
-    assert!(backends[1].stop().unwrap() < GRACE);
+    assert!(backends[1].stop().unwrap() < SOON);
     assert_eq!(visitor.join().unwrap().unwrap().status, 200);
     assert_eq!(backends[1].exit_code().unwrap(), 0);
     let log = backends[1].log().unwrap();
@@ -196,8 +196,9 @@ fn the_images_are_built_from_a_clean_clone() {
         eprintln!("SKIPPED: this directory is not a git repository");
         return;
     }
-    cluster.compose_file(&format!("{target}/docker/docker-compose.yml"), &["build"]).unwrap();
-    for image in ["rollcall-ha", "rollcall-webapp"] {
+    let build = ["--profile", "autoscale", "build"];
+    cluster.compose_file(&format!("{target}/docker/docker-compose.yml"), &build).unwrap();
+    for image in ["rollcall-ha", "rollcall-webapp", "rollcall-autoscale"] {
         let size: f64 =
             docker(&["image", "inspect", "-f", "{{.Size}}", image]).unwrap().trim().parse().unwrap();
         println!("MEASURE image {image}: {:.0} MB", size / 1e6);

@@ -3,6 +3,7 @@
 //! Every cluster is a separate compose project on free ports of loopback. Only one runs at a time, because its daemons
 //! share the machine with the load that counts failed requests.
 
+use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,7 +30,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub struct ComposeCluster {
     project: String,
     ports: [u16; 4],
-    settings: String,
+    settings: Vec<(String, String)>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -45,7 +46,7 @@ impl ComposeCluster {
         let mut number = NUMBER.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         let project = format!("rollcall-test-{}-{number}", std::process::id());
-        let cluster = ComposeCluster { project, ports: free_ports()?, settings: String::new(), _turn: turn };
+        let cluster = ComposeCluster { project, ports: free_ports()?, settings: Vec::new(), _turn: turn };
         cluster.build()?;
         Ok(Some(cluster))
     }
@@ -63,7 +64,7 @@ impl ComposeCluster {
         static BUILT: OnceLock<()> = OnceLock::new();
         if BUILT.get().is_none() {
             command(Command::new(programs::shipped("docker/base")))?;
-            self.compose(&["build"])?;
+            self.compose(&["--profile", "autoscale", "build"])?;
             BUILT.get_or_init(|| ());
         }
         Ok(())
@@ -78,19 +79,33 @@ impl ComposeCluster {
     pub fn compose_file(&self, file: &str, arguments: &[&str]) -> Result<String> {
         let mut compose = compose_command();
         compose.args(["-f", file, "-p", &self.project]).args(arguments);
-        for (name, port) in ["HTTP_PORT", "STATS_PORT", "HTTP_PORT_2", "STATS_PORT_2"].iter().zip(self.ports)
-        {
-            compose.env(name, format!("127.0.0.1:{port}"));
-        }
-        if !self.settings.is_empty() {
-            compose.env("ROLLCALL_SET", &self.settings);
-        }
+        self.set_variables(&mut compose);
         command(compose)
     }
 
-    /// Sets settings of the template, which the balancers use from their next start on.
-    pub fn set(&mut self, settings: &str) {
-        settings.clone_into(&mut self.settings);
+    /// Lets a command that calls compose work on this project.
+    pub fn set_environment(&self, command: &mut Command) {
+        command.env("COMPOSE_FILE", programs::shipped("docker/docker-compose.yml"));
+        command.env("COMPOSE_PROJECT_NAME", &self.project);
+        self.set_variables(command);
+    }
+
+    fn set_variables(&self, command: &mut Command) {
+        for (name, port) in ["HTTP_PORT", "STATS_PORT", "HTTP_PORT_2", "STATS_PORT_2"].iter().zip(self.ports)
+        {
+            command.env(name, format!("127.0.0.1:{port}"));
+        }
+        if let Some(socket) =
+            env::var_os("DOCKER_HOST").as_ref().and_then(|host| host.to_str()?.strip_prefix("unix://"))
+        {
+            command.env("DOCKER_SOCKET", socket);
+        }
+        command.envs(self.settings.iter().cloned());
+    }
+
+    /// Sets a variable of the compose file, which the containers get from their next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Runs `up` with this number of backends.
@@ -138,7 +153,8 @@ impl ComposeCluster {
         self.containers("webapp")
     }
 
-    fn containers(&self, service: &str) -> Result<Vec<Container>> {
+    /// The running containers of a service.
+    pub fn containers(&self, service: &str) -> Result<Vec<Container>> {
         let filters = ["project", "service"].map(|key| format!("label=com.docker.compose.{key}="));
         let project = format!("{}{}", filters[0], self.project);
         let service = format!("{}{service}", filters[1]);
@@ -191,7 +207,8 @@ impl Drop for ComposeCluster {
         for id in ids.unwrap_or_default().split_whitespace() {
             let _ = docker(&["rm", "-f", "-v", id]);
         }
-        let _ = self.compose(&["--profile", "two", "down", "-v", "--remove-orphans"]);
+        let _ =
+            self.compose(&["--profile", "two", "--profile", "autoscale", "down", "-v", "--remove-orphans"]);
     }
 }
 

@@ -1,6 +1,7 @@
 //! One container, and what the engine reports about it.
 
 use std::net::Ipv4Addr;
+use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -74,6 +75,12 @@ impl Container {
     pub fn log(&self) -> Result<String> {
         // The services write stderr and stdout to one stream.
         docker(&["logs", &self.id])
+    }
+
+    /// Follows its output to its end, even if it is removed then, as compose does when it scales in.
+    pub fn follow_log(&self) -> JoinHandle<Result<String>> {
+        let id = self.id.clone();
+        spawn(move || docker(&["logs", "--follow", &id]))
     }
 
     /// Waits until its health check reports this status.
