@@ -129,6 +129,7 @@ fn web_apps_come_and_go_with_the_traffic_by_a_script_on_the_host() {
     let run = Run::new().unwrap();
     let mut command = Command::new(programs::shipped("docker/scale"));
     command.args(["--every", "2s"]).args(SETTINGS.split(' ')).env("ROLLCALL_STATE_DIR", run.path());
+    command.env("ROLLCALL_BIN", programs::bin_dir().unwrap());
     cluster.set_environment(&mut command);
     let mut script = Daemon::start(&run, "scale", command).unwrap();
     rise_and_fall(&cluster, 1);
