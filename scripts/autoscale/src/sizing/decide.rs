@@ -110,10 +110,15 @@ fn target(limits: &Limits, traffic: &Traffic, memory: &Memory) -> Result<Option<
         return Ok(limits.target);
     }
     let limits: Vec<u64> = traffic.servers.values().filter_map(|server| server.maxconn).collect();
+    // A silent balancer does not tell how much it may send to a server, but its sessions are remembered.
+    let known = if traffic.answers < traffic.seen.len() { memory.target } else { None };
     match limits.len() {
         0 if traffic.servers.is_empty() => Ok(memory.target),
         0 => Err(NoTarget),
-        count => Ok(Some(limits.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN)),
+        count => {
+            let target = limits.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN;
+            Ok(Some(target.max(known.unwrap_or(0.0))))
+        }
     }
 }
 

@@ -365,3 +365,17 @@ fn times_that_make_no_sense_begin_a_new_window() {
         assert_eq!(story.memory.since, story.now);
     }
 }
+
+#[test]
+fn a_silent_balancer_does_not_change_the_target_from_maxconn() {
+    let mut story = Story::begun(4, 0);
+    story.limits.target = None;
+    let report = || {
+        let servers = up(4).into_iter().map(|server| Server { maxconn: Some(100), ..server }).collect();
+        Report { pid: 7, uptime: 1000, sessions: 260, servers, ..Report::default() }
+    };
+    let both = story.look_at(vec![("a".to_owned(), Some(report())), ("b".to_owned(), Some(report()))]);
+    assert_eq!((both.wanted, both.target), (Some(4), Some(140.0)));
+    let one = story.look_at(vec![("a".to_owned(), Some(report())), ("b".to_owned(), None)]);
+    assert_eq!((one.wanted, one.target), (Some(4), Some(140.0)));
+}
