@@ -234,7 +234,10 @@ fn undamped(decision: &Decision, before: u32, goal: u32) -> (u32, Reason) {
 
 /// Why the number must not go down now.
 fn hold(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, peak: u32) -> Option<Hold> {
-    let is_within = |since: Option<u64>, period| since.is_some_and(|since| memory.last < since + period);
+    // A moment in the future is not one that a run has written.
+    let is_within = |since: Option<u64>, period| {
+        since.is_some_and(|since| memory.last.checked_sub(since).is_some_and(|passed| passed < period))
+    };
     let traffic = &decision.traffic;
     if let Some(doubt) = &traffic.doubt {
         Some(Hold::Doubt(doubt.clone()))

@@ -379,3 +379,13 @@ fn a_silent_balancer_does_not_change_the_target_from_maxconn() {
     let one = story.look_at(vec![("a".to_owned(), Some(report())), ("b".to_owned(), None)]);
     assert_eq!((one.wanted, one.target), (Some(4), Some(140.0)));
 }
+
+#[test]
+fn a_moment_in_the_future_does_not_hold_the_number_forever() {
+    for moment in [9_000_000_000, u64::MAX] {
+        let mut story = Story::settled(6, 0);
+        story.memory.wanted = Some(6);
+        (story.memory.lowered, story.memory.errors_rose) = (Some(moment), Some(moment));
+        assert_eq!(story.look().wanted, Some(5), "{moment}");
+    }
+}
