@@ -80,7 +80,7 @@ fn the_number_is_the_sessions_by_the_target_rounded_up() {
         story.report.servers = up(4);
         story.memory.wanted = Some(2);
         story.memory.count = Some(4);
-        assert_eq!(story.wanted(sessions), if sessions == 41 { 3 } else { wanted }, "{sessions}");
+        assert_eq!(story.wanted(sessions), wanted, "{sessions}");
     }
 }
 
@@ -388,4 +388,14 @@ fn a_moment_in_the_future_does_not_hold_the_number_forever() {
         (story.memory.lowered, story.memory.errors_rose) = (Some(moment), Some(moment));
         assert_eq!(story.look().wanted, Some(5), "{moment}");
     }
+}
+
+#[test]
+fn while_an_engine_is_late_the_number_does_not_follow_each_small_change() {
+    let mut story = Story::begun(5, 100);
+    story.report.servers = up(2);
+    assert_eq!(story.wanted(102), 5, "2 % more than 5 servers carry");
+    assert_eq!(story.wanted(111), 6, "11 % more");
+    story.report.servers[0].state = ServerState::Failed;
+    assert_eq!(story.wanted(100), 6, "one of the 6 failed, and 5 are enough");
 }
