@@ -97,7 +97,7 @@ fn continued(limits: &Limits, memory: Memory, look: &Look) -> Memory {
         return Memory::begin(look.now);
     }
     let is_asked = |socket: &String| look.balancers.iter().any(|(asked, _)| asked == socket);
-    if memory.continues_at(look.now, limits.down_window) && memory.balancers.keys().all(is_asked) {
+    if memory.continues_at(look.now, limits.longest_gap()) && memory.balancers.keys().all(is_asked) {
         memory
     } else {
         memory.begin_again(look.now)

@@ -197,6 +197,16 @@ fn in_silence_the_number_stays_and_then_waits_for_a_window() {
 }
 
 #[test]
+fn a_long_gap_between_two_looks_begins_a_new_window_and_a_rare_timer_does_not() {
+    for (gap, begins) in [(10 * MINUTE, false), (11 * MINUTE, false), (11 * MINUTE + SECOND, true)] {
+        let mut story = Story::settled(6, 0);
+        story.now += gap - 5 * SECOND;
+        story.look();
+        assert_eq!(story.memory.since == story.now, begins, "{gap}");
+    }
+}
+
+#[test]
 fn a_silent_balancer_has_as_much_as_before() {
     let mut story = Story::begun(6, 0);
     let both = |first: u64, second: Option<u64>| {
