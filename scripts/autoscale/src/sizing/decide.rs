@@ -251,7 +251,7 @@ fn hold(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, peak
     } else if let Some(server) = traffic.servers.values().find(|server| still_drains(server)) {
         Some(Hold::Drains { name: server.name.clone(), sessions: server.sessions })
     } else {
-        is_within(memory.errors_rose, limits.up_period).then_some(Hold::Errors)
+        (traffic.errors_rose || is_within(memory.errors_rose, limits.up_period)).then_some(Hold::Errors)
     }
 }
 

@@ -409,3 +409,13 @@ fn while_an_engine_is_late_the_number_does_not_follow_each_small_change() {
     story.report.servers[0].state = ServerState::Failed;
     assert_eq!(story.wanted(100), 6, "one of the 6 failed, and 5 are enough");
 }
+
+#[test]
+fn rising_errors_hold_the_number_even_without_a_period_upwards() {
+    let mut story = Story::settled(6, 0);
+    story.limits.up_period = 0;
+    (story.memory.wanted, story.memory.lowered) = (Some(6), None);
+    story.report.errors += 1;
+    assert_eq!(story.look().wanted, Some(6));
+    assert_eq!(story.look().wanted, Some(5), "they do not rise any more");
+}

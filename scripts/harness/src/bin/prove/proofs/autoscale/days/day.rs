@@ -132,8 +132,8 @@ impl Day {
 
     fn forget(&mut self, time: Millis, keeps: bool) {
         self.observer.forget();
-        // The next look begins it.
-        self.rules.begin(time.max(self.rests_until), keeps);
+        // A lost one begins at the next look.
+        self.rules.begin(if keeps { time } else { time.max(self.rests_until) }, keeps);
     }
 
     fn look(&mut self, time: Millis) -> Result<(), String> {

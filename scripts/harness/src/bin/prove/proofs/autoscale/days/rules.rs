@@ -140,7 +140,7 @@ impl Rules {
     }
 
     fn note_reasons(&mut self, limits: &Limits, now: Millis, seen: &Observation, others: bool) {
-        let load = seen.load.clamp(f64::from(limits.min), f64::from(limits.max));
+        let load = seen.load.max(f64::from(limits.min));
         let highest = self.loads.add(now, load, limits.down_window);
         self.swings.add_load(highest, limits.tolerance);
         let is_short = seen.queued > 0 && self.was_queued;

@@ -1,6 +1,6 @@
 //! Swings of the load, and changes of direction of the number.
 //!
-//! What counts is the highest load of the last window, in servers and within the bounds. A swing is a fall of it to a
+//! What counts is the highest load of the last window, in servers, and at least `--min`. A swing is a fall of it to a
 //! smaller whole number, and a later rise to a larger one, by more than the tolerance. It allows two changes of direction:
 //! down, and up again. A server that fails, a queue, and a memory that is lost allow two as well, because the number may
 //! rise for them and fall later.
