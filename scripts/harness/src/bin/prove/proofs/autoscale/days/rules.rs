@@ -47,7 +47,7 @@ impl Rules {
         seen: &Observation,
         decision: &Decision,
     ) -> Result<(), String> {
-        if now - self.last > limits.down_window {
+        if now - self.last > limits.longest_gap() {
             self.begin(now, true);
         }
         self.last = now;
