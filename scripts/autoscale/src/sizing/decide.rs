@@ -97,7 +97,7 @@ fn continued(limits: &Limits, memory: Memory, look: &Look) -> Memory {
         return Memory::begin(look.now);
     }
     let is_asked = |socket: &String| look.balancers.iter().any(|(asked, _)| asked == socket);
-    if memory.continues_at(look.now, limits.down_window) && memory.balancers.keys().all(is_asked) {
+    if memory.continues_at(look.now, limits.longest_gap()) && memory.balancers.keys().all(is_asked) {
         memory
     } else {
         memory.begin_again(look.now)
@@ -110,10 +110,15 @@ fn target(limits: &Limits, traffic: &Traffic, memory: &Memory) -> Result<Option<
         return Ok(limits.target);
     }
     let limits: Vec<u64> = traffic.servers.values().filter_map(|server| server.maxconn).collect();
+    // A silent balancer does not tell how much it may send to a server, but its sessions are remembered.
+    let known = if traffic.answers < traffic.seen.len() { memory.target } else { None };
     match limits.len() {
         0 if traffic.servers.is_empty() => Ok(memory.target),
         0 => Err(NoTarget),
-        count => Ok(Some(limits.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN)),
+        count => {
+            let target = limits.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN;
+            Ok(Some(target.max(known.unwrap_or(0.0))))
+        }
     }
 }
 
@@ -166,8 +171,10 @@ fn added_by_others(memory: &Memory, count: Option<u32>) -> Option<u32> {
 fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
     let Decision { serving, starting, failed, traffic, .. } = decision;
     let healthy = serving.saturating_add(*starting);
+    // What was asked for counts, too: while an engine is late, the number would otherwise follow each small change.
+    let asked = decision.before.map_or(healthy, |before| before.saturating_sub(*failed));
     let carried = match (traffic.demand, decision.target) {
-        (Some(demand), Some(target)) => servers_for(demand / target, healthy, limits.tolerance),
+        (Some(demand), Some(target)) => servers_for(demand / target, [asked, healthy], limits.tolerance),
         _ => 0,
     };
     // Two looks in a row: a queue of a moment is no lack of servers.
@@ -177,13 +184,10 @@ fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
 }
 
 /// The servers for a number of full ones: 3.2 are four. Within the tolerance of what is there, that is enough.
-fn servers_for(full: f64, healthy: u32, tolerance: f64) -> u32 {
-    let there = f64::from(healthy);
-    if healthy > 0 && (full / there - 1.0).abs() <= tolerance + 1e-9 {
-        return healthy;
-    }
+fn servers_for(full: f64, there: [u32; 2], tolerance: f64) -> u32 {
+    let is_enough = |there: &u32| *there > 0 && (full / f64::from(*there) - 1.0).abs() <= tolerance + 1e-9;
     // A float that is a hair above a number is that number. The conversion saturates.
-    (full - 1e-9).ceil().max(0.0) as u32
+    there.into_iter().find(is_enough).unwrap_or((full - 1e-9).ceil().max(0.0) as u32)
 }
 
 /// The number within one step of `before`, without the limits of the settings.
@@ -229,7 +233,10 @@ fn undamped(decision: &Decision, before: u32, goal: u32) -> (u32, Reason) {
 
 /// Why the number must not go down now.
 fn hold(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, peak: u32) -> Option<Hold> {
-    let is_within = |since: Option<u64>, period| since.is_some_and(|since| memory.last < since + period);
+    // A moment in the future is not one that a run has written.
+    let is_within = |since: Option<u64>, period| {
+        since.is_some_and(|since| memory.last.checked_sub(since).is_some_and(|passed| passed < period))
+    };
     let traffic = &decision.traffic;
     if let Some(doubt) = &traffic.doubt {
         Some(Hold::Doubt(doubt.clone()))
@@ -244,7 +251,7 @@ fn hold(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, peak
     } else if let Some(server) = traffic.servers.values().find(|server| still_drains(server)) {
         Some(Hold::Drains { name: server.name.clone(), sessions: server.sessions })
     } else {
-        is_within(memory.errors_rose, limits.up_period).then_some(Hold::Errors)
+        (traffic.errors_rose || is_within(memory.errors_rose, limits.up_period)).then_some(Hold::Errors)
     }
 }
 

@@ -25,7 +25,7 @@ impl History {
     }
 
     fn add(&mut self, now: Millis, number: u32, period: Millis, is_outdone: impl Fn(u32) -> bool) {
-        self.entries.retain(|(at, old)| *at + period > now && *at <= now && !is_outdone(*old));
+        self.entries.retain(|(at, old)| *at <= now && now - *at < period && !is_outdone(*old));
         self.entries.push((now, number));
     }
 

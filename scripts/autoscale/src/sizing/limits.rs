@@ -50,6 +50,12 @@ impl Limits {
         }
     }
 
+    /// How far apart two looks may be. A scale command may take a while between two looks, and a timer may be as rare as
+    /// the window is long.
+    pub fn longest_gap(&self) -> Millis {
+        self.down_window.saturating_mul(2).saturating_add(60_000)
+    }
+
     /// The most servers after one period upwards, from this number.
     pub fn ceiling(&self, from: u32) -> u32 {
         from.saturating_mul(2).max(from.saturating_add(4))

@@ -80,7 +80,7 @@ fn the_number_is_the_sessions_by_the_target_rounded_up() {
         story.report.servers = up(4);
         story.memory.wanted = Some(2);
         story.memory.count = Some(4);
-        assert_eq!(story.wanted(sessions), if sessions == 41 { 3 } else { wanted }, "{sessions}");
+        assert_eq!(story.wanted(sessions), wanted, "{sessions}");
     }
 }
 
@@ -194,6 +194,16 @@ fn in_silence_the_number_stays_and_then_waits_for_a_window() {
     assert_eq!(story.look().wanted, Some(6));
     assert_eq!(story.pass(4 * MINUTE).wanted, Some(6));
     assert_eq!(story.pass(MINUTE + 5 * SECOND).wanted, Some(5));
+}
+
+#[test]
+fn a_long_gap_between_two_looks_begins_a_new_window_and_a_rare_timer_does_not() {
+    for (gap, begins) in [(10 * MINUTE, false), (11 * MINUTE, false), (11 * MINUTE + SECOND, true)] {
+        let mut story = Story::settled(6, 0);
+        story.now += gap - 5 * SECOND;
+        story.look();
+        assert_eq!(story.memory.since == story.now, begins, "{gap}");
+    }
 }
 
 #[test]
@@ -364,4 +374,48 @@ fn times_that_make_no_sense_begin_a_new_window() {
         assert_eq!(story.look().wanted, Some(6));
         assert_eq!(story.memory.since, story.now);
     }
+}
+
+#[test]
+fn a_silent_balancer_does_not_change_the_target_from_maxconn() {
+    let mut story = Story::begun(4, 0);
+    story.limits.target = None;
+    let report = || {
+        let servers = up(4).into_iter().map(|server| Server { maxconn: Some(100), ..server }).collect();
+        Report { pid: 7, uptime: 1000, sessions: 260, servers, ..Report::default() }
+    };
+    let both = story.look_at(vec![("a".to_owned(), Some(report())), ("b".to_owned(), Some(report()))]);
+    assert_eq!((both.wanted, both.target), (Some(4), Some(140.0)));
+    let one = story.look_at(vec![("a".to_owned(), Some(report())), ("b".to_owned(), None)]);
+    assert_eq!((one.wanted, one.target), (Some(4), Some(140.0)));
+}
+
+#[test]
+fn a_moment_in_the_future_does_not_hold_the_number_forever() {
+    for moment in [9_000_000_000, u64::MAX] {
+        let mut story = Story::settled(6, 0);
+        story.memory.wanted = Some(6);
+        (story.memory.lowered, story.memory.errors_rose) = (Some(moment), Some(moment));
+        assert_eq!(story.look().wanted, Some(5), "{moment}");
+    }
+}
+
+#[test]
+fn while_an_engine_is_late_the_number_does_not_follow_each_small_change() {
+    let mut story = Story::begun(5, 100);
+    story.report.servers = up(2);
+    assert_eq!(story.wanted(102), 5, "2 % more than 5 servers carry");
+    assert_eq!(story.wanted(111), 6, "11 % more");
+    story.report.servers[0].state = ServerState::Failed;
+    assert_eq!(story.wanted(100), 6, "one of the 6 failed, and 5 are enough");
+}
+
+#[test]
+fn rising_errors_hold_the_number_even_without_a_period_upwards() {
+    let mut story = Story::settled(6, 0);
+    story.limits.up_period = 0;
+    (story.memory.wanted, story.memory.lowered) = (Some(6), None);
+    story.report.errors += 1;
+    assert_eq!(story.look().wanted, Some(6));
+    assert_eq!(story.look().wanted, Some(5), "they do not rise any more");
 }

@@ -18,7 +18,7 @@ use harness::Result;
 use judging::random::{self, Dice};
 use judging::verdict::Verdict;
 use proof::Proof;
-use proofs::{churn, crowd, forgery, kill, partition, soak};
+use proofs::{autoscale, churn, crowd, forgery, kill, partition, soak};
 
 const AFTER_HELP: &str = "\
 Proofs:
@@ -28,6 +28,7 @@ Proofs:
   forgery    a forged Serf member with hostile names, tags and addresses: the known ones and 10,000 random ones
   partition  gossip lost between balancer and backends while HTTP works; ten minutes
   soak       half an hour of churn in the second wiring: nothing grows
+  autoscale  10,000 simulated days, and HAProxy, disk and engine failing under `autoscale`; half an hour
 
 Exit status: 0 all hold; 1 one does not hold or could not run; 2 wrong usage.";
 
@@ -48,13 +49,14 @@ struct Args {
 /// Runs a proof and counts its faults in the verdict. An error means that the proof could not run.
 type Run = fn(&mut Proof, &mut Verdict) -> Result<()>;
 
-const PROOFS: [(&str, Run); 6] = [
+const PROOFS: [(&str, Run); 7] = [
     ("churn", churn::prove),
     ("kill", kill::run),
     ("crowd", crowd::run),
     ("forgery", forgery::run),
     ("partition", partition::prove),
     ("soak", soak::prove),
+    ("autoscale", autoscale::run),
 ];
 
 fn main() -> ExitCode {
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
     let mut do_hold = true;
     for (name, run) in wanted {
         println!("{name}: --seed {seed}");
-        let mut proof = Proof { is_short: args.short, dice: Dice::new(seed) };
+        let mut proof = Proof { is_short: args.short, seed, dice: Dice::new(seed) };
         let mut verdict = Verdict::default();
         if let Err(err) = run(&mut proof, &mut verdict) {
             verdict.wrong(&format!("it could not run to its end: {err}"));

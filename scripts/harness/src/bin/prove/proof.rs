@@ -6,6 +6,8 @@ use crate::judging::random::Dice;
 pub struct Proof {
     /// True for the short form.
     pub is_short: bool,
+    /// The run's seed.
+    pub seed: u64,
     /// The random number generator, started from the run's seed.
     pub dice: Dice,
 }

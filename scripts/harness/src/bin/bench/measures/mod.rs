@@ -9,6 +9,7 @@ pub mod profile;
 pub mod reload_haproxy;
 pub mod render_cfg;
 pub mod scale;
+pub mod scaling_looks;
 pub mod serf_handler;
 pub mod simulation;
 pub mod three_steps;

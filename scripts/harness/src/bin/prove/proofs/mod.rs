@@ -1,5 +1,6 @@
 //! The proofs, one module each.
 
+pub mod autoscale;
 pub mod churn;
 pub mod crowd;
 pub mod forgery;

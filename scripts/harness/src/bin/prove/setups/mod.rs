@@ -3,4 +3,5 @@
 pub mod backend_slot;
 pub mod networked_balancer;
 pub mod private_mounts;
+pub mod small_disk;
 pub mod test_nodes;

@@ -16,9 +16,9 @@ use crate::proofs::kill::handler::Handler;
 use crate::proofs::kill::records::Records;
 use crate::proofs::kill::reload::Reload;
 use crate::proofs::kill::render::Render;
-use crate::proofs::kill::small_disk::{Scarce, SmallDisk};
 use crate::proofs::kill::victim::{Victim, finish, start, strike};
 use crate::setups::private_mounts;
+use crate::setups::small_disk::{Scarce, SmallDisk};
 
 /// Kills of each program on a slow disk.
 const KILLS: usize = 100;

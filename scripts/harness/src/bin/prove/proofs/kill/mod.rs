@@ -9,8 +9,7 @@ mod records;
 mod reload;
 mod render;
 mod slow_disk;
-mod small_disk;
-mod victim;
+pub mod victim;
 
 use harness::Result;
 use harness::run::programs;

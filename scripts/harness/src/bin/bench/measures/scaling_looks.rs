@@ -1,0 +1,119 @@
+//! A look of `autoscale` at a HAProxy with 1,000 servers: its time, its memory, and what it costs HAProxy.
+//!
+//! With `--target` HAProxy is asked for the backend's row and for the list of servers; without, for the rows of all
+//! servers, which takes it longer. All servers are up: HAProxy checks them, now and then, at one address. `$HAPROXY` names
+//! another HAProxy than the installed one.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::replace::replace;
+use harness::cluster::single_haproxy::program;
+use harness::daemons::counting_server::CountingServer;
+use harness::daemons::haproxy::{Haproxy, Mode};
+use harness::network::subnet::Subnet;
+use harness::run::{poll, programs};
+use harness::{Result, system};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use crate::bench::Bench;
+use crate::measures::member_events::{PEAKS, peak};
+use crate::results::report::{Figure, Report};
+use crate::results::sampling::in_turn;
+use crate::results::timed_run::TimedRun;
+
+const SERVERS: usize = 1_000;
+const TIME: Duration = Duration::from_millis(3);
+/// In KiB.
+const MEMORY: u64 = 4 << 10;
+const SOON: Duration = Duration::from_secs(30);
+
+/// Measures both questions in turn.
+pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let (subnet, admin) = (Subnet::claim()?, bench.run.join("looks.sock"));
+    let server = CountingServer::start((subnet.host(2), 8000).into())?;
+    let config = bench.run.join("looks.cfg");
+    let text = text(&admin, &server);
+    replace(&config, text.as_bytes(), 0o644).map_err(system("write", config.display()))?;
+    let haproxy =
+        Haproxy::start_program(&program(), &bench.run, "looks", &config, Mode::MasterSocket, Some(&admin))?;
+    poll::try_until(SOON, "all servers", || {
+        Ok(haproxy.servers()?.iter().all(|server| server.is_up()).then_some(()))
+    })?;
+    let look = |name: &str, more: &[&str]| {
+        let state = bench.run.join(&format!("{name}.json"));
+        let mut arguments =
+            vec![format!("--socket={}", admin.display()), format!("--state={}", state.display())];
+        arguments.extend(["--backend=nodes", "--min=2", "--max=2000"].map(str::to_owned));
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        Ok(TimedRun::new(programs::bin_dir()?.join("autoscale"), arguments))
+    };
+    let looks: [TimedRun; 2] = [look("target", &["--target=20"])?, look("maxconn", &[])?];
+    judge(bench, report, &haproxy, looks)
+}
+
+fn judge(bench: &Bench, report: &mut Report, haproxy: &Haproxy, looks: [TimedRun; 2]) -> Result<()> {
+    let n = bench.rounds(200, 10);
+    let [mut brief, mut whole] = looks;
+    let times = in_turn(n, [&mut || brief.time(None), &mut || whole.time(None)])?;
+    let names = ["with --target", "without --target"];
+    for ((name, look), time) in names.into_iter().zip([&mut brief, &mut whole]).zip(times) {
+        let what = format!("autoscale, 1,000 servers, {name}");
+        report.row(&what, Figure::Time(time), Some(Figure::Time(TIME)), n);
+        report.row(
+            &format!("{what}, memory"),
+            Figure::Memory(peak(|| look.peak(None))?),
+            Some(Figure::Memory(MEMORY)),
+            PEAKS,
+        );
+        for (part, cost) in ["the program's", "HAProxy's"].into_iter().zip(costs(haproxy, look, n)?) {
+            report.row(&format!("{what}, {part} processor time"), Figure::Time(cost), None, n);
+        }
+    }
+    let version = haproxy.show_info()?.remove("Version").unwrap_or_default();
+    report.note(&format!(
+        "HAProxy {version} with one thread; all servers are up, with a maxconn; with a state file"
+    ));
+    Ok(())
+}
+
+fn text(admin: &Path, server: &CountingServer) -> String {
+    let line = |number| format!("  server s{number} {} check inter 10s maxconn 30\n", server.address());
+    let servers: String = (1..=SERVERS).map(line).collect();
+    format!(
+        "global\n  nbthread 1\n  spread-checks 50\n  stats socket {} mode 600 level admin\ndefaults\n  mode http\n  \
+         timeout client 10s\n  timeout server 10s\n  timeout connect 1s\nbackend nodes\n{servers}",
+        admin.display(),
+    )
+}
+
+/// The processor time of the program and of HAProxy's worker for a look, the latter without what it needs in the same
+/// time when it rests. Unlike the time that passes, they are the same on a busy machine.
+fn costs(haproxy: &Haproxy, look: &mut TimedRun, n: usize) -> Result<[Duration; 2]> {
+    let worker = haproxy.worker_pid()?;
+    let (begun, before, own) = (Instant::now(), processor_time(worker)?, of_children()?);
+    for _ in 0..n {
+        look.time(None)?;
+    }
+    let (passed, looked, own) = (begun.elapsed(), processor_time(worker)?, of_children()? - own);
+    poll::pass(passed)?;
+    let rested = processor_time(worker)? - looked;
+    Ok([own, (looked - before).saturating_sub(rested)].map(|time| time / n as u32))
+}
+
+/// What all children that have ended have used.
+fn of_children() -> Result<Duration> {
+    let usage =
+        getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|errno| system("measure", "children")(errno.into()))?;
+    let time = |time: TimeVal| Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or(0));
+    Ok(time(usage.user_time()) + time(usage.system_time()))
+}
+
+/// What the first thread of a process has used.
+fn processor_time(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/schedstat");
+    let text = std::fs::read_to_string(&path).map_err(system("read", &path))?;
+    let nanoseconds = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    Ok(Duration::from_nanos(nanoseconds.unwrap_or(0)))
+}
