@@ -81,11 +81,11 @@ pub fn decide(
 impl Decision {
     /// The same, without going down: for a run that cannot remember what it decides.
     pub fn without_lowering(mut self) -> Decision {
-        if let (Some(wanted), Some(before)) = (self.wanted, self.before)
-            && wanted < before
-        {
-            self.wanted = Some(before);
-            self.reason = Some(Reason::Held { at: before, enough: wanted, hold: Hold::Forgotten });
+        if let (Some(wanted), Some(before)) = (self.wanted, self.before) {
+            if wanted < before {
+                self.wanted = Some(before);
+                self.reason = Some(Reason::Held { at: before, enough: wanted, hold: Hold::Forgotten });
+            }
         }
         self
     }
@@ -171,10 +171,10 @@ fn added_by_others(memory: &Memory, count: Option<u32>) -> Option<u32> {
 fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
     let Decision { serving, starting, failed, traffic, .. } = decision;
     let healthy = serving.saturating_add(*starting);
-    // What was asked for counts, too: while an engine is late, the number would otherwise follow each small change.
+    // What was asked for, not what is there: while an engine is late, the number would otherwise go up and down.
     let asked = decision.before.map_or(healthy, |before| before.saturating_sub(*failed));
     let carried = match (traffic.demand, decision.target) {
-        (Some(demand), Some(target)) => servers_for(demand / target, [asked, healthy], limits.tolerance),
+        (Some(demand), Some(target)) => servers_for(demand / target, asked, limits.tolerance),
         _ => 0,
     };
     // Two looks in a row: a queue of a moment is no lack of servers.
@@ -183,11 +183,13 @@ fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
     enough.saturating_add((*failed).min(enough))
 }
 
-/// The servers for a number of full ones: 3.2 are four. Within the tolerance of what is there, that is enough.
-fn servers_for(full: f64, there: [u32; 2], tolerance: f64) -> u32 {
-    let is_enough = |there: &u32| *there > 0 && (full / f64::from(*there) - 1.0).abs() <= tolerance + 1e-9;
+/// The servers for a number of full ones: 3.2 are four. Within the tolerance of what was asked for, that is enough.
+fn servers_for(full: f64, asked: u32, tolerance: f64) -> u32 {
+    if asked > 0 && (full / f64::from(asked) - 1.0).abs() <= tolerance + 1e-9 {
+        return asked;
+    }
     // A float that is a hair above a number is that number. The conversion saturates.
-    there.into_iter().find(is_enough).unwrap_or((full - 1e-9).ceil().max(0.0) as u32)
+    (full - 1e-9).ceil().max(0.0) as u32
 }
 
 /// The number within one step of `before`, without the limits of the settings.
