@@ -113,7 +113,10 @@ fn a_signal_ends_the_service_and_the_command_that_runs() {
     assert_eq!(service.stop().unwrap().code(), Some(143));
     assert!(!is_running(command));
     let log = scaled.text("log");
-    assert!(log.contains("gave up to scale from 1 to 2, because a signal ends this program"), "{log}");
+    assert!(
+        log.contains("stopped the command to scale from 1 to 2, because this program got a signal"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn a_dry_run_shows_the_command_and_changes_nothing() {
     let before = state();
     let shown = dry(2);
     assert!(
-        shown.starts_with("would wait 1") && shown.contains(" before it tries to scale from 1 to 2 again"),
+        shown.starts_with("would wait 1") && shown.contains(" s before it tries again to scale from 1 to 2"),
         "{shown}"
     );
     assert_eq!(state(), before);

@@ -104,7 +104,9 @@ fn a_command_that_hangs_is_ended_with_all_that_it_started() {
     wait_for_end(started(&scaled));
     let log = scaled.text("log");
     assert!(
-        log.contains("cannot scale from 1 to 2: it did not end within 1 s, and was ended with all"),
+        log.contains(
+            "cannot scale from 1 to 2: it did not end within 1 s, and was ended with all its processes"
+        ),
         "{log}"
     );
 }
@@ -137,7 +139,7 @@ fn a_command_outlives_a_killed_run_and_the_next_run_waits_for_it() {
     service.kill9();
     kill(Pid::from_raw(children.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
     let mut next = scaled.command(2, 9, &[]).stderr(Stdio::null()).spawn().unwrap();
-    scaled.wait_for("log", "waits for the command of a run that was killed, to scale from 1 to 2\n");
+    scaled.wait_for("log", "waits for the command that a killed run has left, to scale from 1 to 2\n");
     assert!(is_running(command), "the command was ended");
     assert_eq!(next.try_wait().unwrap(), None);
     scaled.write("go", "");
