@@ -1,4 +1,4 @@
-//! Load whose rate can be changed while it runs: so many requests a second, however long the answers take.
+//! Load whose rate, in requests a second, can be changed while it runs. It does not depend on how long the answers take.
 //!
 //! The visitors of `Load` wait for their answers, so slow servers get fewer requests. Here, each request has a thread
 //! of its own, and slow servers get more of them at once, as on a busy day. Only counts are kept, so a load can run for
@@ -59,12 +59,12 @@ impl VariedLoad {
         *lock(&self.shared.rate)
     }
 
-    /// The outcomes of all requests that are over, since the start or the last `forget`.
+    /// The outcomes of all requests that have ended since the start or the last `forget`.
     pub fn counts(&self) -> Counts {
         lock(&self.shared.counts).clone()
     }
 
-    /// Begins to count again.
+    /// Starts to count from 0 again.
     pub fn forget(&self) {
         *lock(&self.shared.counts) = Counts::default();
     }

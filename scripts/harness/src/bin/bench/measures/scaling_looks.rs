@@ -1,8 +1,8 @@
 //! A look of `autoscale` at a HAProxy with 1,000 servers: its time, its memory, and what it costs HAProxy.
 //!
-//! With `--target` HAProxy is asked for the backend's row and for the list of servers; without, for the rows of all
-//! servers, which takes it longer. All servers are up: HAProxy checks them, now and then, at one address. `$HAPROXY` names
-//! another HAProxy than the installed one.
+//! With `--target` HAProxy is asked for the backend's row and for the list of servers. Without it HAProxy is asked for the
+//! rows of all servers, which takes longer. All servers are up: they have one address, which HAProxy checks now and then.
+//! `$HAPROXY` names another HAProxy than the installed one.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -88,8 +88,8 @@ fn text(admin: &Path, server: &CountingServer) -> String {
     )
 }
 
-/// The processor time of the program and of HAProxy's worker for a look, the latter without what it needs in the same
-/// time when it rests. Unlike the time that passes, they are the same on a busy machine.
+/// The processor time of the program and of HAProxy's worker for a look. What the worker needs in the same time without
+/// looks is subtracted. Unlike elapsed time, processor time is the same on a busy machine.
 fn costs(haproxy: &Haproxy, look: &mut TimedRun, n: usize) -> Result<[Duration; 2]> {
     let worker = haproxy.worker_pid()?;
     let (begun, before, own) = (Instant::now(), processor_time(worker)?, of_children()?);

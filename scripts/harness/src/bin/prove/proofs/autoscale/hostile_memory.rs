@@ -1,5 +1,5 @@
-//! Memories that no run has written: moments in the future, huge numbers, half of a file. None stops the decision, and
-//! none leads beyond the bounds.
+//! Memories that no run has written: times in the future, huge numbers, half of a file. With each of them the program still
+//! decides, and the number is within the bounds.
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -62,7 +62,7 @@ pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> harness::Result<()> {
 
 fn judge(limits: &Limits, mut memory: Memory, look: &Look) -> Result<(), String> {
     let known = memory.wanted;
-    // What came of it must do for the next looks, too.
+    // The memory that results must work for the next looks, too.
     for step in 0..3 {
         let look = Look { now: look.now.saturating_add(step * 5_000), ..look.clone() };
         let decided =

@@ -1,8 +1,8 @@
 //! Judges what the days cost.
 //!
-//! A window of 300 s costs what it costs: a burst of a minute keeps its servers for five more. So a single day is judged
-//! against the careful oracle, which has the same window. The plain one is the measure for all days together, and for
-//! each that is as most are: a night, a busy day, and the default settings.
+//! With a window of 300 s a burst of one minute keeps its servers for five minutes more. So a single day is judged against
+//! the careful oracle, which has the same window. The plain oracle is the measure for all days together, and for each
+//! ordinary day: a night, a busy day, and the default settings.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub fn judge(outcomes: &[Outcome], is_whole: bool, verdict: &mut Verdict) {
     let sum = |part: fn(&Outcome) -> u64| outcomes.iter().map(part).sum::<u64>() as f64;
     let all = sum(|outcome| outcome.bill.used) / sum(|outcome| outcome.bill.plain);
     verdict.note(&format!("all days together: {all:.2} x the servers of the plain oracle"));
-    verdict.check(all <= DEAR, "all days together are too dear");
+    verdict.check(all <= DEAR, "all days together cost too much");
     if is_whole {
         kinds.iter().for_each(|(kind, outcomes)| verdict.note(&row(*kind, outcomes)));
     }

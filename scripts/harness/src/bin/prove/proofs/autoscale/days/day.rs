@@ -74,7 +74,7 @@ impl Day {
         }
     }
 
-    /// Lives the day; returns the first fault with its story.
+    /// Simulates the day; returns the first fault with the looks before it.
     pub fn live(&mut self, hours: u64) -> Result<(), String> {
         let looks = hours * 3_600_000 / STEP;
         let step = STEP as f64 / 1_000.0;

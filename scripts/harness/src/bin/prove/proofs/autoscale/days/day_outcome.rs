@@ -1,16 +1,16 @@
-//! What came of a day.
+//! The result of a day.
 
 use crate::proofs::autoscale::days::bill::Bill;
 use crate::proofs::autoscale::days::day::Day;
 use crate::proofs::autoscale::days::settings::DaySettings;
 
-/// What came of a day.
+/// The result of a day.
 pub struct Outcome {
-    /// With it the day can be lived again.
+    /// With it the day can be repeated.
     pub seed: u64,
     /// What it was like.
     pub settings: DaySettings,
-    /// The first rule that was broken, with its story.
+    /// The first rule that was broken, with the looks before it.
     pub fault: Option<String>,
     /// Looks.
     pub looks: u64,
@@ -23,7 +23,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Lives so many hours of a day; `most` is the largest `--max`.
+    /// Simulates this many hours of a day; `most` is the largest `--max`.
     pub fn of(seed: u64, most: u64, hours: u64) -> Outcome {
         let mut day = Day::new(seed, most);
         let fault = day.live(hours).err();

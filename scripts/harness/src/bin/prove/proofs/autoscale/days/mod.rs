@@ -34,7 +34,7 @@ const BATCH: usize = 500;
 /// The largest `--max` of a day.
 const MOST: u64 = 30;
 
-/// Lives the days, on all processors.
+/// Simulates the days, on all processors.
 pub fn run(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let (days, hours) = (proof.rounds(DAYS, SHORT_DAYS), if proof.is_short { SHORT_HOURS } else { HOURS });
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! What may be concluded from the looks so far, reckoned apart from the program: the traffic, and the highest and lowest
+//! What follows from the looks so far, calculated without the program's code: the traffic, and the highest and lowest
 //! numbers of the last minutes.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -34,7 +34,7 @@ struct Known {
     rate: f64,
 }
 
-/// One look, reckoned.
+/// What follows from one look.
 #[derive(Clone, Debug, Default)]
 pub struct Observation {
     /// Whether a balancer is silent, or has a new worker.
@@ -65,7 +65,7 @@ impl Observer {
         *self = Observer::default();
     }
 
-    /// Reckons a look; `target` is what a server carries.
+    /// Calculates what follows from a look; `target` is what a server carries.
     pub fn observe(&mut self, limits: &Limits, look: &Look, target: f64) -> Observation {
         let mut seen = Observation::default();
         for (socket, report) in &look.balancers {

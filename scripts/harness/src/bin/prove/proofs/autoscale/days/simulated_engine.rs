@@ -1,12 +1,12 @@
-//! An engine that starts and stops servers as it is told, with all that engines do: slow starts, crashes, servers that
-//! are lost, and a limit that nobody told of.
+//! A simulated engine, which starts and stops servers as it is told. As with real engines, starts are slow, servers crash or
+//! are lost, and it may have a limit of its own.
 
 use autoscale::sizing::look::{Millis, Server, ServerState};
 
 use crate::judging::random::Dice;
 use crate::proofs::autoscale::days::chance::{is_one_in, whole};
 
-/// How an engine is.
+/// The properties of an engine.
 #[derive(Clone, Debug)]
 pub struct EngineHabits {
     /// How long a server starts, from and to.
@@ -65,7 +65,7 @@ impl SimulatedEngine {
         }
     }
 
-    /// How many it runs, those that drain not among them.
+    /// How many it runs, without those that drain.
     pub fn running(&self) -> u32 {
         self.servers.iter().filter(|(_, life)| !matches!(life, Life::Drains(_))).count() as u32
     }

@@ -1,4 +1,4 @@
-//! Sessions as they really are: each arrives by itself and stays for a while, and who finds no place waits, or gives up.
+//! Simulated sessions: each arrives on its own and stays for a while. If no server has room for it, it waits or gives up.
 
 use crate::judging::random::Dice;
 use crate::proofs::autoscale::days::chance::{poisson, survivors};
@@ -11,7 +11,7 @@ const PATIENCE: f64 = 30.0;
 pub struct SimulatedTraffic {
     /// How long a session lasts, in seconds.
     pub length: f64,
-    /// All sessions, those in the queue among them.
+    /// All sessions, including those in the queue.
     pub sessions: u64,
     /// Those in the queue.
     pub queued: u64,

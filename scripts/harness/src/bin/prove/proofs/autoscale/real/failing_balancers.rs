@@ -1,4 +1,4 @@
-//! The balancers fail while the load stands still: the number stays, too.
+//! The balancers fail under a constant load. The number must not change.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A load that stands still: so many visitors, each with a slow request open at all times.
+//! A constant load: visitors who each have a slow request open at all times.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use harness::traffic::http::Client;
 
 /// A request is answered after half a second.
 const PATH: &str = "/slow/500";
-/// A visitor whose request fails comes again.
+/// A visitor whose request fails sends another one.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The visitors. They leave when this is dropped.
@@ -21,7 +21,7 @@ pub struct HeldLoad {
 }
 
 impl HeldLoad {
-    /// So many visitors at this address.
+    /// This many visitors at this address.
     pub fn start(front: SocketAddr, visitors: usize) -> HeldLoad {
         let is_over = Arc::<AtomicBool>::default();
         let visit = |_| {

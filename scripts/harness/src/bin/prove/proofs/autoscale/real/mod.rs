@@ -1,4 +1,4 @@
-//! The real program at real HAProxys, under a load that stands still, so that the right number is known.
+//! The real program asks real HAProxys under a constant load, so that the right number is known.
 
 mod failing_balancers;
 mod full_disk;

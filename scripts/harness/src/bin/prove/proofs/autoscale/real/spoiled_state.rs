@@ -1,4 +1,4 @@
-//! The state file is spoiled in every way; and two things that a clock may do to it.
+//! The state file is damaged in many ways, or its times are of another start of the machine or in the future.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ use crate::proof::Proof;
 use crate::proofs::autoscale::real::scaled_backend::{CARRY, ScaledBackend, judge, outcome};
 
 const ROUNDS: usize = 2_000;
-/// The id of nobody.
+/// The id of the user nobody.
 const NOBODY: u32 = 65_534;
 
 /// Spoils it by random bytes, by other things in its place, and by other times.
@@ -38,7 +38,7 @@ fn random(backend: &ScaledBackend, state: &Path, proof: &mut Proof, verdict: &mu
         write(state, &spoiled)?;
         let at = format!("round {round}, spoiled: {}", String::from_utf8_lossy(&spoiled));
         let look = backend.look(state)?;
-        // A backend's or a socket's name that is spoiled is one of somebody else.
+        // Spoiled bytes may make it the state of another backend or signal (2), or of another worker (5).
         judge(verdict, &at, &look, &[0, 2, 5]);
         if look.code == 2 {
             fs::remove_file(state).map_err(system("remove", state.display()))?;
