@@ -1,7 +1,7 @@
-//! Running a command that is asked to end before it is killed, and that a signal to this program ends early.
+//! Runs a command that is asked to end before it is killed. A signal to this program ends it early.
 //!
-//! SIGTERM goes to the command's whole process group, because a script passes none on. What is left of the group after
-//! a while gets SIGKILL.
+//! SIGTERM goes to the command's whole process group, because a script does not pass a signal on. What is left of the
+//! group after a while gets SIGKILL.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -24,17 +24,17 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Limits<'a> {
     /// It is ended after this time.
     pub timeout: Duration,
-    /// How long it may take to end after SIGTERM.
+    /// How long its processes may take to end after SIGTERM.
     pub grace: Duration,
     /// It is ended as soon as this is set.
     pub is_interrupted: &'a AtomicBool,
-    /// Whether its stderr is kept with its stdout. Otherwise that goes where the stderr of this program goes.
+    /// Whether its stderr is kept with its stdout. Otherwise its stderr is that of this program.
     pub keeps_stderr: bool,
 }
 
 /// Runs `command` without input, in a process group of its own, and waits for its exit; `started` gets its process id.
-/// If it does not end within the limits, the whole group is ended, and its status is `None`. A process that it leaves
-/// behind when it exits in time is not. Fails if it cannot be started.
+/// If it does not end within the limits, the whole group is ended, and its status is `None`. If it does, a process that it
+/// leaves in the background goes on. Fails if the command cannot be started.
 pub fn run_gently(
     command: &mut Command,
     limits: &Limits<'_>,
@@ -66,7 +66,7 @@ pub fn end_group(group: u32, grace: Duration, mut reap: impl FnMut()) {
         is_left = killpg(group, None).is_ok();
     }
     if is_left {
-        // Fails only if it has just ended.
+        // This fails only if the group has just ended.
         let _ = killpg(group, Signal::SIGKILL);
     }
 }
@@ -83,7 +83,7 @@ fn wait(mut child: Child, limits: &Limits<'_>) -> io::Result<Option<ExitStatus>>
     }
     let group = id(&child).as_raw().unsigned_abs();
     end_group(group, limits.grace, || {
-        // Fails only if it is not a child.
+        // This fails only if it is not a child.
         let _ = child.try_wait();
     });
     child.wait().map(|_| None)
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn who_ignores_that_is_killed() {
+    fn a_command_that_ignores_sigterm_is_killed() {
         let start = Instant::now();
         let outcome =
             shell("trap '' TERM; sleep 600; sleep 600", Duration::from_millis(200), PAUSE * 5, false);

@@ -15,18 +15,18 @@ use crate::sizing::look::Millis;
 /// Print how many servers the traffic of a HAProxy backend needs. Changes nothing.
 ///
 /// Asks HAProxy's stats socket for the sessions of the backend, and divides them by the target. The number rises at
-/// once and in bounded steps. It falls slowly, and not at all in doubt: with --state it remembers what was needed in the
-/// last minutes. Without --state each run stands alone, and the number is the undamped wish of this moment.
+/// once, in bounded steps. It falls slowly, and in doubt it does not fall. For this, --state remembers what was needed in
+/// the last minutes. Without --state each run stands alone, and prints what is needed at this moment.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
-    /// The backend; may be repeated, and the traffic of several is added up
+    /// The backend; may be repeated, and then the traffic is added up
     #[arg(long = "backend", value_name = "NAME", required = true, value_parser = backend)]
     pub(crate) backends: Vec<String>,
     /// HAProxy's stats socket, for which `level user` is enough; may be repeated for several balancers
     #[arg(long = "socket", value_name = "PATH", default_value = "/run/haproxy/admin.sock")]
     pub(crate) sockets: Vec<PathBuf>,
-    /// How many sessions (or requests per second) a server is to carry [default: 70 % of its maxconn]
+    /// How many sessions (or requests per second) one server should carry [default: 70 % of the servers' maxconn]
     #[arg(long, value_name = "N", value_parser = target)]
     target: Option<f64>,
     /// The fewest servers, 1 or more
@@ -35,34 +35,34 @@ pub(crate) struct Args {
     /// The most servers
     #[arg(long, value_name = "N", value_parser = servers, required_unless_present = "servers")]
     max: Option<u32>,
-    /// How many servers there are [default: as many as HAProxy lists]
+    /// How many servers there are [default: those that HAProxy lists]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MOST)))]
     pub(crate) count: Option<u32>,
-    /// Remember in FILE what was needed, to damp the number; each backend needs a file of its own
+    /// Remember in FILE what was needed, to damp the number; each backend needs its own file
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// What the traffic is measured by
+    /// How the traffic is measured
     #[arg(long, value_enum, default_value = "sessions")]
     signal: SignalChoice,
-    /// How far from the target, in percent, the number does not change yet
+    /// The number does not change while the load of a server is this close to the target
     #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = clap::value_parser!(u8).range(..=50))]
     tolerance: u8,
-    /// In this time the number at most doubles, or rises by four
+    /// In this time the number at most doubles, or rises by four, whichever is more
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     up_period: Duration,
     /// The number falls only to the most that was needed in this time
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     down_window: Duration,
-    /// In this time the number falls at most by one, or by 10 percent
+    /// In this time the number falls by at most one, or 10 percent, whichever is more
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration)]
     down_period: Duration,
-    /// Print the servers instead: a line `NAME STATE SESSIONS` each, the fewest sessions first
+    /// Print the servers instead, one line `NAME STATE SESSIONS` each, fewest sessions first
     #[arg(long, conflicts_with_all = ["json", "metrics", "state", "count", "target", "min", "max"])]
     pub(crate) servers: bool,
-    /// Print JSON instead of the number alone
+    /// Print one line of JSON instead of the number
     #[arg(long, conflicts_with = "metrics")]
     pub(crate) json: bool,
-    /// Print OpenMetrics text instead of the number alone
+    /// Print OpenMetrics text instead of the number
     #[arg(long)]
     pub(crate) metrics: bool,
     /// How long each HAProxy may take to answer
@@ -79,23 +79,24 @@ pub(crate) struct Args {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  the number is printed         5  HAProxy did not answer, or not completely, or a new worker did;
-  1  unexpected error                 a number that is printed is not lower than the last one
+  0  the number is printed         5  HAProxy did not answer, its answer was incomplete,
+  1  unexpected error                 or a new worker answered
   2  wrong usage or setting        7  another run held the lock too long
   4  file system error
+With 4 and 5 the number, if it is printed, is not lower than the last one.
 
 Examples:
   autoscale --backend nodes --target 20 --min 2 --max 20 -v
   autoscale --backend nodes --target 20 --min 2 --max 20 --state /run/rollcall/autoscale.json --json
   autoscale --backend nodes --servers";
 
-/// Nobody has more servers in a backend.
+/// More servers than any backend has.
 const MOST: u32 = 100_000;
 
 /// The values of `--signal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SignalChoice {
-    /// Sessions in the backend, those in the queue among them
+    /// Sessions in the backend, including those in the queue
     Sessions,
     /// Requests per second, for requests that are short and alike; needs --state and --target
     Rate,
@@ -128,7 +129,7 @@ impl Args {
         })
     }
 
-    /// What the traffic is measured by.
+    /// How the traffic is measured.
     pub(crate) fn signal(&self) -> Signal {
         match self.signal {
             SignalChoice::Sessions => Signal::Sessions,
@@ -147,7 +148,7 @@ fn millis(duration: Duration) -> Millis {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A backend's name, which becomes a part of a command.
+/// Checks a backend's name, which becomes part of a command to HAProxy.
 fn backend(text: &str) -> Result<String, String> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     if text.is_empty() || text.starts_with(['-', '#']) || !text.bytes().all(is_allowed) {
@@ -163,7 +164,7 @@ fn target(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A number of servers. With none, HAProxy would have no sessions to count, and the number would stay 0.
+/// Parses a number of servers. Without a server HAProxy has no sessions to count, so 0 would stay 0 for ever.
 fn servers(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(number) if (1..=MOST).contains(&number) => Ok(number),

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     report(args, &decision, messages)
 }
 
-/// Asks the balancers. The moment is the one before they are asked.
+/// Asks the balancers. The time of the look is taken before they are asked.
 fn ask(args: &Args, messages: &mut Messages) -> Result<Look, Failure> {
     let question = if args.servers || args.needs_maxconn() { Question::Whole } else { Question::Brief };
     let (look, faults) = look(&args.sockets, &args.backends, question, args.timeout, clock::now()?);

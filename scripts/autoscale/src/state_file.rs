@@ -1,7 +1,7 @@
 //! The state file: what is remembered between two runs, under a lock.
 //!
-//! A file that cannot be read as a state is replaced: the number then does not go down for a window, which is the safe
-//! side. It is not synced, because its times end with the machine's run anyway.
+//! A file whose content is not a valid state is replaced. The number then does not go down for a window, which is the safe
+//! side. The file is not synced, because its times mean nothing after a restart of the machine.
 
 use std::fs::File;
 use std::io;
@@ -19,10 +19,10 @@ use crate::clock;
 use crate::sizing::look::Millis;
 use crate::sizing::memory::Memory;
 
-/// A state of a thousand balancers and numbers is shorter.
+/// Larger than a state with a thousand balancers and a thousand numbers.
 const STATE_MAX: u64 = 4 << 20;
 
-/// A state is of no use to others than those who run the balancer.
+/// Only those who run the balancer need a state.
 const MODE: u32 = 0o640;
 
 /// The content of the file.
@@ -30,7 +30,7 @@ const MODE: u32 = 0o640;
 struct Content {
     /// The backends, so that two of them do not share a file.
     backends: Vec<String>,
-    /// What the traffic is measured by: the numbers of one signal mean nothing to the other.
+    /// How the traffic is measured: the numbers of one signal mean nothing to the other.
     signal: String,
     /// The start of the machine to which all times belong.
     boot: String,
@@ -67,7 +67,7 @@ impl<'a> StateFile<'a> {
         }
     }
 
-    /// What is remembered; nothing if there is no file, or if it cannot be read as a state, which is reported.
+    /// Reads what is remembered: nothing if there is no file, or if its content is not a valid state, which is reported.
     pub(crate) fn read(&self, now: Millis, messages: &mut Messages) -> Result<Memory, Failure> {
         let shown = self.path.display();
         let bytes = match regular_file::read(self.path, STATE_MAX) {

@@ -3,36 +3,22 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use harness::cluster::single_haproxy::autoscaled::Autoscaled;
 use harness::run::daemon::Daemon;
-use harness::run::process::{code, is_running};
+use harness::run::process::{code, is_running, stderr};
 use harness::run::{poll, programs};
 use harness::traffic::http::Client;
 use nix::fcntl::{Flock, FlockArg};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A HAProxy with this number of servers; `None` if programs are missing.
-fn with_servers(count: u8) -> Option<Autoscaled> {
-    programs::are_here(&["haproxy"]).then(|| Autoscaled::with_servers(count))
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Waits until the script's file `pid` names a process, and returns that.
-fn started(scaled: &Autoscaled) -> u32 {
-    poll::until(SOON, "a command that runs", || scaled.text("pid").strip_suffix('\n')?.parse().ok()).unwrap()
-}
-
 #[test]
 fn sessions_become_servers_and_the_log_says_why() {
-    let Some(scaled) = with_servers(1) else { return };
+    let Some(scaled) = Autoscaled::with_servers(1) else { return };
     let _app = scaled.fixture.app(11);
     let front = scaled.fixture.front();
     thread::scope(|scope| {
@@ -64,7 +50,7 @@ fn sessions_become_servers_and_the_log_says_why() {
 
 #[test]
 fn it_scales_down_and_a_changed_number_is_acted_on_at_once() {
-    let Some(scaled) = with_servers(4) else { return };
+    let Some(scaled) = Autoscaled::with_servers(4) else { return };
     for (max, ran) in [(3, "3\n"), (2, "3\n2\n")] {
         assert_eq!(code(&scaled.look(1, max)), 0);
         assert_eq!(scaled.text("ran"), ran, "{}", scaled.text("log"));
@@ -73,7 +59,7 @@ fn it_scales_down_and_a_changed_number_is_acted_on_at_once() {
 
 #[test]
 fn commands_never_run_at_the_same_time() {
-    let Some(mut scaled) = with_servers(1) else { return };
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     scaled.set_command(
         "ROLLCALL_SCALE_COMMAND",
         "mkdir busy || touch overlap\nsleep 0.3\nrmdir busy\necho $1 >>ran",
@@ -93,7 +79,7 @@ fn commands_never_run_at_the_same_time() {
 
 #[test]
 fn what_a_command_leaves_in_the_background_keeps_no_lock() {
-    let Some(mut scaled) = with_servers(1) else { return };
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     scaled.set_command("ROLLCALL_SCALE_COMMAND", "sleep 60 &\necho $1 >>ran");
     assert_eq!(code(&scaled.look(2, 9)), 0);
     assert_eq!(scaled.text("ran"), "2\n");
@@ -103,22 +89,25 @@ fn what_a_command_leaves_in_the_background_keeps_no_lock() {
 
 #[test]
 fn a_signal_ends_the_service_and_the_command_that_runs() {
-    let Some(mut scaled) = with_servers(1) else { return };
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     let mut idle = scaled.serve(1, 9);
     scaled.wait_for("state/autoscale.json", "{");
     assert_eq!(idle.stop().unwrap().code(), Some(143));
     scaled.set_command("ROLLCALL_SCALE_COMMAND", "echo $$ >pid\nexec sleep 60");
     let mut service = scaled.serve(2, 9);
-    let command = started(&scaled);
+    let command = scaled.started();
     assert_eq!(service.stop().unwrap().code(), Some(143));
     assert!(!is_running(command));
     let log = scaled.text("log");
-    assert!(log.contains("gave up to scale from 1 to 2, because a signal ends this program"), "{log}");
+    assert!(
+        log.contains("stopped the command to scale from 1 to 2, because this program got a signal"),
+        "{log}"
+    );
 }
 
 #[test]
 fn a_dry_run_shows_the_command_and_changes_nothing() {
-    let Some(scaled) = with_servers(1) else { return };
+    let Some(scaled) = Autoscaled::with_servers(1) else { return };
     let dry = |min| {
         let output = scaled.command(min, 9, &["--dry-run"]).output().unwrap();
         assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -138,7 +127,7 @@ fn a_dry_run_shows_the_command_and_changes_nothing() {
     let before = state();
     let shown = dry(2);
     assert!(
-        shown.starts_with("would wait 1") && shown.contains(" before it tries to scale from 1 to 2 again"),
+        shown.starts_with("would wait 1") && shown.contains(" s before it tries again to scale from 1 to 2"),
         "{shown}"
     );
     assert_eq!(state(), before);
@@ -146,7 +135,7 @@ fn a_dry_run_shows_the_command_and_changes_nothing() {
 
 #[test]
 fn it_runs_under_busybox() {
-    let Some(scaled) = with_servers(1) else { return };
+    let Some(scaled) = Autoscaled::with_servers(1) else { return };
     if !programs::are_here(&["busybox"]) {
         return;
     }

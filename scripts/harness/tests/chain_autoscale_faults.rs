@@ -3,30 +3,16 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use harness::cluster::single_haproxy::autoscaled::Autoscaled;
-use harness::run::process::{code, is_running};
-use harness::run::{poll, programs};
+use harness::run::poll;
+use harness::run::process::{code, is_running, stderr};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const SOON: Duration = Duration::from_secs(20);
-
-/// A HAProxy with this number of servers; `None` if programs are missing.
-fn with_servers(count: u8) -> Option<Autoscaled> {
-    programs::are_here(&["haproxy"]).then(|| Autoscaled::with_servers(count))
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Waits until the script's file `pid` names a process, and returns that.
-fn started(scaled: &Autoscaled) -> u32 {
-    poll::until(SOON, "a command that runs", || scaled.text("pid").strip_suffix('\n')?.parse().ok()).unwrap()
-}
 
 fn wait_for_end(pid: u32) {
     poll::until(SOON, "the end of the command", || (!is_running(pid)).then_some(())).unwrap();
@@ -34,7 +20,7 @@ fn wait_for_end(pid: u32) {
 
 #[test]
 fn a_command_that_fails_is_logged_and_runs_again_after_growing_pauses() {
-    let Some(mut scaled) = with_servers(1) else { return };
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     let failing = "echo \"$1\" >>ran\necho first\nprintf 'no \\033such image\\r\\n\\n' >&2\nexit 3";
     scaled.set_command("ROLLCALL_SCALE_COMMAND", failing);
     assert_eq!(code(&scaled.look(2, 9)), 1);
@@ -62,7 +48,7 @@ fn a_command_that_fails_is_logged_and_runs_again_after_growing_pauses() {
 
 #[test]
 fn a_note_that_is_spoiled_or_of_another_time_silences_nothing() {
-    let Some(scaled) = with_servers(1) else { return };
+    let Some(scaled) = Autoscaled::with_servers(1) else { return };
     fs::create_dir_all(scaled.path("state")).unwrap();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let attempt = |boot: &str, tries: u32, at: &str| {
@@ -94,24 +80,26 @@ fn a_note_that_is_spoiled_or_of_another_time_silences_nothing() {
 
 #[test]
 fn a_command_that_hangs_is_ended_with_all_that_it_started() {
-    let Some(mut scaled) = with_servers(1) else { return };
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     scaled.set("ROLLCALL_SCALE_TIMEOUT", "1");
     scaled
         .set_command("ROLLCALL_SCALE_COMMAND", "sleep 60 &\necho $! >pid\ntrap '' TERM\nsleep 60\nsleep 60");
     let start = Instant::now();
     assert_eq!(code(&scaled.look(2, 9)), 1);
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
-    wait_for_end(started(&scaled));
+    wait_for_end(scaled.started());
     let log = scaled.text("log");
     assert!(
-        log.contains("cannot scale from 1 to 2: it did not end within 1 s, and was ended with all"),
+        log.contains(
+            "cannot scale from 1 to 2: it did not end within 1 s, and was ended with all its processes"
+        ),
         "{log}"
     );
 }
 
 #[test]
 fn a_command_that_says_success_and_does_nothing_is_found_out() {
-    let Some(scaled) = with_servers(1) else { return };
+    let Some(scaled) = Autoscaled::with_servers(1) else { return };
     for _ in 0..3 {
         assert_eq!(code(&scaled.look(2, 9)), 0);
     }
@@ -124,20 +112,20 @@ fn a_command_that_says_success_and_does_nothing_is_found_out() {
 
 #[test]
 fn a_command_outlives_a_killed_run_and_the_next_run_waits_for_it() {
-    let Some(mut scaled) = with_servers(1) else { return };
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     scaled.set_command(
         "ROLLCALL_SCALE_COMMAND",
         "echo $$ >pid\nwhile [ ! -e go ]; do sleep 0.1; done\necho $1 >>ran",
     );
     let mut service = scaled.serve(2, 9);
-    let command = started(&scaled);
+    let command = scaled.started();
     // Its process is in the notes now.
     scaled.wait_for("state/autoscale-run.json", "\"running\":{");
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", service.id())).unwrap();
     service.kill9();
     kill(Pid::from_raw(children.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
     let mut next = scaled.command(2, 9, &[]).stderr(Stdio::null()).spawn().unwrap();
-    scaled.wait_for("log", "waits for the command of a run that was killed, to scale from 1 to 2\n");
+    scaled.wait_for("log", "waits for the command that a killed run has left, to scale from 1 to 2\n");
     assert!(is_running(command), "the command was ended");
     assert_eq!(next.try_wait().unwrap(), None);
     scaled.write("go", "");
@@ -147,7 +135,7 @@ fn a_command_outlives_a_killed_run_and_the_next_run_waits_for_it() {
 
 #[test]
 fn in_doubt_it_scales_only_up() {
-    let Some(mut scaled) = with_servers(3) else { return };
+    let Some(mut scaled) = Autoscaled::with_servers(3) else { return };
     assert_eq!(code(&scaled.look(3, 3)), 0);
     // A state that cannot be written.
     fs::remove_file(scaled.path("state/autoscale.json")).unwrap();
@@ -171,7 +159,7 @@ fn in_doubt_it_scales_only_up() {
 
 #[test]
 fn what_cannot_be_written_is_logged_and_does_not_stop_scaling_up() {
-    let Some(scaled) = with_servers(1) else { return };
+    let Some(scaled) = Autoscaled::with_servers(1) else { return };
     // In the way of the notes.
     fs::create_dir_all(scaled.path("state/.autoscale-run.json.tmp")).unwrap();
     assert_eq!(code(&scaled.look(2, 9)), 4);

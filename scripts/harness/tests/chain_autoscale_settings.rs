@@ -3,14 +3,10 @@
 
 use harness::cluster::single_haproxy::autoscaled::Autoscaled;
 use harness::run::process::code;
-use harness::run::programs;
 
 #[test]
 fn a_wrong_setting_is_reported_with_its_variable() {
-    if !programs::are_here(&["haproxy"]) {
-        return;
-    }
-    let scaled = Autoscaled::with_servers(1);
+    let Some(scaled) = Autoscaled::with_servers(1) else { return };
     for (key, value, reason) in [
         ("ROLLCALL_SCALE_COMMAND", "", "it is not set; docs/autoscale.md has examples"),
         ("ROLLCALL_SCALE_COMMAND", " ", "it has no words"),
@@ -40,10 +36,7 @@ fn a_wrong_setting_is_reported_with_its_variable() {
 
 #[test]
 fn a_wrong_option_or_state_directory_ends_it_and_a_service_does_not_begin() {
-    if !programs::are_here(&["haproxy"]) {
-        return;
-    }
-    let mut scaled = Autoscaled::with_servers(1);
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     for every in ["500ms", "0", "1m", ""] {
         let mut command = scaled.command(2, 9, &[]);
         let output = command.arg("--every").output().unwrap();
@@ -62,10 +55,7 @@ fn a_wrong_option_or_state_directory_ends_it_and_a_service_does_not_begin() {
 
 #[test]
 fn a_command_is_split_as_a_shell_does_it_and_no_shell_sees_it() {
-    if !programs::are_here(&["haproxy"]) {
-        return;
-    }
-    let mut scaled = Autoscaled::with_servers(1);
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     let show = scaled.fixture.script("show words", "printf '[%s]' \"$@\" >\"${0%/*}/words\"");
     for (words, seen) in [
         ("{}", "[2]"),
@@ -85,11 +75,8 @@ fn a_command_is_split_as_a_shell_does_it_and_no_shell_sees_it() {
 }
 
 #[test]
-fn a_program_that_is_no_autoscale_is_reported() {
-    if !programs::are_here(&["haproxy"]) {
-        return;
-    }
-    let mut scaled = Autoscaled::with_servers(1);
+fn a_program_that_is_not_autoscale_is_reported() {
+    let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
     for (body, exit, reason) in [
         ("echo 7", 1, "cannot ask 'autoscale': it ended with exit code 0 and without a number"),
         ("exit 77", 1, "cannot ask 'autoscale': it ended with exit code 77 and without a number"),

@@ -14,7 +14,7 @@ use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::cluster::single_haproxy::autoscaled::Autoscaled;
 use harness::daemons::serf::RPC_PORT;
 use harness::run::daemon::Daemon;
-use harness::run::process::code;
+use harness::run::process::{code, stderr};
 use harness::run::{poll, programs};
 use harness::traffic::http::Client;
 use harness::traffic::load::{Load, Rate};
@@ -23,10 +23,7 @@ use harness::traffic::visitor::Visitor;
 /// A HAProxy with this number of servers, and commands that note the names in `drained` and `stopped`; `None` if
 /// programs are missing.
 fn with_servers(count: u8) -> Option<Autoscaled> {
-    if !programs::are_here(&["haproxy"]) {
-        return None;
-    }
-    let mut scaled = Autoscaled::with_servers(count);
+    let mut scaled = Autoscaled::with_servers(count)?;
     scaled.set_command("ROLLCALL_DRAIN_COMMAND", "echo $1 >>drained");
     scaled.set_command("ROLLCALL_STOP_COMMAND", "echo $1 >>stopped");
     Some(scaled)
@@ -36,7 +33,7 @@ fn with_servers(count: u8) -> Option<Autoscaled> {
 #[track_caller]
 fn look(scaled: &Autoscaled, number: u8) {
     let output = scaled.look(number, number);
-    assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
 }
 
 /// A request that takes so many milliseconds, once HAProxy has it.

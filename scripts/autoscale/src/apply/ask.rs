@@ -19,7 +19,7 @@ pub(crate) struct Asker<'a> {
     pub(crate) settings: &'a Settings,
     /// The operator's options for `autoscale`.
     pub(crate) options: &'a [String],
-    /// Options that are added unless the operator gave them.
+    /// Options that are added unless the operator has given them.
     pub(crate) additions: Vec<(&'static str, String)>,
     pub(crate) is_interrupted: &'a AtomicBool,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Answer {
     pub(crate) number: Option<Number>,
 }
 
-/// The number that is wanted, and the one that is there.
+/// How many servers are wanted, and how many there are.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Number {
     pub(crate) wanted: u32,
@@ -60,7 +60,7 @@ impl Asker<'_> {
         words.parse().map_err(|_| failed(format!("printed '{words}' and not a number")))
     }
 
-    /// The number, if `autoscale` says one. It prints and logs its messages itself.
+    /// Runs `autoscale` for the number. It prints and logs its messages itself.
     pub(crate) fn number(&self, count: Option<u32>) -> Result<Answer, Failure> {
         let failed = |why: String| Failure::new(Code::Unforeseen, format!("cannot ask 'autoscale': {why}"));
         let additions = self.additions.iter().filter(|(name, _)| !self.is_given(name));
@@ -82,7 +82,7 @@ impl Asker<'_> {
         }
     }
 
-    /// The servers, the fewest sessions first; `None` if not all balancers answer, which `number` reports.
+    /// The servers, fewest sessions first. `None` if not all balancers answer, which `number` has reported.
     pub(crate) fn servers(&self) -> Option<Vec<Server>> {
         let limit = self.settings.step_timeout;
         let mut options = vec!["--servers".to_owned(), "--time-limit".to_owned()];
@@ -104,7 +104,7 @@ impl Asker<'_> {
     }
 }
 
-/// Those of the options that `autoscale --servers` takes, too. All others are only about the number.
+/// The options that `autoscale --servers` needs, too. The others concern only the number.
 fn about_servers(options: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut is_value = false;

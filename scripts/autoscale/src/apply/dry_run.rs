@@ -6,7 +6,7 @@ use super::decision::deed::Deed;
 use super::engine::command;
 use super::setup::settings::Settings;
 
-/// Says what would be done.
+/// Prints what would be done.
 pub(crate) fn show(settings: &Settings, deed: &Deed) {
     match deed {
         Deed::Run(wish, _) => {
@@ -14,7 +14,7 @@ pub(crate) fn show(settings: &Settings, deed: &Deed) {
             print(&format!("would run {shown}, to {}: {}", wish.deed, wish.because));
         }
         Deed::Wait { deed, left, .. } => {
-            print(&format!("would wait {} s more before it tries to {deed} again", left.div_ceil(1000)));
+            print(&format!("would wait {} s before it tries again to {deed}", left.div_ceil(1000)));
         }
         Deed::Settle { .. } | Deed::Note(_) | Deed::Forget { .. } => {}
     }
@@ -22,6 +22,6 @@ pub(crate) fn show(settings: &Settings, deed: &Deed) {
 
 /// Prints a line.
 pub(crate) fn print(line: &str) {
-    // A closed stdout must not make the work fail.
+    // A closed stdout must not make the run fail.
     let _ = writeln!(io::stdout(), "{line}");
 }

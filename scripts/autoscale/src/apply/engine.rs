@@ -1,7 +1,7 @@
 //! Runs the one command of a look, and remembers how it ended.
 //!
-//! What is about to run is noted before, so that a run that is killed has counted as an attempt. If that cannot be
-//! written, only a command that gives more servers runs.
+//! An attempt is noted before its command runs, so that it counts even if this program is killed. If the note cannot be
+//! written, only a command that adds servers runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +27,7 @@ pub(crate) struct Engine<'a> {
     pub(crate) is_interrupted: &'a AtomicBool,
 }
 
-/// The command of a wish; `None` if the operator gave none.
+/// The command of a wish; `None` if the operator has not set it.
 pub(crate) fn command(settings: &Settings, wish: &Wish) -> Option<Words> {
     let words = match wish.kind {
         Kind::Scale => Some(&settings.scale),
@@ -38,7 +38,7 @@ pub(crate) fn command(settings: &Settings, wish: &Wish) -> Option<Words> {
 }
 
 impl Engine<'_> {
-    /// Runs the command of a wish, for the so-manieth time.
+    /// Runs the command of a wish; this is attempt number `tries`.
     pub(crate) fn run(&mut self, wish: &Wish, tries: u8) -> Result<(), Failure> {
         let Some(words) = command(self.settings, wish) else { return Ok(()) };
         let before = self.notes.notes.attempts.clone();
@@ -69,7 +69,7 @@ impl Engine<'_> {
         let notes = &mut *self.notes;
         let ended = run_gently(&mut words.command(), &limits, |process| {
             notes.notes.running = Running::of(process, &wish.deed, until);
-            // The note before could not be written either, and that is reported.
+            // If this fails, the note of the attempt has failed, too, and was reported.
             let _ = notes.write();
         });
         Ok(self.why(ended))
@@ -84,10 +84,10 @@ impl Engine<'_> {
         let how = match ended.status {
             Some(status) if status.success() => return None,
             Some(status) => shown(status),
-            None if self.is_interrupted.load(Ordering::SeqCst) => "a signal ended this program".to_owned(),
+            None if self.is_interrupted.load(Ordering::SeqCst) => "this program got a signal".to_owned(),
             None => {
                 let seconds = self.settings.scale_timeout.as_secs();
-                format!("it did not end within {seconds} s, and was ended with all that it had started")
+                format!("it did not end within {seconds} s, and was ended with all its processes")
             }
         };
         let last = last_line(&ended.words);
@@ -109,7 +109,7 @@ impl Engine<'_> {
         if self.is_interrupted.load(Ordering::SeqCst) {
             let deed = &wish.deed;
             self.messages.announce(format!(
-                "gave up to {deed}, because a signal ends this program; a later run does it again"
+                "stopped the command to {deed}, because this program got a signal; the next run repeats it"
             ));
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl Engine<'_> {
     }
 }
 
-/// The last line that a command printed, as far as it is text. A terminal's colours are not.
+/// The last line with text that a command printed, without control characters such as those of a terminal's colours.
 fn last_line(words: &str) -> String {
     let printable = |line: &str| -> String { line.chars().filter(|c| !c.is_control()).collect() };
     let mut lines = words.split(['\n', '\r']).map(printable);

@@ -1,4 +1,4 @@
-//! One look: asks, decides, and does at most one thing.
+//! One look: asks, decides, and runs at most one command.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,16 +43,18 @@ pub(crate) fn look(args: &Args, is_interrupted: &AtomicBool, messages: &mut Mess
     Ok(code)
 }
 
-/// The lock. A dry run has none.
-struct Turn(#[allow(dead_code, reason = "it is held")] Option<Flock<File>>);
+/// The lock is held as long as this lives. A dry run takes none, because it changes nothing.
+struct Turn {
+    _lock: Option<Flock<File>>,
+}
 
 impl Turn {
     fn take(args: &Args, settings: &Settings, is_interrupted: &AtomicBool) -> Result<Option<Turn>, Failure> {
         if args.dry_run {
-            return Ok(Some(Turn(None)));
+            return Ok(Some(Turn { _lock: None }));
         }
         let lock = state_directory::lock(&args.state_dir, settings.lock_timeout(), is_interrupted)?;
-        Ok(lock.map(|lock| Turn(Some(lock))))
+        Ok(lock.map(|lock| Turn { _lock: Some(lock) }))
     }
 }
 
@@ -65,18 +67,18 @@ fn wait_for_a_killed_run(
     let Some(running) = file.notes.running.as_ref().filter(|running| running.lives()) else { return };
     if args.dry_run {
         return dry_run::print(&format!(
-            "would wait for the command of a run that was killed, to {}",
+            "would wait for the command that a killed run has left, to {}",
             running.deed
         ));
     }
-    messages.announce(format!("waits for the command of a run that was killed, to {}", running.deed));
+    messages.announce(format!("waits for the command that a killed run has left, to {}", running.deed));
     running.wait(|| clock::now().unwrap_or(u64::MAX), is_interrupted);
     if !is_interrupted.load(Ordering::SeqCst) {
         file.notes.running = None;
     }
 }
 
-/// A look that has its turn.
+/// A look that holds the lock.
 struct Look<'a> {
     args: &'a Args,
     settings: &'a Settings,
@@ -114,8 +116,8 @@ impl Look<'_> {
         self.settings.stop.as_ref().and_then(|_| self.notes.notes.victim.clone())
     }
 
-    /// How many servers the engine runs, without the one that is chosen to go; the outer `None` if that cannot be found,
-    /// the inner one if HAProxy's count is to be used.
+    /// How many servers the engine runs, without the one that is chosen to go. The outer `None`: the count command failed.
+    /// The inner `None`: there is no count command, so HAProxy's count is used.
     #[allow(clippy::option_option, reason = "unknown is not the same as not asked")]
     fn count(&mut self, victim: Option<&Victim>) -> Option<Option<u32>> {
         let Some(command) = &self.settings.count else { return Some(None) };

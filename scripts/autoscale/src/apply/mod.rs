@@ -1,8 +1,8 @@
 //! autoscale-apply: makes the number of servers the number that `autoscale` wants, by one command at most.
 //!
 //! `setup` is the command line and the settings. `ask` runs `autoscale`. `decision` is the pure half: it decides from
-//! values alone, and runs nothing. `notes` is what is remembered from one look to the next. `look` is one look: it asks,
-//! decides and does. scripts/autoscale-run looks again and again.
+//! values alone, and runs nothing. `engine` runs the command. `notes` is what is remembered from one look to the next.
+//! `look` is one look: it asks, decides, and acts. scripts/autoscale-run runs this program repeatedly.
 
 mod ask;
 mod decision;
@@ -29,7 +29,7 @@ use setup::args::Args;
 
 const PROGRAM: &str = "autoscale-apply";
 
-/// As a shell counts it: 128 and SIGTERM. All scripts end so after a signal.
+/// 128 plus SIGTERM, as in a shell. All scripts end with this after a signal.
 const AFTER_SIGNAL: u8 = 143;
 
 /// Runs the program with the arguments of the process; returns its exit code.
@@ -57,8 +57,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Where messages go. A dry run logs nothing. The state directory may be that of --log-state; whether it can be used is
-/// reported later.
+/// Where messages go. A dry run logs nothing. --log-state may be in the state directory, so that is created first. If that
+/// fails, it is reported later, when the lock is taken.
 fn logs(args: &Args) -> MessageArgs {
     if args.dry_run {
         return MessageArgs { verbose: args.messages.verbose, ..MessageArgs::default() };
@@ -70,6 +70,7 @@ fn logs(args: &Args) -> MessageArgs {
 /// Sets the flag at a signal that asks to end.
 fn heed_signals(is_interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
     let install = |signal| flag::register(signal, Arc::clone(is_interrupted)).map(|_| ());
-    let failed = |err: io::Error| Failure::new(Code::Unforeseen, format!("cannot heed signals: {err}"));
+    let failed =
+        |err: io::Error| Failure::new(Code::Unforeseen, format!("cannot install signal handlers: {err}"));
     [SIGTERM, SIGINT, SIGHUP].into_iter().try_for_each(install).map_err(failed)
 }

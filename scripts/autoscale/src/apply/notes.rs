@@ -1,7 +1,7 @@
 //! What is remembered from one look to the next: one file, replaced as a whole.
 //!
-//! Times are counted from the start of the machine, so a note of another start is ignored, as is one that cannot be read.
-//! Then a command may run without a pause, and a server that drains counts as someone else's: that is the safe side.
+//! Times are counted from the start of the machine, so notes of another start are ignored, as are notes that cannot be
+//! read. Then a command may run without a pause, and a server that drains is never stopped. That is the safe side.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use super::running::Running;
 use crate::clock;
 use crate::sizing::look::Millis;
 
-/// Notes are shorter.
+/// Much larger than any notes.
 const NOTES_MAX: u64 = 64 << 10;
 
 const MODE: u32 = 0o640;
@@ -30,18 +30,18 @@ pub(crate) struct Notes {
     pub(crate) attempts: Attempts,
     /// The server that is chosen to go.
     pub(crate) victim: Option<Victim>,
-    /// The command that runs; a run that was killed leaves it.
+    /// The command that runs. It is still here if this program was killed meanwhile.
     pub(crate) running: Option<Running>,
 }
 
-/// The notes, and the file that has them.
+/// The notes and their file.
 #[derive(Debug)]
 pub(crate) struct NotesFile {
     path: PathBuf,
-    /// What the file has.
+    /// What is in the file.
     written: Notes,
     pub(crate) notes: Notes,
-    /// Whether it could not be written, which is reported once.
+    /// Whether writing has failed. It is reported only once.
     pub(crate) has_failed: bool,
 }
 
@@ -54,7 +54,8 @@ impl NotesFile {
         NotesFile { path, notes: written.clone(), written, has_failed: false }
     }
 
-    /// Writes the notes if they have changed. It is not synced: its times end with the machine's run anyway.
+    /// Writes the notes if they have changed. The file is not synced, because its times mean nothing after a restart of the
+    /// machine.
     pub(crate) fn write(&mut self) -> Result<(), Failure> {
         if self.notes == self.written {
             return Ok(());
@@ -71,7 +72,7 @@ impl NotesFile {
     }
 }
 
-/// The notes, if they can be of this start of the machine.
+/// The notes, if they may be of this start of the machine.
 fn parse(bytes: &[u8], now: Millis) -> Option<Notes> {
     let notes: Notes = serde_json::from_slice(bytes).ok()?;
     let is_plausible = notes.boot == clock::boot()

@@ -1,7 +1,7 @@
 //! The command that runs, noted for the next run: if this program is killed, the command goes on without a lock.
 //!
-//! The command does not inherit the lock, because what it leaves in the background would keep that for ever. So the next
-//! run, which gets the lock at once, waits for the command's process, and ends its group at the time that was set for it.
+//! The command does not inherit the lock, because a process that it leaves in the background would hold the lock for ever.
+//! So the next run gets the lock at once. It waits for the command's process, and ends its group when its time is over.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,11 +22,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) process: u32,
-    /// When it started, as /proc counts it: another process may get its number.
+    /// When it started, in the ticks of /proc. Later another process may get the same id.
     pub(crate) started: u64,
     /// What it does.
     pub(crate) deed: String,
-    /// When it is ended.
+    /// The time at which it is ended.
     pub(crate) until: Millis,
 }
 
@@ -41,7 +41,7 @@ impl Running {
         started(self.process) == Some(self.started)
     }
 
-    /// Waits for its end, or ends it when its time is over. A signal ends only the wait.
+    /// Waits until the command ends, or ends it when its time is over. After a signal it only stops waiting.
     pub(crate) fn wait(&self, now: impl Fn() -> Millis, is_interrupted: &AtomicBool) {
         while self.lives() && !is_interrupted.load(Ordering::SeqCst) {
             if now() >= self.until {
@@ -52,10 +52,10 @@ impl Running {
     }
 }
 
-/// When a process started, in ticks since the machine did; `None` if it has ended, even if nobody has collected it.
+/// When a process started, in ticks since the start of the machine. `None` if it has ended, even if it is still a zombie.
 fn started(process: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before may contain blanks and parentheses.
+    // The program's name in front of it may contain blanks and parentheses.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let is_over = matches!(fields.next()?, "Z" | "X");
     fields.nth(18)?.parse().ok().filter(|_| !is_over)
@@ -68,7 +68,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_command_is_waited_for_only_if_it_is_the_same_process() {
+    fn a_process_that_has_the_same_id_later_is_not_waited_for() {
         let own = Running::of(std::process::id(), "test", 0).unwrap();
         assert!(own.lives());
         let other = Running { started: own.started + 1, ..own };
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn at_its_time_it_is_ended() {
+    fn a_command_whose_time_is_over_is_ended() {
         let mut child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
         let running = Running::of(child.id(), "test", 5).unwrap();
         let waiter = thread::spawn(move || child.wait().unwrap());

@@ -1,9 +1,9 @@
-//! The state directory, and the lock in it: one run at a time looks and runs commands.
+//! The state directory and its lock, which allows one run at a time.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use common::lock;
 use nix::fcntl::{Flock, OFlag};
 use nix::unistd::{AccessFlags, access};
 
-/// How often a lock that is held is tried again. A thread that waits in flock(2) could not be ended by a signal.
+/// The pause between two attempts to take the lock. A thread that waits in flock(2) would not notice a signal.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Creates the directory, not readable by everyone.
+/// Creates the directory; only its owner and group can read it.
 pub(crate) fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o750).create(directory)
 }
@@ -53,7 +53,7 @@ fn check(directory: &Path) -> Result<(), Failure> {
     Err(Failure::new(Code::Files, line))
 }
 
-fn open(path: &PathBuf) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o640);
     let file = options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;

@@ -1,8 +1,8 @@
 //! Reads the answers to `show info`, `show stat` and `show servers state`, in the forms of all versions.
 //!
-//! Columns are found by their names, because each version adds some. A cell can hold what a server answered to a check.
-//! A backend's own row comes after those of its servers, and HAProxy ends each answer with an empty line: an answer
-//! without one of them was cut off.
+//! Columns are found by their names, because each version adds some. A cell can hold what a server answered to a check, so
+//! it may be quoted. A backend's own row comes after those of its servers, and HAProxy ends each answer with an empty line.
+//! An answer without that row or that line was cut off.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::sizing::look::{Report, Server, ServerState};
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// There is no such backend; its index.
+    /// HAProxy has no backend of that name; its index in the question.
     NoBackend(usize),
     /// It ends too early.
     Incomplete,
@@ -22,11 +22,11 @@ pub(super) enum Flaw {
     Strange,
 }
 
-/// `type` in the table.
+/// Values of the column `type`.
 const BACKEND: &str = "1";
 const SERVER: &str = "2";
 
-/// The answer to `show info;show stat BACKEND 6 -1;...`, the backends added up.
+/// Reads the answer to `show info;show stat BACKEND 6 -1;...`, and adds up the backends.
 pub(super) fn read(answer: &str, backends: &[String]) -> Result<Report, Flaw> {
     let mut parts = parts(answer);
     let mut report = info(parts.next().ok_or(Flaw::Incomplete)?)?;
@@ -46,8 +46,8 @@ pub(super) fn read(answer: &str, backends: &[String]) -> Result<Report, Flaw> {
     if is_ended(answer) { Ok(report) } else { Err(Flaw::Incomplete) }
 }
 
-/// The answer to `show info;show stat BACKEND 2 -1;show servers state BACKEND;...`. `None` if anything is unusual: then
-/// the whole question tells more.
+/// Reads the answer to `show info;show stat BACKEND 2 -1;show servers state BACKEND;...`. Returns `None` if a server is not
+/// up, or if anything else is unusual: then the whole question must be asked.
 pub(super) fn read_brief(answer: &str, backends: &[String]) -> Option<Report> {
     let mut parts = parts(answer);
     let mut report = info(parts.next()?).ok()?;
@@ -87,7 +87,7 @@ fn info(part: &str) -> Result<Report, Flaw> {
     Ok(Report { pid, uptime, ..Report::default() })
 }
 
-/// Adds a backend's rows. Returns how many of its servers are active, or `None` if its own row is missing.
+/// Adds a backend's rows to the report. Returns how many of its servers are active, or `None` if its own row is missing.
 fn add_table(report: &mut Report, table: &str, backend: &str) -> Result<Option<u64>, Flaw> {
     let table = table.strip_prefix("# ").ok_or(Flaw::Strange)?;
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(table.as_bytes());
@@ -140,7 +140,7 @@ impl Row<'_> {
         self.number("act")
     }
 
-    /// The server of this row, unless it is a spare one or out of service.
+    /// The server of this row, unless it is a backup server or out of service.
     fn server(&self) -> Result<Option<Server>, Flaw> {
         let sessions = self.number("scur")?;
         let is_in_maintenance = self.text("status").starts_with("MAINT");
@@ -158,7 +158,7 @@ impl Row<'_> {
         } else if !status.starts_with("DOWN") {
             ServerState::Up
         } else if self.number("stot")? == 0 {
-            // Not `chkdown`, which counts that reload-haproxy marks a server DOWN when it adds it.
+            // `chkdown` would not do: it is above 0 for each server that reload-haproxy adds, because it marks it DOWN at first.
             ServerState::Starting
         } else {
             ServerState::Failed
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn each_server_is_read_but_those_in_maintenance_and_the_spare_one() {
+    fn each_server_is_read_except_those_in_maintenance_and_the_backup_server() {
         for answer in WHOLE {
             let report = read(answer, &named("nodes")).unwrap();
             let seen: Vec<(&str, ServerState, u64, Option<u64>)> = report
@@ -241,7 +241,7 @@ mod tests {
             let report = read_brief(answer, &named("plain")).unwrap();
             assert_eq!((report.sessions, report.servers.len()), (0, 2));
             assert!(report.servers.iter().all(|server| server.state == ServerState::Up));
-            // Not all are up, or one is a spare one.
+            // Not all are up, or one is a backup server.
             assert_eq!(
                 read_brief(&answer.replace(" p2 127.0.0.1 2 0 ", " p2 127.0.0.1 0 0 "), &named("plain")),
                 None

@@ -13,16 +13,17 @@ use common::messages::excerpt;
 use crate::sizing::look::{Look, Millis, Report};
 use answer::Flaw;
 
-/// What is asked.
+/// What is asked of HAProxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// The traffic, and which servers serve. If they all do, HAProxy needs a third of the time.
+    /// The traffic, and which servers are up. If all are, HAProxy needs a third of the time for the answer.
     Brief,
-    /// The sessions and the `maxconn` of each server, too.
+    /// Also the sessions and the `maxconn` of each server.
     Whole,
 }
 
-/// Asks all `sockets` about the `backends` at the same time. Each fault is a balancer without a report.
+/// Asks all `sockets` about the `backends` at the same time. A balancer that does not answer completely has no report in the
+/// look, and its fault is returned.
 pub(crate) fn look(
     sockets: &[PathBuf],
     backends: &[String],
@@ -31,7 +32,7 @@ pub(crate) fn look(
     now: Millis,
 ) -> (Look, Vec<Failure>) {
     let reports: Vec<Result<Report, Failure>> = match sockets {
-        // A thread costs more than the question.
+        // Starting a thread takes longer than asking.
         [socket] => vec![report(socket, backends, question, timeout)],
         _ => thread::scope(|scope| {
             let asked: Vec<_> = sockets
@@ -60,7 +61,7 @@ fn report(
     let refuse = |reason: String| {
         Failure::new(Code::Haproxy, format!("cannot ask HAProxy at '{}': {reason}", socket.display()))
     };
-    // On one connection, so that one worker answers all of it.
+    // All commands go over one connection, so that one worker answers them all.
     let ask = |question: fn(&String) -> String| {
         let questions: Vec<String> = backends.iter().map(question).collect();
         let command = format!("show info;{}", questions.join(";"));
@@ -75,12 +76,12 @@ fn report(
     answer::read(&answer, backends).map_err(|flaw| refuse(explain(flaw, backends, &answer)))
 }
 
-/// 2: the backend alone.
+/// The type 2 is the backend alone.
 fn brief(backend: &String) -> String {
     format!("show stat {backend} 2 -1;show servers state {backend}")
 }
 
-/// 6: the backend (2) and its servers (4).
+/// The type 6 is the backend (2) and its servers (4).
 fn whole(backend: &String) -> String {
     format!("show stat {backend} 6 -1")
 }

@@ -1,4 +1,4 @@
-//! One line: the number, what it comes from, and why.
+//! The line of `-v` and of the log: the number, the traffic behind it, and the reason.
 
 use crate::sizing::decide::Decision;
 use crate::sizing::limits::Signal;

@@ -23,9 +23,13 @@ pub(crate) fn metrics(decision: &Decision, backends: &[String]) -> String {
             "Servers that get no new sessions",
             known(decision, f64::from(decision.draining)),
         ),
-        ("sessions", "Sessions, those in the queue among them", known(decision, traffic.sessions as f64)),
+        ("sessions", "Sessions, including those in the queue", known(decision, traffic.sessions as f64)),
         ("queued_requests", "Requests in the queue", known(decision, traffic.queued as f64)),
-        ("target_per_server", "How much of the traffic a server is to carry", decision.target),
+        (
+            "target_per_server",
+            "How many sessions or requests per second one server should carry",
+            decision.target,
+        ),
         ("complete", "1 if all balancers answered", Some(f64::from(u8::from(traffic.doubt.is_none())))),
     ];
     let family = |(name, help, value): &(&str, &str, Option<f64>)| {
@@ -38,7 +42,7 @@ pub(crate) fn metrics(decision: &Decision, backends: &[String]) -> String {
     format!("{text}# EOF\n")
 }
 
-/// A number that only balancers know.
+/// A number that is known only if a balancer answered.
 fn known(decision: &Decision, number: f64) -> Option<f64> {
     (decision.traffic.answers > 0).then_some(number)
 }

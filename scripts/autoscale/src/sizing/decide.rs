@@ -1,7 +1,7 @@
 //! The decision: what the traffic needs, and what of that may happen now.
 //!
-//! Upwards it follows the traffic at once, in bounded steps. Downwards it is slow, and in doubt it does not go down: a
-//! server too many costs a little, a server too few costs visitors.
+//! The number rises at once, in bounded steps. It falls slowly, and in doubt it does not fall: a server too many costs a
+//! little, a server too few costs visitors.
 
 use crate::sizing::limits::{Limits, SHARE_OF_MAXCONN};
 use crate::sizing::look::{Look, Server, ServerState};
@@ -9,12 +9,12 @@ use crate::sizing::memory::Memory;
 use crate::sizing::reason::{Hold, Reason};
 use crate::sizing::traffic::{Traffic, add_up};
 
-/// A number of servers, and what it comes from.
+/// A number of servers, and the facts behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// How many servers there should be. `None` if nothing is known, not even an earlier number.
     pub wanted: Option<u32>,
-    /// How many there are, those that start or failed among them. `None` if no balancer answers.
+    /// How many there are, including those that start or failed. `None` if no balancer answers.
     pub count: Option<u32>,
     /// The number before this look.
     pub before: Option<u32>,
@@ -28,18 +28,18 @@ pub struct Decision {
     pub draining: u32,
     /// The traffic.
     pub traffic: Traffic,
-    /// How much of it a server is to carry, if known.
+    /// How much of it one server should carry, if known.
     pub target: Option<f64>,
     /// Why the number is what it is; `None` if there is none.
     pub reason: Option<Reason>,
 }
 
-/// Neither `--target` nor a server with `maxconn`.
+/// There is neither a `--target` nor a server with `maxconn`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTarget;
 
 /// Decides how many servers there should be, and returns what to remember for the next look. Without a memory the number
-/// is the wish of this moment. `count` is how many there are, if the caller knows better than the balancers.
+/// is what this moment needs, undamped. `count` overrides how many servers the balancers list.
 pub fn decide(
     limits: &Limits,
     memory: Option<Memory>,
@@ -58,10 +58,10 @@ pub fn decide(
     next.queued = decision.traffic.queued > 0;
     next.count = decision.count.or(next.count);
     if let Some(before) = decision.before {
-        // In silence nothing is known but the last number.
+        // If no balancer answers, only the last number is known.
         let needed = if decision.traffic.answers == 0 { before } else { needed };
         let goal = needed.clamp(limits.min, limits.max);
-        // Who adds servers needs them.
+        // Servers that someone else added count as needed, so they are not stopped at once.
         next.wishes.add_for_largest(look.now, goal.max(added.unwrap_or(0)), limits.down_window);
         let step = if is_damped {
             step(limits, &decision, &next, before, goal)
@@ -79,7 +79,7 @@ pub fn decide(
 }
 
 impl Decision {
-    /// The same, without going down: for a run that cannot remember what it decides.
+    /// The same decision, but not below the number before. For a run that could not write its state.
     pub fn without_lowering(mut self) -> Decision {
         if let (Some(wanted), Some(before)) = (self.wanted, self.before) {
             if wanted < before {
@@ -91,7 +91,7 @@ impl Decision {
     }
 }
 
-/// The memory as far as it is about these balancers and this time.
+/// The memory, begun again if it is of other balancers or too old.
 fn continued(limits: &Limits, memory: Memory, look: &Look) -> Memory {
     if memory == Memory::default() {
         return Memory::begin(look.now);
@@ -104,13 +104,13 @@ fn continued(limits: &Limits, memory: Memory, look: &Look) -> Memory {
     }
 }
 
-/// How much a server is to carry. `None` while there is no server to take it from.
+/// How much one server should carry. `None` while no server is known, now or earlier.
 fn target(limits: &Limits, traffic: &Traffic, memory: &Memory) -> Result<Option<f64>, NoTarget> {
     if limits.target.is_some() {
         return Ok(limits.target);
     }
     let limits: Vec<u64> = traffic.servers.values().filter_map(|server| server.maxconn).collect();
-    // A silent balancer does not tell how much it may send to a server, but its sessions are remembered.
+    // The sessions of a silent balancer still count, so its share of each server's `maxconn` must count, too.
     let known = if traffic.answers < traffic.seen.len() { memory.target } else { None };
     match limits.len() {
         0 if traffic.servers.is_empty() => Ok(memory.target),
@@ -144,7 +144,7 @@ fn describe(traffic: Traffic, target: Option<f64>, count: Option<u32>) -> Decisi
     }
 }
 
-/// What is remembered of this look, but for the number.
+/// What is remembered of this look, except the number.
 fn remember(limits: &Limits, memory: Memory, look: &Look, decision: &Decision) -> Memory {
     let mut next = memory;
     next.last = look.now;
@@ -159,15 +159,15 @@ fn remember(limits: &Limits, memory: Memory, look: &Look, decision: &Decision) -
     next
 }
 
-/// The count, if somebody else has added servers since the last look: it rose, and is above the last number. If an engine
-/// is late with removing a server, the count is above the last number too, but does not rise.
+/// The count, if someone else has added servers since the last look: the count rose, and is above the last number. If the
+/// engine is only late in removing a server, the count is above the last number, too, but has not risen.
 fn added_by_others(memory: &Memory, count: Option<u32>) -> Option<u32> {
     let wanted = memory.wanted?;
     count.filter(|count| *count > wanted && memory.count.is_none_or(|last| *count > last))
 }
 
-/// How many servers the traffic needs. A server that failed is made up for. But if they all fail, more of the same do not
-/// help: at most as many again as the traffic needs.
+/// How many servers the traffic needs. Failed servers are replaced, but at most as many as the traffic needs: if all of
+/// them fail, more of the same do not help.
 fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
     let Decision { serving, starting, failed, traffic, .. } = decision;
     let healthy = serving.saturating_add(*starting);
@@ -177,13 +177,13 @@ fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
         (Some(demand), Some(target)) => servers_for(demand / target, asked, limits.tolerance),
         _ => 0,
     };
-    // Two looks in a row: a queue of a moment is no lack of servers.
+    // Two looks in a row, because a momentary queue does not mean that servers are missing.
     let is_short = traffic.queued > 0 && memory.queued;
     let enough = if is_short { carried.max(serving.saturating_add(1)) } else { carried };
     enough.saturating_add((*failed).min(enough))
 }
 
-/// The servers for a number of full ones: 3.2 are four. Within the tolerance of what was asked for, that is enough.
+/// How many servers carry the load of `full` full ones: 3.2 need four. Within the tolerance of what was asked for, that is enough.
 fn servers_for(full: f64, asked: u32, tolerance: f64) -> u32 {
     if asked > 0 && (full / f64::from(asked) - 1.0).abs() <= tolerance + 1e-9 {
         return asked;
@@ -211,7 +211,8 @@ fn step(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, need
 }
 
 fn up(limits: &Limits, memory: &Memory, before: u32, needed: u32) -> (u32, Reason) {
-    // From what is there, and not from the last number: an engine that starts nothing gets no larger and larger ones.
+    // Counted from the servers that are there and not from the last number: otherwise an engine that starts nothing would
+    // be given larger and larger numbers.
     let ceiling = limits.ceiling(memory.counts.first().unwrap_or(before)).max(before);
     let reason = if needed <= ceiling {
         Reason::Up { from: before }
@@ -235,7 +236,7 @@ fn undamped(decision: &Decision, before: u32, goal: u32) -> (u32, Reason) {
 
 /// Why the number must not go down now.
 fn hold(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, peak: u32) -> Option<Hold> {
-    // A moment in the future is not one that a run has written.
+    // A time in the future was not written by a run of this program.
     let is_within = |since: Option<u64>, period| {
         since.is_some_and(|since| memory.last.checked_sub(since).is_some_and(|passed| passed < period))
     };
@@ -261,7 +262,7 @@ fn still_drains(server: &Server) -> bool {
     server.state == ServerState::Draining && server.sessions > 0
 }
 
-/// The number within the limits of the settings. Their name is the reason where they decide.
+/// The number within `--min` and `--max`. If one of them decides, it is the reason.
 fn bounded(limits: &Limits, (number, reason): (u32, Reason), goal: u32, needed: u32) -> (u32, Reason) {
     let number = number.clamp(limits.min, limits.max);
     if number == goal && needed < goal {

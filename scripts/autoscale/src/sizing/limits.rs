@@ -2,10 +2,10 @@
 
 use crate::sizing::look::Millis;
 
-/// What the traffic is measured by.
+/// How the traffic is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Sessions in the backend, those in the queue among them.
+    /// Sessions in the backend, including those in the queue.
     Sessions,
     /// Requests per second.
     Rate,
@@ -14,9 +14,9 @@ pub enum Signal {
 /// The settings of the decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// What the traffic is measured by.
+    /// How the traffic is measured.
     pub signal: Signal,
-    /// How much of it a server is to carry. Without it: 70 % of the servers' `maxconn`.
+    /// How much of the traffic one server should carry; `None` means 70 % of the servers' `maxconn`.
     pub target: Option<f64>,
     /// The fewest servers.
     pub min: u32,
@@ -26,13 +26,13 @@ pub struct Limits {
     pub tolerance: f64,
     /// The time in which the number at most doubles, or rises by four.
     pub up_period: Millis,
-    /// The number goes down only to the highest wish of this time.
+    /// The number goes down only to the most that was needed in this time.
     pub down_window: Millis,
     /// The time between two steps down.
     pub down_period: Millis,
 }
 
-/// The share of a server's `maxconn` that it is to carry, if no target is given.
+/// The share of its `maxconn` that a server should carry if no target is given.
 pub const SHARE_OF_MAXCONN: f64 = 0.7;
 
 impl Limits {
@@ -50,8 +50,8 @@ impl Limits {
         }
     }
 
-    /// How far apart two looks may be. A scale command may take a while between two looks, and a timer may be as rare as
-    /// the window is long.
+    /// How far apart two looks may be. A scale command may run for minutes between two looks, and a timer may run only once
+    /// in a window.
     pub fn longest_gap(&self) -> Millis {
         self.down_window.saturating_mul(2).saturating_add(60_000)
     }

@@ -1,6 +1,6 @@
 //! What the balancers report at one moment.
 
-/// Milliseconds since the machine started: no change of the clock moves it.
+/// Milliseconds since the machine started. A change of the wall clock has no effect on it.
 pub type Millis = u64;
 
 /// All balancers at one moment.
@@ -8,7 +8,7 @@ pub type Millis = u64;
 pub struct Look {
     /// The moment.
     pub now: Millis,
-    /// Each balancer by its socket, with its report, or `None` if it did not give a whole one.
+    /// Each balancer by its socket, with its report, or `None` if it did not give a complete one.
     pub balancers: Vec<(String, Option<Report>)>,
 }
 
@@ -19,7 +19,7 @@ pub struct Report {
     pub pid: i32,
     /// Seconds since the worker started.
     pub uptime: u64,
-    /// Sessions in the backend, those in its queue among them (`scur` of the backend).
+    /// Sessions in the backend, including those in its queue (`scur` of the backend).
     pub sessions: u64,
     /// Requests in the queue (`qcur`).
     pub queued: u64,
@@ -38,13 +38,13 @@ pub struct Server {
     pub name: String,
     /// Whether it serves.
     pub state: ServerState,
-    /// Its current sessions (`scur`). 0 for a server that is up, unless all was asked.
+    /// Its current sessions (`scur`). 0 for a server that is up, unless the whole question was asked.
     pub sessions: u64,
-    /// Its `maxconn` (`slim`), if it has one and all was asked.
+    /// Its `maxconn` (`slim`), if it has one and the whole question was asked.
     pub maxconn: Option<u64>,
 }
 
-/// Whether a server serves. The order is the one in which several balancers' reports of a server count: what is up at
+/// Whether a server serves. If balancers disagree about a server, the first of these states counts: a server that is up at
 /// one of them is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServerState {

@@ -20,15 +20,15 @@ pub struct Memory {
     pub count: Option<u32>,
     /// When the number last went down.
     pub lowered: Option<Millis>,
-    /// The wishes of the window, for their largest.
+    /// What was needed in the window; only the largest counts.
     pub wishes: History,
-    /// The counts of the period upwards, for their smallest.
+    /// The counts of the upward period; only the smallest counts.
     pub counts: History,
     /// Whether requests were in the queue at the last look.
     pub queued: bool,
     /// When failed connections, retries or redispatches were last seen to rise.
     pub errors_rose: Option<Millis>,
-    /// The last target, for a moment without servers.
+    /// The last target, which is used while no server is known.
     pub target: Option<f64>,
     /// Each balancer by its socket.
     pub balancers: BTreeMap<String, Seen>,
@@ -66,7 +66,7 @@ impl Memory {
         Memory { wanted, count, target, ..Memory::begin(now) }
     }
 
-    /// Whether its looks end before `now`, and not longer before than `gap`.
+    /// Whether its last look was before `now`, and at most `gap` ago.
     pub fn continues_at(&self, now: Millis, gap: Millis) -> bool {
         self.since <= self.last && self.last <= now && now - self.last <= gap
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::sizing::look::Millis;
 use crate::sizing::traffic::Doubt;
 
-/// Why the number is what it is. `from` and `at` are the number before, `needed` and `enough` what the traffic needs.
+/// Why the number is what it is. `from` and `at` are the number before this look; `needed` and `enough` are what the traffic
+/// needs.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the sentences above and beside them name the fields")]
 pub enum Reason {
-    /// It is enough.
+    /// The last number is still right.
     Stays { at: u32 },
     /// More are needed.
     Up { from: u32 },
@@ -20,11 +21,11 @@ pub enum Reason {
     WaitsForStep { at: u32, needed: u32, period: Millis },
     /// Fewer are enough.
     Down { from: u32, to: u32, enough: u32 },
-    /// Fewer would be enough, but.
+    /// Fewer would be enough, but the number must not go down now.
     Held { at: u32, enough: u32, hold: Hold },
-    /// Fewer are enough than the settings allow.
+    /// The traffic needs fewer than the settings allow.
     AtMin { min: u32, needed: u32 },
-    /// More are needed than the settings allow.
+    /// The traffic needs more than the settings allow.
     AtMax { max: u32, needed: u32 },
 }
 
@@ -34,19 +35,19 @@ pub enum Reason {
 pub enum Hold {
     /// The numbers may be too small.
     Doubt(Doubt),
-    /// No number of requests per second is known yet.
+    /// The requests per second are not known yet.
     NoRate,
-    /// The looks began less than a window ago.
+    /// The first look was less than a window ago.
     Begun(Millis),
     /// This many were needed within the window.
     Wished { peak: u32, window: Millis },
-    /// It went down less than this time ago.
+    /// The number went down less than this time ago.
     Lowered(Millis),
     /// This server still has sessions to finish.
     Drains { name: String, sessions: u64 },
     /// Failed connections, retries or redispatches rise.
     Errors,
-    /// What was decided could not be remembered.
+    /// The state file could not be written.
     Forgotten,
 }
 

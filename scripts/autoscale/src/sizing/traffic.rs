@@ -1,7 +1,7 @@
 //! The traffic at one moment: what all balancers report, added up.
 //!
-//! A balancer that does not answer has as much as before, because its visitors are somewhere. A new worker counts from
-//! 0 while the old one finishes its sessions, so it has at least as much as the old one had.
+//! A balancer that does not answer counts with its last numbers, because its visitors have not gone away. A new worker
+//! counts from 0 while the old one finishes its sessions, so it counts with at least what the old one had.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::sizing::limits::Signal;
 use crate::sizing::look::{Look, Millis, Report, Server};
 use crate::sizing::memory::{Memory, Seen};
 
-/// Two looks that are closer than this give no new rate: a few requests would make it.
+/// Two looks that are closer together than this give no new rate, because it would depend on a few requests.
 const RATE_MIN: Millis = 1000;
 
 /// The traffic of all balancers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {
-    /// What is measured by the signal: sessions, or requests per second. `None` if no rate is known yet.
+    /// What the signal measures: sessions, or requests per second. `None` if no rate is known yet.
     pub demand: Option<f64>,
-    /// Sessions, those in the queue among them.
+    /// Sessions, including those in the queue.
     pub sessions: u64,
     /// Requests in the queue.
     pub queued: u64,
-    /// Requests per second, as far as known.
+    /// Requests per second of the balancers whose rate is known.
     pub rate: Option<f64>,
     /// Whether failed connections, retries or redispatches rose since the last look.
     pub errors_rose: bool,
@@ -29,7 +29,7 @@ pub struct Traffic {
     pub servers: BTreeMap<String, Server>,
     /// How many balancers answered.
     pub answers: usize,
-    /// Why these numbers may be too small, if they may.
+    /// Why these numbers may be too small, if there is a reason to think so.
     pub doubt: Option<Doubt>,
     /// What is to be remembered of each balancer.
     pub seen: BTreeMap<String, Seen>,
@@ -107,7 +107,7 @@ impl Traffic {
         known.state = known.state.min(server.state);
         known.sessions = known.sessions.saturating_add(server.sessions);
         known.maxconn = match (known.maxconn, server.maxconn) {
-            // Each balancer may use it whole.
+            // `maxconn` is a limit for each balancer, so the server may get the sum.
             (Some(one), Some(other)) => Some(one.saturating_add(other)),
             (one, other) => one.or(other),
         };

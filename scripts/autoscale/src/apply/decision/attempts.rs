@@ -15,9 +15,9 @@ const TRIES_MOST: u8 = 99;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
-    /// The command said so; whether it is true is seen later.
+    /// The command returned 0. Later looks show whether it had an effect.
     Done,
-    /// It failed, was ended, or nobody has seen its end.
+    /// It failed, it was ended, or this program was killed before it ended.
     Failed,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Attempt {
     /// The number, or the server's name.
     pub(crate) value: String,
-    /// How many times running, 1 or more.
+    /// How many times in a row, 1 or more.
     pub(crate) tries: u8,
     pub(crate) at: Millis,
     pub(crate) outcome: Outcome,
@@ -58,7 +58,7 @@ impl Attempts {
         }
     }
 
-    /// Whether all of them can be of this start of the machine.
+    /// Whether all of them may be of this start of the machine.
     pub(crate) fn are_plausible(&self, now: Millis) -> bool {
         let all = [&self.scale, &self.drain, &self.stop];
         all.into_iter()
@@ -66,8 +66,8 @@ impl Attempts {
             .all(|attempt| attempt.at <= now && (1..=TRIES_MOST).contains(&attempt.tries))
     }
 
-    /// Runs a command, or waits if the last attempt of its kind was too recent. Another value counts as a new one if the
-    /// last succeeded.
+    /// Decides to run a command, or to wait if the last attempt of its kind was too recent. If the last attempt succeeded, a
+    /// wish with another value need not wait.
     pub(crate) fn again(&self, mut wish: Wish, now: Millis) -> Deed {
         let last = match wish.kind {
             Kind::Scale => &self.scale,

@@ -1,4 +1,4 @@
-//! What a decision leads to.
+//! What a decision leads to: commands to run, and things to remember.
 
 use super::victim::Victim;
 use crate::sizing::look::Millis;
@@ -15,28 +15,28 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     pub(crate) kind: Kind,
-    /// What stands in place of `{}`.
+    /// What replaces `{}`: the number, or the server's name.
     pub(crate) value: String,
     /// What it does: `scale from 4 to 6`.
     pub(crate) deed: String,
     pub(crate) because: String,
-    /// What is still so if it succeeded and changed nothing: `there are 4`.
+    /// What is still true if the command succeeded but changed nothing: `there are 4`.
     pub(crate) unchanged: String,
-    /// Whether it gives more servers. Only that is done even if it cannot be remembered.
+    /// Whether it adds servers. Only such a command runs even if the attempt cannot be noted.
     pub(crate) is_more: bool,
 }
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
-    /// Run a command, for the so-manieth time.
+    /// Run a command. The number counts the attempts, from 1.
     Run(Wish, u8),
-    /// It is too early to do this again. If the last attempt failed, that lasts.
+    /// It is too early to try this again. `failure` is the error of the last attempt, if it failed.
     Wait { deed: String, left: Millis, failure: Option<String> },
     /// There are as many servers as wanted, after an attempt.
     Settle { count: u32 },
     /// Remember how far the chosen server is.
     Note(Victim),
-    /// The chosen server goes its own way from now on.
+    /// The chosen server is no longer to be drained or stopped.
     Forget { why: String },
 }

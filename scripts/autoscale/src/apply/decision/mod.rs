@@ -1,6 +1,6 @@
-//! What one look leads to: pure, so that every case is a row of a test.
+//! What one look leads to. It is pure, so that every case is a row of a test.
 //!
-//! Servers that are missing come first. A server that is chosen to go is the next thing, if the number needs no command.
+//! Missing servers come first. The server that is chosen to go comes next, if no command is needed for the number.
 
 pub(crate) mod attempts;
 pub(crate) mod deed;

@@ -1,4 +1,4 @@
-//! All that a decision depends on.
+//! The input of a decision: the numbers, the servers, and what was remembered.
 
 use super::attempts::Attempts;
 use super::victim::{Server, Victim};
@@ -11,11 +11,11 @@ pub(crate) struct Situation<'a> {
     pub(crate) count: u32,
     /// Why that number is wanted.
     pub(crate) reason: &'a str,
-    /// Whether the numbers are not too low. Otherwise there may only be more servers.
+    /// Whether the numbers can be trusted. Otherwise servers may only be added.
     pub(crate) is_sure: bool,
     /// How one chosen server is stopped; `None` if the engine chooses.
     pub(crate) choice: Option<Choice>,
-    /// The servers, the fewest sessions first; `None` if they are not needed, or not known.
+    /// The servers, fewest sessions first; `None` if they are not needed or not known.
     pub(crate) servers: Option<&'a [Server]>,
     pub(crate) attempts: &'a Attempts,
     pub(crate) victim: Option<&'a Victim>,
@@ -25,7 +25,7 @@ pub(crate) struct Situation<'a> {
 /// How one chosen server is stopped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
-    /// Whether a command drains it before.
+    /// Whether a command drains it first.
     pub(crate) drains: bool,
     /// How long it may drain.
     pub(crate) limit: Millis,

@@ -5,7 +5,7 @@ use super::deed::{Deed, Kind, Wish};
 use super::situation::{Choice, Situation};
 use super::victim::{Phase, Server, Victim, is_name};
 
-/// In so many looks running it must have had no sessions: a request may be on its way.
+/// In this many looks in a row it must have had no sessions, because a request may be on its way.
 const IDLE_LOOKS: u8 = 2;
 
 /// The next step with the chosen server, or the choice of one if there are too many.
@@ -42,13 +42,13 @@ fn tend(situation: &Situation<'_>, choice: Choice, victim: &Victim, server: Opti
         Phase::Draining => {
             forget(format!("{name} stays: it serves again, so someone else has ended its drain"))
         }
-        // Only now is it known whether the command had an effect.
+        // HAProxy does not show it as draining: the command has had no effect, at least not yet.
         Phase::Asked if are_too_many => vec![begin(situation, choice, name, situation.reason)],
         Phase::Asked => spare(situation, name),
     }
 }
 
-/// It was not drained, and is needed.
+/// It does not drain yet, and is needed again.
 fn spare(situation: &Situation<'_>, name: &str) -> Vec<Deed> {
     let attempts = [&situation.attempts.drain, &situation.attempts.stop];
     let has_failed = attempts.into_iter().flatten().any(|attempt| attempt.outcome == Outcome::Failed);

@@ -1,4 +1,4 @@
-//! The options that `autoscale` gets unless the operator gave them: where it remembers, where it logs, and a limit.
+//! The options that `autoscale` gets unless the operator has given them: its state, its log, and its time limit.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use super::settings::Settings;
 
 /// The state of `autoscale`, in the state directory.
 const STATE: &str = "autoscale.json";
-/// It is smaller, see `state_file`.
+/// The limit of `state_file`.
 const STATE_MAX: u64 = 4 << 20;
 
-/// A dry run goes on with a copy of what `autoscale` remembers. On another machine or in a container there is none: then
-/// the number is what the moment asks for.
+/// A copy of the state of `autoscale`, which a dry run may change. If `autoscale` runs on another machine or in a container,
+/// there is no copy, and the number is what this moment needs.
 pub(crate) fn scratch(args: &Args, settings: &Settings) -> Result<Option<TempDir>, Failure> {
     if !args.dry_run || !settings.is_local {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What the program is told: the command line, and commands and limits, checked.
+//! The command line, and the checked settings that follow from it.
 
 pub(crate) mod additions;
 pub(crate) mod args;

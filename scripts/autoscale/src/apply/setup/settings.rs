@@ -1,4 +1,4 @@
-//! Commands and limits, checked. An error names the variable, because that is where they usually come from.
+//! Commands and limits, checked. An error names the environment variable, because settings usually come from there.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::words::Words;
 pub(crate) struct Settings {
     pub(crate) scale: Words,
     pub(crate) count: Option<Words>,
-    /// The commands of a server that is chosen; without them the number alone is scaled.
+    /// The commands for one chosen server. Without `stop` the engine chooses, and gets only a number.
     pub(crate) stop: Option<Words>,
     pub(crate) drain: Option<Words>,
     pub(crate) autoscale: Words,
@@ -53,7 +53,7 @@ impl Settings {
         })
     }
 
-    /// How long another run may hold the lock: it may look twice, and end a command that takes too long.
+    /// How long another run may hold the lock: it may run `autoscale` twice, and end a command that takes too long.
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.scale_timeout + 2 * self.step_timeout + Duration::from_secs(30)
     }

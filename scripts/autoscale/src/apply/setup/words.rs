@@ -1,4 +1,4 @@
-//! A command of the operator: split into words as by a shell, and run without one.
+//! A command of the operator: it is split into words as a shell does it, and runs without a shell.
 
 use std::borrow::Cow;
 use std::env;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// What stands for the number or the name.
+/// The placeholder of the number or the name.
 const PLACE: &str = "{}";
 
 /// The words of a command, at least one.
@@ -14,8 +14,8 @@ const PLACE: &str = "{}";
 pub(crate) struct Words(Vec<String>);
 
 impl Words {
-    /// Splits a command. If it is for something, such as `the number`, a word must have `{}` in its place. Fails with the
-    /// reason why it cannot run.
+    /// Splits a command. If it needs a value, such as `the number`, one of its words must contain `{}`. The error is the
+    /// reason why the command cannot run.
     pub(crate) fn split(text: &str, place: Option<&str>) -> Result<Words, String> {
         let words = shell_words::split(text).map_err(|err| err.to_string())?;
         let Some(program) = words.first() else { return Err("it has no words".to_owned()) };
@@ -27,7 +27,7 @@ impl Words {
         Ok(Words(words))
     }
 
-    /// A command of one word, which is not checked.
+    /// A command that consists of a program's path, which is not checked.
     pub(crate) fn of_program(program: String) -> Words {
         Words(vec![program])
     }
@@ -37,7 +37,7 @@ impl Words {
         Words(self.0.iter().map(|word| word.replace(PLACE, value)).collect())
     }
 
-    /// The words, and more after them.
+    /// The words, followed by more of them.
     pub(crate) fn and(&self, more: impl IntoIterator<Item = String>) -> Words {
         Words(self.0.iter().cloned().chain(more).collect())
     }
@@ -48,7 +48,7 @@ impl Words {
         quoted.join(" ")
     }
 
-    /// The command, to run it.
+    /// The command, ready to run.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.0[0]);
         command.args(&self.0[1..]);
@@ -62,7 +62,7 @@ fn quoted(word: &str) -> Cow<'_, str> {
     if !word.is_empty() && word.bytes().all(is_plain) { word.into() } else { shell_words::quote(word) }
 }
 
-/// Fails with the reason why the program cannot run.
+/// Fails if the program cannot run. The error is the reason.
 fn check_program(program: &str) -> Result<(), String> {
     let path = Path::new(program);
     if program.contains('/') {

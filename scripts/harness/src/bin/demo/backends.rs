@@ -126,9 +126,9 @@ impl Backends {
     }
 
     /// Removes the backend that was reserved last.
-    pub fn take_youngest(&mut self) -> Option<Backend> {
-        let mut youngest_first = self.order.iter().rev();
-        youngest_first.find_map(|name| self.cluster.backends.remove(name))
+    pub fn take_newest(&mut self) -> Option<Backend> {
+        let mut newest_first = self.order.iter().rev();
+        newest_first.find_map(|name| self.cluster.backends.remove(name))
     }
 
     /// Kills a backend with SIGKILL.

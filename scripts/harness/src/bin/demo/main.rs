@@ -1,8 +1,9 @@
 //! `demo`: Rollcall on one machine, with real Serf agents, a real HAProxy, real web servers and real requests,
 //! all on loopback. `scripts/demo` installs and builds what it needs and runs it.
 //!
-//! Without a command it is a tour that ends with a verdict. `scale` shows servers that come and go with the load. `up` keeps running, and the other commands send requests
-//! to it from another shell. However it ends, no process and no file is left: see harness::run.
+//! Without a command it is a tour that ends with a verdict. `scale` shows servers that come and go with the load. `up`
+//! keeps running, and the other commands send requests to it from another shell. However it ends, no process and no file
+//! is left: see harness::run.
 
 #![allow(unreachable_pub, reason = "a binary has no public items")]
 
@@ -35,19 +36,20 @@ use crate::scale::plan::Length;
 const EXAMPLES: &str = "\
 Examples:
   scripts/demo                 the tour: a minute, then a verdict; exit code 0 if all went well
-  scripts/demo scale           two minutes at most: servers come with the load and go again, by themselves; then a verdict
+  scripts/demo scale           two minutes at most: autoscale starts and stops servers with the load; then a verdict
   scripts/demo scale --full --chart scale.svg
-                               the same with autoscale's default windows, in ten minutes, and a chart of it
+                               the same in ten minutes, with autoscale's default windows, and a chart
   scripts/demo up              a balancer and two backends that stay up; Ctrl-C ends everything
   scripts/demo add             from a second shell: one more backend
   scripts/demo kill s1         kill -9 of s1's web app and Serf agent, as when its machine dies
   scripts/demo scale-to 5      starts or stops backends until there are five
-  scripts/demo load 40         40 requests a second from now on; `load 0` ends that
-  scripts/demo status          the load, the backends, their state in Serf and HAProxy, and the addresses
+  scripts/demo load 40         sends 40 requests a second from now on; `load 0` ends that
+  scripts/demo status          the load, the backends with their state in Serf and HAProxy, and the addresses
   scripts/demo down            end everything
 
 Environment:
-  ROLLCALL_BIN     where member-join, member-leave, render-cfg, reload-haproxy and autoscale are (default: beside demo)
+  ROLLCALL_BIN     directory of member-join, member-leave, render-cfg, reload-haproxy, autoscale and autoscale-apply
+                   (default: the directory of demo)
   ROLLCALL_KEEP=1  keeps the directory of the run (logs, configuration)
 
 Exit status: 0 done; 1 it failed, or the verdict is bad; 2 wrong usage; 130 interrupted.";
@@ -116,13 +118,13 @@ enum Command {
         #[arg(value_parser = backends::check_name)]
         node: String,
     },
-    /// Start or stop backends until there are N; the youngest are stopped
+    /// Start or stop backends until there are N; the newest are stopped first
     ScaleTo {
         /// How many
         #[arg(value_name = "N", value_parser = clap::value_parser!(u8).range(0..=50))]
         count: u8,
     },
-    /// Send N requests a second to the demo that is up, until the next `load`; 0 ends it
+    /// Send N requests a second to the demo that is up, until the next `load`; 0 ends them
     Load {
         /// Requests a second
         #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]

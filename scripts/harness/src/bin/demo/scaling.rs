@@ -1,7 +1,7 @@
 //! `scale-to N`: starts or stops backends until there are N, as `docker-compose up --scale` does.
 //!
-//! All of them start or stop at the same time. The youngest ones are stopped. It returns once all have started or ended,
-//! and two of these commands wait for each other.
+//! All of them start or stop at the same time. The newest are stopped first. The command returns once all have started or
+//! ended. A second such command waits for the first.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ impl Scaled {
         self.backends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many are no longer in the list and have not ended.
+    /// How many are no longer in the list but have not ended yet.
     pub fn stopping(&self) -> usize {
         self.stopping.load(Ordering::Relaxed)
     }
@@ -46,7 +46,7 @@ impl Scaled {
             starts.iter().for_each(|start| say(format!("{} starts at {}", start.name, start.address)));
             at_once(starts, |start| self.start(&start))
         } else {
-            let victims: Vec<Backend> = (wanted..count).filter_map(|_| self.take_youngest()).collect();
+            let victims: Vec<Backend> = (wanted..count).filter_map(|_| self.take_newest()).collect();
             victims
                 .iter()
                 .for_each(|backend| say(format!("{} leaves the cluster, then drains", backend.name)));
@@ -63,10 +63,10 @@ impl Scaled {
         self.list().insert(&start.name, started)
     }
 
-    fn take_youngest(&self) -> Option<Backend> {
+    fn take_newest(&self) -> Option<Backend> {
         // Counted under the lock, so that a backend is always in the list or stopping.
         let mut list = self.list();
-        let backend = list.take_youngest()?;
+        let backend = list.take_newest()?;
         self.stopping.fetch_add(1, Ordering::Relaxed);
         Some(backend)
     }

@@ -28,7 +28,7 @@ Proofs:
   forgery    a forged Serf member with hostile names, tags and addresses: the known ones and 10,000 random ones
   partition  gossip lost between balancer and backends while HTTP works; ten minutes
   soak       half an hour of churn in the second wiring: nothing grows
-  autoscale  10,000 simulated days, and HAProxy, disk and engine failing under `autoscale`; half an hour
+  autoscale  10,000 simulated days; then the real program while HAProxy, disk and engine fail; half an hour
 
 Exit status: 0 all hold; 1 one does not hold or could not run; 2 wrong usage.";
 

@@ -1,7 +1,7 @@
 //! A HAProxy whose servers `scripts/autoscale-run` counts. The commands that it runs are scripts of the test.
 //!
-//! Nothing listens at the servers' addresses, and no check notices. The test sets the number that is wanted by `--min`
-//! and `--max`, and adds the servers that an engine would start.
+//! Nothing listens at the servers' addresses, and HAProxy does not check them. The test sets the number that is wanted by
+//! `--min` and `--max`, and adds the servers that an engine would start.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::ffi::OsString;
@@ -33,7 +33,12 @@ pub struct Autoscaled {
 
 impl Autoscaled {
     /// A HAProxy with the servers s1, s2, ... up to this number. The scale command notes its number in the file `ran`.
-    pub fn with_servers(count: u8) -> Autoscaled {
+    /// `None` if HAProxy is missing.
+    pub fn with_servers(count: u8) -> Option<Autoscaled> {
+        programs::are_here(&["haproxy"]).then(|| Autoscaled::start(count))
+    }
+
+    fn start(count: u8) -> Autoscaled {
         let mut fixture = HaproxyFixture::empty();
         fixture.write_backend(&lines(&fixture, count));
         fixture.start(Mode::MasterSocket);
@@ -67,7 +72,7 @@ impl Autoscaled {
         self.set(key, format!("'{}' {{}}", script.display()));
     }
 
-    /// A run with these options that wants from `min` to `max` servers. It goes down at once.
+    /// A run with these options that wants from `min` to `max` servers. It scales down without a window.
     pub fn command(&self, min: u8, max: u8, options: &[&str]) -> Command {
         let mut command = Command::new(programs::shipped("scripts/autoscale-run"));
         self.prepare(&mut command, min, max, options);
@@ -129,6 +134,13 @@ impl Autoscaled {
     /// Replaces the notes.
     pub fn write_notes(&self, text: &str) {
         self.write(NOTES, text);
+    }
+
+    /// Waits until a script has written the process id of its command to the file `pid`, and returns it.
+    #[track_caller]
+    pub fn started(&self) -> u32 {
+        let pid = || self.text("pid").strip_suffix('\n')?.parse().ok();
+        poll::until(SOON, "a command that runs", pid).unwrap()
     }
 
     /// Waits until a file in the run's directory contains a text.

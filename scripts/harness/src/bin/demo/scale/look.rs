@@ -8,13 +8,13 @@ use std::time::Duration;
 pub struct Look {
     /// The time since the load began.
     pub at: Duration,
-    /// Requests that were over by then.
+    /// Requests that had ended by then.
     pub requests: u64,
     /// Those of them that failed.
     pub failed: u64,
     /// Requests that ended in the second before.
     pub rate: f64,
-    /// Sessions in the backend, those in its queue among them.
+    /// Sessions in the backend, including those in its queue.
     pub sessions: u64,
     /// Servers that get requests.
     pub serving: u64,
@@ -32,7 +32,7 @@ impl Look {
         if self.serving == 0 { 0.0 } else { self.sessions as f64 / self.serving as f64 }
     }
 
-    /// True if something that the table shows besides the load is different.
+    /// Whether anything in the table has changed, apart from the load.
     pub fn differs(&self, other: &Look) -> bool {
         let numbers = |look: &Look| (look.wanted, look.serving, look.running, look.stopping, look.failed);
         numbers(self) != numbers(other)

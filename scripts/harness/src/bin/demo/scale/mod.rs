@@ -1,7 +1,7 @@
-//! `demo scale`: servers that come and go by themselves, as the load rises and falls.
+//! `demo scale`: autoscale starts and stops servers as the load rises and falls.
 //!
-//! The real autoscale-run runs beside the balancer, and the only thing that this program does for it is what a container
-//! engine would do: it starts and stops backends until there are as many as it was told.
+//! The real autoscale-run runs beside the balancer. This program is only its engine: as a container engine would, it starts
+//! and stops backends until there are as many as the scale command says.
 
 mod autoscaler;
 mod drawing;
@@ -98,7 +98,7 @@ fn introduction(plan: &Plan, desk: &Desk, name: &str) -> Vec<String> {
         format!("autoscale-run --every {} {}", autoscaler::EVERY, plan.options().join(" ")),
         windows,
         format!(
-            "a server takes {} ms for an answer, so its sessions are half its requests a second; to look inside: demo --name {name} status",
+            "each request takes {} ms, so there are half as many sessions as requests a second; to look inside: demo --name {name} status",
             plan.delay.as_millis()
         ),
     ]

@@ -1,7 +1,7 @@
 //! The plan of `demo scale`: the load over time, the servers, and the options of autoscale.
 //!
-//! The numbers keep clear of the edges of the formula. At the peak, 112 requests a second of 0.5 s each are 56 sessions,
-//! which is not near a whole number of servers, and more than one server's tolerance away from the number below.
+//! The numbers keep clear of the edges of the formula. At the peak, 112 requests a second of 0.5 s each are 56 sessions.
+//! That is not near a whole number of servers, and the next lower number is outside of the tolerance.
 
 use std::time::Duration;
 
