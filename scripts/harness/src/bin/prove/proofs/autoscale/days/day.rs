@@ -143,7 +143,7 @@ impl Day {
         let look = Look { now: time - self.boot, balancers };
         let count = self.settings.is_counted.then(|| self.engine.running());
         let memory = std::mem::take(&mut self.memory);
-        if look.now.saturating_sub(memory.last) > limits.down_window && memory.last > 0 {
+        if look.now.saturating_sub(memory.last) > limits.longest_gap() && memory.last > 0 {
             self.observer.forget();
         }
         let (decision, memory) =
