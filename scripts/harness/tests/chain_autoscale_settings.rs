@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use harness::cluster::single_haproxy::autoscaled::Autoscaled;
-use harness::run::process::code;
+use harness::run::process::{code, stderr};
 
 #[test]
 fn a_wrong_setting_is_reported_with_its_variable() {
@@ -37,12 +37,15 @@ fn a_wrong_setting_is_reported_with_its_variable() {
 #[test]
 fn a_wrong_option_or_state_directory_ends_it_and_a_service_does_not_begin() {
     let Some(mut scaled) = Autoscaled::with_servers(1) else { return };
-    for every in ["500ms", "0", "1m", ""] {
-        let mut command = scaled.command(2, 9, &[]);
-        let output = command.arg("--every").output().unwrap();
-        assert_eq!(code(&output), 2, "a misplaced option");
-        let output = scaled.command(2, 9, &[&format!("--every={every}x")]).output().unwrap();
+    let output = scaled.command(2, 9, &[]).arg("--every").output().unwrap();
+    assert_eq!(code(&output), 2, "a misplaced option");
+    let output = scaled.command(2, 9, &["--every"]).output().unwrap();
+    assert_eq!(code(&output), 2, "an option in place of the value");
+    for every in ["500ms", "0", "0s", "1m", "12345", "s", ""] {
+        let output = scaled.command(2, 9, &[&format!("--every={every}")]).output().unwrap();
         assert_eq!(code(&output), 2, "{every}");
+        let reason = format!("--every '{every}' is not whole seconds, such as 5s");
+        assert!(stderr(&output).contains(&reason), "{every}: {}", stderr(&output));
     }
     let mut service = scaled.command(2, 9, &["--every=1s"]);
     let output = service.env("ROLLCALL_DRAIN_LIMIT", "x").output().unwrap();
