@@ -1,7 +1,8 @@
 //! autoscale: prints how many servers the traffic of a HAProxy backend needs, and why. It changes nothing.
 //!
-//! `balancers` asks HAProxy's sockets and gives a look. `sizing` decides from looks alone: it opens no file, asks no
-//! clock, and can be simulated. `state_file` keeps what it remembers between two runs. `output` is what is printed.
+//! `balancers` asks HAProxy's sockets and returns a look. `sizing` decides from looks alone: it opens no file and reads no
+//! clock, so it can be simulated. `state_file` keeps what it remembers between two runs. `output` is what is printed.
+//! `apply` is the other program, autoscale-apply, which acts on the number.
 
 pub mod apply;
 mod args;

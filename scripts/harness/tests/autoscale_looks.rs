@@ -12,6 +12,7 @@ use common::replace::replace;
 use harness::cluster::single_haproxy::{HaproxyFixture, assert_done};
 use harness::daemons::counting_server::CountingServer;
 use harness::daemons::haproxy::Mode;
+use harness::run::process::code;
 use harness::run::{poll, programs};
 use harness::traffic::http::Client;
 use nix::sys::signal::{Signal, kill};
@@ -79,12 +80,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
 #[test]
-fn the_sessions_of_the_backend_have_those_in_its_queue_among_them() {
+fn the_sessions_of_the_backend_include_those_in_its_queue() {
     let looks = Looks::running("");
     looks.under(8, Duration::from_secs(3), || {
         let output = looks.autoscale(&["--target", "2", "--min", "1", "--max", "20"]);
@@ -99,7 +96,7 @@ fn the_sessions_of_the_backend_have_those_in_its_queue_among_them() {
 }
 
 #[test]
-fn servers_that_start_fail_drain_or_spare_are_told_apart() {
+fn starting_failed_draining_and_backup_servers_are_told_apart() {
     let looks = Looks::running(
         "server dead 127.0.0.1:1 check inter 100ms\n  server spare 127.0.0.1:1 backup\n  \
          server out 127.0.0.1:1 disabled\n  server slow 127.0.0.1:2 weight 0\n",

@@ -1,7 +1,7 @@
-//! Scaling in costs nobody anything: requests of 5 s in flight are answered, and visitors go on elsewhere.
+//! Scaling in fails no request: requests of 5 s in flight are answered, and visitors go on at another server.
 //!
-//! A request that a stopped web app cuts is not seen by its visitor: HAProxy sends a GET again to another server. So the
-//! web apps' own logs and HAProxy's counters must show that none was cut.
+//! If a stopped web app cuts a request, its visitor does not notice, because HAProxy sends a GET again to another server. So
+//! the web apps' own logs and HAProxy's counters must show that none was cut.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ struct Sticky {
 }
 
 impl Sticky {
-    /// His first visit is over when this returns.
+    /// The first visit is over when this returns.
     fn start(front: SocketAddr, is_over: &Arc<AtomicBool>) -> Sticky {
         let mut visitor = Visitor::new(front);
         let home = visitor.visit().unwrap().host;
@@ -87,7 +87,11 @@ fn assert_sessions_went_on(visitors: Vec<Sticky>, left: &BTreeSet<String>) {
         assert_eq!(after.lost(), 0, "a session was lost after {} views", after.views());
         assert!(after.views() > 3, "{} views", after.views());
         assert!(left.contains(&host), "{host} is gone");
-        assert!(host == visitor.home || !left.contains(&visitor.home), "he left {host} without need");
+        assert!(
+            host == visitor.home || !left.contains(&visitor.home),
+            "a visitor left {} for {host} without need",
+            visitor.home
+        );
     }
 }
 

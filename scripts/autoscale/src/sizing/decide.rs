@@ -109,14 +109,14 @@ fn target(limits: &Limits, traffic: &Traffic, memory: &Memory) -> Result<Option<
     if limits.target.is_some() {
         return Ok(limits.target);
     }
-    let limits: Vec<u64> = traffic.servers.values().filter_map(|server| server.maxconn).collect();
+    let maxconns: Vec<u64> = traffic.servers.values().filter_map(|server| server.maxconn).collect();
     // The sessions of a silent balancer still count, so its share of each server's `maxconn` must count, too.
     let known = if traffic.answers < traffic.seen.len() { memory.target } else { None };
-    match limits.len() {
+    match maxconns.len() {
         0 if traffic.servers.is_empty() => Ok(memory.target),
         0 => Err(NoTarget),
         count => {
-            let target = limits.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN;
+            let target = maxconns.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN;
             Ok(Some(target.max(known.unwrap_or(0.0))))
         }
     }

@@ -1,6 +1,7 @@
 //! The largest or the smallest number of a period of time, in little memory.
 //!
-//! An earlier number that a later one outdoes can never be the answer again, so it is dropped. What is left is sorted.
+//! An earlier number can never be the answer again once a later one is at least as large (or as small), so it is dropped.
+//! What is left is sorted.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,16 +34,6 @@ impl History {
     pub fn first(&self) -> Option<u32> {
         self.entries.first().map(|(_, number)| *number)
     }
-
-    /// How many numbers are kept.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether none is kept.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -60,7 +51,7 @@ mod tests {
             let period = &numbers[index.saturating_sub(2)..=index];
             assert_eq!(largest.first(), period.iter().max().copied(), "{period:?}");
             assert_eq!(smallest.first(), period.iter().min().copied(), "{period:?}");
-            assert!(largest.len() <= 3 && smallest.len() <= 3);
+            assert!(largest.entries.len() <= 3 && smallest.entries.len() <= 3);
         }
     }
 
