@@ -2,21 +2,21 @@
 
 use std::io::{self, Write};
 
-use super::decision::deed::Deed;
+use super::decision::action::Action;
 use super::engine::command;
 use super::setup::settings::Settings;
 
 /// Prints what would be done.
-pub(crate) fn show(settings: &Settings, deed: &Deed) {
-    match deed {
-        Deed::Run(wish, _) => {
+pub(crate) fn show(settings: &Settings, action: &Action) {
+    match action {
+        Action::Run(wish, _) => {
             let shown = command(settings, wish).map(|words| words.shown()).unwrap_or_default();
-            print(&format!("would run {shown}, to {}: {}", wish.deed, wish.because));
+            print(&format!("would run {shown}, to {}: {}", wish.goal, wish.because));
         }
-        Deed::Wait { deed, left, .. } => {
-            print(&format!("would wait {} s before it tries again to {deed}", left.div_ceil(1000)));
+        Action::Wait { goal, left, .. } => {
+            print(&format!("would wait {} s before it tries again to {goal}", left.div_ceil(1000)));
         }
-        Deed::Settle { .. } | Deed::Note(_) | Deed::Forget { .. } => {}
+        Action::Settle { .. } | Action::Note(_) | Action::Forget { .. } => {}
     }
 }
 

@@ -10,8 +10,8 @@ use common::failure::{Code, Failure};
 use common::messages::Messages;
 
 use super::ask::shown;
+use super::decision::action::{Kind, Wish};
 use super::decision::attempts::{Attempt, Outcome, pause};
-use super::decision::deed::{Kind, Wish};
 use super::decision::victim::{Phase, Victim};
 use super::notes::NotesFile;
 use super::running::{GRACE, Running};
@@ -42,7 +42,7 @@ impl Engine<'_> {
     pub(crate) fn run(&mut self, wish: &Wish, tries: u8) -> Result<(), Failure> {
         let Some(words) = command(self.settings, wish) else { return Ok(()) };
         let before = self.notes.notes.attempts.clone();
-        let killed = format!("cannot {}: this program was killed while the command ran", wish.deed);
+        let killed = format!("cannot {}: this program was killed while the command ran", wish.goal);
         self.note(wish, tries, Outcome::Failed, &killed)?;
         if let Err(fault) = self.notes.write() {
             self.messages.fault(fault);
@@ -51,7 +51,7 @@ impl Engine<'_> {
                 return Ok(());
             }
         }
-        self.messages.announce(format!("runs {}, to {}: {}", words.shown(), wish.deed, wish.because));
+        self.messages.announce(format!("runs {}, to {}: {}", words.shown(), wish.goal, wish.because));
         let failure = self.run_noted(&words, wish)?;
         self.notes.notes.running = None;
         match failure {
@@ -68,7 +68,7 @@ impl Engine<'_> {
         let limits = Limits { timeout, grace: GRACE, is_interrupted, keeps_stderr: true };
         let notes = &mut *self.notes;
         let ended = run_gently(&mut words.command(), &limits, |process| {
-            notes.notes.running = Running::of(process, &wish.deed, until);
+            notes.notes.running = Running::of(process, &wish.goal, until);
             // If this fails, the note of the attempt has failed, too, and was reported.
             let _ = notes.write();
         });
@@ -104,18 +104,18 @@ impl Engine<'_> {
     }
 
     fn failed(&mut self, wish: &Wish, tries: u8, why: &str) -> Result<(), Failure> {
-        let line = format!("cannot {}: {why}", wish.deed);
+        let line = format!("cannot {}: {why}", wish.goal);
         self.note(wish, tries, Outcome::Failed, &line)?;
         if self.is_interrupted.load(Ordering::SeqCst) {
-            let deed = &wish.deed;
+            let goal = &wish.goal;
             self.messages.announce(format!(
-                "stopped the command to {deed}, because this program got a signal; the next run repeats it"
+                "stopped the command to {goal}, because this program got a signal; the next run repeats it"
             ));
             return Ok(());
         }
         self.messages.fault(Failure::new(Code::Unforeseen, line));
         let seconds = pause(tries) / 1000;
-        self.messages.announce(format!("tries again to {} in {seconds} s at the earliest", wish.deed));
+        self.messages.announce(format!("tries again to {} in {seconds} s at the earliest", wish.goal));
         Ok(())
     }
 

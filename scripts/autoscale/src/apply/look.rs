@@ -8,8 +8,8 @@ use common::messages::Messages;
 use nix::fcntl::Flock;
 
 use super::ask::{Asker, Number};
+use super::decision::action::Action;
 use super::decision::decide;
-use super::decision::deed::Deed;
 use super::decision::situation::{Choice, Situation};
 use super::decision::victim::Victim;
 use super::dry_run;
@@ -68,10 +68,10 @@ fn wait_for_a_killed_run(
     if args.dry_run {
         return dry_run::print(&format!(
             "would wait for the command that a killed run has left, to {}",
-            running.deed
+            running.goal
         ));
     }
-    messages.announce(format!("waits for the command that a killed run has left, to {}", running.deed));
+    messages.announce(format!("waits for the command that a killed run has left, to {}", running.goal));
     running.wait(|| clock::now().unwrap_or(u64::MAX), is_interrupted);
     if !is_interrupted.load(Ordering::SeqCst) {
         file.notes.running = None;
@@ -103,9 +103,9 @@ impl Look<'_> {
             self.messages.sees_only_a_part();
         }
         let Some(number) = answer.number else { return Ok(answer.code) };
-        for deed in self.decide(&number, is_sure, victim.as_ref())? {
+        for action in self.decide(&number, is_sure, victim.as_ref())? {
             if !self.is_interrupted.load(Ordering::SeqCst) {
-                self.act(deed)?;
+                self.act(action)?;
             }
         }
         Ok(answer.code)
@@ -136,7 +136,7 @@ impl Look<'_> {
         number: &Number,
         is_sure: bool,
         victim: Option<&Victim>,
-    ) -> Result<Vec<Deed>, Failure> {
+    ) -> Result<Vec<Action>, Failure> {
         let limit = u64::try_from(self.settings.drain_limit.as_millis()).unwrap_or(u64::MAX);
         let choice =
             self.settings.stop.as_ref().map(|_| Choice { drains: self.settings.drain.is_some(), limit });
@@ -158,24 +158,24 @@ impl Look<'_> {
         }))
     }
 
-    fn act(&mut self, deed: Deed) -> Result<(), Failure> {
+    fn act(&mut self, action: Action) -> Result<(), Failure> {
         if self.args.dry_run {
-            dry_run::show(self.settings, &deed);
+            dry_run::show(self.settings, &action);
             return Ok(());
         }
         let notes = &mut self.notes.notes;
-        match deed {
-            Deed::Run(wish, tries) => return self.engine().run(&wish, tries),
-            Deed::Wait { failure, .. } => {
+        match action {
+            Action::Run(wish, tries) => return self.engine().run(&wish, tries),
+            Action::Wait { failure, .. } => {
                 let fault = failure.map(|line| Failure::new(Code::Unforeseen, line));
                 fault.into_iter().for_each(|fault| self.messages.fault(fault));
             }
-            Deed::Settle { count } => {
+            Action::Settle { count } => {
                 notes.attempts.scale = None;
                 self.messages.announce(format!("servers: {count}, as wanted"));
             }
-            Deed::Note(victim) => notes.victim = Some(victim),
-            Deed::Forget { why } => {
+            Action::Note(victim) => notes.victim = Some(victim),
+            Action::Forget { why } => {
                 notes.victim = None;
                 (notes.attempts.drain, notes.attempts.stop) = (None, None);
                 self.messages.announce(why);

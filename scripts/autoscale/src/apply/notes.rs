@@ -90,7 +90,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut file = NotesFile::read(dir.path(), 5);
         assert!(!dir.path().join("autoscale-run.json").exists());
-        file.notes.running = Some(Running { process: 7, started: 8, deed: "scale".into(), until: 9 });
+        file.notes.running = Some(Running { process: 7, started: 8, goal: "scale".into(), until: 9 });
         file.write().unwrap();
         assert_eq!(NotesFile::read(dir.path(), 5).notes, file.notes);
         let good = String::from_utf8(std::fs::read(&file.path).unwrap()).unwrap();

@@ -25,15 +25,15 @@ pub(crate) struct Running {
     /// When it started, in the ticks of /proc. Later another process may get the same id.
     pub(crate) started: u64,
     /// What it does.
-    pub(crate) deed: String,
+    pub(crate) goal: String,
     /// The time at which it is ended.
     pub(crate) until: Millis,
 }
 
 impl Running {
     /// The command that has just started; `None` if it has already ended.
-    pub(crate) fn of(process: u32, deed: &str, until: Millis) -> Option<Running> {
-        Some(Running { process, started: started(process)?, deed: deed.to_owned(), until })
+    pub(crate) fn of(process: u32, goal: &str, until: Millis) -> Option<Running> {
+        Some(Running { process, started: started(process)?, goal: goal.to_owned(), until })
     }
 
     /// Whether it still runs.

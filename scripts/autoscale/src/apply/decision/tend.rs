@@ -1,7 +1,7 @@
 //! The next step with the server that is chosen to go: it is drained, and stopped once it has no sessions.
 
+use super::action::{Action, Kind, Wish};
 use super::attempts::Outcome;
-use super::deed::{Deed, Kind, Wish};
 use super::situation::{Choice, Situation};
 use super::victim::{Phase, Server, Victim, is_name};
 
@@ -9,7 +9,7 @@ use super::victim::{Phase, Server, Victim, is_name};
 const IDLE_LOOKS: u8 = 2;
 
 /// The next step with the chosen server, or the choice of one if there are too many.
-pub(super) fn decide(situation: &Situation<'_>) -> Vec<Deed> {
+pub(super) fn decide(situation: &Situation<'_>) -> Vec<Action> {
     let (Some(choice), Some(servers), true) = (situation.choice, situation.servers, situation.is_sure) else {
         return Vec::new();
     };
@@ -24,7 +24,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Vec<Deed> {
 }
 
 /// The next step with the victim.
-fn tend(situation: &Situation<'_>, choice: Choice, victim: &Victim, server: Option<&Server>) -> Vec<Deed> {
+fn tend(situation: &Situation<'_>, choice: Choice, victim: &Victim, server: Option<&Server>) -> Vec<Action> {
     let are_too_many = situation.wanted < situation.count;
     let name = &victim.name;
     let Some(server) = server else { return forget(format!("{name} is gone")) };
@@ -49,15 +49,20 @@ fn tend(situation: &Situation<'_>, choice: Choice, victim: &Victim, server: Opti
 }
 
 /// It does not drain yet, and is needed again.
-fn spare(situation: &Situation<'_>, name: &str) -> Vec<Deed> {
+fn spare(situation: &Situation<'_>, name: &str) -> Vec<Action> {
     let attempts = [&situation.attempts.drain, &situation.attempts.stop];
     let has_failed = attempts.into_iter().flatten().any(|attempt| attempt.outcome == Outcome::Failed);
     if has_failed { forget(format!("{name} stays: it is needed again")) } else { Vec::new() }
 }
 
-fn wait_for_sessions(situation: &Situation<'_>, choice: Choice, victim: &Victim, sessions: u64) -> Vec<Deed> {
+fn wait_for_sessions(
+    situation: &Situation<'_>,
+    choice: Choice,
+    victim: &Victim,
+    sessions: u64,
+) -> Vec<Action> {
     let idle = if sessions == 0 { (victim.idle + 1).min(IDLE_LOOKS) } else { 0 };
-    let note = Deed::Note(Victim { idle, ..victim.clone() });
+    let note = Action::Note(Victim { idle, ..victim.clone() });
     let seconds = choice.limit / 1000;
     let late = format!("it has drained for {seconds} s, and still has sessions: {sessions}");
     match () {
@@ -70,17 +75,17 @@ fn wait_for_sessions(situation: &Situation<'_>, choice: Choice, victim: &Victim,
 }
 
 /// Chooses the server with the fewest sessions of those that do not drain.
-fn choose(situation: &Situation<'_>, choice: Choice, servers: &[Server]) -> Vec<Deed> {
+fn choose(situation: &Situation<'_>, choice: Choice, servers: &[Server]) -> Vec<Action> {
     let Some(server) = servers.iter().find(|server| !server.is_draining && is_name(&server.name)) else {
         return Vec::new();
     };
     let victim = Victim { name: server.name.clone(), since: situation.now, idle: 0, phase: Phase::Asked };
     let because = format!("it has the fewest sessions, {}; {}", server.sessions, situation.reason);
-    vec![Deed::Note(victim), begin(situation, choice, &server.name, &because)]
+    vec![Action::Note(victim), begin(situation, choice, &server.name, &because)]
 }
 
 /// Drains it, or stops it at once if the engine drains by itself.
-fn begin(situation: &Situation<'_>, choice: Choice, name: &str, because: &str) -> Deed {
+fn begin(situation: &Situation<'_>, choice: Choice, name: &str, because: &str) -> Action {
     if !choice.drains {
         return stop(situation, name, because);
     }
@@ -88,7 +93,7 @@ fn begin(situation: &Situation<'_>, choice: Choice, name: &str, because: &str) -
     order(situation, Kind::Drain, name, format!("drain {name}"), because, unchanged)
 }
 
-fn stop(situation: &Situation<'_>, name: &str, because: &str) -> Deed {
+fn stop(situation: &Situation<'_>, name: &str, because: &str) -> Action {
     order(situation, Kind::Stop, name, format!("stop {name}"), because, format!("{name} is still there"))
 }
 
@@ -96,14 +101,14 @@ fn order(
     situation: &Situation<'_>,
     kind: Kind,
     name: &str,
-    deed: String,
+    goal: String,
     because: &str,
     unchanged: String,
-) -> Deed {
+) -> Action {
     let (value, because) = (name.to_owned(), because.to_owned());
-    situation.attempts.again(Wish { kind, value, deed, because, unchanged, is_more: false }, situation.now)
+    situation.attempts.again(Wish { kind, value, goal, because, unchanged, is_more: false }, situation.now)
 }
 
-fn forget(why: String) -> Vec<Deed> {
-    vec![Deed::Forget { why }]
+fn forget(why: String) -> Vec<Action> {
+    vec![Action::Forget { why }]
 }

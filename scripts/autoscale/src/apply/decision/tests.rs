@@ -1,8 +1,8 @@
 //! The decision, row by row.
 
+use super::action::{Action, Kind};
 use super::attempts::{Attempt, Attempts, Outcome, pause};
 use super::decide;
-use super::deed::{Deed, Kind};
 use super::situation::{Choice, Situation};
 use super::victim::{Phase, Server, Victim};
 
@@ -32,18 +32,18 @@ fn situation(wanted: u32, count: u32, attempts: &Attempts) -> Situation<'_> {
     }
 }
 
-/// What is done, as a line for each deed.
+/// What is done, as a line for each action.
 fn shown(situation: &Situation<'_>) -> Vec<String> {
-    let line = |deed: Deed| match deed {
-        Deed::Run(wish, tries) => {
-            format!("{:?} {} to {} ({tries}): {}", wish.kind, wish.value, wish.deed, wish.because)
+    let line = |action: Action| match action {
+        Action::Run(wish, tries) => {
+            format!("{:?} {} to {} ({tries}): {}", wish.kind, wish.value, wish.goal, wish.because)
         }
-        Deed::Wait { deed, left, failure } => {
-            format!("wait {left} to {deed}{}", failure.map_or("", |_| ", failing"))
+        Action::Wait { goal, left, failure } => {
+            format!("wait {left} to {goal}{}", failure.map_or("", |_| ", failing"))
         }
-        Deed::Settle { count } => format!("settle {count}"),
-        Deed::Note(victim) => format!("note {} {:?} {}", victim.name, victim.phase, victim.idle),
-        Deed::Forget { why } => why,
+        Action::Settle { count } => format!("settle {count}"),
+        Action::Note(victim) => format!("note {} {:?} {}", victim.name, victim.phase, victim.idle),
+        Action::Forget { why } => why,
     };
     decide(situation).into_iter().map(line).collect()
 }
@@ -200,8 +200,8 @@ fn the_one_with_the_fewest_sessions_is_chosen_of_those_that_serve() {
 fn only_more_servers_may_come_without_a_note() {
     let none = Attempts::default();
     for (wanted, is_more) in [(5, true), (3, false)] {
-        let deeds = decide(&situation(wanted, 4, &none));
-        let [Deed::Run(wish, 1)] = &deeds[..] else { panic!("{deeds:?}") };
+        let actions = decide(&situation(wanted, 4, &none));
+        let [Action::Run(wish, 1)] = &actions[..] else { panic!("{actions:?}") };
         assert_eq!((wish.kind, wish.is_more), (Kind::Scale, is_more));
     }
 }

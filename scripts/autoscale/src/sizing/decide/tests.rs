@@ -263,7 +263,7 @@ fn a_failed_server_is_made_up_for_but_not_a_crowd_of_them() {
 }
 
 #[test]
-fn servers_that_somebody_added_are_not_stopped_at_once() {
+fn servers_that_someone_else_added_are_not_stopped_at_once() {
     let mut story = Story::settled(4, 80);
     story.report.servers = up(12);
     assert_eq!(story.look().wanted, Some(12));

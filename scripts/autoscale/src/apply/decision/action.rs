@@ -18,7 +18,7 @@ pub(crate) struct Wish {
     /// What replaces `{}`: the number, or the server's name.
     pub(crate) value: String,
     /// What it does: `scale from 4 to 6`.
-    pub(crate) deed: String,
+    pub(crate) goal: String,
     pub(crate) because: String,
     /// What is still true if the command succeeded but changed nothing: `there are 4`.
     pub(crate) unchanged: String,
@@ -28,11 +28,11 @@ pub(crate) struct Wish {
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Action {
     /// Run a command. The number counts the attempts, from 1.
     Run(Wish, u8),
     /// It is too early to try this again. `failure` is the error of the last attempt, if it failed.
-    Wait { deed: String, left: Millis, failure: Option<String> },
+    Wait { goal: String, left: Millis, failure: Option<String> },
     /// There are as many servers as wanted, after an attempt.
     Settle { count: u32 },
     /// Remember how far the chosen server is.
