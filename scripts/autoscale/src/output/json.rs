@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::output::word;
-use crate::sizing::decide::Decision;
+use crate::sizing::decision::Decision;
 use crate::sizing::limits::Signal;
 
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
 //! The line of `-v` and of the log: the number, the traffic behind it, and the reason.
 
-use crate::sizing::decide::Decision;
+use crate::sizing::decision::Decision;
 use crate::sizing::limits::Signal;
 
 /// `6: 4 servers carry 113 sessions (28 each, target 20), 0 queued; up from 4`

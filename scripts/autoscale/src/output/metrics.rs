@@ -2,7 +2,7 @@
 //!
 //! The format is https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
 
-use crate::sizing::decide::Decision;
+use crate::sizing::decision::Decision;
 
 /// The decision as OpenMetrics text. What is not known is left out.
 pub(crate) fn metrics(decision: &Decision, backends: &[String]) -> String {

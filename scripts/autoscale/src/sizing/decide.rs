@@ -3,40 +3,13 @@
 //! The number rises at once, in bounded steps. It falls slowly, and in doubt it does not fall: a server too many costs a
 //! little, a server too few costs visitors.
 
-use crate::sizing::limits::{Limits, SHARE_OF_MAXCONN};
-use crate::sizing::look::{Look, Server, ServerState};
+use crate::sizing::damping::{bounded, step, undamped};
+use crate::sizing::decision::{Decision, NoTarget};
+use crate::sizing::limits::Limits;
+use crate::sizing::look::{Look, ServerState};
 use crate::sizing::memory::Memory;
-use crate::sizing::reason::{Hold, Reason};
+use crate::sizing::needs::{needed, target};
 use crate::sizing::traffic::{Traffic, add_up};
-
-/// A number of servers, and the facts behind it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    /// How many servers there should be. `None` if nothing is known, not even an earlier number.
-    pub wanted: Option<u32>,
-    /// How many there are, including those that start or failed. `None` if no balancer answers.
-    pub count: Option<u32>,
-    /// The number before this look.
-    pub before: Option<u32>,
-    /// Servers that serve.
-    pub serving: u32,
-    /// Servers that have joined, and never served.
-    pub starting: u32,
-    /// Servers that served, and are DOWN.
-    pub failed: u32,
-    /// Servers that get no new sessions.
-    pub draining: u32,
-    /// The traffic.
-    pub traffic: Traffic,
-    /// How much of it one server should carry, if known.
-    pub target: Option<f64>,
-    /// Why the number is what it is; `None` if there is none.
-    pub reason: Option<Reason>,
-}
-
-/// There is neither a `--target` nor a server with `maxconn`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoTarget;
 
 /// Decides how many servers there should be, and returns what to remember for the next look. Without a memory the number
 /// is what this moment needs, undamped. `count` overrides how many servers the balancers list.
@@ -78,19 +51,6 @@ pub fn decide(
     Ok((decision, next))
 }
 
-impl Decision {
-    /// The same decision, but not below the number before. For a run that could not write its state.
-    pub fn without_lowering(mut self) -> Decision {
-        if let (Some(wanted), Some(before)) = (self.wanted, self.before) {
-            if wanted < before {
-                self.wanted = Some(before);
-                self.reason = Some(Reason::Held { at: before, enough: wanted, hold: Hold::Forgotten });
-            }
-        }
-        self
-    }
-}
-
 /// The memory, begun again if it is of other balancers or too old.
 fn continued(limits: &Limits, memory: Memory, look: &Look) -> Memory {
     if memory == Memory::default() {
@@ -101,24 +61,6 @@ fn continued(limits: &Limits, memory: Memory, look: &Look) -> Memory {
         memory
     } else {
         memory.begin_again(look.now)
-    }
-}
-
-/// How much one server should carry. `None` while no server is known, now or earlier.
-fn target(limits: &Limits, traffic: &Traffic, memory: &Memory) -> Result<Option<f64>, NoTarget> {
-    if limits.target.is_some() {
-        return Ok(limits.target);
-    }
-    let maxconns: Vec<u64> = traffic.servers.values().filter_map(|server| server.maxconn).collect();
-    // The sessions of a silent balancer still count, so its share of each server's `maxconn` must count, too.
-    let known = if traffic.answers < traffic.seen.len() { memory.target } else { None };
-    match maxconns.len() {
-        0 if traffic.servers.is_empty() => Ok(memory.target),
-        0 => Err(NoTarget),
-        count => {
-            let target = maxconns.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN;
-            Ok(Some(target.max(known.unwrap_or(0.0))))
-        }
     }
 }
 
@@ -164,114 +106,6 @@ fn remember(limits: &Limits, memory: Memory, look: &Look, decision: &Decision) -
 fn added_by_others(memory: &Memory, count: Option<u32>) -> Option<u32> {
     let wanted = memory.wanted?;
     count.filter(|count| *count > wanted && memory.count.is_none_or(|last| *count > last))
-}
-
-/// How many servers the traffic needs. Failed servers are replaced, but at most as many as the traffic needs: if all of
-/// them fail, more of the same do not help.
-fn needed(limits: &Limits, decision: &Decision, memory: &Memory) -> u32 {
-    let Decision { serving, starting, failed, traffic, .. } = decision;
-    let healthy = serving.saturating_add(*starting);
-    // What was asked for, not what is there: while an engine is late, the number would otherwise go up and down.
-    let asked = decision.before.map_or(healthy, |before| before.saturating_sub(*failed));
-    let carried = match (traffic.demand, decision.target) {
-        (Some(demand), Some(target)) => servers_for(demand / target, asked, limits.tolerance),
-        _ => 0,
-    };
-    // Two looks in a row, because a momentary queue does not mean that servers are missing.
-    let is_short = traffic.queued > 0 && memory.queued;
-    let enough = if is_short { carried.max(serving.saturating_add(1)) } else { carried };
-    enough.saturating_add((*failed).min(enough))
-}
-
-/// How many servers carry the load of `full` full ones: 3.2 need four. Within the tolerance of what was asked for, that is enough.
-fn servers_for(full: f64, asked: u32, tolerance: f64) -> u32 {
-    if asked > 0 && (full / f64::from(asked) - 1.0).abs() <= tolerance + 1e-9 {
-        return asked;
-    }
-    // A float that is a hair above a number is that number. The conversion saturates.
-    (full - 1e-9).ceil().max(0.0) as u32
-}
-
-/// The number within one step of `before`, without the limits of the settings.
-fn step(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, needed: u32) -> (u32, Reason) {
-    if needed > before {
-        return up(limits, memory, before, needed);
-    }
-    if needed == before {
-        return (before, Reason::Stays { at: before });
-    }
-    let peak = memory.wishes.first().unwrap_or(needed);
-    match hold(limits, decision, memory, before, peak) {
-        Some(hold) => (before, Reason::Held { at: before, enough: needed, hold }),
-        None => {
-            let to = peak.max(before.saturating_sub(limits.step_down(before)));
-            (to, Reason::Down { from: before, to, enough: peak })
-        }
-    }
-}
-
-fn up(limits: &Limits, memory: &Memory, before: u32, needed: u32) -> (u32, Reason) {
-    // Counted from the servers that are there and not from the last number: otherwise an engine that starts nothing would
-    // be given larger and larger numbers.
-    let ceiling = limits.ceiling(memory.counts.first().unwrap_or(before)).max(before);
-    let reason = if needed <= ceiling {
-        Reason::Up { from: before }
-    } else if ceiling > before {
-        Reason::UpInSteps { from: before, needed, period: limits.up_period }
-    } else {
-        Reason::WaitsForStep { at: before, needed, period: limits.up_period }
-    };
-    (needed.min(ceiling), reason)
-}
-
-/// The number without a memory.
-fn undamped(decision: &Decision, before: u32, goal: u32) -> (u32, Reason) {
-    match &decision.traffic.doubt {
-        _ if goal > before => (goal, Reason::Up { from: before }),
-        _ if goal == before => (goal, Reason::Stays { at: goal }),
-        Some(doubt) => (before, Reason::Held { at: before, enough: goal, hold: Hold::Doubt(doubt.clone()) }),
-        None => (goal, Reason::Down { from: before, to: goal, enough: goal }),
-    }
-}
-
-/// Why the number must not go down now.
-fn hold(limits: &Limits, decision: &Decision, memory: &Memory, before: u32, peak: u32) -> Option<Hold> {
-    // A time in the future was not written by a run of this program.
-    let is_within = |since: Option<u64>, period| {
-        since.is_some_and(|since| memory.last.checked_sub(since).is_some_and(|passed| passed < period))
-    };
-    let traffic = &decision.traffic;
-    if let Some(doubt) = &traffic.doubt {
-        Some(Hold::Doubt(doubt.clone()))
-    } else if traffic.demand.is_none() {
-        Some(Hold::NoRate)
-    } else if is_within(Some(memory.since), limits.down_window) {
-        Some(Hold::Begun(limits.down_window))
-    } else if peak >= before {
-        Some(Hold::Wished { peak, window: limits.down_window })
-    } else if is_within(memory.lowered, limits.down_period) {
-        Some(Hold::Lowered(limits.down_period))
-    } else if let Some(server) = traffic.servers.values().find(|server| still_drains(server)) {
-        Some(Hold::Drains { name: server.name.clone(), sessions: server.sessions })
-    } else {
-        (traffic.errors_rose || is_within(memory.errors_rose, limits.up_period)).then_some(Hold::Errors)
-    }
-}
-
-fn still_drains(server: &Server) -> bool {
-    server.state == ServerState::Draining && server.sessions > 0
-}
-
-/// The number within `--min` and `--max`. If one of them decides, it is the reason.
-fn bounded(limits: &Limits, (number, reason): (u32, Reason), goal: u32, needed: u32) -> (u32, Reason) {
-    let number = number.clamp(limits.min, limits.max);
-    if number == goal && needed < goal {
-        (number, Reason::AtMin { min: limits.min, needed })
-    } else if number == goal && needed > goal {
-        (number, Reason::AtMax { max: limits.max, needed })
-    } else {
-        (number, reason)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::sizing::limits::Signal;
-use crate::sizing::look::{Millis, Report};
+use crate::sizing::look::{Millis, Report, Server};
 
 const SECOND: Millis = 1000;
 const MINUTE: Millis = 60 * SECOND;
