@@ -419,3 +419,13 @@ fn rising_errors_hold_the_number_even_without_a_period_upwards() {
     assert_eq!(story.look().wanted, Some(6));
     assert_eq!(story.look().wanted, Some(5), "they do not rise any more");
 }
+
+#[test]
+fn an_engine_that_runs_fewer_servers_than_asked_for_does_not_move_the_number() {
+    let mut story = Story::settled(4, 75);
+    story.report.servers = up(3);
+    // Within the tolerance of the three that are there, but four were asked for.
+    for _ in 0..70 {
+        assert_eq!(story.wanted(65), 4);
+    }
+}
