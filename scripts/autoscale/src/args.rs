@@ -90,7 +90,7 @@ Examples:
   autoscale --backend nodes --servers";
 
 /// Nobody has more servers in a backend.
-const MOST: u32 = 100_000;
+pub(crate) const MOST: u32 = 100_000;
 
 /// The values of `--signal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
