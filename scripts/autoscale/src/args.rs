@@ -109,6 +109,12 @@ impl Args {
         if min > max {
             return refuse(format!("cannot use --min {min} with --max {max}: the minimum is greater"));
         }
+        if let Some(socket) = twice(&self.sockets) {
+            return refuse(format!("cannot use --socket '{}' twice: it would count twice", socket.display()));
+        }
+        if let Some(backend) = twice(&self.backends) {
+            return refuse(format!("cannot use --backend '{backend}' twice: it would count twice"));
+        }
         let signal = self.signal();
         if signal == Signal::Rate && self.target.is_none() {
             return refuse("cannot use --signal rate without --target: a server's rate has no limit".into());
@@ -140,6 +146,11 @@ impl Args {
     pub(crate) fn needs_maxconn(&self) -> bool {
         self.target.is_none()
     }
+}
+
+/// A value that is given more than once.
+fn twice<T: PartialEq>(values: &[T]) -> Option<&T> {
+    values.iter().enumerate().find(|(index, value)| values[..*index].contains(value)).map(|(_, value)| value)
 }
 
 fn millis(duration: Duration) -> Millis {

@@ -28,7 +28,12 @@ fn with_state(directory: &Path, more: &[&str]) -> (i32, String, String) {
 #[test]
 fn a_wrong_command_line_ends_with_2_and_names_the_option() {
     let dir = TempDir::new().unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
+        (&["--backend", "n", "--backend", "n", "--min", "1", "--max", "2"], "--backend 'n' twice"),
+        (
+            &["--backend", "n", "--socket", "none.sock", "--min", "1", "--max", "2"],
+            "--socket 'none.sock' twice",
+        ),
         (&["--min", "1", "--max", "2"], "--backend"),
         (&["--backend", "nodes", "--min", "1"], "--max"),
         (&["--backend", "a b", "--min", "1", "--max", "2"], "a backend's name has letters"),
