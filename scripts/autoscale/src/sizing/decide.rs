@@ -116,7 +116,8 @@ fn target(limits: &Limits, traffic: &Traffic, memory: &Memory) -> Result<Option<
         0 if traffic.servers.is_empty() => Ok(memory.target),
         0 => Err(NoTarget),
         count => {
-            let target = limits.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN;
+            let target =
+                limits.iter().map(|limit| *limit as f64).sum::<f64>() / count as f64 * SHARE_OF_MAXCONN;
             Ok(Some(target.max(known.unwrap_or(0.0))))
         }
     }
