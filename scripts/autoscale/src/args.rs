@@ -91,7 +91,7 @@ Examples:
   autoscale --backend nodes --servers";
 
 /// More servers than any backend has.
-const MOST: u32 = 100_000;
+pub(crate) const MOST: u32 = 100_000;
 
 /// The values of `--signal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -109,6 +109,12 @@ impl Args {
         let (min, max) = (self.min.unwrap_or(1), self.max.unwrap_or(MOST));
         if min > max {
             return refuse(format!("cannot use --min {min} with --max {max}: the minimum is greater"));
+        }
+        if let Some(socket) = twice(&self.sockets) {
+            return refuse(format!("cannot use --socket '{}' twice: it would count twice", socket.display()));
+        }
+        if let Some(backend) = twice(&self.backends) {
+            return refuse(format!("cannot use --backend '{backend}' twice: it would count twice"));
         }
         let signal = self.signal();
         if signal == Signal::Rate && self.target.is_none() {
@@ -141,6 +147,11 @@ impl Args {
     pub(crate) fn needs_maxconn(&self) -> bool {
         self.target.is_none()
     }
+}
+
+/// A value that is given more than once.
+fn twice<T: PartialEq>(values: &[T]) -> Option<&T> {
+    values.iter().enumerate().find(|(index, value)| values[..*index].contains(value)).map(|(_, value)| value)
 }
 
 fn millis(duration: Duration) -> Millis {

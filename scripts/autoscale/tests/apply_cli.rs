@@ -152,3 +152,22 @@ fn a_state_directory_that_cannot_be_used_ends_with_4() {
     fs::create_dir(dir.path().join("state")).unwrap();
     assert_eq!(seen(&apply(dir.path(), &[])).0, 0);
 }
+
+#[test]
+fn a_count_that_is_too_large_is_no_count() {
+    let dir = with_answer(UP);
+    let (code, _, stderr) = seen(&apply(dir.path(), &["--count-command", "echo 100001"]));
+    assert_eq!(code, 1);
+    assert!(stderr.contains("printed '100001' and not a number up to 100000"), "{stderr}");
+    assert!(!text(dir.path(), "asked").contains("--count"), "{}", text(dir.path(), "asked"));
+}
+
+#[test]
+fn a_command_that_fails_with_a_very_long_line_waits_for_its_pause() {
+    let dir = with_answer(UP);
+    script(&dir.path().join("scale"), "echo $1 >>ran; head -c 60000 /dev/zero | tr '\\0' '\"'; exit 3");
+    for _ in 0..2 {
+        assert_eq!(seen(&apply(dir.path(), &[])).0, 1);
+    }
+    assert_eq!(text(dir.path(), "ran"), "6\n");
+}

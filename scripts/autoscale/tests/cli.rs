@@ -28,7 +28,12 @@ fn with_state(directory: &Path, more: &[&str]) -> (i32, String, String) {
 #[test]
 fn a_wrong_command_line_ends_with_2_and_names_the_option() {
     let dir = TempDir::new().unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
+        (&["--backend", "n", "--backend", "n", "--min", "1", "--max", "2"], "--backend 'n' twice"),
+        (
+            &["--backend", "n", "--socket", "none.sock", "--min", "1", "--max", "2"],
+            "--socket 'none.sock' twice",
+        ),
         (&["--min", "1", "--max", "2"], "--backend"),
         (&["--backend", "nodes", "--min", "1"], "--max"),
         (&["--backend", "a b", "--min", "1", "--max", "2"], "a backend's name has letters"),
@@ -152,7 +157,7 @@ fn a_change_of_the_number_is_logged_with_its_reason() {
     let log = fs::read_to_string(dir.path().join("log")).unwrap();
     let changes: Vec<&str> = log.lines().filter(|line| line.contains("no balancer answers; ")).collect();
     assert_eq!(changes.len(), 2, "{log}");
-    assert!(changes[0].ends_with(": 20: no balancer answers; 30 are needed, but --max is 20"), "{log}");
+    assert!(changes[0].ends_with(": 20: no balancer answers; down from 30, because --max is 20"), "{log}");
 }
 
 #[test]

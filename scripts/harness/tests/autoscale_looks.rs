@@ -125,7 +125,8 @@ fn a_wrong_backend_a_missing_socket_and_a_silent_haproxy_end_with_5() {
     let output = looks.autoscale(&[&bounds[..], &["--backend", "web"]].concat());
     assert_eq!(code(&output), 5);
     assert!(
-        text(&output.stderr).contains("it has no backend 'web'; see --backend"),
+        text(&output.stderr)
+            .contains("it has no backend 'web', or a frontend has the same name; see --backend"),
         "{}",
         text(&output.stderr)
     );

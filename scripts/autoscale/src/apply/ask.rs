@@ -13,6 +13,7 @@ use super::decision::victim::Server;
 use super::running::GRACE;
 use super::setup::settings::Settings;
 use super::setup::words::Words;
+use crate::args::MOST;
 
 /// What is asked, and how.
 pub(crate) struct Asker<'a> {
@@ -57,7 +58,9 @@ impl Asker<'_> {
             return Err(failed(format!("ended with {}", shown(status))));
         }
         let words = outcome.words.trim();
-        words.parse().map_err(|_| failed(format!("printed '{words}' and not a number")))
+        // `autoscale` would refuse a larger one, and end as after wrong usage.
+        let count = words.parse().ok().filter(|count| *count <= MOST);
+        count.ok_or_else(|| failed(format!("printed '{words}' and not a number up to {MOST}")))
     }
 
     /// Runs `autoscale` for the number. It prints and logs its messages itself.

@@ -19,6 +19,9 @@ use super::setup::settings::Settings;
 use super::setup::words::Words;
 use crate::clock;
 
+/// The most characters of a command's last line that are kept.
+const LINE_MAX: usize = 500;
+
 /// What runs commands.
 pub(crate) struct Engine<'a> {
     pub(crate) settings: &'a Settings,
@@ -131,7 +134,11 @@ impl Engine<'_> {
 fn last_line(words: &str) -> String {
     let printable = |line: &str| -> String { line.chars().filter(|c| !c.is_control()).collect() };
     let mut lines = words.split(['\n', '\r']).map(printable);
-    lines.rfind(|line| !line.trim().is_empty()).unwrap_or_default()
+    // It is noted, and notes that are too long would be forgotten.
+    lines
+        .rfind(|line| !line.trim().is_empty())
+        .map(|line| line.chars().take(LINE_MAX).collect())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -143,5 +150,6 @@ mod tests {
         assert_eq!(last_line("first\nno \u{1b}such image\r\n \n"), "no such image");
         assert_eq!(last_line("50 %\r100 %\r"), "100 %");
         assert_eq!(last_line(""), "");
+        assert_eq!(last_line(&"\"".repeat(60_000)).len(), LINE_MAX);
     }
 }

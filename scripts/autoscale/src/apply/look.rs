@@ -144,6 +144,8 @@ impl Look<'_> {
         let servers = if are_needed { self.asker.servers() } else { None };
         if are_needed && servers.is_none() {
             self.messages.sees_only_a_part();
+            let line = "cannot choose a server to stop: 'autoscale --servers' did not list them; the next run tries again";
+            self.messages.fault(Failure::new(Code::Unforeseen, line));
         }
         Ok(decide(&Situation {
             wanted: number.wanted,

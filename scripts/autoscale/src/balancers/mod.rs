@@ -100,7 +100,9 @@ fn reason(err: &std::io::Error) -> String {
 
 fn explain(flaw: Flaw, backends: &[String], answer: &str) -> String {
     match flaw {
-        Flaw::NoBackend(index) => format!("it has no backend '{}'; see --backend", backends[index]),
+        Flaw::NoBackend(index) => {
+            format!("it has no backend '{}', or a frontend has the same name; see --backend", backends[index])
+        }
         Flaw::Incomplete => "its answer is not complete".to_owned(),
         Flaw::Strange => {
             format!("it answered '{}'", excerpt(answer.lines().next().unwrap_or_default().as_bytes()))

@@ -89,7 +89,12 @@ pub(super) fn bounded(
     goal: u32,
     needed: u32,
 ) -> (u32, Reason) {
-    let number = number.clamp(limits.min, limits.max);
+    if number < limits.min {
+        return (limits.min, Reason::ToMin { from: number, min: limits.min });
+    }
+    if number > limits.max {
+        return (limits.max, Reason::ToMax { from: number, max: limits.max });
+    }
     if number == goal && needed < goal {
         (number, Reason::AtMin { min: limits.min, needed })
     } else if number == goal && needed > goal {

@@ -17,7 +17,9 @@ pub(super) fn target(limits: &Limits, traffic: &Traffic, memory: &Memory) -> Res
         0 if traffic.servers.is_empty() => Ok(memory.target),
         0 => Err(NoTarget),
         count => {
-            let target = maxconns.iter().sum::<u64>() as f64 / count as f64 * SHARE_OF_MAXCONN;
+            // As floats: HAProxy may report any number, and a sum of integers could overflow.
+            let sum: f64 = maxconns.iter().map(|maxconn| *maxconn as f64).sum();
+            let target = sum / count as f64 * SHARE_OF_MAXCONN;
             Ok(Some(target.max(known.unwrap_or(0.0))))
         }
     }

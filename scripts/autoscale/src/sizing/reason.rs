@@ -27,6 +27,10 @@ pub enum Reason {
     AtMin { min: u32, needed: u32 },
     /// The traffic needs more than the settings allow.
     AtMax { max: u32, needed: u32 },
+    /// The number before is less than the settings allow.
+    ToMin { from: u32, min: u32 },
+    /// The number before is more than the settings allow.
+    ToMax { from: u32, max: u32 },
 }
 
 /// Why the number does not go down.
@@ -71,6 +75,8 @@ impl Display for Reason {
             }
             Reason::AtMin { min, needed } => write!(f, "{needed} would be enough, but --min is {min}"),
             Reason::AtMax { max, needed } => write!(f, "{needed} are needed, but --max is {max}"),
+            Reason::ToMin { from, min } => write!(f, "up from {from}, because --min is {min}"),
+            Reason::ToMax { from, max } => write!(f, "down from {from}, because --max is {max}"),
         }
     }
 }
