@@ -1,6 +1,6 @@
 //! The decision as OpenMetrics text, which Prometheus and node_exporter's textfile collector read.
 //!
-//! The format is https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
+//! The format is <https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md>.
 
 use crate::sizing::decision::Decision;
 
