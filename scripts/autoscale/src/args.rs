@@ -143,9 +143,9 @@ impl Args {
         }
     }
 
-    /// Whether the servers' `maxconn` must be asked for.
-    pub(crate) fn needs_maxconn(&self) -> bool {
-        self.target.is_none()
+    /// Whether the traffic of one backend, and the number of its servers, are enough.
+    pub(crate) fn is_brief(&self) -> bool {
+        !self.servers && self.target.is_some() && self.sockets.len() == 1 && self.backends.len() == 1
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
 
 /// Asks the balancers. The time of the look is taken before they are asked.
 fn ask(args: &Args, messages: &mut Messages) -> Result<Look, Failure> {
-    let question = if args.servers || args.needs_maxconn() { Question::Whole } else { Question::Brief };
+    let question = if args.is_brief() { Question::Brief } else { Question::Whole };
     let (look, faults) = look(&args.sockets, &args.backends, question, args.timeout, clock::now()?);
     faults.into_iter().for_each(|fault| messages.fault(fault));
     Ok(look)

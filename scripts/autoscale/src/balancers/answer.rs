@@ -46,27 +46,21 @@ pub(super) fn read(answer: &str, backends: &[String]) -> Result<Report, Flaw> {
     if is_ended(answer) { Ok(report) } else { Err(Flaw::Incomplete) }
 }
 
-/// Reads the answer to `show info;show stat BACKEND 2 -1;show servers state BACKEND;...`. Returns `None` if a server is not
-/// up, or if anything else is unusual: then the whole question must be asked.
-pub(super) fn read_brief(answer: &str, backends: &[String]) -> Option<Report> {
+/// Reads the answer to `show info;show stat BACKEND 2 -1;show servers state BACKEND`. Returns `None` if a server is not up,
+/// or if anything else is unusual: then the whole question must be asked.
+pub(super) fn read_brief(answer: &str, backend: &str) -> Option<Report> {
     let mut parts = parts(answer);
     let mut report = info(parts.next()?).ok()?;
-    for backend in backends {
-        let active = add_table(&mut report, parts.next()?, backend).ok()??;
-        let rows = servers_state::parse(parts.next()?).ok()?;
-        // A backup server is up too, but not active.
-        let are_up = rows.iter().all(|row| row.state() == State::Up && row.backend == backend);
-        if !are_up || rows.len() as u64 != active {
+    let active = add_table(&mut report, parts.next()?, backend).ok()??;
+    for row in servers_state::rows(parts.next()?).ok()? {
+        let row = row.ok()?;
+        if row.state() != State::Up || row.backend != backend {
             return None;
         }
-        report.servers.extend(rows.iter().map(|row| Server {
-            name: row.name.to_owned(),
-            state: ServerState::Up,
-            sessions: 0,
-            maxconn: None,
-        }));
+        report.unnamed += 1;
     }
-    is_ended(answer).then_some(report)
+    // A backup server is up too, but not active.
+    (u64::from(report.unnamed) == active && is_ended(answer)).then_some(report)
 }
 
 /// The answers to the commands of one line.

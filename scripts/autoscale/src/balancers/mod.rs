@@ -16,7 +16,8 @@ use answer::Flaw;
 /// What is asked of HAProxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// The traffic, and which servers are up. If all are, HAProxy needs a third of the time for the answer.
+    /// The traffic, and how many servers are up. If all are, HAProxy needs a third of the time for the answer. Only for one
+    /// backend at one balancer: servers are told apart by their names, which this does not give.
     Brief,
     /// Also the sessions and the `maxconn` of each server.
     Whole,
@@ -68,7 +69,7 @@ fn report(
         haproxy_socket::ask(socket, &command, timeout).map_err(|err| refuse(reason(&err)))
     };
     if question == Question::Brief {
-        if let Some(report) = answer::read_brief(&ask(brief)?, backends) {
+        if let Some(report) = answer::read_brief(&ask(brief)?, &backends[0]) {
             return Ok(report);
         }
     }

@@ -69,7 +69,8 @@ fn describe(traffic: Traffic, target: Option<f64>, count: Option<u32>) -> Decisi
         let servers = traffic.servers.values().filter(|server| server.state == state);
         u32::try_from(servers.count()).unwrap_or(u32::MAX)
     };
-    let (serving, starting) = (number(ServerState::Up), number(ServerState::Starting));
+    let serving = number(ServerState::Up).saturating_add(traffic.unnamed);
+    let starting = number(ServerState::Starting);
     let (failed, draining) = (number(ServerState::Failed), number(ServerState::Draining));
     let listed = (traffic.answers > 0).then(|| serving.saturating_add(starting).saturating_add(failed));
     Decision {

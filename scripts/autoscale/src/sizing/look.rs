@@ -29,6 +29,8 @@ pub struct Report {
     pub errors: u64,
     /// The servers of the backend, without those in maintenance that have no session.
     pub servers: Vec<Server>,
+    /// How many more servers are up, if only one balancer was asked, and only for their number.
+    pub unnamed: u32,
 }
 
 /// A server as one balancer reports it.
@@ -38,9 +40,9 @@ pub struct Server {
     pub name: String,
     /// Whether it serves.
     pub state: ServerState,
-    /// Its current sessions (`scur`). 0 for a server that is up, unless the whole question was asked.
+    /// Its current sessions (`scur`).
     pub sessions: u64,
-    /// Its `maxconn` (`slim`), if it has one and the whole question was asked.
+    /// Its `maxconn` (`slim`), if it has one.
     pub maxconn: Option<u64>,
 }
 

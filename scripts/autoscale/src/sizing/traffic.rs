@@ -27,6 +27,8 @@ pub struct Traffic {
     pub errors_rose: bool,
     /// The servers of all balancers by name.
     pub servers: BTreeMap<String, Server>,
+    /// How many more servers are up.
+    pub unnamed: u32,
     /// How many balancers answered.
     pub answers: usize,
     /// Why these numbers may be too small, if there is a reason to think so.
@@ -89,6 +91,7 @@ impl Traffic {
         self.queued = self.queued.saturating_add(report.queued);
         self.seen.insert(socket.to_owned(), seen);
         report.servers.iter().for_each(|server| self.add_server(server));
+        self.unnamed = self.unnamed.saturating_add(report.unnamed);
     }
 
     fn add_silent(&mut self, socket: &str, before: Option<&Seen>) {

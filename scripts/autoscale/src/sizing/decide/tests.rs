@@ -429,3 +429,12 @@ fn an_engine_that_runs_fewer_servers_than_asked_for_does_not_move_the_number() {
         assert_eq!(story.wanted(65), 4);
     }
 }
+
+#[test]
+fn servers_that_a_brief_answer_only_counts_are_there() {
+    let mut story = Story::begun(0, 80);
+    story.report.unnamed = 4;
+    story.memory = Memory::default();
+    let decision = story.look();
+    assert_eq!((decision.wanted, decision.count, decision.serving), (Some(4), Some(4), 4));
+}

@@ -137,6 +137,7 @@ fn look(dice: &mut Dice) -> Look {
             requests: number(dice),
             errors: number(dice),
             servers: (0..dice.below(12)).map(server).collect(),
+            unnamed: number(dice) as u32,
         })
     };
     let balancers = vec![("/a".to_owned(), report()), ("/b".to_owned(), report())];
