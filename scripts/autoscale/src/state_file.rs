@@ -74,7 +74,10 @@ impl<'a> StateFile<'a> {
             Ok(bytes) => bytes,
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Memory::default()),
             Err(err) => {
-                return Err(Failure::new(Code::Files, format!("cannot read the state '{shown}': {err}")));
+                return Err(Failure::new(
+                    Code::Files,
+                    format!("cannot read the state '{shown}': {err}; remove it, or give another file"),
+                ));
             }
         };
         match serde_json::from_slice::<Content>(&bytes) {

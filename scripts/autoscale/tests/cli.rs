@@ -141,7 +141,10 @@ fn a_state_that_is_no_regular_file_ends_with_4() {
     fs::create_dir(dir.path().join("state")).unwrap();
     let (code, stdout, stderr) = with_state(dir.path(), &["--count", "7"]);
     assert_eq!((code, stdout.as_str()), (4, ""));
-    assert!(stderr.contains("cannot read the state 'state': is a directory"), "{stderr}");
+    assert!(
+        stderr.contains("cannot read the state 'state': is a directory; remove it, or give another file"),
+        "{stderr}"
+    );
     let (code, _, stderr) =
         seen(&autoscale(dir.path(), &[&BOUNDS[..], &["--state", "none/state", "--count", "7"]].concat()));
     assert_eq!(code, 4);
