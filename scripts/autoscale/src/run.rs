@@ -12,7 +12,7 @@ use crate::output;
 use crate::sizing::decide::decide;
 use crate::sizing::decision::{Decision, NoTarget};
 use crate::sizing::limits::{Limits, Signal};
-use crate::sizing::look::Look;
+use crate::sizing::look::{Look, Millis};
 use crate::sizing::memory::Memory;
 use crate::sizing::reason::Reason;
 use crate::sizing::traffic::{Doubt, add_up};
@@ -25,13 +25,15 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         return print_servers(args, messages);
     }
     let Some(path) = &args.state else {
-        let (decision, _) = decided(args, &limits, None, &ask(args, messages)?)?;
+        let (decision, _) = decided(args, &limits, None, &ask(args, clock::now()?, messages)?)?;
         return report(args, &decision, messages);
     };
     let signal = output::word(limits.signal);
     let file = StateFile::lock(path, &args.backends, signal, args.lock_timeout)?;
-    let memory = file.read(clock::now()?, messages)?;
-    let (decision, next) = decided(args, &limits, Some(memory), &ask(args, messages)?)?;
+    // One moment for both, after the wait for the lock: a memory that begins again begins at this look.
+    let now = clock::now()?;
+    let memory = file.read(now, messages)?;
+    let (decision, next) = decided(args, &limits, Some(memory), &ask(args, now, messages)?)?;
     let decision = match file.write(next) {
         Ok(()) => decision,
         Err(fault) => {
@@ -43,9 +45,9 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
 }
 
 /// Asks the balancers. The time of the look is taken before they are asked.
-fn ask(args: &Args, messages: &mut Messages) -> Result<Look, Failure> {
+fn ask(args: &Args, now: Millis, messages: &mut Messages) -> Result<Look, Failure> {
     let question = if args.is_brief() { Question::Brief } else { Question::Whole };
-    let (look, faults) = look(&args.sockets, &args.backends, question, args.timeout, clock::now()?);
+    let (look, faults) = look(&args.sockets, &args.backends, question, args.timeout, now);
     faults.into_iter().for_each(|fault| messages.fault(fault));
     Ok(look)
 }
@@ -90,7 +92,7 @@ fn report(args: &Args, decision: &Decision, messages: &mut Messages) -> Result<(
 }
 
 fn print_servers(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
-    let look = ask(args, messages)?;
+    let look = ask(args, clock::now()?, messages)?;
     print(&output::servers(&add_up(&look, &Memory::default(), Signal::Sessions).servers))
 }
 
