@@ -233,7 +233,7 @@ fn scale_down(cluster: &Cluster) -> String {
 fn scaling_down_under_load_fails_no_request_and_loses_no_session() {
     let Some(cluster) = Cluster::serving(&["s1", "s2", "s3"]).unwrap() else { return };
     // One of them is drained by hand, and stays.
-    cluster.backends["s3"].drain(cluster.run()).unwrap();
+    cluster.drain("s3").unwrap();
     let load = Load::start(cluster.front(), "/", Rate::default());
     let (start, is_over) = (Instant::now(), AtomicBool::new(false));
     let stopped = thread::scope(|scope| {

@@ -162,6 +162,15 @@ impl Cluster {
         })
     }
 
+    /// Drains a backend by its tag, and waits until HAProxy gives it no new visitors.
+    pub fn drain(&self, name: &str) -> Result<()> {
+        self.backends[name].drain(self.run())?;
+        poll::until(SOON, &format!("{name} to drain"), || {
+            let servers = self.servers().ok()?;
+            servers.iter().any(|server| server.name == name && !server.is_up()).then_some(())
+        })
+    }
+
     /// Lets s3 join, s2 leave and s3 crash, of a cluster that serves s1 and s2. Waits until HAProxy follows each change.
     pub fn join_leave_and_crash(&mut self) -> Result<()> {
         self.add("s3")?;
