@@ -40,14 +40,6 @@ struct Content {
     known: Known,
 }
 
-/// What a file contains.
-enum Found {
-    Nothing,
-    Content(Content),
-    /// It is not a valid state, for this reason.
-    Spoiled(String),
-}
-
 /// A state file whose lock is held.
 pub(crate) struct StateFile<'a> {
     path: &'a Path,
@@ -87,15 +79,15 @@ impl<'a> StateFile<'a> {
             Failure::new(Code::Files, line)
         })?;
         match found {
-            Found::Nothing => Ok(Default::default()),
-            Found::Content(content) if content.backends == self.backends && content.signal == self.signal => {
+            None => Ok(Default::default()),
+            Some(Ok(content)) if content.backends == self.backends && content.signal == self.signal => {
                 let is_of_this_start = content.boot == self.boot;
                 Ok(match is_of_this_start {
                     true => (content.memory, content.known),
                     false => (content.memory.begin_again(now), Known::default()),
                 })
             }
-            Found::Content(content) => {
+            Some(Ok(content)) => {
                 let line = format!(
                     "cannot use --state '{shown}': it is about the {} of backend {}; give another file, or remove this one",
                     content.signal,
@@ -103,7 +95,7 @@ impl<'a> StateFile<'a> {
                 );
                 Err(Failure::new(Code::Usage, line))
             }
-            Found::Spoiled(why) => {
+            Some(Err(why)) => {
                 messages.warn(format!(
                     "the state '{shown}' cannot be read and is begun again: {why}; until it is old enough, the number does not go down"
                 ));
@@ -128,16 +120,17 @@ impl<'a> StateFile<'a> {
     }
 }
 
-/// Reads a state file. Fails if it cannot be opened or read, or if it is not a regular file.
-fn find(path: &Path) -> io::Result<Found> {
+/// Reads a state file, if there is one: its content, or why that is not a valid state. Fails if it cannot be opened or read,
+/// or if it is not a regular file.
+fn find(path: &Path) -> io::Result<Option<Result<Content, String>>> {
     let file = match regular_file::open(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
     let mut bytes = Vec::with_capacity(4096);
     file.take(STATE_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > STATE_MAX {
-        return Ok(Found::Spoiled(format!("it is larger than {STATE_MAX} bytes")));
+        return Ok(Some(Err(format!("it is larger than {STATE_MAX} bytes"))));
     }
-    Ok(serde_json::from_slice(&bytes).map_or_else(|err| Found::Spoiled(err.to_string()), Found::Content))
+    Ok(Some(serde_json::from_slice(&bytes).map_err(|err| err.to_string())))
 }
