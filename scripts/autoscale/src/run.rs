@@ -1,6 +1,7 @@
 //! A run: asks the balancers, decides, remembers, prints.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use common::failure::{Code, Failure};
 use common::messages::Messages;
@@ -29,22 +30,10 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         let (decision, _) = decided(args, &limits, None, &look)?;
         return report(args, &decision, messages);
     };
-    let signal = output::word(limits.signal);
-    let file = match StateFile::lock(path, &args.backends, signal, args.lock_timeout) {
-        Err(fault) if fault.code == Code::Files => return run_without_state(args, &limits, fault, messages),
-        file => file?,
-    };
-    // One moment for both, after the wait for the lock: a memory that begins again begins at this look.
-    let now = clock::now()?;
-    let (memory, mut known) = match file.read(now, messages) {
+    let (file, now, memory, mut known) = match remembered(args, path, messages) {
         Err(fault) if fault.code == Code::Files => return run_without_state(args, &limits, fault, messages),
         remembered => remembered?,
     };
-    let is_of_these =
-        args.sockets.iter().all(|socket| memory.balancers.contains_key(&*socket.to_string_lossy()));
-    if !is_of_these {
-        known = Known::default();
-    }
     let look = ask(args, now, !memory.is_settled(), &mut known, messages);
     let (decision, next) = decided(args, &limits, Some(memory), &look)?;
     let decision = match file.write(next, known) {
@@ -55,6 +44,21 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         }
     };
     report(args, &decision, messages)
+}
+
+/// Locks and reads the state. Its moment is that of the look, after the wait for the lock: a memory that begins again begins
+/// at this look.
+fn remembered<'a>(
+    args: &'a Args,
+    path: &'a Path,
+    messages: &mut Messages,
+) -> Result<(StateFile<'a>, Millis, Memory, Known), Failure> {
+    let file = StateFile::lock(path, &args.backends, output::word(args.signal()), args.lock_timeout)?;
+    let now = clock::now()?;
+    let (memory, known) = file.read(now, messages)?;
+    let is_asked = |socket: &PathBuf| memory.balancers.contains_key(&*socket.to_string_lossy());
+    let known = if args.sockets.iter().all(is_asked) { known } else { Known::default() };
+    Ok((file, now, memory, known))
 }
 
 /// Decides as with a new state, because the state cannot be read: more servers must still be possible.

@@ -234,6 +234,11 @@ fn scaling_down_under_load_fails_no_request_and_loses_no_session() {
     let Some(cluster) = Cluster::serving(&["s1", "s2", "s3"]).unwrap() else { return };
     // One of them is drained by hand, and stays.
     cluster.backends["s3"].drain(cluster.run()).unwrap();
+    let is_drained = || {
+        let rows = cluster.balancer.haproxy().unwrap().show_stat().unwrap();
+        rows.iter().any(|row| row["svname"] == "s3" && row["uweight"] == "0").then_some(())
+    };
+    poll::until(SOON, "HAProxy to drain s3", is_drained).unwrap();
     let load = Load::start(cluster.front(), "/", Rate::default());
     let (start, is_over) = (Instant::now(), AtomicBool::new(false));
     let stopped = thread::scope(|scope| {
