@@ -138,17 +138,21 @@ impl Row<'_> {
 
     /// Its state.
     pub fn state(&self) -> State {
-        match self {
-            _ if self.is_in_maintenance() => State::Maint,
-            _ if self.is_stopped() => State::Down,
-            Row { admin, weight, .. } if admin & FORCED_DRAIN != 0 || *weight == 0 => State::Drain,
-            _ => State::Up,
-        }
+        state(self.admin, self.operational, self.weight)
     }
 
     /// Its name at the socket: `backend/server`.
     pub fn key(&self) -> String {
         format!("{}/{}", self.backend, self.name)
+    }
+}
+
+fn state(admin: u32, operational: u32, weight: u32) -> State {
+    match operational {
+        _ if admin & FORCED_MAINT != 0 => State::Maint,
+        STOPPED => State::Down,
+        _ if admin & FORCED_DRAIN != 0 || weight == 0 => State::Drain,
+        _ => State::Up,
     }
 }
 
@@ -160,11 +164,25 @@ pub fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
 /// Reads the answer to `show servers state` row by row: a row, or the line that cannot be read. Fails with the
 /// first line if it is not such an answer.
 pub fn rows(answer: &str) -> Result<impl Iterator<Item = Result<Row<'_>, &str>>, &str> {
+    let (columns, lines) = table(answer)?;
+    Ok(lines.map(move |line| columns.row(line).ok_or(line)))
+}
+
+/// Counts the servers in the answer to `show servers state`. Returns `None` unless all are up, belong to `backend`, and can
+/// be read. It reads only four columns, in a tenth of the time of `rows`.
+pub fn count_up(answer: &str, backend: &str) -> Option<u32> {
+    let (columns, mut lines) = table(answer).ok()?;
+    let is_up = |line: &str| columns.is_up(line.as_bytes(), backend.as_bytes()) == Some(true);
+    lines.try_fold(0_u32, |count, line| is_up(line).then_some(count + 1))
+}
+
+/// The columns of the answer to `show servers state`, and the lines of its servers. Fails with the first line.
+fn table(answer: &str) -> Result<(Columns, impl Iterator<Item = &str>), &str> {
     let mut lines = answer.lines().filter(|line| !line.is_empty());
     let version = lines.next().unwrap_or_default();
     let header = lines.next().and_then(|line| line.strip_prefix("# ")).filter(|_| version == "1");
     let columns = header.and_then(Columns::find).ok_or(version)?;
-    Ok(lines.map(move |line| columns.row(line).ok_or(line)))
+    Ok((columns, lines))
 }
 
 /// No version has more columns.
@@ -182,6 +200,10 @@ fn split_into<'a>(line: &'a str, values: &mut [&'a str; MOST]) {
     if column < MOST {
         values[column] = &line[start..];
     }
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Where each column is.
@@ -223,6 +245,24 @@ impl Columns {
             operational: at("srv_op_state")?,
             check: check_columns(header),
         })
+    }
+
+    /// Whether the server of this line is up and belongs to `backend`; `None` if that cannot be read.
+    fn is_up(&self, line: &[u8], backend: &[u8]) -> Option<bool> {
+        let (mut is_of_backend, mut admin, mut operational, mut weight) = (false, None, None, None);
+        let last = self.backend.max(self.admin).max(self.operational).max(self.weight);
+        for (column, value) in line.split(|byte| *byte == b' ').take(last + 1).enumerate() {
+            if column == self.backend {
+                is_of_backend = value == backend;
+            } else if column == self.admin {
+                admin = number(value);
+            } else if column == self.operational {
+                operational = number(value);
+            } else if column == self.weight {
+                weight = number(value);
+            }
+        }
+        Some(state(admin?, operational?, weight?) == State::Up && is_of_backend)
     }
 
     fn row<'a>(&self, line: &'a str) -> Option<Row<'a>> {
@@ -286,6 +326,21 @@ mod tests {
         assert_eq!(rows.iter().find(|row| row.name == "s1").unwrap().finding(), Finding::Down, "just added");
         assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 2 1"), Finding::Unknown, "in maintenance");
         assert_eq!(finding("127.0.0.1 2 0", "127.0.0.1 2 8"), Finding::Up, "drained");
+    }
+
+    #[test]
+    fn servers_are_counted_only_if_all_are_up() {
+        let all = ANSWER.lines().filter(|line| !line.starts_with("3 ")).collect::<Vec<_>>().join("\n");
+        let up = all.replace("::1 0 5 1", "::1 2 0 1");
+        assert_eq!(count_up(&up, "nodes"), Some(2));
+        for other in ["::1 0 0 1", "::1 2 1 1", "::1 2 8 1", "::1 2 0 0", "::1 2 x 1", "::1 2"] {
+            assert_eq!(count_up(&up.replace("::1 2 0 1", other), "nodes"), None, "{other}");
+        }
+        let cut = &up[..up.find("::1 2 0").unwrap()];
+        assert_eq!(count_up(cut, "nodes"), None);
+        assert_eq!(count_up(&up, "other"), None);
+        assert_eq!(count_up(ANSWER, "nodes"), None);
+        assert_eq!(count_up("Permission denied\n\n", "nodes"), None);
     }
 
     #[test]

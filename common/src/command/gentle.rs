@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::output_pipe::OutputPipe;
+use super::output_pipe::{Kept, OutputPipe};
 use super::{Outcome, attach, id};
 
 /// The longest pause between two checks whether a command has ended.
@@ -30,6 +30,8 @@ pub struct Limits<'a> {
     pub is_interrupted: &'a AtomicBool,
     /// Whether its stderr is kept with its stdout. Otherwise its stderr is that of this program.
     pub keeps_stderr: bool,
+    /// Which part of its output is kept, if it is long.
+    pub kept: Kept,
 }
 
 /// Runs `command` without input, in a process group of its own, and waits for its exit; `started` gets its process id.
@@ -40,7 +42,7 @@ pub fn run_gently(
     limits: &Limits<'_>,
     started: impl FnOnce(u32),
 ) -> io::Result<Outcome> {
-    let output = OutputPipe::open()?;
+    let output = OutputPipe::open(limits.kept)?;
     attach(command, &output)?;
     if !limits.keeps_stderr {
         command.stderr(Stdio::inherit());
@@ -101,7 +103,7 @@ mod tests {
 
     fn shell(script: &str, timeout: Duration, grace: Duration, is_interrupted: bool) -> Outcome {
         let is_interrupted = &AtomicBool::new(is_interrupted);
-        let limits = Limits { timeout, grace, is_interrupted, keeps_stderr: true };
+        let limits = Limits { timeout, grace, is_interrupted, keeps_stderr: true, kept: Kept::Last };
         let mut pid = 0;
         let outcome = run_gently(Command::new("sh").args(["-c", script]), &limits, |id| pid = id).unwrap();
         assert_ne!(pid, 0);
@@ -116,9 +118,18 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_long_output_can_be_kept() {
+        let outcome =
+            shell("echo first; head -c 300000 /dev/zero | tr '\\0' x; echo; echo last", LONG, LONG, false);
+        assert!((60_000..=64 * 1024).contains(&outcome.words.len()), "{}", outcome.words.len());
+        assert!(outcome.words.starts_with('x') && outcome.words.ends_with("x\nlast\n"));
+    }
+
+    #[test]
     fn stdout_can_be_kept_alone() {
         let is_interrupted = &AtomicBool::new(false);
-        let limits = Limits { timeout: LONG, grace: LONG, is_interrupted, keeps_stderr: false };
+        let limits =
+            Limits { timeout: LONG, grace: LONG, is_interrupted, keeps_stderr: false, kept: Kept::First };
         let mut command = Command::new("sh");
         let outcome = run_gently(command.args(["-c", "echo out; echo err >&2"]), &limits, |_| {}).unwrap();
         assert_eq!(outcome.words, "out\n");

@@ -18,6 +18,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 pub use gentle::{Limits, end_group, run_gently};
+pub use output_pipe::Kept;
 use output_pipe::OutputPipe;
 
 /// How a program ended.
@@ -25,7 +26,8 @@ use output_pipe::OutputPipe;
 pub struct Outcome {
     /// Its exit status; `None` if it was ended at the time limit.
     pub status: Option<ExitStatus>,
-    /// The first 64 KiB of its stdout and stderr, in the order of writing, without NUL bytes.
+    /// 64 KiB of its stdout and stderr, in the order of writing, without NUL bytes: the first ones, unless `Limits` say
+    /// otherwise.
     pub words: String,
 }
 
@@ -37,7 +39,7 @@ pub fn run(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
 
 /// The same, and does `work` while the command runs. If that takes longer than `timeout`, the limit is checked after it.
 pub fn run_beside(command: &mut Command, timeout: Duration, work: impl FnOnce()) -> io::Result<Outcome> {
-    let output = OutputPipe::open()?;
+    let output = OutputPipe::open(Kept::First)?;
     attach(command, &output)?;
     let child = command.process_group(0).spawn();
     let status = child.and_then(|child| wait(child, timeout, work));

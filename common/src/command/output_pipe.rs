@@ -17,6 +17,15 @@ use nix::unistd::pipe2;
 /// The most bytes of output that are kept: as many as a pipe holds, so that one read empties it.
 pub(super) const OUTPUT_MAX: usize = 64 * 1024;
 
+/// Which part of a long output is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The first 64 KiB.
+    First,
+    /// The last 64 KiB.
+    Last,
+}
+
 /// A pipe, and a thread that drains it.
 pub(super) struct OutputPipe {
     /// Open for reading and writing, as all its copies are.
@@ -26,11 +35,11 @@ pub(super) struct OutputPipe {
 }
 
 impl OutputPipe {
-    pub(super) fn open() -> io::Result<OutputPipe> {
+    pub(super) fn open(part: Kept) -> io::Result<OutputPipe> {
         let pipe = pipe()?;
         let is_over = Arc::new(AtomicBool::new(false));
         let (copy, until) = (pipe.try_clone()?, Arc::clone(&is_over));
-        let reader = thread::Builder::new().spawn(move || drain(&copy, &until))?;
+        let reader = thread::Builder::new().spawn(move || drain(&copy, part, &until))?;
         Ok(OutputPipe { pipe, is_over, reader })
     }
 
@@ -54,18 +63,29 @@ fn pipe() -> io::Result<File> {
 }
 
 /// Reads until the run is over and the pipe is empty or has been read once more, because a daemon may write for ever.
-/// Returns the beginning.
-fn drain(mut pipe: &File, is_over: &AtomicBool) -> Vec<u8> {
+/// Returns a part of the output.
+fn drain(mut pipe: &File, part: Kept, is_over: &AtomicBool) -> Vec<u8> {
     let (mut kept, mut buffer) = (Vec::new(), vec![0; OUTPUT_MAX]);
     loop {
         let is_last = is_over.load(Ordering::SeqCst);
         match pipe.read(&mut buffer) {
-            Ok(length) => kept.extend_from_slice(&buffer[..length.min(OUTPUT_MAX - kept.len())]),
+            Ok(length) => keep(&mut kept, &buffer[..length], part),
             Err(err) if err.kind() == ErrorKind::Interrupted => continue,
             Err(_) => return kept,
         }
         if is_last {
             return kept;
+        }
+    }
+}
+
+/// Adds output, and drops what is too much.
+fn keep(kept: &mut Vec<u8>, more: &[u8], part: Kept) {
+    match part {
+        Kept::First => kept.extend_from_slice(&more[..more.len().min(OUTPUT_MAX - kept.len())]),
+        Kept::Last => {
+            kept.extend_from_slice(more);
+            kept.drain(..kept.len().saturating_sub(OUTPUT_MAX));
         }
     }
 }
@@ -81,7 +101,7 @@ mod tests {
         fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(2 * OUTPUT_MAX as i32)).unwrap();
         (&pipe).write_all(&[b'x'; 2 * OUTPUT_MAX]).unwrap();
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK)).unwrap();
-        assert_eq!(drain(&pipe, &AtomicBool::new(true)).len(), OUTPUT_MAX);
+        assert_eq!(drain(&pipe, Kept::First, &AtomicBool::new(true)).len(), OUTPUT_MAX);
         assert!((&pipe).read(&mut [0]).is_ok(), "it went on reading");
     }
 }

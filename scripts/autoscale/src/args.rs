@@ -28,7 +28,7 @@ pub(crate) struct Args {
     pub(crate) sockets: Vec<PathBuf>,
     /// How many sessions (or requests per second) one server should carry [default: 70 % of the servers' maxconn]
     #[arg(long, value_name = "N", value_parser = target)]
-    target: Option<f64>,
+    pub(crate) target: Option<f64>,
     /// The fewest servers, 1 or more
     #[arg(long, value_name = "N", value_parser = servers, required_unless_present = "servers")]
     min: Option<u32>,
@@ -141,11 +141,6 @@ impl Args {
             SignalChoice::Sessions => Signal::Sessions,
             SignalChoice::Rate => Signal::Rate,
         }
-    }
-
-    /// Whether the traffic of one backend, and the number of its servers, are enough.
-    pub(crate) fn is_brief(&self) -> bool {
-        !self.servers && self.target.is_some() && self.sockets.len() == 1 && self.backends.len() == 1
     }
 }
 

@@ -1,12 +1,13 @@
 //! A run: asks the balancers, decides, remembers, prints.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
 use crate::args::Args;
-use crate::balancers::{Question, look};
+use crate::balancers::{Inquiry, Known, Needs, look};
 use crate::clock;
 use crate::output;
 use crate::sizing::decide::decide;
@@ -25,16 +26,17 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         return print_servers(args, messages);
     }
     let Some(path) = &args.state else {
-        let (decision, _) = decided(args, &limits, None, &ask(args, clock::now()?, messages)?)?;
+        let look = ask(args, clock::now()?, false, &mut Known::default(), messages);
+        let (decision, _) = decided(args, &limits, None, &look)?;
         return report(args, &decision, messages);
     };
-    let signal = output::word(limits.signal);
-    let file = StateFile::lock(path, &args.backends, signal, args.lock_timeout)?;
-    // One moment for both, after the wait for the lock: a memory that begins again begins at this look.
-    let now = clock::now()?;
-    let memory = file.read(now, messages)?;
-    let (decision, next) = decided(args, &limits, Some(memory), &ask(args, now, messages)?)?;
-    let decision = match file.write(next) {
+    let (file, now, memory, mut known) = match remembered(args, path, messages) {
+        Err(fault) if fault.code == Code::Files => return run_without_state(args, &limits, fault, messages),
+        remembered => remembered?,
+    };
+    let look = ask(args, now, !memory.is_settled(), &mut known, messages);
+    let (decision, next) = decided(args, &limits, Some(memory), &look)?;
+    let decision = match file.write(next, known) {
         Ok(()) => decision,
         Err(fault) => {
             messages.fault(fault);
@@ -44,12 +46,41 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     report(args, &decision, messages)
 }
 
+/// Locks and reads the state. Its moment is that of the look, after the wait for the lock: a memory that begins again begins
+/// at this look.
+fn remembered<'a>(
+    args: &'a Args,
+    path: &'a Path,
+    messages: &mut Messages,
+) -> Result<(StateFile<'a>, Millis, Memory, Known), Failure> {
+    let file = StateFile::lock(path, &args.backends, output::word(args.signal()), args.lock_timeout)?;
+    let now = clock::now()?;
+    let (memory, known) = file.read(now, messages)?;
+    let is_asked = |socket: &PathBuf| memory.balancers.contains_key(&*socket.to_string_lossy());
+    let known = if args.sockets.iter().all(is_asked) { known } else { Known::default() };
+    Ok((file, now, memory, known))
+}
+
+/// Decides as with a new state, because the state cannot be read: more servers must still be possible.
+fn run_without_state(
+    args: &Args,
+    limits: &Limits,
+    fault: Failure,
+    messages: &mut Messages,
+) -> Result<(), Failure> {
+    messages.fault(fault);
+    let look = ask(args, clock::now()?, true, &mut Known::default(), messages);
+    let (decision, _) = decided(args, limits, Some(Memory::default()), &look)?;
+    report(args, &decision.without_lowering(), messages)
+}
+
 /// Asks the balancers. The time of the look is taken before they are asked.
-fn ask(args: &Args, now: Millis, messages: &mut Messages) -> Result<Look, Failure> {
-    let question = if args.is_brief() { Question::Brief } else { Question::Whole };
-    let (look, faults) = look(&args.sockets, &args.backends, question, args.timeout, now);
+fn ask(args: &Args, now: Millis, changes: bool, known: &mut Known, messages: &mut Messages) -> Look {
+    let needs = Needs { names: args.servers, maxconn: args.target.is_none(), changes };
+    let Args { sockets, backends, timeout, .. } = args;
+    let (look, faults) = look(&Inquiry { sockets, backends, needs, timeout: *timeout, now }, known);
     faults.into_iter().for_each(|fault| messages.fault(fault));
-    Ok(look)
+    look
 }
 
 fn decided(
@@ -92,7 +123,7 @@ fn report(args: &Args, decision: &Decision, messages: &mut Messages) -> Result<(
 }
 
 fn print_servers(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
-    let look = ask(args, clock::now()?, messages)?;
+    let look = ask(args, clock::now()?, false, &mut Known::default(), messages);
     print(&output::servers(&add_up(&look, &Memory::default(), Signal::Sessions).servers))
 }
 

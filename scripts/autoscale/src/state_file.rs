@@ -1,10 +1,10 @@
 //! The state file: what is remembered between two runs, under a lock.
 //!
-//! A file whose content is not a valid state is replaced. The number then does not go down for a window, which is the safe
-//! side. The file is not synced, because its times mean nothing after a restart of the machine.
+//! A file whose content is not a valid state is replaced, whatever it is. The number then does not go down for a window,
+//! which is the safe side. The file is not synced, because its times mean nothing after a restart of the machine.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use common::{regular_file, rewrite};
 use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
 
+use crate::balancers::Known;
 use crate::clock;
 use crate::sizing::look::Millis;
 use crate::sizing::memory::Memory;
@@ -35,6 +36,8 @@ struct Content {
     /// The start of the machine to which all times belong.
     boot: String,
     memory: Memory,
+    #[serde(default)]
+    known: Known,
 }
 
 /// A state file whose lock is held.
@@ -42,6 +45,7 @@ pub(crate) struct StateFile<'a> {
     path: &'a Path,
     backends: &'a [String],
     signal: &'a str,
+    boot: String,
     _lock: Flock<File>,
 }
 
@@ -56,7 +60,7 @@ impl<'a> StateFile<'a> {
         let failed =
             |err| Failure::new(Code::Files, format!("cannot lock the state '{}': {err}", path.display()));
         match rewrite::lock(path, timeout).map_err(failed)? {
-            Some(lock) => Ok(StateFile { path, backends, signal, _lock: lock }),
+            Some(lock) => Ok(StateFile { path, backends, signal, boot: clock::boot(), _lock: lock }),
             None => {
                 let line = format!(
                     "cannot lock the state '{}': another run has held it for {timeout:?}; see --lock-timeout",
@@ -68,24 +72,22 @@ impl<'a> StateFile<'a> {
     }
 
     /// Reads what is remembered: nothing if there is no file, or if its content is not a valid state, which is reported.
-    pub(crate) fn read(&self, now: Millis, messages: &mut Messages) -> Result<Memory, Failure> {
+    pub(crate) fn read(&self, now: Millis, messages: &mut Messages) -> Result<(Memory, Known), Failure> {
         let shown = self.path.display();
-        let bytes = match regular_file::read(self.path, STATE_MAX) {
-            Ok(bytes) => bytes,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Memory::default()),
-            Err(err) => {
-                return Err(Failure::new(
-                    Code::Files,
-                    format!("cannot read the state '{shown}': {err}; remove it, or give another file"),
-                ));
+        let found = find(self.path).map_err(|err| {
+            let line = format!("cannot read the state '{shown}': {err}; remove it, or give another file");
+            Failure::new(Code::Files, line)
+        })?;
+        match found {
+            None => Ok(Default::default()),
+            Some(Ok(content)) if content.backends == self.backends && content.signal == self.signal => {
+                let is_of_this_start = content.boot == self.boot;
+                Ok(match is_of_this_start {
+                    true => (content.memory, content.known),
+                    false => (content.memory.begin_again(now), Known::default()),
+                })
             }
-        };
-        match serde_json::from_slice::<Content>(&bytes) {
-            Ok(content) if content.backends == self.backends && content.signal == self.signal => {
-                let is_of_this_start = content.boot == clock::boot();
-                Ok(if is_of_this_start { content.memory } else { content.memory.begin_again(now) })
-            }
-            Ok(content) => {
+            Some(Ok(content)) => {
                 let line = format!(
                     "cannot use --state '{shown}': it is about the {} of backend {}; give another file, or remove this one",
                     content.signal,
@@ -93,26 +95,42 @@ impl<'a> StateFile<'a> {
                 );
                 Err(Failure::new(Code::Usage, line))
             }
-            Err(err) => {
+            Some(Err(why)) => {
                 messages.warn(format!(
-                    "the state '{shown}' cannot be read and is begun again: {err}; until it is old enough, the number does not go down"
+                    "the state '{shown}' cannot be read and is begun again: {why}; until it is old enough, the number does not go down"
                 ));
-                Ok(Memory::default())
+                Ok(Default::default())
             }
         }
     }
 
     /// Replaces the file.
-    pub(crate) fn write(&self, memory: Memory) -> Result<(), Failure> {
+    pub(crate) fn write(&self, memory: Memory, known: Known) -> Result<(), Failure> {
         let content = Content {
             backends: self.backends.to_vec(),
             signal: self.signal.to_owned(),
-            boot: clock::boot(),
+            boot: self.boot.clone(),
             memory,
+            known,
         };
         let bytes = serde_json::to_vec(&content).expect("strings and numbers are always JSON");
         Staged::write(self.path, &bytes, MODE).and_then(Staged::rename).map_err(|err| {
             Failure::new(Code::Files, format!("cannot write the state '{}': {err}", self.path.display()))
         })
     }
+}
+
+/// Reads a state file, if there is one: its content, or why that is not a valid state. Fails if it cannot be opened or read,
+/// or if it is not a regular file.
+fn find(path: &Path) -> io::Result<Option<Result<Content, String>>> {
+    let file = match regular_file::open(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::with_capacity(4096);
+    file.take(STATE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > STATE_MAX {
+        return Ok(Some(Err(format!("it is larger than {STATE_MAX} bytes"))));
+    }
+    Ok(Some(serde_json::from_slice(&bytes).map_err(|err| err.to_string())))
 }

@@ -96,8 +96,10 @@ fn a_state_that_cannot_be_read_as_one_is_begun_again() {
     let state = dir.path().join("state");
     with_state(dir.path(), &["--count", "7"]);
     let good = fs::read(&state).unwrap();
+    let huge = vec![0; 6_000_000];
+    let half = &good[..good.len() / 2];
     for bad in
-        [&b""[..], b"{", b"null", b"[[[[[[", &good[..good.len() / 2], b"\xff\xfe", b"{\"backends\":[]}"]
+        [&b""[..], b"{", b"null", b"[[[[[[", half, b"\xff\xfe", b"{\"backends\":[]}", b"\0\0\0\0", &huge]
     {
         common::replace::replace(&state, bad, 0o640).unwrap();
         let (code, stdout, stderr) = with_state(dir.path(), &["--count", "9"]);
@@ -136,19 +138,27 @@ fn a_state_of_another_backend_or_signal_is_refused() {
 }
 
 #[test]
-fn a_state_that_is_no_regular_file_ends_with_4() {
+fn without_a_readable_state_the_number_can_rise_but_not_fall() {
     let dir = TempDir::new().unwrap();
-    fs::create_dir(dir.path().join("state")).unwrap();
-    let (code, stdout, stderr) = with_state(dir.path(), &["--count", "7"]);
-    assert_eq!((code, stdout.as_str()), (4, ""));
-    assert!(
-        stderr.contains("cannot read the state 'state': is a directory; remove it, or give another file"),
-        "{stderr}"
-    );
-    let (code, _, stderr) =
-        seen(&autoscale(dir.path(), &[&BOUNDS[..], &["--state", "none/state", "--count", "7"]].concat()));
-    assert_eq!(code, 4);
-    assert!(stderr.contains("cannot lock the state 'none/state'"), "{stderr}");
+    fs::create_dir(dir.path().join("directory")).unwrap();
+    let cases = [
+        ("directory", "cannot read the state 'directory': is a directory; remove it, or give another file"),
+        ("none/state", "cannot lock the state 'none/state'"),
+    ];
+    for (state, says) in cases {
+        let look = |min, max, more: &[&str]| {
+            let bounds =
+                ["--backend", "nodes", "--target", "20", "--min", min, "--max", max, "--state", state];
+            seen(&autoscale(dir.path(), &[&bounds[..], more].concat()))
+        };
+        for (min, max, number) in [("2", "20", "7\n"), ("9", "20", "9\n"), ("2", "5", "5\n")] {
+            let (code, stdout, stderr) = look(min, max, &["--count", "7", "--down-window", "0s"]);
+            assert_eq!((code, stdout.as_str()), (4, number), "{stderr}");
+            assert!(stderr.contains(says), "{stderr}");
+        }
+        assert_eq!(look("2", "20", &[]).1, "", "nothing is known");
+    }
+    assert_eq!(fs::read_dir(dir.path().join("directory")).unwrap().count(), 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use harness::run::{poll, programs};
 use harness::traffic::http::Client;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -106,7 +107,7 @@ fn starting_failed_draining_and_backup_servers_are_told_apart() {
     })
     .unwrap();
     let output = looks.autoscale(&["--target", "2", "--min", "1", "--max", "20", "--json"]);
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         (json["count"].as_u64(), json["starting"].as_u64(), json["draining"].as_u64()),
         (Some(2), Some(1), Some(1))
@@ -155,4 +156,66 @@ fn a_new_worker_is_reported_once() {
     assert_eq!((code(&output), text(&output.stdout).as_str()), (5, "1\n"));
     assert!(text(&output.stderr).contains("a new worker answers at"), "{}", text(&output.stderr));
     assert_eq!(code(&looks.autoscale(&arguments)), 0);
+}
+
+/// Makes what a state knows about the servers older, so that the test need not wait.
+fn age(state: &Path, change: impl FnOnce(&mut Value, u64)) {
+    let mut content: Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
+    let last = content["memory"]["last"].as_u64().unwrap();
+    change(&mut content["known"], last);
+    replace(state, content.to_string().as_bytes(), 0o640).unwrap();
+}
+
+#[test]
+fn a_changed_maxconn_counts_after_a_minute_or_at_once_without_a_state() {
+    let looks = Looks::running("");
+    let state = looks.fixture.run.join("state.json");
+    let bounds = ["--min", "1", "--max", "1", "--json"];
+    let target = |more: &[&str]| {
+        let output = looks.autoscale(&[&bounds[..], more].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        json["target"].as_f64().map(|target| (target * 10.0).round() / 10.0)
+    };
+    let remembered = ["--state", state.to_str().unwrap()];
+    assert_eq!(target(&remembered), Some(2.1), "70 % of 3");
+    looks.fixture.order("set maxconn server nodes/s1 10");
+    assert_eq!(target(&[]), Some(7.0));
+    assert_eq!(target(&remembered), Some(2.1), "it is not asked for at every look");
+    age(&state, |known, last| known["maxconn_at"] = (last - 60_000).into());
+    assert_eq!(target(&remembered), Some(7.0));
+    assert_done(&looks.fixture.reload(&["--force"]), "reload");
+    assert_eq!(target(&remembered), Some(2.1), "a new worker has the file's");
+}
+
+#[test]
+fn a_server_that_is_not_up_is_seen_within_15_s_and_one_that_comes_up_at_once() {
+    let looks = Looks::running("");
+    let state = looks.fixture.run.join("state.json");
+    let seen = |max| {
+        let bounds = ["--target", "2", "--min", "1", "--max", max, "--json"];
+        let output = looks.autoscale(&[&bounds[..], &["--state", state.to_str().unwrap()]].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json["count"].as_u64().unwrap(), json["draining"].as_u64().unwrap())
+    };
+    assert_eq!(seen("1"), (1, 0));
+    // The first look knew no number yet, so this one asks for the list, too.
+    assert_eq!(seen("1"), (1, 0));
+    let server = looks.fixture.haproxy().command("add server nodes/s2 127.0.0.1:1 weight 0").unwrap();
+    assert!(server.starts_with("New server"), "{server}");
+    looks.fixture.order("enable server nodes/s2");
+    assert_eq!(seen("1"), (1, 0), "the list is not asked for at every look");
+    age(&state, |known, last| known["list"]["at"] = (last - 15_000).into());
+    assert_eq!(seen("1"), (1, 1));
+    assert_eq!(seen("1"), (1, 1));
+    looks.fixture.order("set server nodes/s2 weight 1");
+    assert_eq!(seen("9"), (2, 0));
+    // Now two are wanted, and there are two.
+    assert_eq!(seen("9"), (2, 0));
+    looks.fixture.order("set server nodes/s2 weight 0");
+    assert_eq!(seen("9"), (1, 1), "one less is active");
+    // Fewer are there than wanted, so each look asks for the list.
+    let server = looks.fixture.haproxy().command("add server nodes/s3 127.0.0.1:1 weight 0").unwrap();
+    assert!(server.starts_with("New server"), "{server}");
+    looks.fixture.order("enable server nodes/s3");
+    assert_eq!(seen("9"), (1, 2));
 }

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use common::command::{Limits, Outcome, run_gently};
+use common::command::{Kept, Limits, Outcome, run_gently};
 use common::failure::{Code, Failure};
 use serde::Deserialize;
 
@@ -101,8 +101,9 @@ impl Asker<'_> {
     }
 
     fn run(&self, words: &Words, timeout: Duration) -> io::Result<Outcome> {
-        let limits =
-            Limits { timeout, grace: GRACE, is_interrupted: self.is_interrupted, keeps_stderr: false };
+        let is_interrupted = self.is_interrupted;
+        // The list of servers begins with those that matter.
+        let limits = Limits { timeout, grace: GRACE, is_interrupted, keeps_stderr: false, kept: Kept::First };
         run_gently(&mut words.command(), &limits, |_| {})
     }
 }

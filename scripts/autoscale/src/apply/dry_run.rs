@@ -9,9 +9,9 @@ use super::setup::settings::Settings;
 /// Prints what would be done.
 pub(crate) fn show(settings: &Settings, action: &Action) {
     match action {
-        Action::Run(wish, _) => {
-            let shown = command(settings, wish).map(|words| words.shown()).unwrap_or_default();
-            print(&format!("would run {shown}, to {}: {}", wish.goal, wish.because));
+        Action::Run(order, _) => {
+            let shown = command(settings, order).map(|words| words.shown()).unwrap_or_default();
+            print(&format!("would run {shown}, to {}: {}", order.goal, order.because));
         }
         Action::Wait { goal, left, .. } => {
             print(&format!("would wait {} s before it tries again to {goal}", left.div_ceil(1000)));

@@ -5,12 +5,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::command::{Limits, Outcome as Ended, run_gently};
+use common::command::{Kept, Limits, Outcome as Ended, run_gently};
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
 use super::ask::shown;
-use super::decision::action::{Kind, Wish};
+use super::decision::action::{Kind, Order};
 use super::decision::attempts::{Attempt, Outcome, pause};
 use super::decision::victim::{Phase, Victim};
 use super::notes::NotesFile;
@@ -30,48 +30,48 @@ pub(crate) struct Engine<'a> {
     pub(crate) is_interrupted: &'a AtomicBool,
 }
 
-/// The command of a wish; `None` if the operator has not set it.
-pub(crate) fn command(settings: &Settings, wish: &Wish) -> Option<Words> {
-    let words = match wish.kind {
+/// The command of an order; `None` if the operator has not set it.
+pub(crate) fn command(settings: &Settings, order: &Order) -> Option<Words> {
+    let words = match order.kind {
         Kind::Scale => Some(&settings.scale),
         Kind::Drain => settings.drain.as_ref(),
         Kind::Stop => settings.stop.as_ref(),
     };
-    words.map(|words| words.with(&wish.value))
+    words.map(|words| words.with(&order.value))
 }
 
 impl Engine<'_> {
-    /// Runs the command of a wish; this is attempt number `tries`.
-    pub(crate) fn run(&mut self, wish: &Wish, tries: u8) -> Result<(), Failure> {
-        let Some(words) = command(self.settings, wish) else { return Ok(()) };
+    /// Runs the command of an order; this is attempt number `tries`.
+    pub(crate) fn run(&mut self, order: &Order, tries: u8) -> Result<(), Failure> {
+        let Some(words) = command(self.settings, order) else { return Ok(()) };
         let before = self.notes.notes.attempts.clone();
-        let killed = format!("cannot {}: this program was killed while the command ran", wish.goal);
-        self.note(wish, tries, Outcome::Failed, &killed)?;
+        let killed = format!("cannot {}: this program was killed while the command ran", order.goal);
+        self.note(order, tries, Outcome::Failed, &killed)?;
         if let Err(fault) = self.notes.write() {
             self.messages.fault(fault);
-            if !wish.is_more {
+            if !order.is_more {
                 self.notes.notes.attempts = before;
                 return Ok(());
             }
         }
-        self.messages.announce(format!("runs {}, to {}: {}", words.shown(), wish.goal, wish.because));
-        let failure = self.run_noted(&words, wish)?;
+        self.messages.announce(format!("runs {}, to {}: {}", words.shown(), order.goal, order.because));
+        let failure = self.run_noted(&words, order)?;
         self.notes.notes.running = None;
         match failure {
-            None => self.succeeded(wish, tries),
-            Some(why) => self.failed(wish, tries, &why),
+            None => self.succeeded(order, tries),
+            Some(why) => self.failed(order, tries, &why),
         }
     }
 
     /// Runs the command, with a note of its process. Returns why it failed.
-    fn run_noted(&mut self, words: &Words, wish: &Wish) -> Result<Option<String>, Failure> {
+    fn run_noted(&mut self, words: &Words, order: &Order) -> Result<Option<String>, Failure> {
         let timeout = self.settings.scale_timeout;
         let until = clock::now()?.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         let is_interrupted = self.is_interrupted;
-        let limits = Limits { timeout, grace: GRACE, is_interrupted, keeps_stderr: true };
+        let limits = Limits { timeout, grace: GRACE, is_interrupted, keeps_stderr: true, kept: Kept::Last };
         let notes = &mut *self.notes;
         let ended = run_gently(&mut words.command(), &limits, |process| {
-            notes.notes.running = Running::of(process, &wish.goal, until);
+            notes.notes.running = Running::of(process, &order.goal, until);
             // If this fails, the note of the attempt has failed, too, and was reported.
             let _ = notes.write();
         });
@@ -97,20 +97,20 @@ impl Engine<'_> {
         Some(if last.is_empty() { how } else { format!("{how}; it printed last: '{last}'") })
     }
 
-    fn succeeded(&mut self, wish: &Wish, tries: u8) -> Result<(), Failure> {
-        self.note(wish, tries, Outcome::Done, "")?;
-        let is_first = |victim: &&mut Victim| wish.kind == Kind::Stop && victim.phase != Phase::Stopped;
+    fn succeeded(&mut self, order: &Order, tries: u8) -> Result<(), Failure> {
+        self.note(order, tries, Outcome::Done, "")?;
+        let is_first = |victim: &&mut Victim| order.kind == Kind::Stop && victim.phase != Phase::Stopped;
         if let Some(victim) = self.notes.notes.victim.as_mut().filter(is_first) {
             victim.phase = Phase::Stopped;
         }
         Ok(())
     }
 
-    fn failed(&mut self, wish: &Wish, tries: u8, why: &str) -> Result<(), Failure> {
-        let line = format!("cannot {}: {why}", wish.goal);
-        self.note(wish, tries, Outcome::Failed, &line)?;
+    fn failed(&mut self, order: &Order, tries: u8, why: &str) -> Result<(), Failure> {
+        let line = format!("cannot {}: {why}", order.goal);
+        self.note(order, tries, Outcome::Failed, &line)?;
         if self.is_interrupted.load(Ordering::SeqCst) {
-            let goal = &wish.goal;
+            let goal = &order.goal;
             self.messages.announce(format!(
                 "stopped the command to {goal}, because this program got a signal; the next run repeats it"
             ));
@@ -118,14 +118,14 @@ impl Engine<'_> {
         }
         self.messages.fault(Failure::new(Code::Unforeseen, line));
         let seconds = pause(tries) / 1000;
-        self.messages.announce(format!("tries again to {} in {seconds} s at the earliest", wish.goal));
+        self.messages.announce(format!("tries again to {} in {seconds} s at the earliest", order.goal));
         Ok(())
     }
 
-    fn note(&mut self, wish: &Wish, tries: u8, outcome: Outcome, failure: &str) -> Result<(), Failure> {
-        let (value, failure) = (wish.value.clone(), failure.to_owned());
+    fn note(&mut self, order: &Order, tries: u8, outcome: Outcome, failure: &str) -> Result<(), Failure> {
+        let (value, failure) = (order.value.clone(), failure.to_owned());
         let attempt = Attempt { value, tries, at: clock::now()?, outcome, failure };
-        *self.notes.notes.attempts.of(wish.kind) = Some(attempt);
+        *self.notes.notes.attempts.of(order.kind) = Some(attempt);
         Ok(())
     }
 }

@@ -167,7 +167,7 @@ impl Look<'_> {
         }
         let notes = &mut self.notes.notes;
         match action {
-            Action::Run(wish, tries) => return self.engine().run(&wish, tries),
+            Action::Run(order, tries) => return self.engine().run(&order, tries),
             Action::Wait { failure, .. } => {
                 let fault = failure.map(|line| Failure::new(Code::Unforeseen, line));
                 fault.into_iter().for_each(|fault| self.messages.fault(fault));

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use common::servers_state::{self, State};
+use common::servers_state;
 use csv::{ReaderBuilder, StringRecord};
 
 use crate::sizing::look::{Report, Server, ServerState};
@@ -35,7 +35,7 @@ pub(super) fn read(answer: &str, backends: &[String]) -> Result<Report, Flaw> {
         if table.starts_with("No such proxy") {
             return Err(Flaw::NoBackend(index));
         }
-        let is_whole = add_table(&mut report, table, backend)?.is_some();
+        let is_whole = add_table(&mut report, table, backend)?;
         match (is_whole, is_ended(answer)) {
             (true, _) => {}
             // A frontend of that name has no rows here.
@@ -46,21 +46,26 @@ pub(super) fn read(answer: &str, backends: &[String]) -> Result<Report, Flaw> {
     if is_ended(answer) { Ok(report) } else { Err(Flaw::Incomplete) }
 }
 
-/// Reads the answer to `show info;show stat BACKEND 2 -1;show servers state BACKEND`. Returns `None` if a server is not up,
-/// or if anything else is unusual: then the whole question must be asked.
-pub(super) fn read_brief(answer: &str, backend: &str) -> Option<Report> {
+/// Reads the answer to `show info;show stat BACKEND 2 -1`: the traffic, and how many servers are active. Returns `None` if
+/// anything is unusual.
+pub(super) fn read_row(answer: &str, backend: &str) -> Option<Report> {
     let mut parts = parts(answer);
     let mut report = info(parts.next()?).ok()?;
-    let active = add_table(&mut report, parts.next()?, backend).ok()??;
-    for row in servers_state::rows(parts.next()?).ok()? {
-        let row = row.ok()?;
-        if row.state() != State::Up || row.backend != backend {
-            return None;
-        }
-        report.unnamed += 1;
-    }
+    let is_whole = add_table(&mut report, parts.next()?, backend).ok()?;
+    (is_whole && is_ended(answer)).then_some(report)
+}
+
+/// Reads the answer to `show info;show stat BACKEND 2 -1;show servers state BACKEND`. Returns `None` if a server is not up,
+/// or if anything else is unusual.
+pub(super) fn read_list(answer: &str, backend: &str) -> Option<Report> {
+    // The list of servers is long, so it is not searched for the end of its part, as `parts` would.
+    let (first, rest) = answer.split_once("\n\n")?;
+    let (table, servers) = rest.split_once("\n\n")?;
+    let mut report = info(first).ok()?;
+    let is_whole = add_table(&mut report, table.trim_matches('\n'), backend).ok()?;
+    report.unnamed = servers_state::count_up(servers, backend)?;
     // A backup server is up too, but not active.
-    (u64::from(report.unnamed) == active && is_ended(answer)).then_some(report)
+    (is_whole && u64::from(report.unnamed) == report.active && is_ended(answer)).then_some(report)
 }
 
 /// The answers to the commands of one line.
@@ -81,13 +86,13 @@ fn info(part: &str) -> Result<Report, Flaw> {
     Ok(Report { pid, uptime, ..Report::default() })
 }
 
-/// Adds a backend's rows to the report. Returns how many of its servers are active, or `None` if its own row is missing.
-fn add_table(report: &mut Report, table: &str, backend: &str) -> Result<Option<u64>, Flaw> {
+/// Adds a backend's rows to the report. Returns whether its own row is among them.
+fn add_table(report: &mut Report, table: &str, backend: &str) -> Result<bool, Flaw> {
     let table = table.strip_prefix("# ").ok_or(Flaw::Strange)?;
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(table.as_bytes());
     let head = reader.headers().map_err(|_| Flaw::Strange)?.clone();
     let columns: HashMap<&str, usize> = head.iter().enumerate().map(|(index, name)| (name, index)).collect();
-    let mut active = None;
+    let mut is_whole = false;
     for cells in reader.records() {
         let row = Row { columns: &columns, cells: cells.map_err(|_| Flaw::Strange)? };
         if row.text("pxname") != backend {
@@ -95,11 +100,14 @@ fn add_table(report: &mut Report, table: &str, backend: &str) -> Result<Option<u
         }
         match row.text("type") {
             SERVER => report.servers.extend(row.server()?),
-            BACKEND => active = Some(row.add_backend(report)?),
+            BACKEND => {
+                row.add_backend(report)?;
+                is_whole = true;
+            }
             _ => return Err(Flaw::Incomplete),
         }
     }
-    Ok(active)
+    Ok(is_whole)
 }
 
 /// A row, with the columns' positions.
@@ -118,8 +126,8 @@ impl Row<'_> {
         self.text(column).parse().map_err(|_| Flaw::Strange)
     }
 
-    /// Adds what the backend's own row reports. Returns how many of its servers are active.
-    fn add_backend(&self, report: &mut Report) -> Result<u64, Flaw> {
+    /// Adds what the backend's own row reports.
+    fn add_backend(&self, report: &mut Report) -> Result<(), Flaw> {
         let add = |sum: &mut u64, column: &str| {
             *sum = sum.saturating_add(self.number(column)?);
             Ok(())
@@ -131,7 +139,8 @@ impl Row<'_> {
         for column in ["econ", "wretr", "wredis"] {
             add(&mut report.errors, column)?;
         }
-        self.number("act")
+        add(&mut report.active, "act")?;
+        add(&mut report.weight, "weight")
     }
 
     /// The server of this row, unless it is a backup server or out of service.

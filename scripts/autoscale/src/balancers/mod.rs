@@ -1,6 +1,7 @@
-//! The balancers: asks each socket once, and reads the answer.
+//! The balancers: asks each socket, and reads the answer.
 
 mod answer;
+mod known;
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,34 +13,30 @@ use common::messages::excerpt;
 
 use crate::sizing::look::{Look, Millis, Report};
 use answer::Flaw;
+use known::Question;
+pub(crate) use known::{Known, Needs};
 
-/// What is asked of HAProxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// The traffic, and how many servers are up. If all are, HAProxy needs a third of the time for the answer. Only for one
-    /// backend at one balancer: servers are told apart by their names, which this does not give.
-    Brief,
-    /// Also the sessions and the `maxconn` of each server.
-    Whole,
+/// Whom a look asks about what, and for how long.
+pub(crate) struct Inquiry<'a> {
+    pub(crate) sockets: &'a [PathBuf],
+    pub(crate) backends: &'a [String],
+    pub(crate) needs: Needs,
+    pub(crate) timeout: Duration,
+    pub(crate) now: Millis,
 }
 
-/// Asks all `sockets` about the `backends` at the same time. A balancer that does not answer completely has no report in the
-/// look, and its fault is returned.
-pub(crate) fn look(
-    sockets: &[PathBuf],
-    backends: &[String],
-    question: Question,
-    timeout: Duration,
-    now: Millis,
-) -> (Look, Vec<Failure>) {
+/// Asks all sockets about the backends at the same time. A balancer that does not answer completely has no report in the
+/// look, and its fault is returned. Only of one backend at one balancer something is known: servers are told apart by their
+/// names, which short answers do not have.
+pub(crate) fn look(inquiry: &Inquiry<'_>, known: &mut Known) -> (Look, Vec<Failure>) {
+    let sockets = inquiry.sockets;
     let reports: Vec<Result<Report, Failure>> = match sockets {
         // Starting a thread takes longer than asking.
-        [socket] => vec![report(socket, backends, question, timeout)],
+        [socket] if inquiry.backends.len() == 1 => vec![inquiry.shortest_report(socket, known)],
+        [socket] => vec![inquiry.whole_report(socket)],
         _ => thread::scope(|scope| {
-            let asked: Vec<_> = sockets
-                .iter()
-                .map(|socket| scope.spawn(|| report(socket, backends, question, timeout)))
-                .collect();
+            let asked: Vec<_> =
+                sockets.iter().map(|socket| scope.spawn(|| inquiry.whole_report(socket))).collect();
             let panicked = |_| Err(Failure::new(Code::Unforeseen, "cannot ask HAProxy: a thread failed"));
             asked.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
         }),
@@ -49,42 +46,59 @@ pub(crate) fn look(
     for (socket, report) in sockets.iter().zip(reports) {
         balancers.push((socket.display().to_string(), report.map_err(|fault| faults.push(fault)).ok()));
     }
-    (Look { now, balancers }, faults)
+    (Look { now: inquiry.now, balancers }, faults)
 }
 
-/// What one balancer reports about all `backends` together.
-fn report(
-    socket: &Path,
-    backends: &[String],
-    question: Question,
-    timeout: Duration,
-) -> Result<Report, Failure> {
-    let refuse = |reason: String| {
-        Failure::new(Code::Haproxy, format!("cannot ask HAProxy at '{}': {reason}", socket.display()))
-    };
-    // All commands go over one connection, so that one worker answers them all.
-    let ask = |question: fn(&String) -> String| {
-        let questions: Vec<String> = backends.iter().map(question).collect();
-        let command = format!("show info;{}", questions.join(";"));
-        haproxy_socket::ask(socket, &command, timeout).map_err(|err| refuse(reason(&err)))
-    };
-    if question == Question::Brief {
-        if let Some(report) = answer::read_brief(&ask(brief)?, &backends[0]) {
-            return Ok(report);
+impl Inquiry<'_> {
+    /// What a balancer reports about the only backend. Asks no more than it must.
+    fn shortest_report(&self, socket: &Path, known: &mut Known) -> Result<Report, Failure> {
+        let Inquiry { backends, needs, now, .. } = *self;
+        let mut question = known.question(needs, now);
+        loop {
+            let report = match question {
+                Question::Row => answer::read_row(&self.ask(socket, row)?, &backends[0]),
+                Question::List => answer::read_list(&self.ask(socket, list)?, &backends[0]),
+                Question::Whole => Some(self.whole_report(socket)?),
+            };
+            if let Some(report) = report.and_then(|report| known.complete(report, question, needs, now)) {
+                known.learn(&report, question, needs, now);
+                return Ok(report);
+            }
+            question = Known::next_question(question, needs);
         }
     }
-    let answer = ask(whole)?;
-    answer::read(&answer, backends).map_err(|flaw| refuse(explain(flaw, backends, &answer)))
+
+    /// What a balancer reports about all backends together.
+    fn whole_report(&self, socket: &Path) -> Result<Report, Failure> {
+        let answer = self.ask(socket, whole)?;
+        let backends = self.backends;
+        answer::read(&answer, backends).map_err(|flaw| refusal(socket, &explain(flaw, backends, &answer)))
+    }
+
+    /// Asks a question about each backend. All commands go over one connection, so that one worker answers them all.
+    fn ask(&self, socket: &Path, question: fn(&String) -> String) -> Result<String, Failure> {
+        let questions: Vec<String> = self.backends.iter().map(question).collect();
+        let command = format!("show info;{}", questions.join(";"));
+        haproxy_socket::ask(socket, &command, self.timeout).map_err(|err| refusal(socket, &reason(&err)))
+    }
 }
 
 /// The type 2 is the backend alone.
-fn brief(backend: &String) -> String {
+fn row(backend: &String) -> String {
+    format!("show stat {backend} 2 -1")
+}
+
+fn list(backend: &String) -> String {
     format!("show stat {backend} 2 -1;show servers state {backend}")
 }
 
 /// The type 6 is the backend (2) and its servers (4).
 fn whole(backend: &String) -> String {
     format!("show stat {backend} 6 -1")
+}
+
+fn refusal(socket: &Path, reason: &str) -> Failure {
+    Failure::new(Code::Haproxy, format!("cannot ask HAProxy at '{}': {reason}", socket.display()))
 }
 
 fn reason(err: &std::io::Error) -> String {

@@ -31,6 +31,10 @@ pub struct Report {
     pub servers: Vec<Server>,
     /// How many more servers are up, if only one balancer was asked, and only for their number.
     pub unnamed: u32,
+    /// How many servers HAProxy counts as active (`act`).
+    pub active: u64,
+    /// The sum of their weights (`weight` of the backend).
+    pub weight: u64,
 }
 
 /// A server as one balancer reports it.

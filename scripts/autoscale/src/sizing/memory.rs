@@ -66,6 +66,11 @@ impl Memory {
         Memory { wanted, count, target, ..Memory::begin(now) }
     }
 
+    /// Whether the last look found as many servers as it wanted.
+    pub fn is_settled(&self) -> bool {
+        self.wanted.is_some() && self.wanted == self.count
+    }
+
     /// Whether its last look was before `now`, and at most `gap` ago.
     pub fn continues_at(&self, now: Millis, gap: Millis) -> bool {
         self.since <= self.last && self.last <= now && now - self.last <= gap

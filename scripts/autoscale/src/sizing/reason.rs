@@ -51,7 +51,7 @@ pub enum Hold {
     Drains { name: String, sessions: u64 },
     /// Failed connections, retries or redispatches rise.
     Errors,
-    /// The state file could not be written.
+    /// The state file cannot be read or written.
     Forgotten,
 }
 
@@ -96,7 +96,7 @@ impl Display for Hold {
                 write!(f, "server {name} still drains, with {sessions} sessions")
             }
             Hold::Errors => write!(f, "failed connections or retries rise"),
-            Hold::Forgotten => write!(f, "the state could not be written"),
+            Hold::Forgotten => write!(f, "the state cannot be used"),
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) enum Kind {
 
 /// A command that should run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct Order {
     pub(crate) kind: Kind,
     /// What replaces `{}`: the number, or the server's name.
     pub(crate) value: String,
@@ -30,7 +30,7 @@ pub(crate) struct Wish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Run a command. The number counts the attempts, from 1.
-    Run(Wish, u8),
+    Run(Order, u8),
     /// It is too early to try this again. `failure` is the error of the last attempt, if it failed.
     Wait { goal: String, left: Millis, failure: Option<String> },
     /// There are as many servers as wanted, after an attempt.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{Action, Kind, Wish};
+use super::action::{Action, Kind, Order};
 use crate::sizing::look::Millis;
 
 const PAUSE_FIRST: Millis = 15_000;
@@ -66,27 +66,27 @@ impl Attempts {
             .all(|attempt| attempt.at <= now && (1..=TRIES_MOST).contains(&attempt.tries))
     }
 
-    /// Decides to run a command, or to wait if the last attempt of its kind was too recent. If the last attempt succeeded, a
-    /// wish with another value need not wait.
-    pub(crate) fn again(&self, mut wish: Wish, now: Millis) -> Action {
-        let last = match wish.kind {
+    /// Decides to run a command, or to wait if the last attempt of its kind was too recent. If the last attempt succeeded, an
+    /// order with another value need not wait.
+    pub(crate) fn again(&self, mut order: Order, now: Millis) -> Action {
+        let last = match order.kind {
             Kind::Scale => &self.scale,
             Kind::Drain => &self.drain,
             Kind::Stop => &self.stop,
         };
-        let is_new = |last: &&Attempt| last.outcome == Outcome::Done && last.value != wish.value;
-        let Some(last) = last.as_ref().filter(|last| !is_new(last)) else { return Action::Run(wish, 1) };
+        let is_new = |last: &&Attempt| last.outcome == Outcome::Done && last.value != order.value;
+        let Some(last) = last.as_ref().filter(|last| !is_new(last)) else { return Action::Run(order, 1) };
         let left = (last.at + pause(last.tries)).saturating_sub(now);
         let has_failed = last.outcome == Outcome::Failed;
         if left > 0 {
             let failure = has_failed.then(|| last.failure.clone());
-            return Action::Wait { goal: wish.goal, left, failure };
+            return Action::Wait { goal: order.goal, left, failure };
         }
         let tries = (last.tries + 1).min(TRIES_MOST);
-        wish.because = match has_failed {
-            true => format!("attempt {tries}; {}", wish.because),
-            false => format!("the command said success, but {}; {}", wish.unchanged, wish.because),
+        order.because = match has_failed {
+            true => format!("attempt {tries}; {}", order.because),
+            false => format!("the command said success, but {}; {}", order.unchanged, order.because),
         };
-        Action::Run(wish, tries)
+        Action::Run(order, tries)
     }
 }

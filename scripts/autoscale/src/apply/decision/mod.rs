@@ -12,7 +12,7 @@ pub(crate) mod victim;
 
 use std::cmp::Ordering;
 
-use action::{Action, Kind, Wish};
+use action::{Action, Kind, Order};
 use situation::Situation;
 use victim::Victim;
 
@@ -39,7 +39,7 @@ fn about_the_number(situation: &Situation<'_>) -> Option<Action> {
 /// The number includes a server that we drain, because the engine still runs it.
 fn scale(situation: &Situation<'_>, number: u32) -> Action {
     let Situation { wanted, count, .. } = situation;
-    let wish = Wish {
+    let order = Order {
         kind: Kind::Scale,
         value: number.to_string(),
         goal: format!("scale from {count} to {wanted}"),
@@ -47,5 +47,5 @@ fn scale(situation: &Situation<'_>, number: u32) -> Action {
         unchanged: format!("there are {count}"),
         is_more: wanted > count,
     };
-    situation.attempts.again(wish, situation.now)
+    situation.attempts.again(order, situation.now)
 }

@@ -1,6 +1,6 @@
 //! The next step with the server that is chosen to go: it is drained, and stopped once it has no sessions.
 
-use super::action::{Action, Kind, Wish};
+use super::action::{Action, Kind, Order};
 use super::attempts::Outcome;
 use super::situation::{Choice, Situation};
 use super::victim::{Phase, Server, Victim, is_name};
@@ -106,7 +106,7 @@ fn order(
     unchanged: String,
 ) -> Action {
     let (value, because) = (name.to_owned(), because.to_owned());
-    situation.attempts.again(Wish { kind, value, goal, because, unchanged, is_more: false }, situation.now)
+    situation.attempts.again(Order { kind, value, goal, because, unchanged, is_more: false }, situation.now)
 }
 
 fn forget(why: String) -> Vec<Action> {

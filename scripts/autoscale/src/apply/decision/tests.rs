@@ -35,8 +35,8 @@ fn situation(wanted: u32, count: u32, attempts: &Attempts) -> Situation<'_> {
 /// What is done, as a line for each action.
 fn shown(situation: &Situation<'_>) -> Vec<String> {
     let line = |action: Action| match action {
-        Action::Run(wish, tries) => {
-            format!("{:?} {} to {} ({tries}): {}", wish.kind, wish.value, wish.goal, wish.because)
+        Action::Run(order, tries) => {
+            format!("{:?} {} to {} ({tries}): {}", order.kind, order.value, order.goal, order.because)
         }
         Action::Wait { goal, left, failure } => {
             format!("wait {left} to {goal}{}", failure.map_or("", |_| ", failing"))
@@ -201,7 +201,7 @@ fn only_more_servers_may_come_without_a_note() {
     let none = Attempts::default();
     for (wanted, is_more) in [(5, true), (3, false)] {
         let actions = decide(&situation(wanted, 4, &none));
-        let [Action::Run(wish, 1)] = &actions[..] else { panic!("{actions:?}") };
-        assert_eq!((wish.kind, wish.is_more), (Kind::Scale, is_more));
+        let [Action::Run(order, 1)] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!((order.kind, order.is_more), (Kind::Scale, is_more));
     }
 }

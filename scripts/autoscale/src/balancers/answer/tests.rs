@@ -56,9 +56,9 @@ fn each_server_is_read_except_those_in_maintenance_and_the_backup_server() {
 
 #[test]
 fn a_server_that_has_served_and_is_down_has_failed() {
-    let head = "Pid: 5\nUptime_sec: 9\n\n# pxname,svname,qcur,scur,stot,status,bck,act,type,uweight,econ,wretr,wredis,";
+    let head = "Pid: 5\nUptime_sec: 9\n\n# pxname,svname,qcur,scur,stot,status,bck,act,type,uweight,econ,wretr,wredis,weight";
     let rows = "n,s1,0,0,0,DOWN,0,1,2,1,0,0,0,\nn,s2,0,0,7,DOWN 1/2,0,1,2,1,0,0,0,\nn,s3,0,2,7,MAINT,0,1,2,1,0,0,0,\n\
-                n,BACKEND,1,4,9,UP,0,0,1,0,3,2,1,\n\n";
+                n,BACKEND,1,4,9,UP,0,0,1,0,3,2,1,5\n\n";
     let report = read(&format!("{head}\n{rows}"), &named("n")).unwrap();
     let states: Vec<ServerState> = report.servers.iter().map(|server| server.state).collect();
     assert_eq!(states, [ServerState::Starting, ServerState::Failed, ServerState::Draining]);
@@ -66,15 +66,15 @@ fn a_server_that_has_served_and_is_down_has_failed() {
 }
 
 #[test]
-fn the_brief_answer_says_as_much_if_all_servers_are_up() {
+fn the_list_says_as_much_if_all_servers_are_up() {
     for answer in BRIEF {
-        let report = read_brief(answer, "plain").unwrap();
+        let report = read_list(answer, "plain").unwrap();
         assert_eq!((report.sessions, report.unnamed, report.servers.len()), (0, 2, 0));
         // Not all are up, or one is a backup server.
-        assert_eq!(read_brief(&answer.replace(" p2 127.0.0.1 2 0 ", " p2 127.0.0.1 0 0 "), "plain"), None);
-        assert_eq!(read_brief(&answer.replace(" p2 127.0.0.1 2 0 ", " p2 127.0.0.1 2 8 "), "plain"), None);
+        assert_eq!(read_list(&answer.replace(" p2 127.0.0.1 2 0 ", " p2 127.0.0.1 0 0 "), "plain"), None);
+        assert_eq!(read_list(&answer.replace(" p2 127.0.0.1 2 0 ", " p2 127.0.0.1 2 8 "), "plain"), None);
         let more = answer.trim_end().lines().last().unwrap().replace("p2", "p3");
-        assert_eq!(read_brief(&format!("{}\n{more}\n\n", answer.trim_end()), "plain"), None);
+        assert_eq!(read_list(&format!("{}\n{more}\n\n", answer.trim_end()), "plain"), None);
     }
 }
 
@@ -84,12 +84,12 @@ fn an_answer_that_was_cut_off_anywhere_is_not_read() {
         for end in (0..answer.len() - 1).rev().step_by(13) {
             let cut = answer.get(..end).unwrap();
             assert!(read(cut, &named("nodes")).is_err(), "{end}");
-            assert_eq!(read_brief(cut, "nodes"), None);
+            assert_eq!(read_list(cut, "nodes"), None);
         }
     }
     for answer in BRIEF {
         for end in (0..answer.len() - 1).rev().step_by(13) {
-            assert_eq!(read_brief(answer.get(..end).unwrap(), "plain"), None, "{end}");
+            assert_eq!(read_list(answer.get(..end).unwrap(), "plain"), None, "{end}");
         }
     }
 }

@@ -91,7 +91,9 @@ fn a_decision_that_cannot_be_remembered_does_not_go_down() {
     };
     let held = lower.without_lowering();
     assert_eq!(held.wanted, Some(6));
-    assert_eq!(reason(&held), "stays at 6, although 5 would be enough: the state could not be written");
+    assert_eq!(reason(&held), "stays at 6, although 5 would be enough: the state cannot be used");
+    story.limits.max = 4;
+    assert_eq!(story.look().without_lowering().wanted, Some(4), "the most that may be");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A look of `autoscale` at a HAProxy with 1,000 servers: its time, its memory, and what it costs HAProxy.
 //!
-//! With `--target` HAProxy is asked for the backend's row and for the list of servers. Without it HAProxy is asked for the
-//! rows of all servers, which takes longer. All servers are up: they have one address, which HAProxy checks now and then.
-//! `$HAPROXY` names another HAProxy than the installed one.
+//! With a state file most looks ask HAProxy for the backend's row alone. Without one, each asks for the list of servers, and
+//! without `--target` for the rows of all servers, as with a state file once in 15 s or in a minute. All servers are up: they
+//! have one address, which HAProxy checks now and then. `$HAPROXY` names another HAProxy than the installed one.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ const TIME: Duration = Duration::from_millis(3);
 const MEMORY: u64 = 4 << 10;
 const SOON: Duration = Duration::from_secs(30);
 
-/// Measures both questions in turn.
+/// Measures the looks in turn.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let (subnet, admin) = (Subnet::claim()?, bench.run.join("looks.sock"));
     let server = CountingServer::start((subnet.host(2), 8000).into())?;
@@ -41,26 +41,39 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     poll::try_until(SOON, "all servers", || {
         Ok(haproxy.servers()?.iter().all(|server| server.is_up()).then_some(()))
     })?;
-    let look = |name: &str, more: &[&str]| {
-        let state = bench.run.join(&format!("{name}.json"));
-        let mut arguments =
-            vec![format!("--socket={}", admin.display()), format!("--state={}", state.display())];
+    let look = |more: &[&str]| {
+        let mut arguments = vec![format!("--socket={}", admin.display())];
         arguments.extend(["--backend=nodes", "--min=2", "--max=2000"].map(str::to_owned));
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         Ok(TimedRun::new(programs::bin_dir()?.join("autoscale"), arguments))
     };
-    let looks: [TimedRun; 2] = [look("target", &["--target=20"])?, look("maxconn", &[])?];
+    let state = |name| format!("--state={}", bench.run.join(name).display());
+    let looks: [(&str, Option<Duration>, TimedRun); 4] = [
+        ("with --target", Some(TIME), look(&["--target=20", &state("target.json")])?),
+        ("without --target", Some(TIME), look(&[&state("maxconn.json")])?),
+        ("with --target, without --state", None, look(&["--target=20"])?),
+        ("without --target, without --state", None, look(&[])?),
+    ];
     judge(bench, report, &haproxy, looks)
 }
 
-fn judge(bench: &Bench, report: &mut Report, haproxy: &Haproxy, looks: [TimedRun; 2]) -> Result<()> {
+fn judge(
+    bench: &Bench,
+    report: &mut Report,
+    haproxy: &Haproxy,
+    mut looks: [(&str, Option<Duration>, TimedRun); 4],
+) -> Result<()> {
     let n = bench.rounds(200, 10);
-    let [mut brief, mut whole] = looks;
-    let times = in_turn(n, [&mut || brief.time(None), &mut || whole.time(None)])?;
-    let names = ["with --target", "without --target"];
-    for ((name, look), time) in names.into_iter().zip([&mut brief, &mut whole]).zip(times) {
+    let [one, two, three, four] = &mut looks;
+    let times = in_turn(
+        n,
+        [&mut || one.2.time(None), &mut || two.2.time(None), &mut || three.2.time(None), &mut || {
+            four.2.time(None)
+        }],
+    )?;
+    for ((name, limit, look), time) in looks.iter_mut().zip(times) {
         let what = format!("autoscale, 1,000 servers, {name}");
-        report.row(&what, Figure::Time(time), Some(Figure::Time(TIME)), n);
+        report.row(&what, Figure::Time(time), limit.map(Figure::Time), n);
         report.row(
             &format!("{what}, memory"),
             Figure::Memory(peak(|| look.peak(None))?),
@@ -72,9 +85,7 @@ fn judge(bench: &Bench, report: &mut Report, haproxy: &Haproxy, looks: [TimedRun
         }
     }
     let version = haproxy.show_info()?.remove("Version").unwrap_or_default();
-    report.note(&format!(
-        "HAProxy {version} with one thread; all servers are up, with a maxconn; with a state file"
-    ));
+    report.note(&format!("HAProxy {version} with one thread; all servers are up, with a maxconn"));
     Ok(())
 }
 

@@ -138,6 +138,7 @@ fn look(dice: &mut Dice) -> Look {
             errors: number(dice),
             servers: (0..dice.below(12)).map(server).collect(),
             unnamed: number(dice) as u32,
+            ..Report::default()
         })
     };
     let balancers = vec![("/a".to_owned(), report()), ("/b".to_owned(), report())];

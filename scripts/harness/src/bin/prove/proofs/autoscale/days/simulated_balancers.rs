@@ -64,7 +64,7 @@ impl SimulatedBalancers {
                 requests: share(traffic.requests).saturating_sub(balancer.requests_before),
                 errors: balancer.errors,
                 servers: servers.to_vec(),
-                unnamed: 0,
+                ..Report::default()
             };
             (format!("/run/{index}.sock"), (now >= balancer.silent_until).then_some(report))
         })
