@@ -48,7 +48,8 @@ fn now() -> (Instant, i64) {
 fn take_addresses(cluster: &ComposeCluster) {
     let label = format!("com.docker.compose.project={}", cluster.project());
     let network = cluster.network();
-    let others = ["--network", &network, "--entrypoint", "sleep", "rollcall-webapp", "300"];
+    let image = cluster.image("webapp");
+    let others = ["--network", &network, "--entrypoint", "sleep", &image, "300"];
     for _ in 0..3 {
         docker(&[&["run", "-d", "--rm", "--label", &label], &others[..]].concat()).unwrap();
     }
