@@ -68,10 +68,10 @@ fn report(
         let command = format!("show info;{}", questions.join(";"));
         haproxy_socket::ask(socket, &command, timeout).map_err(|err| refuse(reason(&err)))
     };
-    if question == Question::Brief {
-        if let Some(report) = answer::read_brief(&ask(brief)?, &backends[0]) {
-            return Ok(report);
-        }
+    if question == Question::Brief
+        && let Some(report) = answer::read_brief(&ask(brief)?, &backends[0])
+    {
+        return Ok(report);
     }
     let answer = ask(whole)?;
     answer::read(&answer, backends).map_err(|flaw| refuse(explain(flaw, backends, &answer)))

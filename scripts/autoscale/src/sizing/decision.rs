@@ -35,11 +35,11 @@ pub struct NoTarget;
 impl Decision {
     /// The same decision, but not below the number before. For a run that could not write its state.
     pub fn without_lowering(mut self) -> Decision {
-        if let (Some(wanted), Some(before)) = (self.wanted, self.before) {
-            if wanted < before {
-                self.wanted = Some(before);
-                self.reason = Some(Reason::Held { at: before, enough: wanted, hold: Hold::Forgotten });
-            }
+        if let (Some(wanted), Some(before)) = (self.wanted, self.before)
+            && wanted < before
+        {
+            self.wanted = Some(before);
+            self.reason = Some(Reason::Held { at: before, enough: wanted, hold: Hold::Forgotten });
         }
         self
     }
