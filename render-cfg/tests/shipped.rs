@@ -3,9 +3,13 @@
 
 mod support;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::time::Duration;
 
-use support::haproxy::{check, check_spared, free_address, is_there, request, serve};
+use support::haproxy::{HaProxy, check, check_spared, free_address, is_there, request, serve};
 use support::shipped::Shipped;
 use support::{Bed, SHIPPED, until};
 
@@ -14,13 +18,57 @@ fn the_defaults_pass_the_check_without_a_warning_and_leave_no_blank_lines() {
     if !is_there() {
         return;
     }
-    let bed = Bed::new(&std::fs::read_to_string(SHIPPED).unwrap());
+    let bed = Bed::new(&fs::read_to_string(SHIPPED).unwrap());
     bed.node("s1", "10.0.0.1", &[("role", "backend")]);
     bed.render(&[]).quietly();
     let (taken, said) = check(&bed.path("out"));
     assert!(taken && !said.contains("WARNING") && !said.contains("ALERT"), "{said}");
     let text = bed.read("out");
     assert!(!text.contains("\n\n\n") && !text.contains(" \n") && text.ends_with("version\n"), "{text}");
+}
+
+/// As root, HAProxy changes to the user of Debian's package and, from 3.4 on, into a directory of its own.
+fn start_as_shipped(shipped: &Shipped, more: &str) -> HaProxy {
+    let user = if nix::unistd::geteuid().is_root() { "haproxy" } else { "" };
+    shipped.start(&[&format!("user={user}"), &format!("group={user}"), more], 0)
+}
+
+#[test]
+fn every_version_starts_without_a_warning() {
+    if !is_there() {
+        return;
+    }
+    let shipped = Shipped::new();
+    let address = free_address();
+    serve(address, |_| None);
+    shipped.backend("s1", address, &[]);
+    for more in ["log=", "log=127.0.0.1:514", "log=/dev/log"] {
+        let haproxy = start_as_shipped(&shipped, more);
+        assert!(haproxy.ask("show info").starts_with(b"Name: HAProxy"));
+        let said = haproxy.said();
+        assert!(!said.contains("WARNING") && !said.contains("ALERT"), "{more}: {said}");
+    }
+}
+
+#[test]
+fn requests_are_logged_to_a_socket_in_the_file_system() {
+    if !is_there() {
+        return;
+    }
+    let shipped = Shipped::new();
+    let path = shipped.bed.path("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    log.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    for (path, mode) in [(shipped.bed.scratch.path(), 0o755), (&path, 0o666)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    let _haproxy = start_as_shipped(&shipped, &format!("log={}", path.display()));
+    request(shipped.web, "GET", "/logged", "").unwrap();
+    until("the line of the request", || {
+        let mut line = [0; 1024];
+        let length = log.recv(&mut line).unwrap();
+        String::from_utf8_lossy(&line[..length]).contains("/logged").then_some(())
+    });
 }
 
 #[test]
@@ -150,7 +198,7 @@ fn the_template_in_the_manual_passes_the_check() {
     if !is_there() {
         return;
     }
-    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let after = manual.split_once("```jinja\n").unwrap().1;
     let bed = Bed::new(after.split_once("```").unwrap().0);
     let role = [("role", "backend")];

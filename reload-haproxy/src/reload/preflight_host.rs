@@ -8,8 +8,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Group, User};
-
 use crate::config::facts::ConfigFacts;
 use crate::config::requirements::Needs;
 use crate::haproxy::instance::Instance;
@@ -76,8 +74,8 @@ fn files_of_any_process() -> Option<u64> {
 /// A user or a group that its master may not give to a worker.
 fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option<Missing> {
     let knows_names = main.shares("mnt");
-    let uid = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
-    let gid = |name: &str| Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
+    let uid = |name: &str| id_in("/etc/passwd", name);
+    let gid = |name: &str| id_in("/etc/group", name);
     let denied = |name: &str, known: Option<u32>, own: &[u32]| {
         let id = name.parse().ok().or(known.filter(|_| knows_names))?;
         (id != 0 && !own.contains(&id)).then_some(())
@@ -93,6 +91,18 @@ fn missing_right(facts: &ConfigFacts, rights: &Rights, main: &Process) -> Option
     let right =
         |kind, (line, name): &(usize, String)| Missing::Right { line: *line, kind, name: name.clone() };
     user.map(|user| right("user", user)).or_else(|| group.map(|group| right("group", group)))
+}
+
+/// The number in the line of a user or a group, `NAME:x:NUMBER:...`. getpwnam would know those of other sources too
+/// (sssd), but with a source that the linked-in glibc does not have, it ends a static program with a signal.
+fn id_in(file: &str, name: &str) -> Option<u32> {
+    let text = fs::read(file).ok()?;
+    let number = |line: &str| {
+        let mut fields = line.split(':');
+        let is_its = fields.next() == Some(name);
+        fields.nth(1).filter(|_| is_its)?.parse().ok()
+    };
+    String::from_utf8_lossy(&text).lines().find_map(number)
 }
 
 /// A socket or a pid file without a directory.
@@ -180,6 +190,16 @@ mod tests {
         assert_eq!(too_many_files(&needs("maxconn 20000"), 20_000, 1 << 20), None);
         assert!(too_many_files(&needs("ulimit-n 30000\n maxconn 20000"), 20_000, 1 << 20).is_some());
         assert_eq!(too_many_files(&needs("ulimit-n 50000\n maxconn 20000"), 20_000, 1 << 20), None);
+    }
+
+    #[test]
+    fn users_and_groups_are_found_in_their_files() {
+        assert_eq!(id_in("/etc/passwd", "root"), Some(0));
+        assert_eq!(id_in("/etc/group", "root"), Some(0));
+        for unknown in ["", "roo", "root:x", "x"] {
+            assert_eq!(id_in("/etc/passwd", unknown), None, "{unknown}");
+        }
+        assert_eq!(id_in("/etc/missing", "root"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A real HAProxy (or the one that the environment variable HAPROXY names) on a rendered file.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -53,17 +54,27 @@ fn verdict(command: &mut Command) -> (bool, String) {
 pub struct HaProxy {
     child: Child,
     socket: PathBuf,
+    stderr: File,
 }
 
 impl HaProxy {
     /// Starts one and waits until its stats socket answers.
     pub fn start(config: &Path, socket: &Path) -> HaProxy {
+        let stderr = tempfile::tempfile().unwrap();
         let mut command = Command::new(program());
-        let child =
-            command.arg("-db").arg("-f").arg(config).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        let haproxy = HaProxy { child: child.unwrap(), socket: socket.to_owned() };
+        command.arg("-db").arg("-f").arg(config).stdin(Stdio::null()).stderr(stderr.try_clone().unwrap());
+        let haproxy = HaProxy { child: command.spawn().unwrap(), socket: socket.to_owned(), stderr };
         until("haproxy's stats socket", || UnixStream::connect(socket).ok());
         haproxy
+    }
+
+    /// What it has printed on stderr so far. It answers commands only once its start has printed all.
+    pub fn said(&self) -> String {
+        let mut stderr = &self.stderr;
+        let mut said = String::new();
+        stderr.rewind().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Sends a command to the stats socket and returns the response.

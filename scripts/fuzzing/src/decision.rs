@@ -44,10 +44,10 @@ pub(crate) fn holds(input: &[u8]) {
             "it has what is in the file: {decision:?}"
         );
     }
-    if let (Some(before), Some(after)) = (before, simple_config::servers(new)) {
-        if let Some(model) = begun.or_else(|| Model::answering(&answer, &before)) {
-            check_servers(model, &before, &after, &decision, old == new);
-        }
+    if let (Some(before), Some(after)) = (before, simple_config::servers(new))
+        && let Some(model) = begun.or_else(|| Model::answering(&answer, &before))
+    {
+        check_servers(model, &before, &after, &decision, old == new);
     }
 }
 

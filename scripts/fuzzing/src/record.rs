@@ -25,7 +25,7 @@ pub(crate) fn holds(bytes: &[u8]) {
         Err(error) => whitelist::check_error(error),
     }
     // Files cost a hundred times as much time as parsing, so only some of the invalid records are written to files.
-    if node.is_ok() || bytes.len() % 16 == 0 {
+    if node.is_ok() || bytes.len().is_multiple_of(16) {
         SCRATCH.with(|scratch| check_files(scratch.path(), bytes, node.ok()));
     }
 }

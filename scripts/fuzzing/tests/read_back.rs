@@ -68,10 +68,11 @@ fn random_line(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
         line.retain(|byte| *byte != b'\n');
         // HAProxy rejects a line with an open quote, and setenv takes exactly one value, which must not be empty.
         let read = words(&[b"setenv V ", &line[..]].concat()).unwrap_or_default();
-        if let [_, _, (word, false)] = &read[..] {
-            if !word.is_empty() && !word.contains(&0) {
-                return (line, word.clone());
-            }
+        if let [_, _, (word, false)] = &read[..]
+            && !word.is_empty()
+            && !word.contains(&0)
+        {
+            return (line, word.clone());
         }
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends with the error")]
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -220,9 +221,24 @@ fn several_demos_run_at_once_and_have_to_be_named_then() {
     assert!(user.says(&["up", "--name", "two"]).unwrap_err().contains("is up"));
     user.says(&["down", "--name", "two"]).unwrap();
     assert!(two.0.wait().unwrap().success());
+    assert_is_first_line(&io::read_to_string(two.0.stdout.take().unwrap()).unwrap());
     user.says(&["down"]).unwrap();
     assert!(one.0.wait().unwrap().success());
     user.until_nothing_is_left();
+}
+
+/// Asserts that an output begins with the versions of all that runs, such as `haproxy 2.6.12-1`.
+fn assert_is_first_line(output: &str) {
+    let line = output.lines().next().unwrap_or_default();
+    let parts: Vec<_> = line.split(", ").filter_map(|part| part.split_once(' ')).collect();
+    let names: Vec<_> = parts.iter().map(|(name, _)| *name).collect();
+    assert!(
+        names.starts_with(&["rollcall", "haproxy", "serf", "node"]) && names.ends_with(&["Linux"]),
+        "{line}"
+    );
+    assert!(parts[..4].iter().all(|(_, version)| version.contains('.')), "{line}");
+    let haproxy = Command::new(programs::find("haproxy").unwrap()).arg("-v").output().unwrap();
+    assert!(String::from_utf8(haproxy.stdout).unwrap().contains(parts[1].1), "{line}");
 }
 
 #[test]

@@ -166,8 +166,8 @@ fn assert_it_has_the_socket_alone(cluster: &ComposeCluster, script: &Container) 
         assert!(!other.inspect().unwrap()["Mounts"].to_string().contains("docker.sock"));
     }
     // The socket that it asks HAProxy by changes nothing.
-    let ask = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/sockets/ha.sock'); \
-               s.send(b'disable frontend web\\n'); print(s.recv(999).decode())";
-    let answer = script.exec(&["python3", "-c", ask]).unwrap();
+    let ask = "my $s = IO::Socket::UNIX->new('/sockets/ha.sock') or die $!; print $s \"disable frontend web\\n\"; \
+               print <$s>";
+    let answer = script.exec(&["perl", "-MIO::Socket::UNIX", "-e", ask]).unwrap();
     assert!(answer.contains("Permission denied"), "{answer}");
 }

@@ -198,9 +198,9 @@ fn the_images_are_built_from_a_clean_clone() {
     }
     let build = ["--profile", "autoscale", "build"];
     cluster.compose_file(&format!("{target}/docker/docker-compose.yml"), &build).unwrap();
-    for image in ["rollcall-ha", "rollcall-webapp", "rollcall-autoscale"] {
+    for image in ["ha", "webapp", "autoscale"].map(|service| cluster.image(service)) {
         let size: f64 =
-            docker(&["image", "inspect", "-f", "{{.Size}}", image]).unwrap().trim().parse().unwrap();
+            docker(&["image", "inspect", "-f", "{{.Size}}", &image]).unwrap().trim().parse().unwrap();
         println!("MEASURE image {image}: {:.0} MB", size / 1e6);
     }
 }

@@ -47,10 +47,14 @@ fn now() -> (Instant, i64) {
 /// Occupies the three addresses that the engine would assign next.
 fn take_addresses(cluster: &ComposeCluster) {
     let label = format!("com.docker.compose.project={}", cluster.project());
+    // Compose v2 gives the service's label to the image, too.
+    let service = "com.docker.compose.service=none";
     let network = cluster.network();
-    let others = ["--network", &network, "--entrypoint", "sleep", "rollcall-webapp", "300"];
+    let image = cluster.image("webapp");
+    let labels = ["--label", &label, "--label", service];
+    let others = ["--network", &network, "--entrypoint", "sleep", &image, "300"];
     for _ in 0..3 {
-        docker(&[&["run", "-d", "--rm", "--label", &label], &others[..]].concat()).unwrap();
+        docker(&[&["run", "-d", "--rm"], &labels[..], &others[..]].concat()).unwrap();
     }
 }
 

@@ -156,7 +156,7 @@ fn a_template_that_needs_a_member_does_not_hide_many_culprits() {
 #[test]
 fn members_with_something_in_common_are_left_out_together() {
     // Both of two members are needed, and every part of the members has a culprit.
-    let is_bad = |member: usize| member % 5 == 0;
+    let is_bad = |member: usize| member.is_multiple_of(5);
     let judge = |members: &[usize]| match (members.iter().any(|m| is_bad(*m)), members) {
         (true, _) => Err("bad"),
         (false, members) if members.contains(&1) && members.contains(&98) => Ok(()),

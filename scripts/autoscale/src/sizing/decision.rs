@@ -35,11 +35,12 @@ pub struct NoTarget;
 impl Decision {
     /// The same decision, but not below the number before, unless `--max` is. For a run that could not use its state.
     pub fn without_lowering(mut self) -> Decision {
-        if let (Some(wanted), Some(before)) = (self.wanted, self.before) {
-            if wanted < before && !matches!(self.reason, Some(Reason::ToMax { .. })) {
-                self.wanted = Some(before);
-                self.reason = Some(Reason::Held { at: before, enough: wanted, hold: Hold::Forgotten });
-            }
+        if let (Some(wanted), Some(before)) = (self.wanted, self.before)
+            && wanted < before
+            && !matches!(self.reason, Some(Reason::ToMax { .. }))
+        {
+            self.wanted = Some(before);
+            self.reason = Some(Reason::Held { at: before, enough: wanted, hold: Hold::Forgotten });
         }
         self
     }

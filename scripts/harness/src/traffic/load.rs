@@ -120,7 +120,7 @@ impl Load {
     fn of(address: SocketAddr, path: &str, rate: Rate, set: impl Fn(Client) -> Client) -> Load {
         let shared = Arc::new(Shared::default());
         let visitor = |number: usize| {
-            let fresh = number % 2 == 0;
+            let fresh = number.is_multiple_of(2);
             let client = if fresh { Client::fresh(address) } else { Client::keep_alive(address) };
             let client = set(client);
             let (shared, path) = (Arc::clone(&shared), path.to_owned());

@@ -20,6 +20,7 @@ mod table;
 mod tour;
 mod tour_verdict;
 mod up;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -154,17 +155,18 @@ fn main() -> ExitCode {
 fn run(args: Args) -> harness::Result<ExitCode> {
     let name = args.name.as_deref();
     let ask = |request: &str| control::ask(name, request);
+    let begin = || heed_signals().and_then(|()| versions::announce());
     match args.command.unwrap_or(Command::Tour { same_name: false }) {
         Command::Tour { same_name } => {
-            heed_signals()?;
+            begin()?;
             tour::run(same_name)
         }
         Command::Scale { full, chart, short } => {
-            heed_signals()?;
+            begin()?;
             scale::run(name, length(full, short), chart.as_deref())
         }
         Command::Up { backends, delay } => {
-            heed_signals()?;
+            begin()?;
             up::run(name, backends, Duration::from_millis(delay.into()))
         }
         Command::Add { node } => ask(format!("add {}", node.unwrap_or_default()).trim_end()),

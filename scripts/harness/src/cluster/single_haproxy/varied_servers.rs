@@ -12,7 +12,7 @@ use crate::cluster::single_haproxy::outcome::assert_done;
 /// weight.
 pub fn varied(round: u32) -> String {
     let lines = many(300);
-    let lines = lines.lines().enumerate().filter(|(n, _)| *n < 3 || (n + round as usize) % 3 != 0);
+    let lines = lines.lines().enumerate().filter(|(n, _)| *n < 3 || !(n + round as usize).is_multiple_of(3));
     let line = |(n, line): (usize, &str)| match (n + round as usize) % 5 {
         0 => format!("{line} weight {}\n", round % 7 + 2),
         1 => format!("{}\n", line.replace(":9 ", &format!(":{} ", round % 7 + 10))),

@@ -118,6 +118,11 @@ impl ComposeCluster {
         &self.project
     }
 
+    /// The image of a service, with the tag that the compose file takes from the environment.
+    pub fn image(&self, service: &str) -> String {
+        format!("rollcall-{service}:{}", env::var("IMAGE_TAG").unwrap_or_else(|_| "latest".to_owned()))
+    }
+
     /// Its network.
     pub fn network(&self) -> String {
         format!("{}_cluster", self.project)

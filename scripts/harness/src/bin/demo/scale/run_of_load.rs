@@ -125,10 +125,10 @@ impl<'a> RunOfLoad<'a> {
         }
         self.table.line(&row(look))?;
         let before = self.printed.replace(look.clone()).and_then(|printed| printed.wanted);
-        if look.wanted != before {
-            if let Some((number, reason)) = last_decision(&self.autoscaler.log()) {
-                self.table.note(&format!("autoscale: {number}: {reason}"))?;
-            }
+        if look.wanted != before
+            && let Some((number, reason)) = last_decision(&self.autoscaler.log())
+        {
+            self.table.note(&format!("autoscale: {number}: {reason}"))?;
         }
         Ok(())
     }

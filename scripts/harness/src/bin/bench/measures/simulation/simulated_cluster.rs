@@ -52,8 +52,9 @@ impl SimulatedCluster {
         let number = self.next;
         self.next += 1;
         let address = Ipv4Addr::from_bits(FIRST.to_bits() + number as u32).to_string();
-        let own = if number % NAMED == 0 { format!("host{number}") } else { format!("c{number:06}") };
-        let port = self.ports[usize::from(number % 3 > 0)].to_string();
+        let own =
+            if number.is_multiple_of(NAMED) { format!("host{number}") } else { format!("c{number:06}") };
+        let port = self.ports[usize::from(!number.is_multiple_of(3))].to_string();
         let tags = Tags::from([("role".to_owned(), "backend".to_owned()), ("port".to_owned(), port)]);
         Node::new(name.unwrap_or(&own), &address, tags).expect("name, address and tags pass the whitelists")
     }

@@ -67,7 +67,7 @@ impl Change {
         let luck = self.luck;
         match self.kind {
             Kind::Join => {
-                if luck % 2 == 0 {
+                if luck.is_multiple_of(2) {
                     slot.rename();
                 }
                 if luck % 4 < 2 {
@@ -79,7 +79,7 @@ impl Change {
             Kind::Kill => slot.kill9(),
             Kind::Move => return slot.move_on(),
             Kind::Tag if slot.is_drained => slot.undrain()?,
-            Kind::Tag if luck % 4 == 0 => slot.tag("state", "drain")?,
+            Kind::Tag if luck.is_multiple_of(4) => slot.tag("state", "drain")?,
             Kind::Tag => slot.tag("weight", &(luck % 100 + 1).to_string())?,
             Kind::Cut => slot.cut(cut.mul_f64(0.2 + 0.8 * (luck % 100) as f64 / 100.0))?,
         }

@@ -137,7 +137,7 @@ impl AttackedBalancer {
         self.count(batch.len())?;
         for lies in batch.chunks(BREATH) {
             // By turns the members of a batch fail or leave.
-            let is_orderly = self.told.batches % 2 == 0;
+            let is_orderly = self.told.batches.is_multiple_of(2);
             let go = |lie: &Lie| {
                 if is_orderly { self.forger.leave(&lie.name) } else { self.forger.fail(&lie.name) }
             };
