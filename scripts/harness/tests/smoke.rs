@@ -87,7 +87,9 @@ fn haproxy_runs_in_every_mode_and_is_gone_when_dropped() {
         }
         assert_eq!(Client::keep_alive(front).get("/").unwrap().json()["host"], "s1");
         drop(haproxy);
-        assert!(!is_haproxy(pid) && !is_haproxy(worker), "{mode:?}");
+        // Where the machine is so busy that its master was killed, its worker ends a moment later.
+        let is_gone = || (!is_haproxy(pid) && !is_haproxy(worker)).then_some(());
+        poll::until(SOON, &format!("the end of HAProxy in {mode:?}"), is_gone).unwrap();
     }
 }
 
