@@ -10,6 +10,7 @@
 serf_dir=/etc/serf
 ours=$serf_dir/rollcall.json
 key_file=/etc/rollcall/serf.key
+edited=
 
 # read_serf: reads all files of the agent, ours apart.
 read_serf() {
@@ -95,16 +96,22 @@ new_key() {
 
 # read_key FILE: prints the key in it.
 read_key() {
-    if [ "$1" = - ]; then
+    from=$1
+    if [ "$from" = - ]; then
+        from=stdin
         text=$(head -c 200)
     else
-        [ -f "$1" ] && [ -r "$1" ] || die 4 "cannot read the key file '$1': no such readable file"
-        text=$(head -c 200 "$1")
-        case $(stat -L -c %a "$1") in *[4-7] | *[4-7]?) warn "'$1' can be read by others: chmod 600 it" ;; esac
+        if [ ! -f "$from" ] || [ ! -r "$from" ]; then die 4 "cannot read the key file '$from': no such readable file"; fi
+        text=$(head -c 200 "$from")
     fi
     text=$(printf %s "$text" | tr -d '\r')
+    case $text in *"
+"*) text= ;; esac
     printf '%s\n' "$text" | grep -Exq '[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{32}|[A-Za-z0-9+/]{43}=' ||
-        die 3 "cannot use the key in '$1': it is not a key of Serf (16, 24 or 32 bytes as base64); see serf keygen"
+        die 3 "cannot use the key in '$from': it is not a key of Serf (16, 24 or 32 bytes as base64); see serf keygen"
+    [ "$from" = stdin ] || case $(stat -L -c %a "$from") in
+    *[4-7] | *[4-7]?) warn "others can read the key in '$from'; chmod 600 it" ;;
+    esac
     printf %s "$text"
 }
 
@@ -152,6 +159,16 @@ render_balancer() {
     setting disable_name_resolution true
 }
 
+# decide_ours: what our file will be. One that was changed by hand stays as long as nothing else is to be written.
+decide_ours() {
+    render_ours >"$work/rollcall.json"
+    if [ ! -e "$ours" ] || ! is_edited "$ours" || cmp -s "$work/rollcall.json" "$ours"; then return 0; fi
+    cmp -s "$work/rollcall.json" "$(last "$ours")" ||
+        die 3 "cannot write '$ours': it was changed by hand; move your settings to another *.json there and remove it"
+    say "$ours was changed by hand, and stays as it is"
+    edited=yes
+}
+
 # put_serf: writes the key and our file.
 put_serf() {
     printf '%s\n' "$key" >"$work/key"
@@ -160,16 +177,7 @@ put_serf() {
         mark_serf
         install_file "$key_file" 600 "$work/key"
     fi
-    render_ours >"$work/rollcall.json"
-    if [ -e "$ours" ] && is_edited "$ours"; then keep_edited; else put_marked "$ours" "$work/rollcall.json"; fi
-}
-
-# keep_edited: our file was changed by hand. That stays as long as nothing else is to be written.
-keep_edited() {
-    if cmp -s "$work/rollcall.json" "$ours"; then put_marked "$ours" "$work/rollcall.json" && return; fi
-    cmp -s "$work/rollcall.json" "$(last "$ours")" ||
-        die 3 "cannot write '$ours': it was changed by hand; move your settings to another *.json there and remove it"
-    say "$ours was changed by hand, and stays as it is"
+    [ -n "$edited" ] || put_marked "$ours" "$work/rollcall.json"
 }
 
 # put_marked FILE NEW: like put, and remembers that the agent must be started again.

@@ -17,10 +17,13 @@ control() {
     systemctl --quiet "$@" 2>"$work/error" </dev/null || die 1 "cannot '$1 ${2:-}': $(reason); see: systemctl status ${2:-}"
 }
 
+# is_enabled UNIT: and not only static, which cannot be disabled.
+is_enabled() { [ "$(systemctl is-enabled "$1" 2>/dev/null)" = enabled ]; }
+
 # enable_unit UNIT: at each start of the machine and now.
 enable_unit() {
     command -v systemctl >/dev/null || { remains "enable $1, or what your init has for it" && return 0; }
-    if ! systemctl --quiet is-enabled "$1" 2>/dev/null; then
+    if ! is_enabled "$1"; then
         ! step "enable $1" || { note "enabled $1" && control enable "$1"; }
     fi
     has_systemd || { remains "systemctl start $1" && return 0; }
@@ -30,7 +33,7 @@ enable_unit() {
 # disable_unit UNIT: if it is enabled or runs.
 disable_unit() {
     command -v systemctl >/dev/null || return 0
-    if systemctl --quiet is-enabled "$1" 2>/dev/null; then
+    if is_enabled "$1"; then
         ! step "disable $1" || { note "disabled $1" && control disable "$1"; }
     fi
     ! has_systemd || ! systemctl --quiet is-active "$1" || ! step "stop $1" || control stop "$1"

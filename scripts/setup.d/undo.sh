@@ -31,7 +31,7 @@ each() {
 }
 
 undo_enabled() {
-    systemctl --quiet is-enabled "$1" 2>/dev/null && { ! step "disable $1" || control disable "$1"; }
+    ! is_enabled "$1" || ! step "disable $1" || control disable "$1"
     ! has_systemd || ! systemctl --quiet is-active "$1" || ! step "stop $1" || control stop "$1"
 }
 
