@@ -4,7 +4,7 @@
 # and its faults end the script early.
 #
 # usage: . "$lib/balancer.sh"    by rollcall-setup, after defaults.sh
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 # render CONFIG MIN-NODES: runs render-cfg with the settings of the default file and this output.
 render() (
@@ -82,7 +82,7 @@ render_first() {
             tries=$((tries - 1))
             sleep 0.2 2>/dev/null || sleep 1
         done
-        with_settings env ROLLCALL_ONLY_RECORD=1 "$libexec/reconcile" >"$work/recorded" 2>&1 || :
+        with_settings env ROLLCALL_ONLY_RECORD=1 "$libexec/reconcile" >"$work/recorded" 2>&1 9>&- || :
     fi
     code=0
     render "$config" 0 || code=$?
@@ -131,7 +131,7 @@ load_config() {
     fi
     reload --status >/dev/null 2>&1 && return 0
     step "make HAProxy run $config" || return 0
-    reload || die "$?" "HAProxy does not run '$config'; see above"
+    reload 9>&- || die "$?" "HAProxy does not run '$config'; see above"
 }
 
 # reload [OPTION]: reload-haproxy with the settings.

@@ -1,7 +1,7 @@
 # checks.sh: whether everything is reachable. What is not is said in one line each, with what to do.
 #
 # usage: . "$lib/checks.sh"    by rollcall-setup, after balancer.sh
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 worst=0
 # fault CODE MESSAGE: something does not work.

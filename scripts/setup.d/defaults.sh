@@ -1,7 +1,7 @@
 # defaults.sh: the settings in /etc/default/rollcall. A line that is there and that we did not write stays.
 #
 # usage: . "$lib/defaults.sh"    by rollcall-setup, after serf.sh
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 defaults=/etc/default/rollcall
 
@@ -9,6 +9,7 @@ defaults=/etc/default/rollcall
 read_defaults() {
     : >"$work/default" && : >"$work/lines"
     [ ! -e "$defaults" ] || cat "$defaults" >"$work/default" || die 4 "cannot read '$defaults'"
+    # shellcheck source=/dev/null
     (. "$work/default") >/dev/null 2>"$work/error" ||
         die 2 "cannot use '$defaults': $(reason); write a line NAME=VALUE for each setting"
 }
@@ -61,8 +62,8 @@ unwant() {
 decide_defaults() {
     [ -n "$(value_of NODES_DIR)" ] || [ -d /nodes ] || want NODES_DIR=/var/lib/rollcall/nodes
     [ "$role" = backend ] || decide_balancer_defaults
-    # shellcheck disable=SC2086 # a list
-    seeds=$(echo $join)
+    seeds=
+    for host in $join; do seeds="${seeds:+$seeds }$host"; done
     [ -z "$seeds" ] || want "ROLLCALL_JOIN=\"$seeds\"" ||
         die 2 "cannot set ROLLCALL_JOIN: '$defaults' has another value that was written by hand; remove that line"
 }

@@ -5,23 +5,35 @@
 # FILE.before-rollcall), `moved FILE` (there, too), `set LINE` (in the default file), `enabled UNIT` and `disabled UNIT`.
 #
 # usage: . "$lib/files.sh"    by rollcall-setup
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 kept=.before-rollcall
 state=/var/lib/rollcall/setup
 journal=$state/journal
 
-# open_state: makes the directory of the journal, and keeps other runs out.
-open_state() {
-    [ -z "$dry" ] || return 0
-    make_directory /var/lib/rollcall 755
-    make_directory "$state" 700
-    { true >>"$state/lock"; } 2>"$work/error" || cannot_write "$state/lock"
-    exec 9>>"$state/lock"
-    flock -n 9 || die 7 "another rollcall-setup is running; wait for it"
+# open_work: makes $work, a private directory that holds keys for a moment, and keeps other runs out. A run that was
+# killed leaves it behind, for the next one to remove.
+open_work() {
+    if [ -n "$dry" ]; then
+        work=$(mktemp -d) || die 4 "cannot create a temporary directory"
+    else
+        work=/run/rollcall-setup
+        { true >>"$work.lock"; } 2>/dev/null || die 4 "cannot write '$work.lock'"
+        exec 9>>"$work.lock"
+        flock -n 9 || die 7 "another rollcall-setup is running; wait for it"
+        { rm -rf "$work" && (umask 077 && mkdir "$work"); } || die 4 "cannot create '$work'"
+    fi
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 143' HUP INT TERM
 }
 
-cannot_write() { die 4 "cannot write '$1': $(reason); nothing was lost, run it again once that is mended"; }
+# open_state: makes the directory of the journal.
+open_state() {
+    make_directory /var/lib/rollcall 755
+    make_directory "$state" 700
+}
+
+cannot_write() { die 4 "cannot write '$1': $(reason); nothing is lost: correct it and run this again"; }
 
 # make_directory DIRECTORY MODE: only if it does not exist.
 make_directory() {
@@ -33,9 +45,11 @@ make_directory() {
 # note ENTRY: adds it to the journal, once.
 note() {
     ! noted "$1" || return 0
-    # A line that a full disk cut off must not swallow this one.
-    { [ -z "$(tail -c 1 "$journal" 2>/dev/null)" ] || echo; echo "$1"; } >>"$journal" 2>"$work/error" ||
-        cannot_write "$journal"
+    # A full disk may have cut off the last line, which must not swallow this one.
+    gap=
+    [ -z "$(tail -c 1 "$journal" 2>/dev/null)" ] || gap="
+"
+    { printf '%s\n' "$gap$1" >>"$journal"; } 2>"$work/error" || cannot_write "$journal"
 }
 
 noted() { [ -e "$journal" ] && grep -Fxq -e "$1" "$journal"; }
@@ -43,11 +57,12 @@ noted() { [ -e "$journal" ] && grep -Fxq -e "$1" "$journal"; }
 # last FILE: the path of a copy of what was last written to FILE.
 last() { printf '%s/last%s' "$state" "$(printf %s "$1" | tr / %)"; }
 
-# install_file FILE MODE NEW: replaces FILE by a copy of NEW in one step.
+# install_file FILE MODE NEW: replaces FILE by a copy of NEW in one step. The owner stays.
 install_file() {
     {
-        rm -f "$1.rollcall-new" && (umask 077 && cat "$3" >"$1.rollcall-new") && chmod "$2" "$1.rollcall-new" &&
-            sync "$1.rollcall-new" && mv -f "$1.rollcall-new" "$1"
+        rm -f "$1.rollcall-new" && { [ ! -e "$1" ] || cp -p "$1" "$1.rollcall-new"; } &&
+            (umask 077 && true >>"$1.rollcall-new") && chmod "$2" "$1.rollcall-new" &&
+            cat "$3" >"$1.rollcall-new" && sync "$1.rollcall-new" && mv -f "$1.rollcall-new" "$1"
     } 2>"$work/error" || {
         rm -f "$1.rollcall-new" 2>/dev/null || :
         cannot_write "$1"

@@ -30,7 +30,8 @@ remains() { remaining="$remaining    $1
 # hide_keys: a filter for text that may contain keys.
 hide_keys() {
     sed -e 's/\("encrypt_key" *: *"\)[^"]*/\1.../' -e 's/\(ROLLCALL_COOKIE_KEY=\)..*/\1.../' \
-        -e 's/\(dynamic-cookie-key  *\)..*/\1.../'
+        -e 's/\(dynamic-cookie-key  *\)..*/\1.../' -e 's/\(stats auth  *[^:]*:\)..*/\1.../' \
+        -e 's/\(password  *\)..*/\1.../'
 }
 
 # show_diff FILE NEW: how the content NEW differs from FILE.

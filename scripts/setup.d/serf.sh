@@ -5,12 +5,13 @@
 # rollcall.json has only what no other file has, and a contradiction is an error.
 #
 # usage: . "$lib/serf.sh"    by rollcall-setup, after files.sh
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 serf_dir=/etc/serf
 ours=$serf_dir/rollcall.json
 key_file=/etc/rollcall/serf.key
 edited=
+serf_changed=
 
 # read_serf: reads all files of the agent, ours apart.
 read_serf() {
@@ -44,6 +45,8 @@ decide_serf() {
         misused "the role '$role' is neither balancer nor backend"
         ;;
     esac
+    before=$(own tags.role)
+    [ "${before:-$role}" = "$role" ] || misused "this machine is a $before already; run rollcall-setup --undo first"
     agree tags.role "$role" "change it there"
     agree role "$role" "remove it there"
     [ -z "$(foreign tags_file)" ] ||
@@ -186,4 +189,7 @@ put_marked() {
     put "$1" 600 "$2"
 }
 
-mark_serf() { [ -n "$dry" ] || true >"$state/serf-must-restart" || cannot_write "$state/serf-must-restart"; }
+mark_serf() {
+    serf_changed=yes
+    [ -n "$dry" ] || true >"$state/serf-must-restart" || cannot_write "$state/serf-must-restart"
+}

@@ -4,7 +4,7 @@
 # printed. The agent is started again only if its files changed after it had started.
 #
 # usage: . "$lib/services.sh"    by rollcall-setup, after serf.sh
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 units_home=/usr/lib/systemd/system
 [ -d "$units_home" ] || units_home=/lib/systemd/system
@@ -48,9 +48,7 @@ info() {
 # restart_serf: if its files have changed since it started, or if it does not run.
 restart_serf() {
     if [ -e "$must_restart" ] && has_started_since "$must_restart"; then rm -f "$must_restart"; fi
-    [ -z "$dry" ] || [ -z "$changed" ] || mark=yes
-    [ -e "$must_restart" ] || [ -n "${mark:-}" ] || ! is_stale || mark=yes
-    [ -e "$must_restart" ] || [ -n "${mark:-}" ] || return 0
+    [ -e "$must_restart" ] || [ -n "$serf_changed" ] || is_stale || return 0
     if ! has_systemd; then
         remains "start the Serf agent again: serf agent -config-dir=$serf_dir, with the settings of $defaults"
         return 0

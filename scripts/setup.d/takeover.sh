@@ -4,7 +4,7 @@
 # --undo can put it back. Records in /nodes stay in use.
 #
 # usage: . "$lib/takeover.sh"    by rollcall-setup, after services.sh
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 units_dir=/etc/systemd/system
 units="rollcall.timer rollcall.service rollcall-watch.service rollcall-rejoin.timer rollcall-rejoin.service"

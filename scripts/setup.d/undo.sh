@@ -1,7 +1,7 @@
 # undo.sh: puts back what the journal names, in the opposite order. What was changed by hand since stays, and is said.
 #
 # usage: . "$lib/undo.sh"    by rollcall-setup, after balancer.sh
-# shellcheck shell=sh disable=SC2154 # the variables are from the script that sources this
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 undo() {
     [ -e "$journal" ] || { say "nothing to undo" && exit 0; }
@@ -20,7 +20,7 @@ undo() {
     ! noted "saved $config" || undo_config
     undo_haproxy
     [ ! -e "$key_file" ] || say "$key_file stays, because other members have the same key"
-    [ -n "$dry" ] || rm -rf "$state"
+    [ -n "$dry" ] || rm -rf /var/lib/rollcall/serf.snapshot "$state"
 }
 
 # each VERB FUNCTION: calls it with what follows the verb in each entry.
@@ -88,7 +88,10 @@ undo_moved() {
 # undo_config: a handler that still runs must not write it again, so none may run.
 undo_config() {
     [ -e "$config$kept" ] || return 0
-    [ -n "$dry" ] || { exec 8>>/run/rollcall/reconcile.lock && timeout 60 flock 8; } || :
+    if [ -z "$dry" ] && { true >>/run/rollcall/reconcile.lock; } 2>/dev/null; then
+        exec 8>>/run/rollcall/reconcile.lock
+        timeout 60 flock 8 || :
+    fi
     if ! is_ours "$config"; then say "$config was replaced by hand, and stays; $config$kept is the old one" && return; fi
     put_back "$config"
     [ -n "$dry" ] || rm -f "${config%/*}/.${config##*/}.lock"
@@ -109,5 +112,5 @@ undo_haproxy() {
         die 5 "HAProxy rejects '$config' as it was before, and still runs the last one; see above"
     }
     step "make HAProxy run $config" || return 0
-    reload || die "$?" "HAProxy does not run '$config'; see above"
+    reload 8>&- 9>&- || die "$?" "HAProxy does not run '$config'; see above"
 }
