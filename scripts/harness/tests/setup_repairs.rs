@@ -63,9 +63,10 @@ fn an_installation_by_hand_is_taken_over_and_put_back() {
     let info = machine.sh("serf info").good();
     assert!(info.contains("/usr/libexec/rollcall/serf-handler") && info.contains("/usr/local/bin/deploy"), "{info}");
     assert!(!info.contains("/usr/local/lib"), "{info}");
-    machine.sh("ls /usr/local/lib/rollcall /etc/systemd/system/rollcall.*").bad(0, "rollcall.timer.before-rollcall");
+    machine.sh("ls /etc/systemd/system/rollcall.*").bad(0, "rollcall.timer.before-rollcall");
     machine.sh("stat -c '%a %G' /etc/serf/serf.json").bad(0, "640 games");
-    machine.sh("grep SECRET /etc/default/rollcall || grep -c a-long-secret /etc/default/rollcall").bad(0, "1");
+    machine.sh("ls /usr/local/lib/rollcall").bad(2, "No such file");
+    machine.sh("grep COOKIE /etc/default/rollcall").bad(0, "ROLLCALL_COOKIE_KEY=a-long-secret\n");
     machine.until("the record in /nodes", "ls /nodes/*");
     machine.setup("").bad(0, "nothing to change");
 
