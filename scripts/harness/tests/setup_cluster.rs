@@ -75,7 +75,9 @@ fn names_faults(network: &Network, balancer: &Machine<'_>, backend: &Machine<'_>
     network.replug("web1", BACKEND.parse().unwrap()).unwrap();
 
     backend.setup("--join no.such.name").bad(1, "cannot join 'no.such.name': the name is not known here");
-    backend.setup(&format!("--join {BACKEND}:7947")).bad(1, "no agent listens on its port");
+    backend.setup(&format!("--join {BALANCER}:7947")).bad(0, "start the Serf agent again");
+    backend.start_serf();
+    backend.setup("").bad(1, "no agent listens there; run rollcall-setup there first");
     backend.setup(&format!("--join {BALANCER}")).good();
 
     // Another key.
