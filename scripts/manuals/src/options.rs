@@ -12,7 +12,7 @@ pub(crate) fn others(command: &Command, described: &[String]) -> String {
         .version("0")
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .args(others.map(|argument| argument.clone().hide_possible_values(true)));
+        .args(others.cloned());
     let mut text = Vec::new();
     Man::new(reduced).render_options_section(&mut text).expect("writing to memory does not fail");
     String::from_utf8(text).expect("clap writes the text of its own strings").replace(".SH OPTIONS\n", "")
