@@ -35,8 +35,9 @@ check_name() {
 
 check_absent_agent() {
     if [ -n "$(foreign rpc_addr)$(foreign rpc_auth)" ] && [ -z "$(value_of SERF_RPC_ADDR)$(value_of SERF_RPC_AUTH)" ]; then
-        fault 1 "cannot ask the Serf agent: '$(foreign_file rpc_addr)$(foreign_file rpc_auth)' moves or locks its command\
- port; set SERF_RPC_ADDR and SERF_RPC_AUTH in '$defaults'"
+        setter=$(foreign_file rpc_addr)
+        fault 1 "cannot ask the Serf agent: '${setter:-$(foreign_file rpc_auth)}' has rpc_addr or rpc_auth; set \
+SERF_RPC_ADDR or SERF_RPC_AUTH in '$defaults'"
     elif has_systemd; then
         fault 1 "no Serf agent runs; see: systemctl status serf"
     elif [ -n "$(agents)" ]; then
