@@ -155,9 +155,10 @@ render_ours() {
     printf '\n}\n'
 }
 
+# render_balancer: a handler that is gone, because the package was removed, is not an error of each event.
 render_balancer() {
     handlers | grep -Fxq "$libexec/serf-handler" || entry event_handlers "[
-    \"member-join,member-leave,member-failed,member-update,member-reap=$libexec/serf-handler\"
+    \"member-join,member-leave,member-failed,member-update,member-reap=[ ! -x $libexec/serf-handler ] || exec $libexec/serf-handler\"
   ]"
     setting snapshot_path '"/var/lib/rollcall/serf.snapshot"'
     setting rejoin_after_leave true
