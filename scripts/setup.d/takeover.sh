@@ -1,0 +1,89 @@
+# takeover.sh: replaces an installation that was made by hand, as docs/installation.md describes it.
+#
+# Its programs and units would hide those of the package, and its handler would run beside ours. Everything is renamed, so
+# --undo can put it back. Records in /nodes stay in use.
+#
+# usage: . "$lib/takeover.sh"    by rollcall-setup, after services.sh
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
+
+units_dir=/etc/systemd/system
+
+# units_by_hand: the units that hide the package's. One that runs our programs was written for them, and stays.
+units_by_hand() {
+    for unit in rollcall.timer rollcall.service rollcall-watch.service rollcall-rejoin.timer rollcall-rejoin.service; do
+        { [ -f "$units_dir/$unit" ] && [ ! -L "$units_dir/$unit" ] && [ -f "$units_home/$unit" ]; } || continue
+        grep -q "$libexec/" "$units_dir/$unit" || echo "$unit"
+    done
+}
+
+# files_by_hand: the paths of everything else that is renamed.
+files_by_hand() {
+    dropin=serf.service.d/rollcall.conf
+    [ ! -f "$units_dir/$dropin" ] || [ ! -f "$units_home/$dropin" ] || echo "$units_dir/$dropin"
+    [ "$libexec" = /usr/libexec/rollcall ] || return 0
+    for program in member-join member-leave render-cfg reload-haproxy autoscale autoscale-apply; do
+        [ ! -f "/usr/local/bin/$program" ] || [ ! -x "/usr/bin/$program" ] || echo "/usr/local/bin/$program"
+    done
+    [ ! -d /usr/local/lib/rollcall ] || echo /usr/local/lib/rollcall
+}
+
+# decide_takeover: ends the script if something cannot be replaced.
+decide_takeover() {
+    units_by_hand >"$work/units"
+    files_by_hand >"$work/files"
+    { sed "s|^|$units_dir/|" "$work/units" && cat "$work/files"; } >"$work/moves"
+    while IFS= read -r path; do
+        [ ! -e "$path$kept" ] || die 3 "cannot move '$path' away: '$path$kept' exists; remove one of them"
+    done <"$work/moves"
+    mkdir -p "$work/without"
+    for json in "$serf_dir"/*.json; do
+        [ "$json" = "$ours" ] || ! has_old_handler "$json" || leave_out_handler "$json"
+    done
+}
+
+# has_old_handler FILE: whether a handler in it is a serf-handler that is not ours.
+has_old_handler() {
+    awk -F '\t' -v file="$1" '$1 == file && $2 == "event_handlers[]" { print $3 }' "$work/foreign" |
+        grep -v "[=]$libexec/serf-handler\$" | grep -q '/serf-handler$'
+}
+
+# leave_out_handler FILE: makes a copy without that handler, because two would do everything twice.
+leave_out_handler() {
+    without=$work/without/${1##*/}
+    awk '{ text = text $0 "\n" }
+        END {
+            handler = "\"[^\"\\\\]*/serf-handler\""
+            gsub(handler "[ \t\n]*,", "", text)
+            gsub(",[ \t\n]*" handler, "", text)
+            gsub(handler, "", text)
+            printf "%s", text
+        }' "$1" >"$without"
+    # shellcheck disable=SC2016 # the fields of awk
+    others='!($2 == "event_handlers[]" && $3 ~ /\/serf-handler$/)'
+    awk -F '\t' -v file="$1" "\$1 == file && $others { print \$2, \$3 }" "$work/foreign" >"$work/wanted"
+    awk -f "$lib/json.awk" "$without" | awk -F '\t' '{ print $2, $3 }' | cmp -s - "$work/wanted" ||
+        die 3 "cannot take the old serf-handler out of '$1'; remove it from event_handlers there"
+    # From here on the script sees the file without it.
+    awk -F '\t' -v file="$1" "\$1 != file || $others" "$work/foreign" >"$work/foreign.new"
+    mv "$work/foreign.new" "$work/foreign"
+}
+
+# take_over: does what was decided. Nothing, if there is no such installation.
+take_over() {
+    while IFS= read -r unit <&3; do
+        say "$units_dir/$unit was installed by hand, and hides the package's"
+        disable_unit "$unit"
+        move_away "$units_dir/$unit"
+    done 3<"$work/units"
+    for copy in "$work/without"/*; do
+        [ -f "$copy" ] || continue
+        json=$serf_dir/${copy##*/}
+        say "$json has a serf-handler that was installed by hand"
+        mark_serf
+        put "$json" "$(stat -c %a "$json")" "$copy"
+    done
+    while IFS= read -r path <&3; do
+        case $path in "$units_dir"/*) mark_serf ;; esac
+        move_away "$path"
+    done 3<"$work/files"
+}
