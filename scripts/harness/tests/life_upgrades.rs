@@ -1,0 +1,105 @@
+//! A cluster made of the Debian package, on machines with systemd: it is installed, rebooted and upgraded.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use std::time::{Duration, Instant};
+
+use harness::cluster::packaged::{PACKAGE, Packaged};
+use harness::traffic::load::{Counts, Load, Rate};
+
+/// The aims of issue 13 for an installation without downloads.
+const COMMANDS_MAX: usize = 6;
+const INSTALLED: Duration = Duration::from_secs(60);
+
+#[test]
+#[ignore = "builds images; scripts/test --containers"]
+fn a_cluster_on_debian_13_is_installed_by_six_commands_and_survives_upgrades_and_reboots() {
+    let Some(cluster) = installed("trixie") else { return };
+    upgrade_ours(&cluster);
+    upgrade_haproxy(&cluster);
+    reboot_balancer(&cluster);
+}
+
+#[test]
+#[ignore = "builds images; scripts/test --containers"]
+fn a_cluster_on_debian_12_is_installed_by_six_commands_and_survives_a_reboot() {
+    let Some(cluster) = installed("bookworm") else { return };
+    reboot_balancer(&cluster);
+}
+
+fn installed(suite: &str) -> Option<Packaged> {
+    let cluster = Packaged::install(suite).unwrap()?;
+    let (commands, took) = (cluster.commands, cluster.took);
+    let versions =
+        cluster.balancer().unwrap().run("haproxy -v | head -n 1; serf version | head -n 1").unwrap();
+    println!("MEASURE {suite}: {commands} commands and {:.1} s until two backends serve", took.as_secs_f64());
+    println!("{versions}");
+    assert!(commands <= COMMANDS_MAX && took <= INSTALLED, "{commands} commands, {took:?}");
+    Some(cluster)
+}
+
+/// Runs something while visitors come; returns what happened to their requests.
+fn under_load(cluster: &Packaged, name: &str, change: impl FnOnce()) -> Counts {
+    let rate = Rate { visitors: 8, every: Duration::from_millis(50) };
+    let mut load = Load::start(cluster.front().unwrap(), "/", rate);
+    let start = Instant::now();
+    change();
+    load.end();
+    let counts = load.since(start);
+    println!("MEASURE {name} under load: {} requests, {} failed", counts.requests, counts.failures());
+    assert!(counts.requests > 20, "no load");
+    counts
+}
+
+/// A newer Rollcall costs no request and no reload, and handles the next event.
+fn upgrade_ours(cluster: &Packaged) {
+    let balancer = cluster.balancer().unwrap();
+    let next = format!(
+        "cd /root && dpkg-deb -R {PACKAGE} next && sed -i 's/^Version: .*/&+next/' next/DEBIAN/control && \
+         dpkg-deb -Znone -b next next.deb"
+    );
+    balancer.run(&next).unwrap();
+    let reloads = cluster.reloads().unwrap();
+    let counts = under_load(cluster, "upgrade of Rollcall", || {
+        balancer.run("apt install -y /root/next.deb").unwrap();
+        cluster.machine("web2").unwrap().run("serf leave && systemctl stop serf").unwrap();
+        cluster.wait_for_servers(&["web1"]).unwrap();
+        cluster.machine("web2").unwrap().run("systemctl start serf").unwrap();
+        cluster.wait_for_servers(&["web1", "web2"]).unwrap();
+    });
+    assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());
+    assert_eq!(cluster.reloads().unwrap(), reloads);
+    let version = balancer.run("dpkg-query -W -f '${Version}' rollcall").unwrap();
+    assert!(version.ends_with("+next"), "{version}");
+}
+
+/// Debian's package of HAProxy reloads it once; we add none, and manage the new process.
+fn upgrade_haproxy(cluster: &Packaged) {
+    let balancer = cluster.balancer().unwrap();
+    let reloads = cluster.reloads().unwrap();
+    let counts = under_load(cluster, "upgrade of HAProxy", || {
+        balancer.run("apt-get install -y --reinstall haproxy").unwrap();
+        balancer.run("systemctl start rollcall.service").unwrap();
+    });
+    assert_eq!(counts.failures(), 0, "{}", counts.failures_shown());
+    assert_eq!(cluster.reloads().unwrap(), reloads + 1);
+    cluster.machine("web2").unwrap().run("systemctl stop serf").unwrap();
+    cluster.wait_for_servers(&["web1"]).unwrap();
+    cluster.machine("web2").unwrap().run("systemctl start serf").unwrap();
+    cluster.wait_for_servers(&["web1", "web2"]).unwrap();
+    assert_eq!(cluster.reloads().unwrap(), reloads + 1);
+}
+
+/// A balancer that boots serves with nobody's help, even if a backend came or went meanwhile.
+fn reboot_balancer(cluster: &Packaged) {
+    let balancer = cluster.balancer().unwrap();
+    let start = balancer.reboot().unwrap();
+    cluster.wait_for_servers(&["web1", "web2"]).unwrap();
+    println!(
+        "MEASURE from the boot of the balancer to answers by two backends: {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    balancer.boot().unwrap();
+    assert_eq!(cluster.reloads().unwrap(), 0, "{}", balancer.journal());
+    cluster.machine("web1").unwrap().run("systemctl stop serf").unwrap();
+    cluster.wait_for_servers(&["web2"]).unwrap();
+}
