@@ -20,10 +20,16 @@ mod state;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use common::command_line;
 use common::messages::Messages;
 
 use args::Args;
+
+/// The command line, for scripts/manuals.
+pub fn command() -> clap::Command {
+    Args::command()
+}
 
 /// Runs the program with the arguments of the process; returns its exit code.
 pub fn main() -> ExitCode {

@@ -1,3 +1,63 @@
-//! The part of render-cfg that others use: scripts/fuzzing tests the escaping. The rest belongs to the program.
+//! Renders haproxy.cfg from a template and the nodes directory, and installs it only after `--check`.
+//!
+//! The same input gives the same bytes, and equal bytes are not written again (`Output::is_current` has one exception).
+//! So the text of the file changes only when the configuration does.
 
+mod args;
+mod check;
+mod command;
+mod context;
+mod delivery;
+mod environment;
 pub mod escape;
+mod filters;
+mod min_nodes;
+mod natural;
+mod output;
+mod path_walk;
+mod render;
+mod rendering;
+mod search;
+mod template;
+mod then;
+mod truncate;
+mod unused_vars;
+mod values;
+mod vars;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use common::command_line;
+use common::failure::Failure;
+use common::messages::Messages;
+
+use args::{Args, PROGRAM};
+
+/// The command line, for scripts/manuals.
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Runs the program with the arguments of the process; returns its exit code.
+pub fn main() -> ExitCode {
+    let args: Args = match command_line::parse(PROGRAM) {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    args.time_limit.start(PROGRAM, &args.messages);
+    let mut messages = Messages::open(PROGRAM, &args.messages);
+    let result = run(args, &mut messages);
+    messages.exit_code(result)
+}
+
+fn run(mut args: Args, messages: &mut Messages) -> Result<(), Failure> {
+    environment::add_settings(&mut args)?;
+    unused_vars::warn_of_unused(&args, messages);
+    if args.watching.watch {
+        watch::watch(args, messages)
+    } else {
+        render::render_once(&args, messages).map(drop)
+    }
+}

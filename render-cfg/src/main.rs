@@ -1,55 +1,7 @@
-//! Renders haproxy.cfg from a template and the nodes directory, and installs it only after `--check`.
-//!
-//! The same input gives the same bytes, and equal bytes are not written again (`Output::is_current` has one exception).
-//! So the text of the file changes only when the configuration does.
-
-mod args;
-mod check;
-mod command;
-mod context;
-mod delivery;
-mod environment;
-mod filters;
-mod min_nodes;
-mod natural;
-mod output;
-mod path_walk;
-mod render;
-mod rendering;
-mod search;
-mod template;
-mod then;
-mod truncate;
-mod unused_vars;
-mod values;
-mod vars;
-mod watch;
+//! The program. Its code is in the library beside it, so that scripts/manuals can describe its options.
 
 use std::process::ExitCode;
 
-use common::command_line;
-use common::failure::Failure;
-use common::messages::Messages;
-
-use args::{Args, PROGRAM};
-
 fn main() -> ExitCode {
-    let args: Args = match command_line::parse(PROGRAM) {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    args.time_limit.start(PROGRAM, &args.messages);
-    let mut messages = Messages::open(PROGRAM, &args.messages);
-    let result = run(args, &mut messages);
-    messages.exit_code(result)
-}
-
-fn run(mut args: Args, messages: &mut Messages) -> Result<(), Failure> {
-    environment::add_settings(&mut args)?;
-    unused_vars::warn_of_unused(&args, messages);
-    if args.watching.watch {
-        watch::watch(args, messages)
-    } else {
-        render::render_once(&args, messages).map(drop)
-    }
+    render_cfg::main()
 }

@@ -11,12 +11,12 @@ use std::net::{IpAddr, SocketAddr};
 use tera::value::{Key, Map};
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
+use crate::escape::comment;
 use crate::filters::endpoints::Unservable;
 use crate::filters::server_lines::{given_port, servers, usable_servers};
 use crate::natural::natural;
 use crate::values;
 use crate::values::arguments::of_filter;
-use render_cfg::escape::comment;
 
 /// Registers the filters. `unservable` collects the nodes that cannot be served.
 pub(crate) fn register(tera: &mut Tera, unservable: &Unservable) {

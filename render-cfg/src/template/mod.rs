@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tera::{Context, ErrorKind, Tera, Value};
 
+use crate::escape::escape;
 use crate::filters;
 use crate::filters::endpoints::Unservable;
 use crate::template::error::{TemplateError, reason, wrong_setting};
 use crate::template::hints::hint;
 use crate::template::limits::{Limited, read};
-use render_cfg::escape::escape;
 
 /// The placeholder for the revision while the text is hashed. It is as long as a real one.
 const BLANK: &str = "rollcall-0000000000000000";

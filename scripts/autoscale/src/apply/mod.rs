@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::CommandFactory;
 use common::command_line;
 use common::failure::{Code, Failure};
 use common::messages::{MessageArgs, Messages};
@@ -31,6 +32,11 @@ const PROGRAM: &str = "autoscale-apply";
 
 /// 128 plus SIGTERM, as in a shell. All scripts end with this after a signal.
 const AFTER_SIGNAL: u8 = 143;
+
+/// The command line, for scripts/manuals.
+pub fn command() -> clap::Command {
+    Args::command()
+}
 
 /// Runs the program with the arguments of the process; returns its exit code.
 pub fn main() -> ExitCode {

@@ -1,0 +1,112 @@
+//! member-leave: removes the records of nodes that are no longer in service.
+//!
+//! An event names the members that left. A whole membership names the members that are present, and the records of the
+//! others are removed, unless their servers may still serve.
+
+mod args;
+mod fate;
+mod health;
+mod removal;
+mod replaced;
+mod view;
+mod waiting;
+mod whole_list;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use common::command_line;
+use common::event;
+use common::failure::{Code, Failure, Fault};
+use common::member_input::{Format, check_event};
+use common::messages::Messages;
+use common::node::check_name;
+use common::nodes_directory::{NodesDir, is_missing};
+
+use args::Args;
+use removal::Removal;
+
+/// The command line, for scripts/manuals.
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Runs the program with the arguments of the process; returns its exit code.
+pub fn main() -> ExitCode {
+    let args: Args = match command_line::parse("member-leave") {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    args.time_limit.start("member-leave", &args.messages);
+    let mut messages = Messages::open("member-leave", &args.messages);
+    if args.input.from == Format::SerfEvent {
+        messages.sees_only_a_part();
+    }
+    let result = run(&args, &mut messages);
+    messages.exit_code(result)
+}
+
+fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
+    if args.serving.is_some() && args.input.from != Format::SerfMembers {
+        // Only that list distinguishes failed members from those that left.
+        return Err(Failure::new(Code::Usage, "cannot use --serving without --from serf-members"));
+    }
+    if !args.names.is_empty() {
+        return by_hand(args, messages);
+    }
+    if is_missing(&args.input.nodes)? {
+        // No node has been recorded yet, and a removal does not create the directory.
+        return Ok(());
+    }
+    match args.input.from {
+        Format::SerfEvent => {
+            check_event(&["member-leave", "member-failed", "member-reap"])?;
+            from_event(args, &args.input.read()?, messages)
+        }
+        Format::SerfMembers | Format::ConsulService => whole_list::apply(args, &args.input.read()?, messages),
+    }
+}
+
+fn by_hand(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
+    let nodes = &args.input.nodes;
+    if is_missing(nodes)? {
+        let line = format!("cannot open '{}': no such directory; see --nodes", nodes.display());
+        return Err(Failure::new(Code::Files, line));
+    }
+    let mut removal = Removal::begin(args)?;
+    for name in &args.names {
+        match check_name(name) {
+            Ok(()) => removal.remove(name, messages),
+            Err(err) => messages.fault(Failure::new(Code::Input, format!("cannot remove '{name}': {err}"))),
+        }
+    }
+    removal.finish(messages);
+    Ok(())
+}
+
+fn from_event(args: &Args, payload: &[u8], messages: &mut Messages) -> Result<(), Failure> {
+    let mut removal = Removal::begin(args)?;
+    for name in event::names(payload) {
+        match name {
+            Ok(name) if has_wanted_record(&removal.dir, name, args, messages) => {
+                removal.remove(name, messages);
+            }
+            Ok(_) => {}
+            Err(fault) => messages.fault(fault),
+        }
+    }
+    removal.finish(messages);
+    Ok(())
+}
+
+/// Whether the node called `name` has a record of a wanted role. A record with invalid content is removed too.
+fn has_wanted_record(dir: &NodesDir, name: &str, args: &Args, messages: &mut Messages) -> bool {
+    match dir.get(name) {
+        Ok(node) => node.is_some_and(|node| args.input.wants(&node.role)),
+        Err(fault) if fault.code() == Code::Input => true,
+        Err(fault) => {
+            messages.fault(fault);
+            false
+        }
+    }
+}

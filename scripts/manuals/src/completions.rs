@@ -1,0 +1,25 @@
+//! The completions, where each shell of Debian looks for those of packages.
+
+use clap::Command;
+use clap_complete::{Shell, generate};
+
+use crate::{File, programs, setup};
+
+pub(crate) fn all() -> Vec<File> {
+    let commands = programs().into_iter().chain([setup::command()]);
+    commands
+        .flat_map(|command| [Shell::Bash, Shell::Zsh, Shell::Fish].map(|shell| one(&command, shell)))
+        .collect()
+}
+
+fn one(command: &Command, shell: Shell) -> File {
+    let name = command.get_name().to_owned();
+    let path = match shell {
+        Shell::Zsh => format!("usr/share/zsh/vendor-completions/_{name}"),
+        Shell::Fish => format!("usr/share/fish/vendor_completions.d/{name}.fish"),
+        _ => format!("usr/share/bash-completion/completions/{name}"),
+    };
+    let mut text = Vec::new();
+    generate(shell, &mut command.clone(), name, &mut text);
+    (path, String::from_utf8(text).expect("clap writes the text of its own strings"))
+}

@@ -1,0 +1,65 @@
+//! Where a link of a manual leads in the package: to another man page, to a page of the documentation, or elsewhere.
+
+/// What a page says after the text of a link, such as ` (see render-cfg(1))`. Empty for a link within the page.
+pub(crate) fn target(link: &str, page: &str) -> String {
+    if link.starts_with("http") {
+        return format!(" <{link}>");
+    }
+    match man_page(link) {
+        Some((name, _)) if name == page => String::new(),
+        Some((name, section)) => format!(" ({name}({section}))"),
+        None if documentation(link).is_empty() => String::new(),
+        None => format!(" ({})", documentation(link)),
+    }
+}
+
+/// The man page that is made of the file that a link names.
+fn man_page(link: &str) -> Option<(&str, u8)> {
+    let file = link.split('#').next().unwrap_or_default();
+    if link.ends_with("autoscale/README.md#autoscale-apply") || link == "#autoscale-apply" {
+        return Some(("autoscale-apply", 1));
+    }
+    let mut parts = file.rsplit('/');
+    match (parts.next()?, parts.next()) {
+        ("settings.md", _) => Some(("rollcall-settings", 5)),
+        ("record.md", _) => Some(("rollcall-record", 5)),
+        (
+            "README.md",
+            Some(name @ ("member-join" | "member-leave" | "render-cfg" | "reload-haproxy" | "autoscale")),
+        ) => Some((name, 1)),
+        _ => None,
+    }
+}
+
+/// The file of the documentation that a link names, if the package has it.
+fn documentation(link: &str) -> String {
+    let file = link.split('#').next().unwrap_or_default();
+    let folder = |name: &str| format!("/usr/share/doc/rollcall/{name}.gz");
+    match file.rsplit('/').next().unwrap_or_default() {
+        "SECURITY.md" => folder("SECURITY.md"),
+        name @ ("installation.md"
+        | "wirings.md"
+        | "autoscale.md"
+        | "autoscale-metrics.md"
+        | "exit-codes.md") => folder(&format!("docs/{name}")),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_names_the_page_of_the_package() {
+        let is = |link, text| assert_eq!(target(link, "member-join"), text, "{link}");
+        is("../render-cfg/README.md#examples", " (render-cfg(1))");
+        is("../scripts/autoscale/README.md#autoscale-apply", " (autoscale-apply(1))");
+        is("settings.md", " (rollcall-settings(5))");
+        is("installation.md#9-the-log", " (/usr/share/doc/rollcall/docs/installation.md.gz)");
+        is("https://example.net/", " <https://example.net/>");
+        is("../member-join/README.md#consul", "");
+        is("#consul", "");
+        is("../docs/figures.md", "");
+    }
+}
