@@ -1,0 +1,92 @@
+# checks.sh: whether everything is reachable. What is not is said in one line each, with what to do.
+#
+# usage: . "$lib/checks.sh"    by rollcall-setup, after balancer.sh
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
+
+worst=0
+# fault CODE MESSAGE: something does not work.
+fault() {
+    warn "$2"
+    [ "$worst" -ne 0 ] || worst=$1
+}
+
+check_all() {
+    told=$(info)
+    if [ -n "$told" ]; then check_agent && check_peers; else check_absent_agent; fi
+    [ "$role" = backend ] || check_haproxy
+}
+
+check_absent_agent() {
+    if [ -n "$(foreign rpc_addr)$(foreign rpc_auth)" ] && [ -z "$(value_of SERF_RPC_ADDR)$(value_of SERF_RPC_AUTH)" ]; then
+        fault 1 "cannot ask the Serf agent: '$(foreign_file rpc_addr)$(foreign_file rpc_auth)' moves or locks its command\
+ port; set SERF_RPC_ADDR and SERF_RPC_AUTH in '$defaults'"
+    elif has_systemd; then
+        fault 1 "no Serf agent runs; see: systemctl status serf"
+    elif [ -n "$(agents)" ]; then
+        fault 1 "cannot ask the Serf agent: $(with_settings serf info 2>&1 | head -n 1)"
+    fi
+}
+
+# check_agent: whether the agent runs with our files. Where the user must start it again, that is said elsewhere.
+check_agent() {
+    is_stale || return 0
+    has_systemd || return 1
+    case $told in *'"encrypted":"true"'*) ;; *)
+        fault 1 "the Serf agent runs without a key; see: systemctl cat serf, which must have -config-dir=$serf_dir"
+        return 1
+        ;;
+    esac
+    fault 1 "the Serf agent runs without our role or handler; see: systemctl cat serf, which must have -config-dir=$serf_dir"
+}
+
+# check_peers: joins each one again, which does no harm, and then whether UDP comes through.
+check_peers() {
+    for host in $join; do check_peer "$host"; done
+    [ "$(alive)" -gt 1 ] || return 0
+    answer=$(with_settings timeout 20 serf reachability 2>&1) || :
+    case $answer in *"Successfully contacted all live nodes"*) ;; *)
+        fault 1 "not all members answer by UDP; open port $(port_of_serf), TCP and UDP, between all members"
+        ;;
+    esac
+}
+
+alive() { with_settings serf members -status=alive 2>/dev/null | wc -l; }
+port_of_serf() { echo 7946; }
+
+check_peer() {
+    answer=$(with_settings timeout 20 serf join "$1" 2>&1) && {
+        [ "$(alive)" -gt 1 ] || fault 1 "'$1' is this machine itself, or its agent is alone; give --join another member"
+        return 0
+    }
+    why=$(printf %s "$answer" | grep -E '[*]' | head -n 1)
+    why=${why#*: }
+    case $answer in
+    *"could decrypt"* | *"ncryption is not configured"* | *"not encrypted"*)
+        fault 1 "cannot join '$1': the key is another one there; give --key-file with the key of the other members"
+        ;;
+    *"ailed to resolve"* | *"no such host"*) fault 1 "cannot join '$1': the name is not known here; give its address" ;;
+    *refused*) fault 1 "cannot join '$1': no agent listens on its port 7946; run rollcall-setup there first" ;;
+    *) fault 1 "cannot join '$1': ${why:-no answer}; open port 7946, TCP and UDP, between all members" ;;
+    esac
+}
+
+check_haproxy() {
+    if ! is_ours "$config"; then
+        [ -n "$dry" ] || fault 5 "'$config' was not written by render-cfg; run rollcall-setup again"
+    fi
+    grep -Eq '^[[:space:]]*stats socket .*level admin' "$config" 2>/dev/null || [ -n "$dry" ] ||
+        fault 5 "'$config' has no stats socket with 'level admin', so each change needs a reload; add one to $(template)"
+    runs_haproxy || { ! has_systemd || fault 5 "HAProxy does not run; see: systemctl status haproxy" && return 0; }
+    has_master || fault 5 "HAProxy runs without a master socket, so a reload may lose connections; start it with \
+-W -S /run/haproxy-master.sock"
+    reload --status >/dev/null 2>&1 || [ -n "$dry" ] ||
+        fault 5 "HAProxy does not run '$config'; see: reload-haproxy --status"
+}
+
+# has_master: whether a running HAProxy has a master socket.
+has_master() {
+    for process in /proc/[0-9]*; do
+        ! tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -Eq '^[^ ]*haproxy .*-S ' || return 0
+    done
+    return 1
+}

@@ -1,0 +1,49 @@
+# output.sh: what rollcall-setup prints. A key is never printed.
+#
+# usage: . "$lib/output.sh"    by rollcall-setup, which sets $dry and $work
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
+
+changed=
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "rollcall-setup: $*" >&2; }
+
+# die CODE MESSAGE: ends with an error. What has been done so far stays, and the next run goes on from there.
+die() {
+    code=$1
+    shift
+    warn "$*"
+    exit "$code"
+}
+
+# step TEXT: announces a step. Returns 1 if it must not be taken.
+step() {
+    changed=yes
+    if [ -n "$dry" ]; then say "would $1" && return 1; fi
+    say "$1"
+}
+
+# remains COMMAND: a command that the user must run, because systemd does not run here.
+remaining=
+remains() { remaining="$remaining    $1
+"; }
+
+# hide_keys: a filter for text that may contain keys.
+hide_keys() {
+    sed -e 's/\("encrypt_key" *: *"\)[^"]*/\1.../' -e 's/\(ROLLCALL_COOKIE_KEY=\)..*/\1.../' \
+        -e 's/\(dynamic-cookie-key  *\)..*/\1.../' -e 's/\(stats auth  *[^:]*:\)..*/\1.../' \
+        -e 's/\(password  *\)..*/\1.../'
+}
+
+# show_diff FILE NEW: how the content NEW differs from FILE.
+show_diff() {
+    old=$1
+    [ -e "$old" ] || old=/dev/null
+    diff -u -L "$1" -L "$1 (new)" "$old" "$2" | hide_keys
+}
+
+# reason: the last part of the first error in $work/error, such as "No space left on device".
+reason() {
+    line=
+    IFS= read -r line <"$work/error" || :
+    printf %s "${line##*: }"
+}

@@ -1,0 +1,95 @@
+# services.sh: what rollcall-setup does with units, and when it starts the agent again.
+#
+# Where systemd does not run, as in a container or a chroot, units are only enabled, and the commands that remain are
+# printed. The agent is started again only if its files changed after it had started.
+#
+# usage: . "$lib/services.sh"    by rollcall-setup, after serf.sh
+# shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
+
+units_home=/usr/lib/systemd/system
+[ -d "$units_home" ] || units_home=/lib/systemd/system
+must_restart=$state/serf-must-restart
+
+has_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null; }
+
+# control VERB UNIT: systemctl, with its first error in ours.
+control() {
+    systemctl --quiet "$@" 2>"$work/error" </dev/null || die 1 "cannot '$1 ${2:-}': $(reason); see: systemctl status ${2:-}"
+}
+
+# is_enabled UNIT: and not only static, which cannot be disabled.
+is_enabled() { [ "$(systemctl is-enabled "$1" 2>/dev/null)" = enabled ]; }
+
+# enable_unit UNIT: at each start of the machine and now.
+enable_unit() {
+    command -v systemctl >/dev/null || { remains "enable $1, or what your init has for it" && return 0; }
+    if ! is_enabled "$1"; then
+        ! step "enable $1" || { note "enabled $1" && control enable "$1"; }
+    fi
+    has_systemd || { remains "systemctl start $1" && return 0; }
+    systemctl --quiet is-active "$1" || ! step "start $1" || control start "$1"
+}
+
+# disable_unit UNIT: if it is enabled or runs.
+disable_unit() {
+    command -v systemctl >/dev/null || return 0
+    if is_enabled "$1"; then
+        ! step "disable $1" || { note "disabled $1" && control disable "$1"; }
+    fi
+    ! has_systemd || ! systemctl --quiet is-active "$1" || ! step "stop $1" || control stop "$1"
+}
+
+# info: what the running agent tells, without blanks, such as "role":"balancer". Serf prints errors to stdout.
+info() {
+    told_now=$(with_settings serf info -format=json 2>/dev/null) || return 0
+    printf %s "$told_now" | tr -d ' \n'
+}
+
+# restart_serf: if its files have changed since it started, or if it does not run.
+restart_serf() {
+    if [ -e "$must_restart" ] && has_started_since "$must_restart"; then rm -f "$must_restart"; fi
+    [ -e "$must_restart" ] || [ -n "$serf_changed" ] || is_stale || return 0
+    if ! has_systemd; then
+        remains "start the Serf agent again: serf agent -config-dir=$serf_dir, with the settings of $defaults"
+        return 0
+    fi
+    step "restart serf" || return 0
+    control daemon-reload
+    control restart serf.service
+    wait_for_agent
+    rm -f "$must_restart"
+}
+
+# is_stale: whether the agent does not run as our files say.
+is_stale() {
+    told=$(info)
+    case $told in *"\"role\":\"$role\""*) ;; *) return 0 ;; esac
+    [ "$role" = backend ] || case $told in *"$libexec/serf-handler\""*) ;; *) return 0 ;; esac
+    case $told in *'"encrypted":"true"'*) return 1 ;; esac
+}
+
+wait_for_agent() {
+    tries=50
+    until [ -n "$(info)" ] || [ "$tries" -eq 0 ]; do
+        tries=$((tries - 1))
+        sleep 0.2 2>/dev/null || sleep 1
+    done
+}
+
+# agents: the process ids of the Serf agents of this machine.
+agents() {
+    for process in /proc/[0-9]*; do
+        ! tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -Eq '^[^ ]*serf agent ' || echo "${process##*/}"
+    done
+}
+
+# has_started_since FILE: whether an agent runs that started after the file was written, in whole seconds.
+has_started_since() {
+    agent=$(agents | tail -n 1)
+    [ -n "$agent" ] || return 1
+    read -r up _ </proc/uptime
+    # Field 22 counts from the machine's start in hundredths; the name before it may contain blanks.
+    ticks=$(sed 's/.*) //' "/proc/$agent/stat" 2>/dev/null | cut -d ' ' -f 20)
+    [ -n "$ticks" ] || return 1
+    [ $(($(date +%s) - ${up%%.*} + ticks / 100)) -gt "$(stat -c %Y "$1")" ]
+}
