@@ -5,6 +5,7 @@ use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::daemons::docker::{Lan, Machine};
@@ -41,8 +42,8 @@ impl Packaged {
         }
         let mut cluster = Packaged { lan, commands: 0, took: Duration::ZERO };
         let start = Instant::now();
-        cluster.set_up()?;
-        cluster.wait_for_servers(&BACKENDS)?;
+        let serving = cluster.set_up().and_then(|()| cluster.wait_for_servers(&BACKENDS));
+        serving.inspect_err(|_| cluster.lan.print_journals())?;
         cluster.took = start.elapsed();
         Ok(Some(cluster))
     }
@@ -85,19 +86,7 @@ impl Packaged {
 
     /// Waits until requests are answered, by these backends and no other.
     pub fn wait_for_servers(&self, backends: &[&str]) -> Result<()> {
-        let wanted: BTreeSet<String> = backends.iter().map(|name| (*name).to_owned()).collect();
-        let what = format!("answers by {}", backends.join(", "));
-        poll::until(SERVING, &what, || (self.answering()? == wanted).then_some(()))
-    }
-
-    /// The backends that answer ten requests of new visitors; `None` if one fails.
-    fn answering(&self) -> Option<BTreeSet<String>> {
-        let front = self.front().ok()?;
-        let visit = |_| {
-            let answer = Client::fresh(front).with_timeout(Duration::from_secs(2)).get("/");
-            Some(answer.and_then(Response::success).ok()?.text().trim().to_owned())
-        };
-        (0..10).map(visit).collect()
+        wait_for_servers(self.balancer()?, backends)
     }
 
     /// How often the balancer's HAProxy has reloaded its file, by HAProxy's own count.
@@ -109,11 +98,36 @@ impl Packaged {
     }
 }
 
+/// Waits until a balancer's requests are answered, by these backends and no other.
+pub fn wait_for_servers(balancer: &Machine, backends: &[&str]) -> Result<()> {
+    let wanted: BTreeSet<String> = backends.iter().map(|name| (*name).to_owned()).collect();
+    let what = format!("answers by {}", backends.join(", "));
+    poll::until(SERVING, &what, || (answering(balancer)? == wanted).then_some(()))
+}
+
+/// The backends that answer ten requests of new visitors; `None` if one fails.
+fn answering(balancer: &Machine) -> Option<BTreeSet<String>> {
+    let front = balancer.address(80).ok()?;
+    let visit = |_| {
+        let answer = Client::fresh(front).with_timeout(Duration::from_secs(2)).get("/");
+        Some(answer.and_then(Response::success).ok()?.text().trim().to_owned())
+    };
+    (0..10).map(visit).collect()
+}
+
 /// The package: `$ROLLCALL_DEB`, or one with the programs under test.
 pub fn package() -> Result<PathBuf> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(path) = env::var_os("ROLLCALL_DEB") {
         return Ok(path.into());
     }
+    match BUILT.get() {
+        Some(path) => Ok(path.clone()),
+        None => build().map(|path| BUILT.get_or_init(|| path).clone()),
+    }
+}
+
+fn build() -> Result<PathBuf> {
     let programs_dir = programs::bin_dir()?;
     let mut command = Command::new(programs::shipped("scripts/package"));
     command.arg("--programs").arg(&programs_dir).arg(programs_dir.join("debian"));

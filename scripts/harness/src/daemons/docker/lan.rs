@@ -48,6 +48,13 @@ impl Lan {
         found.ok_or_else(|| Error::Unfit(format!("no machine has the name '{name}'")))
     }
 
+    /// Prints the end of each journal, for a test that fails.
+    pub fn print_journals(&self) {
+        for machine in &self.machines {
+            eprintln!("{}:\n{}", machine.name, machine.journal());
+        }
+    }
+
     /// All machines.
     pub fn machines(&self) -> &[Machine] {
         &self.machines
@@ -56,12 +63,10 @@ impl Lan {
 
 impl Drop for Lan {
     fn drop(&mut self) {
-        for machine in &self.machines {
-            if std::thread::panicking() {
-                eprintln!("{}:\n{}", machine.name, machine.journal());
-            }
-            machine.remove();
+        if std::thread::panicking() {
+            self.print_journals();
         }
+        self.machines.iter().for_each(Machine::remove);
         let _ = docker(&["network", "rm", &self.network]);
     }
 }
