@@ -20,7 +20,8 @@ open_work() {
         work=/run/rollcall-setup
         { true >>"$work.lock"; } 2>/dev/null || die 4 "cannot write '$work.lock'"
         exec 9>>"$work.lock"
-        flock -n 9 || die 7 "another rollcall-setup is running; wait for it"
+        # Also what a killed run had started may still have it for a moment.
+        timeout 30 flock 9 || die 7 "another rollcall-setup has been running for 30 s; wait for it"
         { rm -rf "$work" && (umask 077 && mkdir "$work"); } || die 4 "cannot create '$work'"
     fi
     trap 'rm -rf "$work"' EXIT

@@ -1,0 +1,204 @@
+//! rollcall-setup on one machine: what it makes, keeps, refuses and puts back.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod setup_machine;
+
+use harness::run::Run;
+use setup_machine::{Machine, is_possible};
+
+/// A balancer is made, made again, and undone, with the shell and the tools that `path` begins with.
+fn comes_and_goes(machine: &Machine<'_>, shell: &str) {
+    machine.start_haproxy();
+    let before = machine.tree();
+    let setup = |options: &str| machine.sh(&format!("{shell} /usr/sbin/rollcall-setup {options}"));
+    let preview = setup("--role balancer --bind :8080 --dry-run").good();
+    assert!(preview.contains("would write /etc/haproxy/haproxy.cfg") && preview.contains("+    bind :8080"));
+    assert_eq!(machine.tree(), before, "a dry run changed something");
+
+    let made = setup("--role balancer --bind :8080").good();
+    assert!(made.contains("make HAProxy run /etc/haproxy/haproxy.cfg"), "{made}");
+    assert!(made.contains("start the Serf agent again"), "{made}");
+    machine.sh("busybox wget -qO- http://127.0.0.1:8080").bad(1, "503 Service Unavailable");
+    let modes = "stat -c '%a %n' /etc/serf/rollcall.json /etc/rollcall/serf.key /etc/default/rollcall \
+                 /etc/haproxy/haproxy.cfg /var/lib/rollcall/setup";
+    let modes = machine.sh(modes).good();
+    assert_eq!(modes.split_whitespace().step_by(2).collect::<Vec<_>>(), ["600", "600", "600", "640", "700"]);
+    let key = machine.setup("--show-key").good();
+    let cookie = machine.sh("sed -n 's/^ROLLCALL_COOKIE_KEY=//p' /etc/default/rollcall").good();
+    assert!(key.len() == 45 && cookie.len() == 65, "{key}{cookie}");
+    for secret in [key.trim(), cookie.trim()] {
+        assert!(!made.contains(secret), "a key was printed: {made}");
+    }
+
+    machine.start_serf();
+    machine.until("its own record", "ls /var/lib/rollcall/nodes/* >/dev/null");
+    let again = setup("").good();
+    assert!(again.contains("nothing to change: this machine is a balancer as wanted"), "{again}");
+    assert!(!again.contains("start the Serf agent"), "{again}");
+    let settled = machine.tree();
+    setup("").good();
+    assert_eq!(machine.tree(), settled);
+
+    let undone = setup("--undo").good();
+    assert!(undone.contains("put the old /etc/haproxy/haproxy.cfg back"), "{undone}");
+    machine.sh("reload-haproxy --status").bad(0, "same       yes");
+    machine.sh("rm -r /etc/rollcall/serf.key /var/lib/rollcall").good();
+    assert_eq!(machine.tree(), before);
+    assert_eq!(setup("--undo").good(), "nothing to undo\n");
+}
+
+#[test]
+fn a_balancer_is_made_once_and_undone() {
+    if is_possible() {
+        let run = Run::new().unwrap();
+        comes_and_goes(&Machine::alone(&run), "dash");
+    }
+}
+
+#[test]
+fn a_balancer_is_made_once_and_undone_with_busybox() {
+    if is_possible() {
+        let run = Run::new().unwrap();
+        let machine = Machine::alone(&run);
+        machine.sh("mkdir /bb; for a in $(busybox --list); do ln -s $(command -v busybox) /bb/$a; done").good();
+        comes_and_goes(&machine, "PATH=/bb:$PATH busybox sh");
+    }
+}
+
+#[test]
+fn wrong_input_is_refused_in_one_line_before_anything_changes() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = Machine::alone(&run);
+    machine.sh("serf keygen >/tmp/key; chmod 600 /tmp/key; echo abc >/tmp/short").good();
+    let before = machine.tree();
+    let backend = "--role backend --key-file /tmp/key";
+    for (options, code, line) in [
+        (String::new(), 2, "give --role balancer or --role backend"),
+        ("--role web".to_owned(), 2, "the role 'web' is neither balancer nor backend"),
+        ("--frob".to_owned(), 2, "'--frob' is not an option"),
+        ("--role".to_owned(), 2, "--role needs a value"),
+        ("--role backend --join 10.9.0.2".to_owned(), 2, "give --key-file"),
+        (backend.to_owned(), 2, "give --join with the balancer's address or name"),
+        (format!("{backend} --join 'a;reboot'"), 2, "--join 'a;reboot' is not a host name or an address"),
+        (format!("{backend} --join 'a\"b'"), 2, "is not a host name"),
+        (format!("{backend} --join ''"), 2, "is not a host name"),
+        (format!("{backend} --join \"a\nb\""), 2, "is not a host name"),
+        (format!("{backend} --join a --advertise '$(id)'"), 2, "--advertise '$(id)' is not an address"),
+        (format!("{backend} --join a --port 65536"), 2, "--port '65536' is not a number from 1 to 65535"),
+        (format!("{backend} --join a --bind :80"), 2, "--bind is for a balancer"),
+        ("--role balancer --port 80".to_owned(), 2, "--port is for a backend"),
+        ("--role balancer --bind ':80 ssl'".to_owned(), 2, "--bind ':80 ssl' is not an address"),
+        ("--role balancer --bind :99999".to_owned(), 3, "vars.bind"),
+        ("--role backend --join a --key-file /none".to_owned(), 4, "cannot read the key file '/none'"),
+        ("--role backend --join a --key-file /tmp/short".to_owned(), 3, "it is not a key of Serf"),
+        ("--role backend --join a --key-file -".to_owned(), 3, "cannot use the key in 'stdin'"),
+        ("--show-key".to_owned(), 4, "cannot read '/etc/rollcall/serf.key'"),
+    ] {
+        let said = machine.setup(&options).bad(code, line);
+        assert!(said.lines().last().unwrap().starts_with("rollcall-setup: "), "{said}");
+        assert_eq!(machine.tree(), before, "{options}");
+    }
+    machine.sh("setpriv --reuid 65534 --clear-groups rollcall-setup --role balancer").bad(1, "it needs root");
+    for program in ["serf", "haproxy"] {
+        let hidden = format!("mount --bind /dev/null $(command -v {program}) && rollcall-setup --role balancer");
+        machine.sh(&format!("unshare -m sh -c '{hidden}'")).bad(1, &format!("cannot run '{program}'"));
+    }
+    assert_eq!(machine.tree(), before);
+}
+
+#[test]
+fn what_another_file_of_serf_says_stays_and_a_contradiction_is_refused() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = Machine::alone(&run);
+    machine.sh("serf keygen >/tmp/key; serf keygen >/tmp/other; chmod 600 /tmp/key /tmp/other").good();
+    let with = |json: &str| {
+        machine.sh(&format!("printf '%s' '{json}' | sed \"s|KEY|$(cat /tmp/key)|\" >/etc/serf/my.json")).good();
+    };
+    let options = "--role backend --join 10.9.0.2 --key-file";
+    for (json, key, code, line) in [
+        (r#"{"tags":{"role":"web"}}"#, "/tmp/key", 3, "'/etc/serf/my.json' has 'web'; change it there"),
+        (r#"{"role":"web"}"#, "/tmp/key", 3, "cannot set role to 'backend'"),
+        (r#"{"encrypt_key":"KEY"}"#, "/tmp/other", 3, "'/etc/serf/my.json' has another one"),
+        (r#"{"tags_file":"/x"}"#, "/tmp/key", 3, "has a tags_file, which excludes them"),
+        (r#"{"keyring_file":"/none"}"#, "/tmp/key", 4, "cannot read the keyring '/none'"),
+        (r#"{"tags":"#, "/tmp/key", 3, "cannot read '/etc/serf/my.json': it is not a JSON object"),
+        ("", "/tmp/key", 3, "it is not a JSON object"),
+    ] {
+        with(json);
+        machine.setup(&format!("{options} {key}")).bad(code, line);
+        machine.sh("ls /etc/serf/rollcall.json /etc/rollcall/serf.key").bad(2, "No such file");
+    }
+
+    with(r#"{"Tags":{"role":"backend","port":"81","dc":"\"x\""},"encrypt_key":"KEY","retry_interval":"9s"}"#);
+    machine.setup(&format!("{options} /tmp/key --port 80")).bad(3, "'/etc/serf/my.json' has '81'");
+    machine.setup(&format!("{options} /tmp/key")).good();
+    let ours = machine.sh("cat /etc/serf/rollcall.json").good();
+    let wanted = "{\n  \"tags\": {},\n  \"retry_join\": [\"10.9.0.2\"],\n  \"leave_on_terminate\": true\n}\n";
+    assert_eq!(ours, wanted);
+    machine.start_serf();
+    machine.sh("serf info").bad(0, "port = 81");
+    machine.sh("cmp /tmp/key /etc/rollcall/serf.key").good();
+
+    // A keyring and a key exclude each other.
+    machine.setup("--undo").good();
+    machine.sh("printf '[\"%s\"]' $(cat /tmp/key) >/tmp/ring").good();
+    with(r#"{"keyring_file":"/tmp/ring"}"#);
+    machine.setup(&format!("{options} /tmp/other")).bad(3, "'/tmp/ring' has another one");
+    machine.setup(&format!("{options} /tmp/key")).good();
+    machine.start_serf();
+    machine.sh("serf info").bad(0, "encrypted = true");
+}
+
+#[test]
+fn what_was_changed_by_hand_stays() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = Machine::alone(&run);
+    machine.sh("serf keygen >/tmp/key; chmod 600 /tmp/key").good();
+    machine.setup("--role backend --join 10.9.0.2 --key-file /tmp/key").good();
+    machine.setup("--role balancer").bad(2, "this machine is a backend already; run rollcall-setup --undo first");
+    machine.sh("sed -i s/2s/7s/ /etc/serf/rollcall.json; echo MINE=1 >>/etc/default/rollcall").good();
+    machine.setup("").bad(0, "/etc/serf/rollcall.json was changed by hand, and stays as it is");
+    machine.setup("--port 81").bad(3, "it was changed by hand; move your settings to another *.json there");
+    machine.setup("--join 10.9.0.3 --dry-run").bad(3, "changed by hand");
+    machine.sh("sed -i 's/^ROLLCALL_JOIN=.*/ROLLCALL_JOIN=mine/' /etc/default/rollcall").good();
+    machine.setup("").bad(2, "cannot set ROLLCALL_JOIN: '/etc/default/rollcall' has another value");
+    machine.setup("--undo").bad(0, "move /etc/serf/rollcall.json to /etc/serf/rollcall.json.kept");
+    machine.sh("grep 7s /etc/serf/rollcall.json.kept && ! ls /etc/serf/*.json").bad(0, "7s");
+    machine.sh("cat /etc/default/rollcall").bad(0, "ROLLCALL_JOIN=mine\nMINE=1\n");
+
+    machine.setup("--role balancer").good();
+    machine.sh("echo '# mine' >/etc/haproxy/haproxy.cfg").good();
+    machine.setup("--undo").bad(0, "/etc/haproxy/haproxy.cfg was replaced by hand, and stays");
+    machine.sh("cat /etc/haproxy/haproxy.cfg").bad(0, "# mine");
+    machine.sh("grep -c errorfile /etc/haproxy/haproxy.cfg.before-rollcall").bad(0, "7");
+}
+
+#[test]
+fn proxies_that_the_template_does_not_have_are_not_lost() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = Machine::alone(&run);
+    let mine = "printf 'frontend shop\n    mode http\n    bind :81\n    timeout client 1s\n' >>/etc/haproxy/haproxy.cfg";
+    machine.sh(mine).good();
+    let before = machine.tree();
+    for options in ["--role balancer", "--role balancer --dry-run"] {
+        let line = "has what the template does not have: frontend shop; put it into /etc/rollcall/haproxy.cfg.tera";
+        machine.setup(options).bad(2, line);
+        assert_eq!(machine.tree(), before);
+    }
+    machine.setup("--role balancer --replace").good();
+    machine.setup("--undo").good();
+    machine.sh("rm -r /etc/rollcall/serf.key /var/lib/rollcall").good();
+    assert_eq!(machine.tree(), before);
+}
