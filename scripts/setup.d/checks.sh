@@ -12,8 +12,25 @@ fault() {
 
 check_all() {
     told=$(info)
-    if [ -n "$told" ]; then check_agent && check_peers; else check_absent_agent; fi
+    for host in $join; do check_name "$host"; done
+    if [ -e "$must_restart" ]; then
+        # Where systemd does not run, an agent with the old files tells nothing about the new ones.
+        :
+    elif [ -n "$told" ]; then
+        ! check_agent || check_peers
+    else
+        check_absent_agent
+    fi
     [ "$role" = backend ] || check_haproxy
+}
+
+# check_name HOST: whether the name is known, if it is one. Without getent the agent tells.
+check_name() {
+    case $1 in *[!0-9.:]*) ;; *) return 0 ;; esac
+    case $1 in *:*:* | "["*) return 0 ;; esac
+    command -v getent >/dev/null || return 0
+    timeout 20 getent ahosts "${1%:*}" >/dev/null 2>&1 ||
+        fault 1 "cannot join '$1': the name is not known here; give its address, or add it to /etc/hosts"
 }
 
 check_absent_agent() {
@@ -64,8 +81,9 @@ check_peer() {
     *"could decrypt"* | *"ncryption is not configured"* | *"not encrypted"*)
         fault 1 "cannot join '$1': the key is another one there; give --key-file with the key of the other members"
         ;;
-    *"ailed to resolve"* | *"no such host"*) fault 1 "cannot join '$1': the name is not known here; give its address" ;;
-    *refused*) fault 1 "cannot join '$1': no agent listens on its port 7946; run rollcall-setup there first" ;;
+    # Said by check_name, or there is no getent.
+    *"ailed to resolve"* | *"no such host"*) [ "$worst" -ne 0 ] || fault 1 "cannot join '$1': the name is not known here" ;;
+    *refused*) fault 1 "cannot join '$1': no agent listens there; run rollcall-setup there first" ;;
     *) fault 1 "cannot join '$1': ${why:-no answer}; open port 7946, TCP and UDP, between all members" ;;
     esac
 }

@@ -104,7 +104,6 @@ save() {
 
 # move_away PATH: renames it.
 move_away() {
-    [ ! -e "$1$kept" ] || die 3 "cannot move '$1' away: '$1$kept' exists; remove one of them"
     step "move $1 to $1$kept" || return 0
     note "moved $1"
     mv "$1" "$1$kept" 2>"$work/error" || die 4 "cannot move '$1': $(reason)"

@@ -5,7 +5,7 @@
 
 changed=
 say() { printf '%s\n' "$*"; }
-warn() { printf '%s\n' "rollcall-setup: $*" >&2; }
+warn() { printf '%s\n' "rollcall-setup: $(printf %s "$*" | tr '\n' ' ')" >&2; }
 
 # die CODE MESSAGE: ends with an error. What has been done so far stays, and the next run goes on from there.
 die() {

@@ -73,8 +73,10 @@ decide_backend() {
 decide_key() {
     there=$(foreign encrypt_key)
     ring=$(foreign keyring_file)
-    [ -z "$ring" ] || there=$(tr -d ' \t\n"[]' <"$ring" 2>/dev/null | cut -d , -f 1) ||
-        die 4 "cannot read the keyring '$ring', which '$(foreign_file keyring_file)' names"
+    if [ -n "$ring" ]; then
+        [ -r "$ring" ] || die 4 "cannot read the keyring '$ring', which '$(foreign_file keyring_file)' names"
+        there=$(tr -d ' \t\n"[]' <"$ring" | cut -d , -f 1)
+    fi
     if [ -n "$given_key" ]; then
         key=$(read_key "$given_key") || exit
         [ -z "$there" ] || [ "$there" = "$key" ] || die 3 "cannot use the key in '$given_key':" \
@@ -153,9 +155,10 @@ render_ours() {
     printf '\n}\n'
 }
 
+# render_balancer: a handler that is gone, because the package was removed, is not an error of each event.
 render_balancer() {
     handlers | grep -Fxq "$libexec/serf-handler" || entry event_handlers "[
-    \"member-join,member-leave,member-failed,member-update,member-reap=$libexec/serf-handler\"
+    \"member-join,member-leave,member-failed,member-update,member-reap=[ ! -x $libexec/serf-handler ] || exec $libexec/serf-handler\"
   ]"
     setting snapshot_path '"/var/lib/rollcall/serf.snapshot"'
     setting rejoin_after_leave true
@@ -189,7 +192,8 @@ put_marked() {
     put "$1" 600 "$2"
 }
 
+# mark_serf: writes down which agents run with the old files.
 mark_serf() {
     serf_changed=yes
-    [ -n "$dry" ] || true >"$state/serf-must-restart" || cannot_write "$state/serf-must-restart"
+    [ -n "$dry" ] || agents 2>"$work/error" >"$must_restart" || cannot_write "$must_restart"
 }

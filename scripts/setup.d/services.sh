@@ -47,7 +47,7 @@ info() {
 
 # restart_serf: if its files have changed since it started, or if it does not run.
 restart_serf() {
-    if [ -e "$must_restart" ] && has_started_since "$must_restart"; then rm -f "$must_restart"; fi
+    if [ -e "$must_restart" ] && has_restarted; then rm -f "$must_restart"; fi
     [ -e "$must_restart" ] || [ -n "$serf_changed" ] || is_stale || return 0
     if ! has_systemd; then
         remains "start the Serf agent again: serf agent -config-dir=$serf_dir, with the settings of $defaults"
@@ -76,20 +76,20 @@ wait_for_agent() {
     done
 }
 
-# agents: the process ids of the Serf agents of this machine.
+# agents: the Serf agents of this machine, a line for each: its process id, and when it started.
 agents() {
     for process in /proc/[0-9]*; do
-        ! tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -Eq '^[^ ]*serf agent ' || echo "${process##*/}"
+        tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -Eq '^[^ ]*serf agent ' || continue
+        # Field 22; the name, field 2, may contain blanks.
+        echo "${process##*/} $(sed 's/.*) //' "$process/stat" 2>/dev/null | cut -d ' ' -f 20)"
     done
 }
 
-# has_started_since FILE: whether an agent runs that started after the file was written, in whole seconds.
-has_started_since() {
-    agent=$(agents | tail -n 1)
-    [ -n "$agent" ] || return 1
-    read -r up _ </proc/uptime
-    # Field 22 counts from the machine's start in hundredths; the name before it may contain blanks.
-    ticks=$(sed 's/.*) //' "/proc/$agent/stat" 2>/dev/null | cut -d ' ' -f 20)
-    [ -n "$ticks" ] || return 1
-    [ $(($(date +%s) - ${up%%.*} + ticks / 100)) -gt "$(stat -c %Y "$1")" ]
+# has_restarted: whether an agent runs that did not run with the old files.
+has_restarted() {
+    agents >"$work/agents"
+    while IFS= read -r agent; do
+        grep -Fxq -e "$agent" "$must_restart" || return 0
+    done <"$work/agents"
+    return 1
 }

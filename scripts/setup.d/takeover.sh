@@ -7,35 +7,38 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 units_dir=/etc/systemd/system
-units="rollcall.timer rollcall.service rollcall-watch.service rollcall-rejoin.timer rollcall-rejoin.service"
 
-# take_over: does nothing if there is no such installation.
-take_over() {
-    for unit in $units; do take_unit "$unit"; done
-    dropin=$units_dir/serf.service.d/rollcall.conf
-    if [ -f "$dropin" ] && [ -f "$units_home/serf.service.d/rollcall.conf" ]; then move_marked "$dropin"; fi
-    for json in "$serf_dir"/*.json; do
-        [ "$json" = "$ours" ] || ! has_old_handler "$json" || take_handler "$json"
+# units_by_hand: the units that hide the package's. One that runs our programs was written for them, and stays.
+units_by_hand() {
+    for unit in rollcall.timer rollcall.service rollcall-watch.service rollcall-rejoin.timer rollcall-rejoin.service; do
+        { [ -f "$units_dir/$unit" ] && [ ! -L "$units_dir/$unit" ] && [ -f "$units_home/$unit" ]; } || continue
+        grep -q "$libexec/" "$units_dir/$unit" || echo "$unit"
     done
+}
+
+# files_by_hand: the paths of everything else that is renamed.
+files_by_hand() {
+    dropin=serf.service.d/rollcall.conf
+    [ ! -f "$units_dir/$dropin" ] || [ ! -f "$units_home/$dropin" ] || echo "$units_dir/$dropin"
     [ "$libexec" = /usr/libexec/rollcall ] || return 0
     for program in member-join member-leave render-cfg reload-haproxy autoscale autoscale-apply; do
-        [ ! -f "/usr/local/bin/$program" ] || [ ! -x "/usr/bin/$program" ] || move_away "/usr/local/bin/$program"
+        [ ! -f "/usr/local/bin/$program" ] || [ ! -x "/usr/bin/$program" ] || echo "/usr/local/bin/$program"
     done
-    [ ! -d /usr/local/lib/rollcall ] || move_away /usr/local/lib/rollcall
+    [ ! -d /usr/local/lib/rollcall ] || echo /usr/local/lib/rollcall
 }
 
-# take_unit UNIT: one in /etc hides the package's. One that runs our programs was written for this package, and stays.
-take_unit() {
-    { [ -f "$units_dir/$1" ] && [ ! -L "$units_dir/$1" ] && [ -f "$units_home/$1" ]; } || return 0
-    ! grep -q "$libexec/" "$units_dir/$1" || return 0
-    say "$units_dir/$1 was installed by hand, and hides the package's"
-    disable_unit "$1"
-    move_away "$units_dir/$1"
-}
-
-move_marked() {
-    mark_serf
-    move_away "$1"
+# decide_takeover: ends the script if something cannot be replaced.
+decide_takeover() {
+    units_by_hand >"$work/units"
+    files_by_hand >"$work/files"
+    { sed "s|^|$units_dir/|" "$work/units" && cat "$work/files"; } >"$work/moves"
+    while IFS= read -r path; do
+        [ ! -e "$path$kept" ] || die 3 "cannot move '$path' away: '$path$kept' exists; remove one of them"
+    done <"$work/moves"
+    mkdir -p "$work/without"
+    for json in "$serf_dir"/*.json; do
+        [ "$json" = "$ours" ] || ! has_old_handler "$json" || leave_out_handler "$json"
+    done
 }
 
 # has_old_handler FILE: whether a handler in it is a serf-handler that is not ours.
@@ -44,9 +47,9 @@ has_old_handler() {
         grep -v "[=]$libexec/serf-handler\$" | grep -q '/serf-handler$'
 }
 
-# take_handler FILE: writes it again without that handler. Two handlers would do everything twice.
-take_handler() {
-    say "$1 has a serf-handler that was installed by hand"
+# leave_out_handler FILE: makes a copy without that handler, because two would do everything twice.
+leave_out_handler() {
+    without=$work/without/${1##*/}
     awk '{ text = text $0 "\n" }
         END {
             handler = "\"[^\"\\\\]*/serf-handler\""
@@ -54,15 +57,33 @@ take_handler() {
             gsub(",[ \t\n]*" handler, "", text)
             gsub(handler, "", text)
             printf "%s", text
-        }' "$1" >"$work/without.json"
-    awk -F '\t' -v file="$1" '$1 == file && !($2 == "event_handlers[]" && $3 ~ /\/serf-handler$/) { print $2, $3 }' \
-        "$work/foreign" >"$work/wanted"
-    awk -f "$lib/json.awk" "$work/without.json" | awk -F '\t' '{ print $2, $3 }' | cmp -s - "$work/wanted" ||
+        }' "$1" >"$without"
+    # shellcheck disable=SC2016 # the fields of awk
+    others='!($2 == "event_handlers[]" && $3 ~ /\/serf-handler$/)'
+    awk -F '\t' -v file="$1" "\$1 == file && $others { print \$2, \$3 }" "$work/foreign" >"$work/wanted"
+    awk -f "$lib/json.awk" "$without" | awk -F '\t' '{ print $2, $3 }' | cmp -s - "$work/wanted" ||
         die 3 "cannot take the old serf-handler out of '$1'; remove it from event_handlers there"
-    mode=$(stat -c %a "$1")
-    mark_serf
-    put "$1" "$mode" "$work/without.json"
-    # From here on the rest of the script sees the file without it.
-    awk -F '\t' -v file="$1" '!($1 == file && $2 == "event_handlers[]" && $3 ~ /\/serf-handler$/)' "$work/foreign" \
-        >"$work/foreign.new" && mv "$work/foreign.new" "$work/foreign"
+    # From here on the script sees the file without it.
+    awk -F '\t' -v file="$1" "\$1 != file || $others" "$work/foreign" >"$work/foreign.new"
+    mv "$work/foreign.new" "$work/foreign"
+}
+
+# take_over: does what was decided. Nothing, if there is no such installation.
+take_over() {
+    while IFS= read -r unit <&3; do
+        say "$units_dir/$unit was installed by hand, and hides the package's"
+        disable_unit "$unit"
+        move_away "$units_dir/$unit"
+    done 3<"$work/units"
+    for copy in "$work/without"/*; do
+        [ -f "$copy" ] || continue
+        json=$serf_dir/${copy##*/}
+        say "$json has a serf-handler that was installed by hand"
+        mark_serf
+        put "$json" "$(stat -c %a "$json")" "$copy"
+    done
+    while IFS= read -r path <&3; do
+        case $path in "$units_dir"/*) mark_serf ;; esac
+        move_away "$path"
+    done 3<"$work/files"
 }

@@ -91,7 +91,7 @@ fn wrong_input_is_refused_in_one_line_before_anything_changes() {
         (format!("{backend} --join a --bind :80"), 2, "--bind is for a balancer"),
         ("--role balancer --port 80".to_owned(), 2, "--port is for a backend"),
         ("--role balancer --bind ':80 ssl'".to_owned(), 2, "--bind ':80 ssl' is not an address"),
-        ("--role balancer --bind :99999".to_owned(), 3, "vars.bind"),
+        ("--role balancer --bind :99999".to_owned(), 2, "cannot render '/etc/haproxy/haproxy.cfg'; see above"),
         ("--role backend --join a --key-file /none".to_owned(), 4, "cannot read the key file '/none'"),
         ("--role backend --join a --key-file /tmp/short".to_owned(), 3, "it is not a key of Serf"),
         ("--role backend --join a --key-file -".to_owned(), 3, "cannot use the key in 'stdin'"),

@@ -3,13 +3,11 @@
 use clap::Command;
 use clap_complete::{Shell, generate};
 
-use crate::{File, programs, setup};
+use crate::{File, commands};
 
 pub(crate) fn all() -> Vec<File> {
-    let commands = programs().into_iter().chain([setup::command()]);
-    commands
-        .flat_map(|command| [Shell::Bash, Shell::Zsh, Shell::Fish].map(|shell| one(&command, shell)))
-        .collect()
+    let shells = [Shell::Bash, Shell::Zsh, Shell::Fish];
+    commands().iter().flat_map(|command| shells.map(|shell| one(command, shell))).collect()
 }
 
 fn one(command: &Command, shell: Shell) -> File {

@@ -22,6 +22,7 @@ fn man_page(link: &str) -> Option<(&str, u8)> {
     let mut parts = file.rsplit('/');
     match (parts.next()?, parts.next()) {
         ("settings.md", _) => Some(("rollcall-settings", 5)),
+        ("rollcall-setup.md", _) => Some(("rollcall-setup", 8)),
         ("record.md", _) => Some(("rollcall-record", 5)),
         (
             "README.md",

@@ -49,8 +49,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     Staged::write(path, text.as_bytes(), 0o644)?.rename()
 }
 
-/// The command lines of the programs, with the options that clap adds.
-fn programs() -> [Command; 6] {
+/// The command lines, with the options that clap adds.
+fn commands() -> [Command; 7] {
     [
         member_join::command(),
         member_leave::command(),
@@ -58,6 +58,7 @@ fn programs() -> [Command; 6] {
         reload_haproxy::command(),
         autoscale::command(),
         autoscale::apply::command(),
+        setup::command(),
     ]
     .map(|mut command| {
         command.build();

@@ -5,7 +5,7 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use crate::markdown::convert;
-use crate::{File, options, programs, setup};
+use crate::{File, commands, options};
 
 const SETTINGS: &str = include_str!("../../../docs/settings.md");
 const RECORD: &str = include_str!("../../../docs/record.md");
@@ -13,12 +13,13 @@ const OVERVIEW: &str = include_str!("../../../README.md");
 const AUTOSCALE: &str = include_str!("../../autoscale/README.md");
 
 /// The manuals of the programs; those of autoscale are in one file.
-const MANUALS: [(&str, &str); 5] = [
+const MANUALS: [(&str, &str); 6] = [
     ("member-join", include_str!("../../../member-join/README.md")),
     ("member-leave", include_str!("../../../member-leave/README.md")),
     ("render-cfg", include_str!("../../../render-cfg/README.md")),
     ("reload-haproxy", include_str!("../../../reload-haproxy/README.md")),
     ("autoscale", AUTOSCALE),
+    ("rollcall-setup", include_str!("../../../docs/rollcall-setup.md")),
 ];
 
 /// All pages, for `SEE ALSO`.
@@ -51,9 +52,8 @@ pub(crate) fn all(date: &str) -> Vec<File> {
             &[],
         ),
         topic("rollcall", 7, about, OVERVIEW, &NOT_IN_OVERVIEW),
-        setup_page(),
     ];
-    programs().iter().map(program).chain(topics).map(|page| page.end(date)).collect()
+    commands().iter().map(program).chain(topics).map(|page| page.end(date)).collect()
 }
 
 /// The page of a program: its manual, and in the section of the options those that the manual does not describe.
@@ -65,13 +65,21 @@ fn program(command: &Command) -> Page {
         }
         None => (below(parse(AUTOSCALE), name), HeadingLevel::H3),
     };
-    let mut page = Page::begin(name, 1, &command.get_about().map(ToString::to_string).unwrap_or_default());
+    let section = PAGES.iter().find(|(page, _)| *page == name).map_or(1, |(_, section)| *section);
+    let mut page =
+        Page::begin(name, section, &command.get_about().map(ToString::to_string).unwrap_or_default());
+    let mut has_options = false;
     for section in split(&events, level) {
         let converted = convert(section, level, name);
         page.add(&converted.roff);
         if title(section) == "Options" {
-            page.text.push_str(&without_preamble(&options::others(command, &converted.terms)));
+            page.add_options(command, &converted.terms);
+            has_options = true;
         }
+    }
+    if !has_options {
+        page.heading("OPTIONS");
+        page.add_options(command, &[]);
     }
     page
 }
@@ -89,12 +97,6 @@ fn topic(name: &str, section: u8, about: &str, manual: &str, left_out: &[&str]) 
     page.heading("DESCRIPTION");
     page.add(&convert(&events[title_end..intro], HeadingLevel::H2, name).roff);
     page.add(&convert(&sections(events, HeadingLevel::H2, left_out), HeadingLevel::H2, name).roff);
-    page
-}
-
-fn setup_page() -> Page {
-    let mut page = Page::begin("rollcall-setup", 8, setup::ABOUT);
-    page.add(&convert(&parse(setup::MANUAL), HeadingLevel::H2, "rollcall-setup").roff);
     page
 }
 
@@ -155,6 +157,11 @@ impl Page {
 
     fn add(&mut self, roff: &Roff) {
         self.text.push_str(&without_preamble(&roff.render()));
+    }
+
+    /// Adds the options that `described` does not have.
+    fn add_options(&mut self, command: &Command, described: &[String]) {
+        self.text.push_str(&without_preamble(&options::others(command, described)));
     }
 
     /// Ends the page with the names of all other pages, and begins it with its title.

@@ -56,7 +56,7 @@ exec sleep infinity
 "#;
 
 /// The machine. Dropping it ends all its processes.
-pub struct Machine<'a> {
+pub(crate) struct Machine<'a> {
     run: &'a Run,
     holder: Daemon,
     /// Its first process.
@@ -66,41 +66,41 @@ pub struct Machine<'a> {
 
 /// How a command ended, with its stdout and stderr in the order of printing.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub said: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) said: String,
 }
 
 impl Ended {
     /// Asserts that it succeeded, and returns its output.
     #[track_caller]
-    pub fn good(self) -> String {
+    pub(crate) fn good(self) -> String {
         assert_eq!(self.code, 0, "{}", self.said);
         self.said
     }
 
     /// Asserts that it ended with `code` and printed `line`.
     #[track_caller]
-    pub fn bad(self, code: i32, line: &str) -> String {
+    pub(crate) fn bad(self, code: i32, line: &str) -> String {
         assert!(self.code == code && self.said.contains(line), "{code} {line}\n{self:?}");
         self.said
     }
 }
 
 /// True if a test can start machines. If not, it fails where `$CI` is set, and is skipped elsewhere with a message.
-pub fn is_possible() -> bool {
+pub(crate) fn is_possible() -> bool {
     harness::network::namespace::is_possible()
         && programs::are_here(&["unshare", "nsenter", "mount", "busybox", "flock", "bash"])
 }
 
 impl<'a> Machine<'a> {
     /// A machine with a network of its own, which reaches nothing.
-    pub fn alone(run: &'a Run) -> Machine<'a> {
+    pub(crate) fn alone(run: &'a Run) -> Machine<'a> {
         Machine::start(run, "alone", None)
     }
 
     /// A machine in a network namespace (see `harness::network`).
-    pub fn on(run: &'a Run, namespace: &str) -> Machine<'a> {
+    pub(crate) fn on(run: &'a Run, namespace: &str) -> Machine<'a> {
         Machine::start(run, namespace, Some(namespace))
     }
 
@@ -130,7 +130,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Runs a script of sh in it, to its end. Its stdin is empty.
-    pub fn sh(&self, script: &str) -> Ended {
+    pub(crate) fn sh(&self, script: &str) -> Ended {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.pid, "--mount", "--pid", "--net", "--uts", "chroot"]).arg(&self.root);
         command.args(["env", "-u", "TMPDIR", "timeout", "120", "sh", "-c"]).arg(format!("cd /\nexec 2>&1 </dev/null\n{script}"));
@@ -142,12 +142,12 @@ impl<'a> Machine<'a> {
     }
 
     /// Runs rollcall-setup with these options.
-    pub fn setup(&self, options: &str) -> Ended {
+    pub(crate) fn setup(&self, options: &str) -> Ended {
         self.sh(&format!("rollcall-setup {options}"))
     }
 
     /// Starts HAProxy as Debian's unit does.
-    pub fn start_haproxy(&self) {
+    pub(crate) fn start_haproxy(&self) {
         self.sh("haproxy -Ws -p /run/haproxy.pid -S /run/haproxy-master.sock -f /etc/haproxy/haproxy.cfg \
                  >/tmp/haproxy.log 2>&1 &")
             .good();
@@ -155,7 +155,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Starts the agent as Debian's unit with the package's drop-in does, again if it runs.
-    pub fn start_serf(&self) {
+    pub(crate) fn start_serf(&self) {
         self.sh("kill -INT $(pidof serf) 2>/dev/null; while pidof serf >/dev/null; do sleep 0.1; done
                  set -a; . /etc/default/rollcall; exec serf agent -config-dir=/etc/serf/ >/tmp/serf.log 2>&1 &")
             .good();
@@ -164,7 +164,7 @@ impl<'a> Machine<'a> {
 
     /// Waits until a command succeeds.
     #[track_caller]
-    pub fn until(&self, what: &str, condition: &str) {
+    pub(crate) fn until(&self, what: &str, condition: &str) {
         let mut last = String::new();
         let found = poll::until(READY, what, || {
             let ended = self.sh(condition);
@@ -175,7 +175,7 @@ impl<'a> Machine<'a> {
     }
 
     /// All that rollcall-setup may change: paths, modes, owners, and contents.
-    pub fn tree(&self) -> String {
+    pub(crate) fn tree(&self) -> String {
         self.sh("set -- /etc/serf /etc/haproxy /etc/rollcall /etc/default /etc/systemd /usr/local/bin \
                  /usr/local/lib/rollcall /var/lib/rollcall
                  find \"$@\" -printf '%p %m %u %l\n' 2>/dev/null | sort
