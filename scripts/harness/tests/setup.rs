@@ -60,7 +60,9 @@ fn a_balancer_is_made_once_and_undone_with_busybox() {
     if is_possible() {
         let run = Run::new().unwrap();
         let machine = Machine::alone(&run);
-        machine.sh("mkdir /bb; for a in $(busybox --list); do ln -s $(command -v busybox) /bb/$a; done").good();
+        machine
+            .sh("mkdir /bb; for a in $(busybox --list); do ln -s $(command -v busybox) /bb/$a; done")
+            .good();
         comes_and_goes(&machine, "PATH=/bb:$PATH busybox sh");
     }
 }
@@ -91,7 +93,11 @@ fn wrong_input_is_refused_in_one_line_before_anything_changes() {
         (format!("{backend} --join a --bind :80"), 2, "--bind is for a balancer"),
         ("--role balancer --port 80".to_owned(), 2, "--port is for a backend"),
         ("--role balancer --bind ':80 ssl'".to_owned(), 2, "--bind ':80 ssl' is not an address"),
-        ("--role balancer --bind :99999".to_owned(), 2, "cannot render '/etc/haproxy/haproxy.cfg'; see above"),
+        (
+            "--role balancer --bind :99999".to_owned(),
+            2,
+            "cannot render '/etc/haproxy/haproxy.cfg'; see above",
+        ),
         ("--role backend --join a --key-file /none".to_owned(), 4, "cannot read the key file '/none'"),
         ("--role backend --join a --key-file /tmp/short".to_owned(), 3, "it is not a key of Serf"),
         ("--role backend --join a --key-file -".to_owned(), 3, "cannot use the key in 'stdin'"),
@@ -103,7 +109,8 @@ fn wrong_input_is_refused_in_one_line_before_anything_changes() {
     }
     machine.sh("setpriv --reuid 65534 --clear-groups rollcall-setup --role balancer").bad(1, "it needs root");
     for program in ["serf", "haproxy"] {
-        let hidden = format!("mount --bind /dev/null $(command -v {program}) && rollcall-setup --role balancer");
+        let hidden =
+            format!("mount --bind /dev/null $(command -v {program}) && rollcall-setup --role balancer");
         machine.sh(&format!("unshare -m sh -c '{hidden}'")).bad(1, &format!("cannot run '{program}'"));
     }
     assert_eq!(machine.tree(), before);
@@ -118,7 +125,9 @@ fn what_another_file_of_serf_says_stays_and_a_contradiction_is_refused() {
     let machine = Machine::alone(&run);
     machine.sh("serf keygen >/tmp/key; serf keygen >/tmp/other; chmod 600 /tmp/key /tmp/other").good();
     let with = |json: &str| {
-        machine.sh(&format!("printf '%s' '{json}' | sed \"s|KEY|$(cat /tmp/key)|\" >/etc/serf/my.json")).good();
+        machine
+            .sh(&format!("printf '%s' '{json}' | sed \"s|KEY|$(cat /tmp/key)|\" >/etc/serf/my.json"))
+            .good();
     };
     let options = "--role backend --join 10.9.0.2 --key-file";
     for (json, key, code, line) in [
@@ -164,7 +173,9 @@ fn what_was_changed_by_hand_stays() {
     let machine = Machine::alone(&run);
     machine.sh("serf keygen >/tmp/key; chmod 600 /tmp/key").good();
     machine.setup("--role backend --join 10.9.0.2 --key-file /tmp/key").good();
-    machine.setup("--role balancer").bad(2, "this machine is a backend already; run rollcall-setup --undo first");
+    machine
+        .setup("--role balancer")
+        .bad(2, "this machine is a backend already; run rollcall-setup --undo first");
     machine.sh("sed -i s/2s/7s/ /etc/serf/rollcall.json; echo MINE=1 >>/etc/default/rollcall").good();
     machine.setup("").bad(0, "/etc/serf/rollcall.json was changed by hand, and stays as it is");
     machine.setup("--port 81").bad(3, "it was changed by hand; move your settings to another *.json there");
@@ -193,7 +204,8 @@ fn proxies_that_the_template_does_not_have_are_not_lost() {
     machine.sh(mine).good();
     let before = machine.tree();
     for options in ["--role balancer", "--role balancer --dry-run"] {
-        let line = "has what the template does not have: frontend shop; put it into /etc/rollcall/haproxy.cfg.tera";
+        let line =
+            "has what the template does not have: frontend shop; put it into /etc/rollcall/haproxy.cfg.tera";
         machine.setup(options).bad(2, line);
         assert_eq!(machine.tree(), before);
     }

@@ -66,7 +66,9 @@ fn serves(balancer: &Machine<'_>, backend: &Machine<'_>) {
 fn names_faults(network: &Network, balancer: &Machine<'_>, backend: &Machine<'_>) {
     // UDP is lost, TCP is not.
     backend.sh("ip rule add pref 5 iif eth0 ipproto udp dport 7946 blackhole").good();
-    backend.setup("").bad(1, "not all members answer by UDP; open port 7946, TCP and UDP, between all members");
+    backend
+        .setup("")
+        .bad(1, "not all members answer by UDP; open port 7946, TCP and UDP, between all members");
     backend.sh("ip rule del pref 5").good();
 
     network.unplug("web1", BACKEND.parse().unwrap()).unwrap();
@@ -84,7 +86,9 @@ fn names_faults(network: &Network, balancer: &Machine<'_>, backend: &Machine<'_>
     backend.sh("kill -INT $(pidof serf); serf keygen >/tmp/key; chmod 600 /tmp/key").good();
     backend.setup("--key-file /tmp/key").good();
     backend.start_serf();
-    backend.setup("").bad(1, "the key is another one there; give --key-file with the key of the other members");
+    backend
+        .setup("")
+        .bad(1, "the key is another one there; give --key-file with the key of the other members");
 
     // An agent without our handler, one that does not answer, and none.
     balancer.sh("kill -INT $(pidof serf); while pidof serf; do sleep 0.1; done").good();
@@ -99,7 +103,9 @@ fn names_faults(network: &Network, balancer: &Machine<'_>, backend: &Machine<'_>
 fn names_faults_of_haproxy(balancer: &Machine<'_>) {
     balancer.start_serf();
     balancer.sh("kill $(pidof haproxy); while pidof haproxy; do sleep 0.1; done").good();
-    balancer.setup("").bad(0, "start HAProxy: haproxy -W -S /run/haproxy-master.sock -f /etc/haproxy/haproxy.cfg");
+    balancer
+        .setup("")
+        .bad(0, "start HAProxy: haproxy -W -S /run/haproxy-master.sock -f /etc/haproxy/haproxy.cfg");
     balancer.sh("haproxy -W -f /etc/haproxy/haproxy.cfg >/tmp/haproxy.log 2>&1 &").good();
     balancer.until("HAProxy", "reload-haproxy --status");
     balancer.setup("").bad(5, "HAProxy runs without a master socket");

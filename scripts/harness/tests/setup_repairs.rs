@@ -53,15 +53,23 @@ fn an_installation_by_hand_is_taken_over_and_put_back() {
     machine.start_serf();
     machine.sh("serf info").bad(0, "/usr/local/lib/rollcall/serf-handler");
     let before = machine.tree();
-    machine.setup("--role balancer --dry-run").bad(0, "/etc/serf/serf.json has a serf-handler that was installed by hand");
+    machine
+        .setup("--role balancer --dry-run")
+        .bad(0, "/etc/serf/serf.json has a serf-handler that was installed by hand");
     assert_eq!(machine.tree(), before);
 
     let said = machine.setup("--role balancer").good();
-    assert!(said.contains("move /usr/local/bin/render-cfg to /usr/local/bin/render-cfg.before-rollcall"), "{said}");
+    assert!(
+        said.contains("move /usr/local/bin/render-cfg to /usr/local/bin/render-cfg.before-rollcall"),
+        "{said}"
+    );
     assert!(said.contains("rollcall.timer was installed by hand, and hides the package's"), "{said}");
     machine.start_serf();
     let info = machine.sh("serf info").good();
-    assert!(info.contains("/usr/libexec/rollcall/serf-handler") && info.contains("/usr/local/bin/deploy"), "{info}");
+    assert!(
+        info.contains("/usr/libexec/rollcall/serf-handler") && info.contains("/usr/local/bin/deploy"),
+        "{info}"
+    );
     assert!(!info.contains("/usr/local/lib"), "{info}");
     machine.sh("ls /etc/systemd/system/rollcall.*").bad(0, "rollcall.timer.before-rollcall");
     machine.sh("stat -c '%a %G' /etc/serf/serf.json").bad(0, "640 games");
@@ -85,8 +93,10 @@ fn a_disk_that_cannot_be_written_loses_nothing() {
     let before = machine.tree();
     let read_only = "mount --bind /etc /etc; mount -o remount,ro,bind /etc";
     let full = |place: &str| {
-        format!("cp -a {place} /tmp/copy; mount -t tmpfs -o size=64k tmpfs {place}; cp -a /tmp/copy/. {place}
-                 cat /dev/zero >{place}/filler 2>/dev/null")
+        format!(
+            "cp -a {place} /tmp/copy; mount -t tmpfs -o size=64k tmpfs {place}; cp -a /tmp/copy/. {place}
+                 cat /dev/zero >{place}/filler 2>/dev/null"
+        )
     };
     for (break_it, reason) in [
         (read_only.to_owned(), "Read-only file system"),
@@ -94,7 +104,9 @@ fn a_disk_that_cannot_be_written_loses_nothing() {
         (full("/etc/serf"), "cannot write '/etc/serf/rollcall.json': No space left on device"),
         (full("/etc/default"), "cannot write '/etc/default/rollcall': No space left on device"),
     ] {
-        machine.sh(&format!("unshare -m sh -c \"{break_it}\nrollcall-setup --role balancer\"")).bad(4, reason);
+        machine
+            .sh(&format!("unshare -m sh -c \"{break_it}\nrollcall-setup --role balancer\""))
+            .bad(4, reason);
         machine.sh("rm -rf /tmp/copy; find /etc -name '*rollcall-new*'").bad(0, "");
         machine.setup("--undo").good();
         machine.sh("rm -rf /etc/rollcall/serf.key /var/lib/rollcall").good();

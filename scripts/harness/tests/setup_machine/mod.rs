@@ -133,7 +133,9 @@ impl<'a> Machine<'a> {
     pub(crate) fn sh(&self, script: &str) -> Ended {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.pid, "--mount", "--pid", "--net", "--uts", "chroot"]).arg(&self.root);
-        command.args(["env", "-u", "TMPDIR", "timeout", "120", "sh", "-c"]).arg(format!("cd /\nexec 2>&1 </dev/null\n{script}"));
+        command
+            .args(["env", "-u", "TMPDIR", "timeout", "120", "sh", "-c"])
+            .arg(format!("cd /\nexec 2>&1 </dev/null\n{script}"));
         let output = self.run.adopt(&mut command).output().unwrap();
         Ended {
             code: process::code(&output),
