@@ -112,9 +112,16 @@ render_again() {
     cmp -s "$config" "$work/haproxy.cfg" && return 0
     if [ -n "$dry" ]; then show_diff "$config" "$work/haproxy.cfg" || : && return 0; fi
     cp "$config" "$work/before.cfg"
+    # Where nothing is served, nothing can be lost.
+    least=
+    grep -Eq '^[[:space:]]*server[[:space:]]' "$config" || least=0
     code=0
-    render "$config" || code=$?
-    cmp -s "$config" "$work/before.cfg" || { changed=yes && say "write $config"; }
+    render "$config" "$least" || code=$?
+    if ! cmp -s "$config" "$work/before.cfg"; then
+        changed=yes
+        compare "$work/before.cfg" "$config" "$config"
+        say "write $config"
+    fi
     case $code in 0 | 3 | 6) ;; *) die "$code" "cannot render '$config'; see above" ;; esac
 }
 

@@ -13,6 +13,8 @@ fault() {
 check_all() {
     told=$(info)
     for host in $join; do check_name "$host"; done
+    # What a dry run would change is not so yet.
+    if [ -n "$dry" ] && [ -n "$changed" ]; then return 0; fi
     if [ -e "$must_restart" ]; then
         # Where systemd does not run, an agent with the old files tells nothing about the new ones.
         :
@@ -35,8 +37,9 @@ check_name() {
 
 check_absent_agent() {
     if [ -n "$(foreign rpc_addr)$(foreign rpc_auth)" ] && [ -z "$(value_of SERF_RPC_ADDR)$(value_of SERF_RPC_AUTH)" ]; then
-        fault 1 "cannot ask the Serf agent: '$(foreign_file rpc_addr)$(foreign_file rpc_auth)' moves or locks its command\
- port; set SERF_RPC_ADDR and SERF_RPC_AUTH in '$defaults'"
+        setter=$(foreign_file rpc_addr)
+        fault 1 "cannot ask the Serf agent: '${setter:-$(foreign_file rpc_auth)}' has rpc_addr or rpc_auth; set \
+SERF_RPC_ADDR or SERF_RPC_AUTH in '$defaults'"
     elif has_systemd; then
         fault 1 "no Serf agent runs; see: systemctl status serf"
     elif [ -n "$(agents)" ]; then
@@ -59,16 +62,15 @@ check_agent() {
 # check_peers: joins each one again, which does no harm, and then whether UDP comes through.
 check_peers() {
     for host in $join; do check_peer "$host"; done
-    [ "$(alive)" -gt 1 ] || return 0
+    if [ "$worst" -ne 0 ] || [ "$(alive)" -le 1 ]; then return 0; fi
     answer=$(with_settings timeout 20 serf reachability 2>&1) || :
     case $answer in *"Successfully contacted all live nodes"*) ;; *)
-        fault 1 "not all members answer by UDP; open port $(port_of_serf), TCP and UDP, between all members"
+        fault 1 "not all members answer by UDP; open port 7946, TCP and UDP, between all members"
         ;;
     esac
 }
 
 alive() { with_settings serf members -status=alive 2>/dev/null | wc -l; }
-port_of_serf() { echo 7946; }
 
 check_peer() {
     answer=$(with_settings timeout 20 serf join "$1" 2>&1) && {
@@ -90,14 +92,14 @@ check_peer() {
 
 check_haproxy() {
     if ! is_ours "$config"; then
-        [ -n "$dry" ] || fault 5 "'$config' was not written by render-cfg; run rollcall-setup again"
+        fault 5 "'$config' was not written by render-cfg; run rollcall-setup again"
     fi
-    grep -Eq '^[[:space:]]*stats socket .*level admin' "$config" 2>/dev/null || [ -n "$dry" ] ||
+    grep -Eq '^[[:space:]]*stats socket .*level admin' "$config" 2>/dev/null ||
         fault 5 "'$config' has no stats socket with 'level admin', so each change needs a reload; add one to $(template)"
     runs_haproxy || { ! has_systemd || fault 5 "HAProxy does not run; see: systemctl status haproxy" && return 0; }
     has_master || fault 5 "HAProxy runs without a master socket, so a reload may lose connections; start it with \
 -W -S /run/haproxy-master.sock"
-    reload --status >/dev/null 2>&1 || [ -n "$dry" ] ||
+    reload --status >/dev/null 2>&1 ||
         fault 5 "HAProxy does not run '$config'; see: reload-haproxy --status"
 }
 

@@ -36,10 +36,11 @@ hide_keys() {
 
 # show_diff FILE NEW: how the content NEW differs from FILE.
 show_diff() {
-    old=$1
-    [ -e "$old" ] || old=/dev/null
-    diff -u -L "$1" -L "$1 (new)" "$old" "$2" | hide_keys
+    if [ -e "$1" ]; then compare "$1" "$2" "$1"; else compare /dev/null "$2" "$1"; fi
 }
+
+# compare OLD NEW NAME: how they differ.
+compare() { diff -u -L "$3" -L "$3 (new)" "$1" "$2" | hide_keys; }
 
 # reason: the last part of the first error in $work/error, such as "No space left on device".
 reason() {

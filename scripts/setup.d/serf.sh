@@ -106,7 +106,7 @@ read_key() {
         from=stdin
         text=$(head -c 200)
     else
-        if [ ! -f "$from" ] || [ ! -r "$from" ]; then die 4 "cannot read the key file '$from': no such readable file"; fi
+        if [ -d "$from" ] || [ ! -r "$from" ]; then die 4 "cannot read the key file '$from': no such readable file"; fi
         text=$(head -c 200 "$from")
     fi
     text=$(printf %s "$text" | tr -d '\r')

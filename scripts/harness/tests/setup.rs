@@ -67,6 +67,30 @@ fn a_balancer_is_made_once_and_undone_with_busybox() {
     }
 }
 
+/// Options, the exit code, and a part of the last line. KEY is a backend with a good key.
+const WRONG: [(&str, i32, &str); 20] = [
+    ("", 2, "give --role balancer or --role backend"),
+    ("--role web", 2, "the role 'web' is neither balancer nor backend"),
+    ("--frob", 2, "'--frob' is not an option"),
+    ("--role", 2, "--role needs a value"),
+    ("--role backend --join 10.9.0.2", 2, "give --key-file"),
+    ("KEY", 2, "give --join with the balancer's address or name"),
+    ("KEY --join 'a;reboot'", 2, "--join 'a;reboot' is not a host name or an address"),
+    ("KEY --join 'a\"b'", 2, "is not a host name"),
+    ("KEY --join ''", 2, "is not a host name"),
+    ("KEY --join 'a\nb'", 2, "--join 'a b' is not a host name"),
+    ("KEY --join a --advertise '$(id)'", 2, "--advertise '$(id)' is not an address"),
+    ("KEY --join a --port 65536", 2, "--port '65536' is not a number from 1 to 65535"),
+    ("KEY --join a --bind :80", 2, "--bind is for a balancer"),
+    ("--role balancer --port 80", 2, "--port is for a backend"),
+    ("--role balancer --bind ':80 ssl'", 2, "--bind ':80 ssl' is not an address"),
+    ("--role balancer --bind :99999", 2, "cannot render '/etc/haproxy/haproxy.cfg'; see above"),
+    ("--role backend --join a --key-file /none", 4, "cannot read the key file '/none'"),
+    ("--role backend --join a --key-file /tmp/short", 3, "it is not a key of Serf"),
+    ("--role backend --join a --key-file -", 3, "cannot use the key in 'stdin'"),
+    ("--show-key", 4, "cannot read '/etc/rollcall/serf.key'"),
+];
+
 #[test]
 fn wrong_input_is_refused_in_one_line_before_anything_changes() {
     if !is_possible() {
@@ -76,80 +100,77 @@ fn wrong_input_is_refused_in_one_line_before_anything_changes() {
     let machine = Machine::alone(&run);
     machine.sh("serf keygen >/tmp/key; chmod 600 /tmp/key; echo abc >/tmp/short").good();
     let before = machine.tree();
-    let backend = "--role backend --key-file /tmp/key";
-    for (options, code, line) in [
-        (String::new(), 2, "give --role balancer or --role backend"),
-        ("--role web".to_owned(), 2, "the role 'web' is neither balancer nor backend"),
-        ("--frob".to_owned(), 2, "'--frob' is not an option"),
-        ("--role".to_owned(), 2, "--role needs a value"),
-        ("--role backend --join 10.9.0.2".to_owned(), 2, "give --key-file"),
-        (backend.to_owned(), 2, "give --join with the balancer's address or name"),
-        (format!("{backend} --join 'a;reboot'"), 2, "--join 'a;reboot' is not a host name or an address"),
-        (format!("{backend} --join 'a\"b'"), 2, "is not a host name"),
-        (format!("{backend} --join ''"), 2, "is not a host name"),
-        (format!("{backend} --join \"a\nb\""), 2, "is not a host name"),
-        (format!("{backend} --join a --advertise '$(id)'"), 2, "--advertise '$(id)' is not an address"),
-        (format!("{backend} --join a --port 65536"), 2, "--port '65536' is not a number from 1 to 65535"),
-        (format!("{backend} --join a --bind :80"), 2, "--bind is for a balancer"),
-        ("--role balancer --port 80".to_owned(), 2, "--port is for a backend"),
-        ("--role balancer --bind ':80 ssl'".to_owned(), 2, "--bind ':80 ssl' is not an address"),
-        (
-            "--role balancer --bind :99999".to_owned(),
-            2,
-            "cannot render '/etc/haproxy/haproxy.cfg'; see above",
-        ),
-        ("--role backend --join a --key-file /none".to_owned(), 4, "cannot read the key file '/none'"),
-        ("--role backend --join a --key-file /tmp/short".to_owned(), 3, "it is not a key of Serf"),
-        ("--role backend --join a --key-file -".to_owned(), 3, "cannot use the key in 'stdin'"),
-        ("--show-key".to_owned(), 4, "cannot read '/etc/rollcall/serf.key'"),
-    ] {
+    for (options, code, line) in WRONG {
+        let options = options.replace("KEY", "--role backend --key-file /tmp/key");
         let said = machine.setup(&options).bad(code, line);
         assert!(said.lines().last().unwrap().starts_with("rollcall-setup: "), "{said}");
         assert_eq!(machine.tree(), before, "{options}");
     }
     machine.sh("setpriv --reuid 65534 --clear-groups rollcall-setup --role balancer").bad(1, "it needs root");
     for program in ["serf", "haproxy"] {
-        let hidden =
-            format!("mount --bind /dev/null $(command -v {program}) && rollcall-setup --role balancer");
-        machine.sh(&format!("unshare -m sh -c '{hidden}'")).bad(1, &format!("cannot run '{program}'"));
+        let hidden = format!("mount --bind /dev/null $(command -v {program})");
+        let setup = format!("unshare -m sh -c '{hidden} && rollcall-setup --role balancer'");
+        machine.sh(&setup).bad(1, &format!("cannot run '{program}'"));
     }
     assert_eq!(machine.tree(), before);
 }
 
+/// Another file of Serf, the key that is given, the exit code, and a part of the error.
+const CONTRADICTIONS: [(&str, &str, i32, &str); 7] = [
+    (r#"{"tags":{"role":"web"}}"#, "/tmp/key", 3, "'/etc/serf/my.json' has 'web'; change it there"),
+    (r#"{"role":"web"}"#, "/tmp/key", 3, "cannot set role to 'backend'"),
+    (r#"{"encrypt_key":"KEY"}"#, "/tmp/other", 3, "'/etc/serf/my.json' has another one"),
+    (r#"{"tags_file":"/x"}"#, "/tmp/key", 3, "has a tags_file, which excludes them"),
+    (r#"{"keyring_file":"/none"}"#, "/tmp/key", 4, "cannot read the keyring '/none'"),
+    (r#"{"tags":"#, "/tmp/key", 3, "cannot read '/etc/serf/my.json': it is not a JSON object"),
+    ("", "/tmp/key", 3, "it is not a JSON object"),
+];
+const BACKEND: &str = "--role backend --join 10.9.0.2 --key-file";
+
+/// A machine with two keys in /tmp.
+fn with_keys(run: &Run) -> Machine<'_> {
+    let machine = Machine::alone(run);
+    machine.sh("serf keygen >/tmp/key; serf keygen >/tmp/other; chmod 600 /tmp/key /tmp/other").good();
+    machine
+}
+
+/// Writes /etc/serf/my.json. KEY is the key.
+fn write(machine: &Machine<'_>, json: &str) {
+    let write = format!("printf '%s' '{json}' | sed \"s|KEY|$(cat /tmp/key)|\" >/etc/serf/my.json");
+    machine.sh(&write).good();
+}
+
 #[test]
-fn what_another_file_of_serf_says_stays_and_a_contradiction_is_refused() {
+fn a_contradiction_with_another_file_of_serf_is_refused() {
     if !is_possible() {
         return;
     }
     let run = Run::new().unwrap();
-    let machine = Machine::alone(&run);
-    machine.sh("serf keygen >/tmp/key; serf keygen >/tmp/other; chmod 600 /tmp/key /tmp/other").good();
-    let with = |json: &str| {
-        machine
-            .sh(&format!("printf '%s' '{json}' | sed \"s|KEY|$(cat /tmp/key)|\" >/etc/serf/my.json"))
-            .good();
-    };
-    let options = "--role backend --join 10.9.0.2 --key-file";
-    for (json, key, code, line) in [
-        (r#"{"tags":{"role":"web"}}"#, "/tmp/key", 3, "'/etc/serf/my.json' has 'web'; change it there"),
-        (r#"{"role":"web"}"#, "/tmp/key", 3, "cannot set role to 'backend'"),
-        (r#"{"encrypt_key":"KEY"}"#, "/tmp/other", 3, "'/etc/serf/my.json' has another one"),
-        (r#"{"tags_file":"/x"}"#, "/tmp/key", 3, "has a tags_file, which excludes them"),
-        (r#"{"keyring_file":"/none"}"#, "/tmp/key", 4, "cannot read the keyring '/none'"),
-        (r#"{"tags":"#, "/tmp/key", 3, "cannot read '/etc/serf/my.json': it is not a JSON object"),
-        ("", "/tmp/key", 3, "it is not a JSON object"),
-    ] {
-        with(json);
-        machine.setup(&format!("{options} {key}")).bad(code, line);
+    let machine = with_keys(&run);
+    for (json, key, code, line) in CONTRADICTIONS {
+        write(&machine, json);
+        machine.setup(&format!("{BACKEND} {key}")).bad(code, line);
         machine.sh("ls /etc/serf/rollcall.json /etc/rollcall/serf.key").bad(2, "No such file");
     }
+}
 
-    with(r#"{"Tags":{"role":"backend","port":"81","dc":"\"x\""},"encrypt_key":"KEY","retry_interval":"9s"}"#);
-    machine.setup(&format!("{options} /tmp/key --port 80")).bad(3, "'/etc/serf/my.json' has '81'");
-    machine.setup(&format!("{options} /tmp/key")).good();
+#[test]
+fn what_another_file_of_serf_says_stays() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = with_keys(&run);
+    let mine =
+        r#"{"Tags":{"role":"backend","port":"81","dc":"\"x\""},"encrypt_key":"KEY","retry_interval":"9s"}"#;
+    write(&machine, mine);
+    machine.setup(&format!("{BACKEND} /tmp/key --port 80")).bad(3, "'/etc/serf/my.json' has '81'");
+    machine.setup(&format!("{BACKEND} /tmp/key")).good();
     let ours = machine.sh("cat /etc/serf/rollcall.json").good();
-    let wanted = "{\n  \"tags\": {},\n  \"retry_join\": [\"10.9.0.2\"],\n  \"leave_on_terminate\": true\n}\n";
-    assert_eq!(ours, wanted);
+    assert_eq!(
+        ours,
+        "{\n  \"tags\": {},\n  \"retry_join\": [\"10.9.0.2\"],\n  \"leave_on_terminate\": true\n}\n"
+    );
     machine.start_serf();
     machine.sh("serf info").bad(0, "port = 81");
     machine.sh("cmp /tmp/key /etc/rollcall/serf.key").good();
@@ -157,9 +178,9 @@ fn what_another_file_of_serf_says_stays_and_a_contradiction_is_refused() {
     // A keyring and a key exclude each other.
     machine.setup("--undo").good();
     machine.sh("printf '[\"%s\"]' $(cat /tmp/key) >/tmp/ring").good();
-    with(r#"{"keyring_file":"/tmp/ring"}"#);
-    machine.setup(&format!("{options} /tmp/other")).bad(3, "'/tmp/ring' has another one");
-    machine.setup(&format!("{options} /tmp/key")).good();
+    write(&machine, r#"{"keyring_file":"/tmp/ring"}"#);
+    machine.setup(&format!("{BACKEND} /tmp/other")).bad(3, "'/tmp/ring' has another one");
+    machine.setup(&format!("{BACKEND} /tmp/key")).good();
     machine.start_serf();
     machine.sh("serf info").bad(0, "encrypted = true");
 }
@@ -191,6 +212,44 @@ fn what_was_changed_by_hand_stays() {
     machine.setup("--undo").bad(0, "/etc/haproxy/haproxy.cfg was replaced by hand, and stays");
     machine.sh("cat /etc/haproxy/haproxy.cfg").bad(0, "# mine");
     machine.sh("grep -c errorfile /etc/haproxy/haproxy.cfg.before-rollcall").bad(0, "7");
+}
+
+#[test]
+fn what_an_option_has_set_stays_until_another_one_changes_it() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = Machine::alone(&run);
+    let line = "cannot join 'lb': the name is not known here; give its address";
+    let options = "--role balancer --watch --bind :81 --advertise 10.9.0.1 --join 10.9.0.2 --join lb";
+    machine.setup(options).bad(1, line);
+    let again = machine.setup("").bad(1, line);
+    assert!(again.contains("\nnothing to change\n"), "{again}");
+    let settings =
+        "sed -n '/^ROLLCALL_[SOJ]/p' /etc/default/rollcall; sed -n /advert/p /etc/serf/rollcall.json";
+    let first = machine.sh(settings).good();
+    for line in [
+        "ROLLCALL_ONLY_RECORD=1\n",
+        "ROLLCALL_SET=\"bind=:81 state_file=/run/haproxy/servers.state\"\n",
+        "ROLLCALL_JOIN=\"10.9.0.2 lb\"\n",
+        "\"advertise\": \"10.9.0.1\"",
+    ] {
+        assert!(first.contains(line), "{line}{first}");
+    }
+    machine.setup("--no-watch --join 10.9.0.2 --bind 10.9.0.1:82").good();
+    let second = machine.sh(settings).good();
+    assert!(!second.contains("ONLY_RECORD") && second.contains("\"bind=10.9.0.1:82 "), "{second}");
+    machine.sh("grep bind /etc/haproxy/haproxy.cfg").bad(0, "bind 10.9.0.1:82");
+    machine.sh("echo ROLLCALL_ONLY_RECORD=mine >>/etc/default/rollcall").good();
+    machine.setup("--no-watch").bad(2, "cannot unset ROLLCALL_ONLY_RECORD: '/etc/default/rollcall' has it");
+    machine.sh("sed -i 's/:82 /:83 /' /etc/default/rollcall").good();
+    machine.setup("--bind :84").bad(2, "has a ROLLCALL_SET that was written by hand; add it there");
+    machine.setup("--bind 10.9.0.1:83 --replace").good();
+
+    // The settings of the caller's shell are not those of the services.
+    machine.sh("ROLLCALL_SET=bind=:99 NODES_DIR=/none rollcall-setup").good();
+    machine.sh("grep 'bind 10' /etc/haproxy/haproxy.cfg; ls -d /none").bad(2, "bind 10.9.0.1:8");
 }
 
 #[test]
