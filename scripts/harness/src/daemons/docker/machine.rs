@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::spawn;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::daemons::docker::container::Container;
 use crate::daemons::docker::engine::docker;
@@ -65,12 +65,19 @@ impl Machine {
         Err(Error::Unfit(format!("a unit of {} failed: {failed}", self.name)))
     }
 
-    /// Stops everything in order, empties /run, and starts again; returns when systemd was started.
-    pub fn reboot(&self) -> Result<Instant> {
-        docker(&["stop", "--time", "60", &self.container.id])?;
-        let start = Instant::now();
-        self.container.told(&["start"])?;
-        Ok(start)
+    /// Stops all services in order, as `systemctl poweroff` does.
+    pub fn shut_down(&self) -> Result<()> {
+        docker(&["stop", "--time", "60", &self.container.id]).map(drop)
+    }
+
+    /// Ends it without any order.
+    pub fn cut_power(&self) -> Result<()> {
+        self.container.told(&["kill"])
+    }
+
+    /// Starts it again, with an empty /run; `boot` waits for it.
+    pub fn power_on(&self) -> Result<()> {
+        self.container.told(&["start"])
     }
 
     /// Runs a line of shell as root; returns its stdout.
