@@ -1,9 +1,11 @@
 //! manuals: writes the man pages and the completions of all programs, for scripts/package.
 //!
 //! The options come from the programs' own command lines, and the text from the manuals, so nothing is written twice.
-//! `pages` lists the pages, `markdown` turns a manual into roff, and `completions` is clap's own work.
+//! `pages` lists the pages. `markdown` turns a manual into roff, and `options` adds what a manual leaves out. `completions`
+//! is clap's own work. `setup` is the command line of rollcall-setup, which is a script.
 
 mod completions;
+mod inlines;
 mod links;
 mod markdown;
 mod options;

@@ -6,6 +6,7 @@
 use clap_mangen::roff::{Inline, Roff, bold, italic, line_break, roman};
 use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 
+use crate::inlines::{leading_terms, plain, terms};
 use crate::links;
 
 /// A part of a page as roff, and the terms of its lists and tables.
@@ -128,7 +129,7 @@ impl Converter {
             return;
         }
         if std::mem::take(&mut self.begins_item) {
-            self.terms.extend(line.iter().take_while(|inline| is_term(inline)).filter_map(code_of));
+            self.terms.extend(leading_terms(&line));
         }
         self.is_first = false;
         self.roff.text(line);
@@ -206,7 +207,7 @@ impl Converter {
     fn table_row(&mut self) {
         let mut cells = std::mem::take(&mut self.row).into_iter();
         let term = cells.next().unwrap_or_default();
-        self.terms.extend(term.iter().filter_map(code_of));
+        self.terms.extend(terms(&term));
         self.request("TP", &[]);
         self.roff.text(term);
         let is_wide = self.header.len() > 2;
@@ -220,24 +221,4 @@ impl Converter {
         }
         self.is_first = false;
     }
-}
-
-/// Whether an inline is a term, or stands between two of them.
-fn is_term(inline: &Inline) -> bool {
-    matches!(inline, Inline::Bold(_)) || matches!(inline, Inline::Roman(text) if text == ", ")
-}
-
-fn code_of(inline: &Inline) -> Option<String> {
-    match inline {
-        Inline::Bold(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn plain(line: &[Inline]) -> String {
-    let text = |inline: &Inline| match inline {
-        Inline::Roman(text) | Inline::Bold(text) | Inline::Italic(text) => text.clone(),
-        Inline::LineBreak => " ".to_owned(),
-    };
-    line.iter().map(text).collect()
 }

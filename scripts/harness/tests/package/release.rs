@@ -50,6 +50,20 @@ impl Repository {
         run(Command::new("git").arg("-C").arg(self.path()).args(arguments))
     }
 
+    /// Makes the package of the last commit, and finds its checksum in a file.
+    fn package_again(&self, sums: &str) {
+        let mut command = Command::new(self.path().join("scripts/package"));
+        command
+            .arg("--programs")
+            .arg(self.programs)
+            .env("DPKG_DEB_COMPRESSOR_LEVEL", "0")
+            .env_remove("SOURCE_DATE_EPOCH");
+        let package = run(&mut command);
+        let sum = run(Command::new("sha256sum").arg(package.trim_end()));
+        let sums = fs::read_to_string(self.path().join(sums)).unwrap();
+        assert!(sums.contains(sum.split(' ').next().unwrap()), "{sum} is not in {sums}");
+    }
+
     /// Everything that a release may change.
     fn state(&self) -> String {
         ["status --porcelain --ignored", "rev-parse HEAD", "tag", "branch -a"]
@@ -78,6 +92,7 @@ fn a_release_is_tried_without_a_trace_and_then_made_once() {
     );
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
     check_files(&repository.path().join("target/releases/9.8.7"));
+    repository.package_again("target/releases/9.8.7/SHA256SUMS");
 
     let again = repository.release(&["9.8.7"]);
     assert_eq!(
