@@ -37,11 +37,11 @@ fn two_commands_serve_a_request_and_every_fault_is_named() {
     }
     let verdict = apart(|| {
         let run = Arc::new(Run::new()?);
-        let network = network(&run);
+        let _network = network(&run);
         let balancer = Machine::on(&run, "balancer");
         let backend = Machine::on(&run, "web1");
         serves(&balancer, &backend);
-        names_faults(&network, &balancer, &backend);
+        names_faults(&balancer, &backend);
         Ok(())
     });
     verdict.unwrap();
@@ -57,13 +57,11 @@ fn serves(balancer: &Machine<'_>, backend: &Machine<'_>) {
     set_up_backend(balancer, backend, &format!("--join {BALANCER}")).good();
     backend.start_serf();
     balancer.until("the first request", "busybox wget -qO- http://127.0.0.1 | grep hello");
-    for machine in [balancer, backend] {
-        machine.setup("").bad(0, "nothing to change: this machine is a ");
-    }
+    backend.setup("").bad(0, "nothing to change: this machine is a backend as wanted");
     assert_eq!(balancer.sh("reload-haproxy --up").good(), "web1\n");
 }
 
-fn names_faults(network: &Network, balancer: &Machine<'_>, backend: &Machine<'_>) {
+fn names_faults(balancer: &Machine<'_>, backend: &Machine<'_>) {
     // UDP is lost, TCP is not.
     backend.sh("ip rule add pref 5 iif eth0 ipproto udp dport 7946 blackhole").good();
     backend
@@ -71,10 +69,10 @@ fn names_faults(network: &Network, balancer: &Machine<'_>, backend: &Machine<'_>
         .bad(1, "not all members answer by UDP; open port 7946, TCP and UDP, between all members");
     backend.sh("ip rule del pref 5").good();
 
-    network.unplug("web1", BACKEND.parse().unwrap()).unwrap();
+    backend.sh(&format!("ip rule add pref 5 to {BALANCER} unreachable")).good();
     let said = backend.setup("").bad(1, &format!("cannot join '{BALANCER}': "));
     assert!(said.contains("open port 7946, TCP and UDP, between all members"), "{said}");
-    network.replug("web1", BACKEND.parse().unwrap()).unwrap();
+    backend.sh("ip rule del pref 5").good();
 
     backend.setup("--join no.such.name").bad(1, "cannot join 'no.such.name': the name is not known here");
     backend.setup(&format!("--join {BALANCER}:7947")).bad(0, "start the Serf agent again");
@@ -110,6 +108,8 @@ fn names_faults_of_haproxy(balancer: &Machine<'_>) {
     balancer.until("HAProxy", "reload-haproxy --status");
     balancer.setup("").bad(5, "HAProxy runs without a master socket");
 
+    // The backend has another key, so it is gone, and the guard would keep the file.
+    balancer.sh("echo ROLLCALL_MIN_NODES=0 >>/etc/default/rollcall").good();
     balancer.sh("sed -i 's/ level admin//' /etc/rollcall/haproxy.cfg.tera").good();
     balancer.setup("").bad(5, "has no stats socket with 'level admin'");
 }
