@@ -15,6 +15,9 @@ const LIST: &str = "find /etc /opt /root /srv /usr /var -xdev \
     -o -path /root/tree -prune -o -path /run/systemd -prune -o ! -type d -printf '%p %M %u:%g %l\\n'; \
     find /etc -type f ! -name '*.json' -exec md5sum {} +; ls -d /run/rollcall* /nodes 2>/dev/null || :";
 
+/// Waits until the agent answers.
+const AGENT: &str = "timeout 30 sh -c 'until serf members; do sleep 0.1; done'";
+
 /// A balancer with Serf and HAProxy of Debian, and a backend that was set up by hand. Both have the package's file.
 fn start(suite: &str) -> Option<Lan> {
     let lan = Lan::start(suite, &["balancer", "web1"]).unwrap()?;
@@ -86,7 +89,7 @@ fn a_removed_package_leaves_haproxy_serving_and_a_purged_one_leaves_nothing() {
     let mut left = difference(&before, &files(balancer));
     left.retain(|line| !line.contains("/etc/haproxy/haproxy.cfg"));
     assert!(left.is_empty(), "{left:#?}");
-    balancer.run("systemctl restart serf && serf members").unwrap();
+    balancer.run(&format!("systemctl restart serf && {AGENT}")).unwrap();
 }
 
 /// docs/installation.md, with the package's programs.
@@ -123,10 +126,10 @@ fn install_by_hand(balancer: &Machine) {
     let timer =
         "[Timer]\nOnBootSec=5s\nOnUnitInactiveSec=15s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n";
     write("/etc/systemd/system/rollcall.timer", timer);
-    let first = "systemctl daemon-reload && systemctl restart serf && until serf members; do sleep 0.1; done && \
+    let first = "systemctl daemon-reload && systemctl restart serf && {AGENT} && \
         ROLLCALL_SET='bind=:80 hard_stop_after=7m' ROLLCALL_MIN_NODES=0 /usr/local/lib/rollcall/reconcile && \
         systemctl enable --now rollcall.timer";
-    balancer.run(first).unwrap();
+    balancer.run(&first.replace("{AGENT}", AGENT)).unwrap();
     wait_for_servers(balancer, &["web1"]).unwrap();
 }
 
