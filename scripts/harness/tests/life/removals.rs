@@ -111,7 +111,8 @@ fn install_by_hand(balancer: &Machine) {
         balancer.run_with(&line, text).unwrap();
     };
     write("/etc/default/rollcall", "ROLLCALL_SET=\"bind=:80 hard_stop_after=7m\"\n");
-    let handler = "member-join,member-leave,member-failed,member-update,member-reap=/usr/local/lib/rollcall/serf-handler";
+    let events = "member-join,member-leave,member-failed,member-update,member-reap";
+    let handler = format!("{events}=/usr/local/lib/rollcall/serf-handler");
     let serf = format!(
         r#"{{"tags": {{"role": "balancer"}}, "event_handlers": ["{handler}"], "leave_on_terminate": true,
         "rejoin_after_leave": true, "snapshot_path": "/var/lib/serf.snapshot", "disable_name_resolution": true,

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::daemons::docker::debian_machine::Machine;
 use crate::daemons::docker::engine::{command, docker, is_here};
-use crate::daemons::docker::machine::Machine;
 use crate::run::error::{Error, Result};
 use crate::run::programs;
 

@@ -3,12 +3,12 @@
 
 mod compose_cluster;
 mod container;
+mod debian_machine;
 mod engine;
 mod lan;
-mod machine;
 
 pub use compose_cluster::{ComposeCluster, UP};
 pub use container::Container;
+pub use debian_machine::Machine;
 pub use engine::{docker, is_here};
 pub use lan::Lan;
-pub use machine::Machine;
