@@ -1,12 +1,16 @@
 //! Where a link of a manual leads in the package: to another man page, to a page of the documentation, or elsewhere.
 
-/// What a page says after the text of a link, such as ` (see render-cfg(1))`. Empty for a link within the page.
-pub(crate) fn target(link: &str, page: &str) -> String {
+/// Where the package has the scripts.
+const LIBEXEC: &str = "/usr/libexec/rollcall/";
+
+/// What `page` says after the `text` of a link, such as ` (render-cfg(1))`. Empty for a link within the page.
+pub(crate) fn target(link: &str, text: &str, page: &str) -> String {
     if link.starts_with("http") {
         return format!(" <{link}>");
     }
     match man_page(link) {
         Some((name, _)) if name == page => String::new(),
+        Some((name, section)) if name == text => format!("({section})"),
         Some((name, section)) => format!(" ({name}({section}))"),
         None if documentation(link).is_empty() => String::new(),
         None => format!(" ({})", documentation(link)),
@@ -47,20 +51,41 @@ fn documentation(link: &str) -> String {
     }
 }
 
+/// A command or a path as it is in the package: `scripts/watch` is `/usr/libexec/rollcall/watch` there.
+pub(crate) fn installed(code: &str) -> String {
+    const SCRIPTS: [&str; 6] =
+        ["serf-handler", "reconcile", "watch", "autoscale-run", "settings.sh", "check.cfg"];
+    let text = code.replace("/usr/local/lib/rollcall/", LIBEXEC);
+    SCRIPTS
+        .iter()
+        .fold(text, |text, name| text.replace(&format!("scripts/{name}"), &format!("{LIBEXEC}{name}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_link_names_the_page_of_the_package() {
-        let is = |link, text| assert_eq!(target(link, "member-join"), text, "{link}");
+        let is = |link, text| assert_eq!(target(link, "autoscale", "member-join"), text, "{link}");
         is("../render-cfg/README.md#examples", " (render-cfg(1))");
         is("../scripts/autoscale/README.md#autoscale-apply", " (autoscale-apply(1))");
+        is("../scripts/autoscale/README.md", "(1)");
         is("settings.md", " (rollcall-settings(5))");
         is("installation.md#9-the-log", " (/usr/share/doc/rollcall/docs/installation.md.gz)");
         is("https://example.net/", " <https://example.net/>");
         is("../member-join/README.md#consul", "");
         is("#consul", "");
         is("../docs/figures.md", "");
+    }
+
+    #[test]
+    fn a_script_is_where_the_package_has_it() {
+        assert_eq!(installed("scripts/watch --ready-fd 3"), "/usr/libexec/rollcall/watch --ready-fd 3");
+        assert_eq!(
+            installed("ExecStart=/usr/local/lib/rollcall/watch"),
+            "ExecStart=/usr/libexec/rollcall/watch"
+        );
+        assert_eq!(installed("scripts/demo"), "scripts/demo");
     }
 }

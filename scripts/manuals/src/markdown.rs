@@ -18,36 +18,22 @@ pub(crate) struct Converted {
 /// Converts the `events` of a section. Headings of `level` become sections, deeper ones subsections. `page` is the name
 /// of the page.
 pub(crate) fn convert(events: &[Event], level: HeadingLevel, page: &str) -> Converted {
-    let mut converter = Converter {
-        page: page.to_owned(),
-        level,
-        roff: Roff::new(),
-        terms: Vec::new(),
-        line: Vec::new(),
-        style: roman,
-        is_first: true,
-        begins_item: false,
-        lists: Vec::new(),
-        indents: 0,
-        is_code: false,
-        is_image: false,
-        link: String::new(),
-        header: Vec::new(),
-        row: Vec::new(),
-    };
+    let mut converter =
+        Converter { page: page.to_owned(), level: Some(level), is_first: true, ..Converter::default() };
     events.iter().for_each(|event| converter.take(event));
     converter.flush();
     Converted { roff: converter.roff, terms: converter.terms }
 }
 
+#[derive(Default)]
 struct Converter {
     page: String,
-    level: HeadingLevel,
+    level: Option<HeadingLevel>,
     roff: Roff,
     terms: Vec<String>,
     /// The text that is not yet written.
     line: Vec<Inline>,
-    style: fn(String) -> Inline,
+    font: Option<fn(String) -> Inline>,
     /// Whether a heading, a bullet or a term has begun the paragraph.
     is_first: bool,
     begins_item: bool,
@@ -68,8 +54,10 @@ impl Converter {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(*tag),
             Event::Text(text) if self.is_code => self.code(text),
-            Event::Text(text) if !self.is_image => self.line.push((self.style)(text.to_string())),
-            Event::Code(text) => self.line.push(bold(text.to_string())),
+            Event::Text(text) if !self.is_image => {
+                self.line.push(self.font.unwrap_or(roman)(text.to_string()))
+            }
+            Event::Code(text) => self.line.push(bold(links::installed(text))),
             Event::SoftBreak => self.line.push(roman(" ")),
             Event::HardBreak => self.line.push(line_break()),
             _ => {}
@@ -88,8 +76,8 @@ impl Converter {
                 self.indents += 1;
                 self.is_first = true;
             }
-            Tag::Emphasis => self.style = italic,
-            Tag::Strong => self.style = bold,
+            Tag::Emphasis => self.font = Some(italic),
+            Tag::Strong => self.font = Some(bold),
             Tag::Link { dest_url, .. } => self.link = dest_url.to_string(),
             Tag::Image { .. } => self.is_image = true,
             _ => {}
@@ -107,8 +95,12 @@ impl Converter {
                 self.flush();
                 self.indents -= 1;
             }
-            TagEnd::Emphasis | TagEnd::Strong => self.style = roman,
-            TagEnd::Link => self.line.push(roman(links::target(&self.link, &self.page))),
+            TagEnd::Emphasis | TagEnd::Strong => self.font = None,
+            TagEnd::Link => {
+                let text =
+                    self.line.last().map(|inline| plain(std::slice::from_ref(inline))).unwrap_or_default();
+                self.line.push(roman(links::target(&self.link, &text, &self.page)));
+            }
             TagEnd::Image => self.is_image = false,
             TagEnd::TableCell => self.row.push(std::mem::take(&mut self.line)),
             TagEnd::TableHead => self.header = std::mem::take(&mut self.row),
@@ -138,7 +130,7 @@ impl Converter {
     fn heading(&mut self, level: HeadingLevel) {
         // The library does not escape the arguments of a request.
         let text = plain(&std::mem::take(&mut self.line)).replace(['"', '\\'], "");
-        if level == self.level {
+        if Some(level) == self.level {
             self.request("SH", &[&text.to_uppercase()]);
         } else {
             self.request("SS", &[&text]);
@@ -162,7 +154,7 @@ impl Converter {
 
     fn code(&mut self, text: &str) {
         for line in text.lines() {
-            self.roff.text([roman(line)]);
+            self.roff.text([roman(links::installed(line))]);
         }
     }
 
