@@ -13,8 +13,6 @@ fault() {
 check_all() {
     told=$(info)
     for host in $join; do check_name "$host"; done
-    # What a dry run would change is not so yet.
-    if [ -n "$dry" ] && [ -n "$changed" ]; then return 0; fi
     if [ -e "$must_restart" ]; then
         # Where systemd does not run, an agent with the old files tells nothing about the new ones.
         :
@@ -92,14 +90,14 @@ check_peer() {
 
 check_haproxy() {
     if ! is_ours "$config"; then
-        fault 5 "'$config' was not written by render-cfg; run rollcall-setup again"
+        [ -n "$dry" ] || fault 5 "'$config' was not written by render-cfg; run rollcall-setup again"
     fi
-    grep -Eq '^[[:space:]]*stats socket .*level admin' "$config" 2>/dev/null ||
+    grep -Eq '^[[:space:]]*stats socket .*level admin' "$config" 2>/dev/null || [ -n "$dry" ] ||
         fault 5 "'$config' has no stats socket with 'level admin', so each change needs a reload; add one to $(template)"
     runs_haproxy || { ! has_systemd || fault 5 "HAProxy does not run; see: systemctl status haproxy" && return 0; }
     has_master || fault 5 "HAProxy runs without a master socket, so a reload may lose connections; start it with \
 -W -S /run/haproxy-master.sock"
-    reload --status >/dev/null 2>&1 ||
+    reload --status >/dev/null 2>&1 || [ -n "$dry" ] ||
         fault 5 "HAProxy does not run '$config'; see: reload-haproxy --status"
 }
 
