@@ -51,7 +51,7 @@ foreign_file() { awk -F '\t' -v key="$1" '$2 == key { file = $1 } END { print fi
 agree() {
     there=$(foreign "$1")
     [ -z "$there" ] || [ "$there" = "$2" ] ||
-        die 3 "cannot set $1 to '$2': '$(foreign_file "$1")' has '$there'; $3"
+        die 3 "cannot set $1 to '$2': '$(foreign_file "$1")' has '$(printf %.80s "$there")'; $3"
 }
 
 # decide_serf: the role, port and addresses from the options, or else from earlier runs or the other files.

@@ -168,7 +168,7 @@ fn a_contradiction_with_another_file_of_serf_is_refused() {
 const ODD: [(&str, i32, &str); 12] = [
     ("head -c 9M /dev/zero >x.json", 3, "cannot read '/etc/serf/x.json': it is larger than 1 MiB"),
     (r#"echo '{"retry_join":["$(id)"]}' >rollcall.json"#, 3, "the value of retry_join[] is not an address"),
-    (r#"echo '{"tags":{"port":"1"0"}}' >rollcall.json"#, 3, "the value of tags.port is not an address"),
+    (r#"echo '{"tags":{"port":"1;0"}}' >rollcall.json"#, 3, "the value of tags.port is not an address"),
     ("mkdir x.json", 0, "write /etc/serf/rollcall.json"),
     ("ln -s x.json x.json", 4, "cannot read '/etc/serf/x.json': Too many levels of symbolic links"),
     ("ln -s /none .x.json", 4, "cannot read '/etc/serf/.x.json': No such file"),
