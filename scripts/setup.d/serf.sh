@@ -33,7 +33,8 @@ read_settings() {
     if [ -e "$1" ] && [ ! -f "$1" ]; then die 4 "cannot read '$1': it is not a file; move it away"; fi
     from=$work/without/${1##*/}
     [ -f "$from" ] || from=$1
-    head -c 1048577 "$from" >"$work/json" 2>"$work/error" || die 4 "cannot read '$1': $(reason); correct it or move it away"
+    head -c 1048577 "$from" >"$work/json" 2>"$work/error" ||
+        die 4 "cannot read '$1': $(reason); correct it or move it away"
     [ "$(wc -c <"$work/json")" -le 1048576 ] || die 3 "cannot read '$1': it is larger than 1 MiB; move it away"
     jq -s -r --arg file "$1" -f "$lib/settings.jq" "$work/json" >>"$2" 2>"$work/error" ||
         die 3 "cannot read '$1': $(reason), so Serf would not start; correct it or move it away"
