@@ -70,13 +70,13 @@ install_file() {
     }
 }
 
-# put FILE MODE NEW: writes it if its content differs, and shows how.
+# put FILE MODE NEW [OLD]: writes it if its content differs, and shows how, or how NEW differs from OLD.
 put() {
     if cmp -s "$3" "$1"; then
         remember "$1" "$3"
         return 0
     fi
-    show_diff "$1" "$3"
+    if [ $# -gt 3 ]; then compare "$4" "$3" "$1"; else show_diff "$1" "$3"; fi
     step "write $1" || return 0
     if [ -e "$1" ]; then save "$1"; else note "made $1"; fi
     install_file "$1" "$2" "$3"

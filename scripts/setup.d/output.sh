@@ -29,7 +29,9 @@ remains() { remaining="$remaining    $1
 
 # hide_keys: a filter for text that may contain keys.
 hide_keys() {
-    sed -e 's/\("encrypt_key" *: *"\)[^"]*/\1.../' -e 's/\(ROLLCALL_COOKIE_KEY=\)..*/\1.../' \
+    # Serf does not heed the case of its keys.
+    sed -e 's/\("[Ee][Nn][Cc][Rr][Yy][Pp][Tt]_[Kk][Ee][Yy]" *: *"\)[^"]*/\1.../' \
+        -e 's/\(ROLLCALL_COOKIE_KEY=\)..*/\1.../' \
         -e 's/\(dynamic-cookie-key  *\)..*/\1.../' -e 's/\(stats auth  *[^:]*:\)..*/\1.../' \
         -e 's/\(password  *\)..*/\1.../'
 }

@@ -13,16 +13,34 @@ key_file=/etc/rollcall/serf.key
 edited=
 serf_changed=
 
-# read_serf: reads all files of the agent, ours apart.
+# read_serf: reads all files of the agent, ours apart. Serf reads those whose names begin with a dot, too.
 read_serf() {
     : >"$work/foreign" && : >"$work/own"
-    for json in "$serf_dir"/*.json; do
-        [ -f "$json" ] || continue
+    for json in "$serf_dir"/.*.json "$serf_dir"/*.json; do
+        is_settings "$json" || continue
         list=$work/foreign
         [ "$json" != "$ours" ] || list=$work/own
-        { [ -s "$json" ] && awk -f "$lib/json.awk" "$json" >>"$list"; } ||
-            die 3 "cannot read '$json': it is not a JSON object, so Serf would not start; correct it or move it away"
+        read_settings "$json" "$list"
     done
+}
+
+# is_settings PATH: whether Serf reads it. It passes over directories, but not over links.
+is_settings() { [ -L "$1" ] || { [ -e "$1" ] && [ ! -d "$1" ]; }; }
+
+# read_settings FILE LIST: appends its settings, or those of the copy that will replace it. Serf would
+# not start with a file that it cannot read, so that is an error.
+read_settings() {
+    if [ -e "$1" ] && [ ! -f "$1" ]; then die 4 "cannot read '$1': it is not a file; move it away"; fi
+    from=$work/without/${1##*/}
+    [ -f "$from" ] || from=$1
+    head -c 1048577 "$from" >"$work/json" 2>"$work/error" ||
+        die 4 "cannot read '$1': $(reason); correct it or move it away"
+    [ "$(wc -c <"$work/json")" -le 1048576 ] || die 3 "cannot read '$1': it is larger than 1 MiB; move it away"
+    jq -s -r --arg file "$1" -f "$lib/settings.jq" "$work/json" >>"$2" 2>"$work/error" ||
+        die 3 "cannot read '$1': $(reason), so Serf would not start; correct it or move it away"
+    # jq accepts a byte order mark, which Serf does not.
+    [ "$(tr -d ' \t\r\n' <"$work/json" | head -c 1)" = "{" ] ||
+        die 3 "cannot read '$1': it does not begin with '{', so Serf would not start; correct it or move it away"
 }
 
 # foreign KEY, own KEY: the value in the other files, or in ours; foreign_file KEY: the file that has it.
@@ -34,11 +52,16 @@ foreign_file() { awk -F '\t' -v key="$1" '$2 == key { file = $1 } END { print fi
 agree() {
     there=$(foreign "$1")
     [ -z "$there" ] || [ "$there" = "$2" ] ||
-        die 3 "cannot set $1 to '$2': '$(foreign_file "$1")' has '$there'; $3"
+        die 3 "cannot set $1 to '$2': '$(foreign_file "$1")' has '$(printf %.80s "$there")'; $3"
 }
 
 # decide_serf: the role, port and addresses from the options, or else from earlier runs or the other files.
 decide_serf() {
+    # What is written again must be as harmless as an option.
+    for setting in 'retry_join[]' advertise tags.port; do
+        ! own "$setting" | grep -q '[^][A-Za-z0-9.:_-]' ||
+            die 3 "cannot use '$ours': the value of $setting is not an address or a number; correct it or move it away"
+    done
     [ -n "$role" ] || role=$(own tags.role)
     [ -n "$role" ] || role=$(foreign tags.role)
     case $role in balancer | backend) ;; '') misused "give --role balancer or --role backend" ;; *)
@@ -75,7 +98,8 @@ decide_key() {
     ring=$(foreign keyring_file)
     if [ -n "$ring" ]; then
         [ -r "$ring" ] || die 4 "cannot read the keyring '$ring', which '$(foreign_file keyring_file)' names"
-        there=$(tr -d ' \t\n"[]' <"$ring" | cut -d , -f 1)
+        there=$(jq -r -e 'arrays[0] | strings' "$ring" 2>/dev/null) ||
+            die 3 "cannot read the keyring '$ring': it is not a JSON array of keys, so Serf would not start; correct it"
     fi
     if [ -n "$given_key" ]; then
         key=$(read_key "$given_key") || exit

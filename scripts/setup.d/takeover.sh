@@ -36,36 +36,18 @@ decide_takeover() {
         [ ! -e "$path$kept" ] || die 3 "cannot move '$path' away: '$path$kept' exists; remove one of them"
     done <"$work/moves"
     mkdir -p "$work/without"
-    for json in "$serf_dir"/*.json; do
-        [ "$json" = "$ours" ] || ! has_old_handler "$json" || leave_out_handler "$json"
+    for json in "$serf_dir"/.*.json "$serf_dir"/*.json; do
+        if [ "$json" != "$ours" ] && is_settings "$json"; then leave_out_handler "$json"; fi
     done
+    [ -z "$(ls -A "$work/without")" ] || read_serf
 }
 
-# has_old_handler FILE: whether a handler in it is a serf-handler that is not ours.
-has_old_handler() {
-    awk -F '\t' -v file="$1" '$1 == file && $2 == "event_handlers[]" { print $3 }' "$work/foreign" |
-        grep -v "[=]$libexec/serf-handler\$" | grep -q '/serf-handler$'
-}
-
-# leave_out_handler FILE: makes a copy without that handler, because two would do everything twice.
+# leave_out_handler FILE: if a serf-handler in it is not ours, makes a copy without it, which read_serf then reads.
 leave_out_handler() {
     without=$work/without/${1##*/}
-    awk '{ text = text $0 "\n" }
-        END {
-            handler = "\"[^\"\\\\]*/serf-handler\""
-            gsub(handler "[ \t\n]*,", "", text)
-            gsub(",[ \t\n]*" handler, "", text)
-            gsub(handler, "", text)
-            printf "%s", text
-        }' "$1" >"$without"
-    # shellcheck disable=SC2016 # the fields of awk
-    others='!($2 == "event_handlers[]" && $3 ~ /\/serf-handler$/)'
-    awk -F '\t' -v file="$1" "\$1 == file && $others { print \$2, \$3 }" "$work/foreign" >"$work/wanted"
-    awk -f "$lib/json.awk" "$without" | awk -F '\t' '{ print $2, $3 }' | cmp -s - "$work/wanted" ||
-        die 3 "cannot take the old serf-handler out of '$1'; remove it from event_handlers there"
-    # From here on the script sees the file without it.
-    awk -F '\t' -v file="$1" "\$1 != file || $others" "$work/foreign" >"$work/foreign.new"
-    mv "$work/foreign.new" "$work/foreign"
+    { jq . "$1" >"$work/json" && jq --arg ours "$libexec/serf-handler" -f "$lib/handlers.jq" "$1" >"$without"; } \
+        2>"$work/error" || die 4 "cannot take the old serf-handler out of '$1': $(reason)"
+    ! cmp -s "$work/json" "$without" || rm "$without"
 }
 
 # take_over: does what was decided. Nothing, if there is no such installation.
@@ -75,12 +57,14 @@ take_over() {
         disable_unit "$unit"
         move_away "$units_dir/$unit"
     done 3<"$work/units"
-    for copy in "$work/without"/*; do
+    for copy in "$work/without"/.*.json "$work/without"/*.json; do
         [ -f "$copy" ] || continue
         json=$serf_dir/${copy##*/}
         say "$json has a serf-handler that was installed by hand"
         mark_serf
-        put "$json" "$(stat -c %a "$json")" "$copy"
+        # Only the handler's lines are shown, and not what jq writes in another form.
+        jq . "$json" >"$work/json"
+        put "$json" "$(stat -L -c %a "$json")" "$copy" "$work/json"
     done
     while IFS= read -r path <&3; do
         case $path in "$units_dir"/*) mark_serf ;; esac

@@ -116,14 +116,24 @@ fn wrong_input_is_refused_in_one_line_before_anything_changes() {
 }
 
 /// Another file of Serf, the key that is given, the exit code, and a part of the error.
-const CONTRADICTIONS: [(&str, &str, i32, &str); 7] = [
+const CONTRADICTIONS: [(&str, &str, i32, &str); 12] = [
     (r#"{"tags":{"role":"web"}}"#, "/tmp/key", 3, "'/etc/serf/my.json' has 'web'; change it there"),
     (r#"{"role":"web"}"#, "/tmp/key", 3, "cannot set role to 'backend'"),
     (r#"{"encrypt_key":"KEY"}"#, "/tmp/other", 3, "'/etc/serf/my.json' has another one"),
     (r#"{"tags_file":"/x"}"#, "/tmp/key", 3, "has a tags_file, which excludes them"),
     (r#"{"keyring_file":"/none"}"#, "/tmp/key", 4, "cannot read the keyring '/none'"),
-    (r#"{"tags":"#, "/tmp/key", 3, "cannot read '/etc/serf/my.json': it is not a JSON object"),
-    ("", "/tmp/key", 3, "it is not a JSON object"),
+    (r#"{"keyring_file":"/tmp/key"}"#, "/tmp/key", 3, "it is not a JSON array of keys"),
+    (r#"{"tags":"#, "/tmp/key", 3, "cannot read '/etc/serf/my.json': Unfinished JSON term"),
+    (r#"{"tags":{}} x"#, "/tmp/key", 3, "cannot read '/etc/serf/my.json': Invalid"),
+    (
+        "",
+        "/tmp/key",
+        3,
+        "cannot read '/etc/serf/my.json': it is not one JSON object, so Serf would not start",
+    ),
+    ("[]", "/tmp/key", 3, "it is not one JSON object"),
+    ("{}{}", "/tmp/key", 3, "it is not one JSON object"),
+    ("\u{feff}{}", "/tmp/key", 3, "it does not begin with '{'"),
 ];
 const BACKEND: &str = "--role backend --join 10.9.0.2 --key-file";
 
@@ -151,6 +161,36 @@ fn a_contradiction_with_another_file_of_serf_is_refused() {
         write(&machine, json);
         machine.setup(&format!("{BACKEND} {key}")).bad(code, line);
         machine.sh("ls /etc/serf/rollcall.json /etc/rollcall/serf.key").bad(2, "No such file");
+    }
+}
+
+/// What lies in /etc/serf, the exit code, and a part of the output.
+const ODD: [(&str, i32, &str); 12] = [
+    ("head -c 9M /dev/zero >x.json", 3, "cannot read '/etc/serf/x.json': it is larger than 1 MiB"),
+    (r#"echo '{"retry_join":["$(id)"]}' >rollcall.json"#, 3, "the value of retry_join[] is not an address"),
+    (r#"echo '{"tags":{"port":"1;0"}}' >rollcall.json"#, 3, "the value of tags.port is not an address"),
+    ("mkdir x.json", 0, "write /etc/serf/rollcall.json"),
+    ("ln -s x.json x.json", 4, "cannot read '/etc/serf/x.json': Too many levels of symbolic links"),
+    ("ln -s /none .x.json", 4, "cannot read '/etc/serf/.x.json': No such file"),
+    ("mkfifo x.json", 4, "cannot read '/etc/serf/x.json': it is not a file"),
+    (r#"printf '{"tags":{"role":"web\\n\\tx\\u001b\377"}}' >x.json"#, 3, "'/etc/serf/x.json' has 'web??x?"),
+    (r#"printf '{"tags":{"ro\\nle":"a\\nb\\tc\\\\\\""}}' >"a' b".json"#, 0, r#""tags": {"role": "backend""#),
+    (r#"echo '{"tags":{"role":"web"},"tags":{"role":"backend"}}' >.x.json"#, 0, r#""tags": {"port""#),
+    (r#"echo '{"encrypt_key":null}' >x.json"#, 0, r#""encrypt_key": "...""#),
+    (r#"{ printf '{"x":["'; yes '","' | head -n 9999 | tr -d '\n'; echo '"]}'; } >x.json"#, 0, "write"),
+];
+
+#[test]
+fn odd_files_of_serf_are_read_as_serf_reads_them() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = with_keys(&run);
+    for (make, code, line) in ODD {
+        machine.sh(&format!("cd /etc/serf; {make}")).good();
+        machine.setup(&format!("{BACKEND} /tmp/key --dry-run")).bad(code, line);
+        machine.sh("rm -rf /etc/serf; mkdir /etc/serf").good();
     }
 }
 

@@ -90,7 +90,7 @@ impl Ended {
 /// True if a test can start machines. If not, it fails where `$CI` is set, and is skipped elsewhere with a message.
 pub(crate) fn is_possible() -> bool {
     harness::network::namespace::is_possible()
-        && programs::are_here(&["unshare", "nsenter", "mount", "busybox", "flock", "bash"])
+        && programs::are_here(&["unshare", "nsenter", "mount", "busybox", "flock", "bash", "jq"])
 }
 
 impl<'a> Machine<'a> {
