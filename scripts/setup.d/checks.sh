@@ -34,7 +34,8 @@ check_name() {
 }
 
 check_absent_agent() {
-    if [ -n "$(foreign rpc_addr)$(foreign rpc_auth)" ] && [ -z "$(value_of SERF_RPC_ADDR)$(value_of SERF_RPC_AUTH)" ]; then
+    if [ -n "$(foreign rpc_addr)$(foreign rpc_auth)" ] &&
+        [ -z "$(value_of SERF_RPC_ADDR)$(value_of SERF_RPC_AUTH)" ]; then
         setter=$(foreign_file rpc_addr)
         fault 1 "cannot ask the Serf agent: '${setter:-$(foreign_file rpc_auth)}' has rpc_addr or rpc_auth; set \
 SERF_RPC_ADDR or SERF_RPC_AUTH in '$defaults'"
