@@ -1,4 +1,4 @@
-# balancer.sh: the first haproxy.cfg, and what must be so before.
+# balancer.sh: the first haproxy.cfg, its checks, and how HAProxy gets it.
 #
 # The new file is rendered and checked in a private directory before anything is changed, so its difference can be shown
 # and its faults end the script early.
@@ -73,7 +73,7 @@ put_config() {
     load_config
 }
 
-# render_first: there may be no backend yet, so without the guard. The members in sight are recorded before.
+# render_first: without the guard, because there may be no backend yet. Members that Serf knows are recorded first.
 render_first() {
     make_directory "$nodes" 750
     if [ -n "$(info)" ]; then
@@ -89,7 +89,8 @@ render_first() {
     case $code in 0 | 3) ;; *) die "$code" "cannot render '$config'; see above" ;; esac
 }
 
-# save_config: the old file is kept. The new one will contain the cookies' key.
+# save_config: keeps the old file, and takes read permission from others, because the new one will contain the cookies'
+# key.
 save_config() {
     make_directory "${config%/*}" 755
     if [ ! -e "$config" ]; then
@@ -106,7 +107,7 @@ save_config() {
     chmod 640 "$config" 2>"$work/error" || cannot_write "$config"
 }
 
-# render_again: with the guard, because there may be fewer nodes than usual in sight. With --watch the service does it.
+# render_again: with the guard, because Serf may see fewer nodes than usual for a moment.
 render_again() {
     make_directory "$nodes" 750
     cmp -s "$config" "$work/haproxy.cfg" && return 0

@@ -1,4 +1,4 @@
-# checks.sh: whether everything is reachable. What is not is said in one line each, with what to do.
+# checks.sh: whether everything is reachable. Each fault is reported in one line, with what to do.
 #
 # usage: . "$lib/checks.sh"    by rollcall-setup, after balancer.sh
 # shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
@@ -14,7 +14,7 @@ check_all() {
     told=$(info)
     for host in $join; do check_name "$host"; done
     if [ -e "$must_restart" ]; then
-        # Where systemd does not run, an agent with the old files tells nothing about the new ones.
+        # Without systemd the agent still runs with the old files, so there is nothing to check.
         :
     elif [ -n "$told" ]; then
         ! check_agent || check_peers
@@ -40,25 +40,24 @@ check_absent_agent() {
         fault 1 "cannot ask the Serf agent: '${setter:-$(foreign_file rpc_auth)}' has rpc_addr or rpc_auth; set \
 SERF_RPC_ADDR or SERF_RPC_AUTH in '$defaults'"
     elif has_systemd; then
-        fault 1 "no Serf agent runs; see: systemctl status serf"
+        fault 1 "the Serf agent does not run; see: systemctl status serf"
     elif [ -n "$(agents)" ]; then
         fault 1 "cannot ask the Serf agent: $(with_settings serf info 2>&1 | head -n 1)"
     fi
 }
 
-# check_agent: whether the agent runs with our files. Where the user must start it again, that is said elsewhere.
+# check_agent: whether the agent runs with our files. Without systemd, say_remaining tells the user to start it again.
 check_agent() {
     is_stale || return 0
     has_systemd || return 1
-    case $told in *'"encrypted":"true"'*) ;; *)
-        fault 1 "the Serf agent runs without a key; see: systemctl cat serf, which must have -config-dir=$serf_dir"
-        return 1
-        ;;
-    esac
-    fault 1 "the Serf agent runs without our role or handler; see: systemctl cat serf, which must have -config-dir=$serf_dir"
+    missing="our role or handler"
+    case $told in *'"encrypted":"true"'*) ;; *) missing="a key" ;; esac
+    fault 1 "the Serf agent runs without $missing; see: systemctl cat serf, which must have -config-dir=$serf_dir"
+    # Without a key, no other member can be joined.
+    [ "$missing" != "a key" ]
 }
 
-# check_peers: joins each one again, which does no harm, and then whether UDP comes through.
+# check_peers: joins each one again, which does no harm, and then checks whether UDP gets through.
 check_peers() {
     for host in $join; do check_peer "$host"; done
     if [ "$worst" -ne 0 ] || [ "$(alive)" -le 1 ]; then return 0; fi
@@ -80,10 +79,12 @@ check_peer() {
     why=${why#*: }
     case $answer in
     *"could decrypt"* | *"ncryption is not configured"* | *"not encrypted"*)
-        fault 1 "cannot join '$1': the key is another one there; give --key-file with the key of the other members"
+        fault 1 "cannot join '$1': it has a different key; give --key-file with the key of the other members"
         ;;
-    # Said by check_name, or there is no getent.
-    *"ailed to resolve"* | *"no such host"*) [ "$worst" -ne 0 ] || fault 1 "cannot join '$1': the name is not known here" ;;
+    # check_name has reported it, unless there is no getent.
+    *"ailed to resolve"* | *"no such host"*)
+        [ "$worst" -ne 0 ] || fault 1 "cannot join '$1': the name is not known here; give its address"
+        ;;
     *refused*) fault 1 "cannot join '$1': no agent listens there; run rollcall-setup there first" ;;
     *) fault 1 "cannot join '$1': ${why:-no answer}; open port 7946, TCP and UDP, between all members" ;;
     esac
@@ -94,7 +95,8 @@ check_haproxy() {
         [ -n "$dry" ] || fault 5 "'$config' was not written by render-cfg; run rollcall-setup again"
     fi
     grep -Eq '^[[:space:]]*stats socket .*level admin' "$config" 2>/dev/null || [ -n "$dry" ] ||
-        fault 5 "'$config' has no stats socket with 'level admin', so each change needs a reload; add one to $(template)"
+        fault 5 "'$config' has no stats socket with 'level admin', so each change needs a reload; add one \
+to $(template)"
     runs_haproxy || { ! has_systemd || fault 5 "HAProxy does not run; see: systemctl status haproxy" && return 0; }
     has_master || fault 5 "HAProxy runs without a master socket, so a reload may lose connections; start it with \
 -W -S /run/haproxy-master.sock"

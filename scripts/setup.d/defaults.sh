@@ -8,7 +8,8 @@ defaults=/etc/default/rollcall
 # read_defaults: begins with the file as it is.
 read_defaults() {
     : >"$work/default" && : >"$work/lines"
-    [ ! -e "$defaults" ] || cat "$defaults" >"$work/default" || die 4 "cannot read '$defaults'"
+    [ ! -e "$defaults" ] || cat "$defaults" 2>"$work/error" >"$work/default" ||
+        die 4 "cannot read '$defaults': $(reason)"
     # shellcheck source=/dev/null
     (. "$work/default") >/dev/null 2>"$work/error" ||
         die 2 "cannot use '$defaults': $(reason); write a line NAME=VALUE for each setting"
@@ -44,9 +45,9 @@ want() {
     mv "$work/default.new" "$work/default"
 }
 
-# drop LINE: removes it.
+# drop LINE: removes it. It may contain a key, so it is not on a command line.
 drop() {
-    grep -Fxv -e "$1" "$work/default" >"$work/default.new" || :
+    printf '%s\n' "$1" | grep -Fxv -f - "$work/default" >"$work/default.new" || :
     mv "$work/default.new" "$work/default"
 }
 
@@ -69,8 +70,8 @@ decide_defaults() {
 }
 
 decide_balancer_defaults() {
-    # Balancers need the same cookie key, or else a visitor who comes to another one gets another server. What they have
-    # in common is the cluster's key, which nobody can compute from its hash.
+    # Balancers need the same cookie key: otherwise a visitor who comes to another balancer gets another server. They
+    # all have the cluster's key, which cannot be computed from its hash.
     cookie=$(printf 'cookie %s' "$key" | sha256sum)
     want "ROLLCALL_COOKIE_KEY=${cookie%% *}" || :
     set_line="state_file=/run/haproxy/servers.state"

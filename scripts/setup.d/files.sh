@@ -1,8 +1,9 @@
 # files.sh: how rollcall-setup changes files, and the journal from which --undo puts them back.
 #
-# A line of the journal is written before what it describes is done, so --undo finds everything, also after a kill. A file
-# is written beside its place and renamed. The journal has: `made FILE`, `saved FILE` (its first content is in
-# FILE.before-rollcall), `moved FILE` (there, too), `set LINE` (in the default file), `enabled UNIT` and `disabled UNIT`.
+# Each entry of the journal is written before the change that it describes, so --undo finds every change, even after a
+# kill. A file is written beside its place and renamed. The entries are `made FILE`, `saved FILE` (its first content is
+# in FILE.before-rollcall), `moved FILE` (to FILE.before-rollcall), `set LINE` (in the default file), `enabled UNIT` and
+# `disabled UNIT`.
 #
 # usage: . "$lib/files.sh"    by rollcall-setup
 # shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
@@ -18,9 +19,10 @@ open_work() {
         work=$(mktemp -d) || die 4 "cannot create a temporary directory"
     else
         work=/run/rollcall-setup
-        { true >>"$work.lock"; } 2>/dev/null || die 4 "cannot write '$work.lock'"
+        # Anyone who can read it can lock it.
+        (umask 077 && true >>"$work.lock") 2>/dev/null || die 4 "cannot write '$work.lock'"
         exec 9>>"$work.lock"
-        # Also what a killed run had started may still have it for a moment.
+        # A process that a killed run had started may hold it for a moment.
         timeout 30 flock 9 || die 7 "another rollcall-setup has been running for 30 s; wait for it"
         { rm -rf "$work" && (umask 077 && mkdir "$work"); } || die 4 "cannot create '$work'"
     fi
@@ -30,7 +32,7 @@ open_work() {
 
 # open_state: makes the directory of the journal.
 open_state() {
-    make_directory /var/lib/rollcall 755
+    make_directory /var/lib/rollcall 750
     make_directory "$state" 700
 }
 
@@ -53,7 +55,8 @@ note() {
     { printf '%s\n' "$gap$1" >>"$journal"; } 2>"$work/error" || cannot_write "$journal"
 }
 
-noted() { [ -e "$journal" ] && grep -Fxq -e "$1" "$journal"; }
+# noted ENTRY: whether it is in the journal. It may contain a key, so it is not on a command line.
+noted() { [ -e "$journal" ] && printf '%s\n' "$1" | grep -Fxq -f - "$journal"; }
 
 # last FILE: the path of a copy of what was last written to FILE.
 last() { printf '%s/last%s' "$state" "$(printf %s "$1" | tr / %)"; }

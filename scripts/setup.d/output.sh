@@ -29,9 +29,11 @@ remains() { remaining="$remaining    $1
 
 # hide_keys: a filter for text that may contain keys.
 hide_keys() {
-    # Serf does not heed the case of its keys.
+    # Serf ignores the case of the names of settings.
     sed -e 's/\("[Ee][Nn][Cc][Rr][Yy][Pp][Tt]_[Kk][Ee][Yy]" *: *"\)[^"]*/\1.../' \
-        -e 's/\(ROLLCALL_COOKIE_KEY=\)..*/\1.../' \
+        -e 's/\("[Rr][Pp][Cc]_[Aa][Uu][Tt][Hh]" *: *"\)[^"]*/\1.../' \
+        -e 's/\(ROLLCALL_COOKIE_KEY=\)..*/\1.../' -e 's/\(SERF_RPC_AUTH=\)..*/\1.../' \
+        -e 's/\(cookie_key=\)[^ "'"'"']*/\1.../' \
         -e 's/\(dynamic-cookie-key  *\)..*/\1.../' -e 's/\(stats auth  *[^:]*:\)..*/\1.../' \
         -e 's/\(password  *\)..*/\1.../'
 }

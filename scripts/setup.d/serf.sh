@@ -1,7 +1,7 @@
 # serf.sh: the settings of Serf's agent, in /etc/serf/rollcall.json.
 #
-# Serf reads all *.json in /etc/serf in the order of their names. Of a setting or a tag that several files have, the last
-# one counts; handlers and addresses to join are added up; a keyring_file and an encrypt_key exclude each other. So
+# Serf reads all *.json in /etc/serf in the order of their names. Of a setting or a tag that several files have, the
+# last one counts; handlers and addresses to join add up; a keyring_file and an encrypt_key exclude each other. So
 # rollcall.json has only what no other file has, and a contradiction is an error.
 #
 # usage: . "$lib/serf.sh"    by rollcall-setup, after files.sh
@@ -26,8 +26,8 @@ read_serf() {
 # is_settings PATH: whether Serf reads it. It passes over directories, but not over links.
 is_settings() { [ -L "$1" ] || { [ -e "$1" ] && [ ! -d "$1" ]; }; }
 
-# read_settings FILE LIST: appends its settings, or those of the copy that will replace it. Serf would
-# not start with a file that it cannot read, so that is an error.
+# read_settings FILE LIST: appends its settings, or those of the copy that will replace it. A file that cannot be read
+# is an error, because Serf would not start with it.
 read_settings() {
     if [ -e "$1" ] && [ ! -f "$1" ]; then die 4 "cannot read '$1': it is not a file; move it away"; fi
     from=$work/without/${1##*/}
@@ -126,7 +126,8 @@ render_ours() {
     printf '\n}\n'
 }
 
-# render_balancer: a handler that is gone, because the package was removed, is not an error of each event.
+# render_balancer: the settings of a balancer. The handler's command checks whether the handler exists, so that events
+# do not fail after the package was removed.
 render_balancer() {
     handler=$libexec/serf-handler
     events=member-join,member-leave,member-failed,member-update,member-reap
@@ -164,7 +165,7 @@ put_marked() {
     put "$1" 600 "$2"
 }
 
-# mark_serf: writes down which agents run with the old files.
+# mark_serf: records which agents run with the old files.
 mark_serf() {
     serf_changed=yes
     [ -n "$dry" ] || agents 2>"$work/error" >"$must_restart" || cannot_write "$must_restart"

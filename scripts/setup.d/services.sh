@@ -12,12 +12,13 @@ must_restart=$state/serf-must-restart
 
 has_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null; }
 
-# control VERB UNIT: systemctl, with its first error in ours.
+# control VERB [UNIT]: systemctl, with its first error in ours.
 control() {
-    systemctl --quiet "$@" 2>"$work/error" </dev/null || die 1 "cannot '$1 ${2:-}': $(reason); see: systemctl status ${2:-}"
+    systemctl --quiet "$@" 2>"$work/error" </dev/null ||
+        die 1 "cannot run 'systemctl $*': $(reason)${2:+; see: systemctl status $2}"
 }
 
-# is_enabled UNIT: and not only static, which cannot be disabled.
+# is_enabled UNIT: false for a static unit, which cannot be disabled.
 is_enabled() { [ "$(systemctl is-enabled "$1" 2>/dev/null)" = enabled ]; }
 
 # enable_unit UNIT: at each start of the machine and now.
@@ -39,7 +40,8 @@ disable_unit() {
     ! has_systemd || ! systemctl --quiet is-active "$1" || ! step "stop $1" || control stop "$1"
 }
 
-# info: what the running agent tells, without blanks, such as "role":"balancer". Serf prints errors to stdout.
+# info: the agent's answer without blanks, such as "role":"balancer"; empty if it does not answer. Serf prints errors on
+# stdout.
 info() {
     told_now=$(with_settings serf info -format=json 2>/dev/null) || return 0
     printf %s "$told_now" | tr -d ' \n'

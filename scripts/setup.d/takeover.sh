@@ -1,14 +1,14 @@
 # takeover.sh: replaces an installation that was made by hand, as docs/installation.md describes it.
 #
-# Its programs and units would hide those of the package, and its handler would run beside ours. Everything is renamed, so
-# --undo can put it back. Records in /nodes stay in use.
+# Its programs and units would hide those of the package, and its handler would run beside ours. They are renamed, so
+# that --undo can put them back. Records in /nodes stay in use.
 #
 # usage: . "$lib/takeover.sh"    by rollcall-setup, after services.sh
 # shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 units_dir=/etc/systemd/system
 
-# units_by_hand: the units that hide the package's. One that runs our programs was written for them, and stays.
+# units_by_hand: the units that hide the package's. A unit that runs the package's programs stays.
 units_by_hand() {
     for unit in rollcall.timer rollcall.service rollcall-watch.service rollcall-rejoin.timer rollcall-rejoin.service; do
         { [ -f "$units_dir/$unit" ] && [ ! -L "$units_dir/$unit" ] && [ -f "$units_home/$unit" ]; } || continue
@@ -50,7 +50,7 @@ leave_out_handler() {
     ! cmp -s "$work/json" "$without" || rm "$without"
 }
 
-# take_over: does what was decided. Nothing, if there is no such installation.
+# take_over: renames and rewrites what decide_takeover has found.
 take_over() {
     while IFS= read -r unit <&3; do
         say "$units_dir/$unit was installed by hand, and hides the package's"
@@ -62,7 +62,7 @@ take_over() {
         json=$serf_dir/${copy##*/}
         say "$json has a serf-handler that was installed by hand"
         mark_serf
-        # Only the handler's lines are shown, and not what jq writes in another form.
+        # Compared with jq's form of the old file, so that only the handler's lines are shown.
         jq . "$json" >"$work/json"
         put "$json" "$(stat -L -c %a "$json")" "$copy" "$work/json"
     done

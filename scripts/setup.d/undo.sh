@@ -1,4 +1,5 @@
-# undo.sh: puts back what the journal names, in the opposite order. What was changed by hand since stays, and is said.
+# undo.sh: puts back what the journal names, in the opposite order. What was changed by hand since stays, and is
+# reported.
 #
 # usage: . "$lib/undo.sh"    by rollcall-setup, after balancer.sh
 # shellcheck shell=sh disable=SC2034,SC2154 # the variables are for or from the script that sources this
@@ -7,7 +8,7 @@ undo() {
     [ -e "$journal" ] || { say "nothing to undo" && exit 0; }
     config=$(value_of ROLLCALL_CONFIG)
     config=${config:-/etc/haproxy/haproxy.cfg}
-    # Only what the journal has last can hide what it has first.
+    # The last change is undone first, because it may have replaced an earlier one.
     sed '1!G;h;$!d' "$journal" >"$work/undo"
     each enabled undo_enabled
     each set undo_set
@@ -92,7 +93,10 @@ undo_config() {
         exec 8>>/run/rollcall/reconcile.lock
         timeout 60 flock 8 || :
     fi
-    if ! is_ours "$config"; then say "$config was replaced by hand, and stays; $config$kept is the old one" && return; fi
+    if ! is_ours "$config"; then
+        say "$config was replaced by hand, and stays; $config$kept is the old one"
+        return 0
+    fi
     put_back "$config"
     [ -n "$dry" ] || rm -f "${config%/*}/.${config##*/}.lock"
 }

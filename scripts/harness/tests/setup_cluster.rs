@@ -57,7 +57,7 @@ fn serves(balancer: &Machine<'_>, backend: &Machine<'_>) {
     set_up_backend(balancer, backend, &format!("--join {BALANCER}")).good();
     backend.start_serf();
     balancer.until("the first request", "busybox wget -qO- http://127.0.0.1 | grep hello");
-    backend.setup("").bad(0, "nothing to change: this machine is a backend as wanted");
+    backend.setup("").bad(0, "nothing to change: this machine is set up as a backend");
     assert_eq!(balancer.sh("reload-haproxy --up").good(), "web1\n");
 }
 
@@ -84,9 +84,7 @@ fn names_faults(balancer: &Machine<'_>, backend: &Machine<'_>) {
     backend.sh("kill -INT $(pidof serf); serf keygen >/tmp/key; chmod 600 /tmp/key").good();
     backend.setup("--key-file /tmp/key").good();
     backend.start_serf();
-    backend
-        .setup("")
-        .bad(1, "the key is another one there; give --key-file with the key of the other members");
+    backend.setup("").bad(1, "it has a different key; give --key-file with the key of the other members");
 
     // An agent without our handler, one that does not answer, and none.
     balancer.sh("kill -INT $(pidof serf); while pidof serf; do sleep 0.1; done").good();
