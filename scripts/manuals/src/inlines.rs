@@ -1,4 +1,4 @@
-//! What a line of roff says: its plain text, and the terms in it, which are in bold.
+//! The plain text of a line of roff, and the terms in it, which are in bold.
 
 use clap_mangen::roff::Inline;
 

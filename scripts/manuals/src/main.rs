@@ -1,8 +1,8 @@
 //! manuals: writes the man pages and the completions of all programs, for scripts/package.
 //!
 //! The options come from the programs' own command lines, and the text from the manuals, so nothing is written twice.
-//! `pages` lists the pages. `markdown` turns a manual into roff, and `options` adds what a manual leaves out. `completions`
-//! is clap's own work. `setup` is the command line of rollcall-setup, which is a script.
+//! `pages` lists the pages. `markdown` turns a manual into roff, and `options` adds the options that it leaves out.
+//! `completions` come from clap. `setup` is the command line of rollcall-setup, which is a script.
 
 mod completions;
 mod inlines;
@@ -11,6 +11,7 @@ mod markdown;
 mod options;
 mod pages;
 mod setup;
+mod tables;
 
 use std::fs;
 use std::io;

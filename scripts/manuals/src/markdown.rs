@@ -1,13 +1,13 @@
 //! Turns Markdown into roff with the macros of man(7).
 //!
-//! A table becomes a list: the first cell is the term, and the others are its text. So it reads well on a narrow
-//! terminal, and needs no preprocessor.
+//! `Converter` takes the events of the parser in their order, and writes each part as soon as it is complete.
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, line_break, roman};
 use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 
-use crate::inlines::{leading_terms, plain, terms};
+use crate::inlines::{leading_terms, plain};
 use crate::links;
+use crate::tables::Table;
 
 /// A part of a page as roff, and the terms of its lists and tables.
 pub(crate) struct Converted {
@@ -44,8 +44,7 @@ struct Converter {
     is_code: bool,
     is_image: bool,
     link: String,
-    header: Vec<Vec<Inline>>,
-    row: Vec<Vec<Inline>>,
+    table: Table,
 }
 
 impl Converter {
@@ -102,9 +101,12 @@ impl Converter {
                 self.line.push(roman(links::target(&self.link, &text, &self.page)));
             }
             TagEnd::Image => self.is_image = false,
-            TagEnd::TableCell => self.row.push(std::mem::take(&mut self.line)),
-            TagEnd::TableHead => self.header = std::mem::take(&mut self.row),
-            TagEnd::TableRow => self.table_row(),
+            TagEnd::TableCell => self.table.end_cell(std::mem::take(&mut self.line)),
+            TagEnd::TableHead => self.table.end_header(),
+            TagEnd::TableRow => {
+                self.terms.extend(self.table.end_row(&mut self.roff));
+                self.is_first = false;
+            }
             _ => {}
         }
     }
@@ -192,24 +194,6 @@ impl Converter {
         self.indents -= 1;
         if self.indents > 0 {
             self.request("RE", &[]);
-        }
-        self.is_first = false;
-    }
-
-    fn table_row(&mut self) {
-        let mut cells = std::mem::take(&mut self.row).into_iter();
-        let term = cells.next().unwrap_or_default();
-        self.terms.extend(terms(&term));
-        self.request("TP", &[]);
-        self.roff.text(term);
-        let is_wide = self.header.len() > 2;
-        let cells = self.header.iter().skip(1).zip(cells).filter(|(_, cell)| !cell.is_empty());
-        for (index, (header, cell)) in cells.enumerate() {
-            if index > 0 {
-                self.roff.control("br", []);
-            }
-            let label = is_wide.then(|| roman(format!("{}: ", plain(header))));
-            self.roff.text(label.into_iter().chain(cell).collect::<Vec<_>>());
         }
         self.is_first = false;
     }

@@ -36,7 +36,7 @@ const PAGES: [(&str, u8); 10] = [
     ("rollcall-setup", 8),
 ];
 
-/// What of the README is not for somebody who has installed the package.
+/// The sections of the README that are not for users of the package.
 const NOT_IN_OVERVIEW: [&str; 5] = ["Try it", "Containers", "In figures", "Where to read on", "Licence"];
 
 /// All pages, with their `date`.

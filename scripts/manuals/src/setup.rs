@@ -1,4 +1,4 @@
-//! rollcall-setup: a script, so that its command line is described here. A test compares it with the script's --help.
+//! The command line of rollcall-setup, which is a script. A test compares it with the script's --help.
 
 use clap::{Arg, ArgAction, Command, ValueHint};
 
@@ -23,7 +23,10 @@ pub(crate) fn command() -> Command {
         .args([
             flag("watch", "On a balancer: let the handler only record, and rollcall-watch do the rest"),
             flag("no-watch", "On a balancer: let the handler do everything"),
-            flag("replace", "On a balancer: replace a haproxy.cfg that Rollcall has not written"),
+            flag(
+                "replace",
+                "On a balancer: replace a haproxy.cfg with sections that the template does not have",
+            ),
             flag("dry-run", "Print what would change, and change nothing"),
             flag("undo", "Put everything back"),
             flag("show-key", "Print the cluster's key"),
