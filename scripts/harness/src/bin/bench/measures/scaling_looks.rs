@@ -1,8 +1,8 @@
 //! A look of `autoscale` at a HAProxy with 1,000 servers: its time, its memory, and what it costs HAProxy.
 //!
-//! With a state file most looks ask HAProxy for the backend's row alone. Without one, each asks for the list of servers, and
-//! without `--target` for the rows of all servers, as with a state file once in 15 s or in a minute. All servers are up: they
-//! have one address, which HAProxy checks now and then. `$HAPROXY` names another HAProxy than the installed one.
+//! With a state file most looks ask HAProxy only for the backend's row. Without one, each look asks for the list of servers,
+//! or without `--target` for the rows of all servers; with a state file only one look in 15 s or in a minute does that. All
+//! servers are up: they have one address, which HAProxy checks now and then. `$HAPROXY` names another HAProxy to measure.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use crate::bench::Bench;
 use crate::measures::member_events::{PEAKS, peak};
 use crate::results::report::{Figure, Report};
-use crate::results::sampling::in_turn;
+use crate::results::sampling::{Subject, in_turn};
 use crate::results::timed_run::TimedRun;
 
 const SERVERS: usize = 1_000;
@@ -28,6 +28,14 @@ const TIME: Duration = Duration::from_millis(3);
 /// In KiB.
 const MEMORY: u64 = 4 << 10;
 const SOON: Duration = Duration::from_secs(30);
+
+/// One way to look.
+struct Look {
+    name: &'static str,
+    /// The time that it should take, if there is an aim.
+    aim: Option<Duration>,
+    run: TimedRun,
+}
 
 /// Measures the looks in turn.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -41,46 +49,37 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     poll::try_until(SOON, "all servers", || {
         Ok(haproxy.servers()?.iter().all(|server| server.is_up()).then_some(()))
     })?;
-    let look = |more: &[&str]| {
+    let look = |name, aim, more: &[&str]| {
         let mut arguments = vec![format!("--socket={}", admin.display())];
         arguments.extend(["--backend=nodes", "--min=2", "--max=2000"].map(str::to_owned));
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        Ok(TimedRun::new(programs::bin_dir()?.join("autoscale"), arguments))
+        let run = TimedRun::new(programs::bin_dir()?.join("autoscale"), arguments);
+        Result::Ok(Look { name, aim, run })
     };
     let state = |name| format!("--state={}", bench.run.join(name).display());
-    let looks: [(&str, Option<Duration>, TimedRun); 4] = [
-        ("with --target", Some(TIME), look(&["--target=20", &state("target.json")])?),
-        ("without --target", Some(TIME), look(&[&state("maxconn.json")])?),
-        ("with --target, without --state", None, look(&["--target=20"])?),
-        ("without --target, without --state", None, look(&[])?),
+    let looks = [
+        look("with --target", Some(TIME), &["--target=20", &state("target.json")])?,
+        look("without --target", Some(TIME), &[&state("maxconn.json")])?,
+        look("with --target, without --state", None, &["--target=20"])?,
+        look("without --target, without --state", None, &[])?,
     ];
     judge(bench, report, &haproxy, looks)
 }
 
-fn judge(
-    bench: &Bench,
-    report: &mut Report,
-    haproxy: &Haproxy,
-    mut looks: [(&str, Option<Duration>, TimedRun); 4],
-) -> Result<()> {
+fn judge(bench: &Bench, report: &mut Report, haproxy: &Haproxy, mut looks: [Look; 4]) -> Result<()> {
     let n = bench.rounds(200, 10);
-    let [one, two, three, four] = &mut looks;
-    let times = in_turn(
-        n,
-        [&mut || one.2.time(None), &mut || two.2.time(None), &mut || three.2.time(None), &mut || {
-            four.2.time(None)
-        }],
-    )?;
-    for ((name, limit, look), time) in looks.iter_mut().zip(times) {
+    let mut timed = looks.each_mut().map(|look| || look.run.time(None));
+    let times = in_turn(n, timed.each_mut().map(|time| time as Subject<'_>))?;
+    for (Look { name, aim, run }, time) in looks.iter_mut().zip(times) {
         let what = format!("autoscale, 1,000 servers, {name}");
-        report.row(&what, Figure::Time(time), limit.map(Figure::Time), n);
+        report.row(&what, Figure::Time(time), aim.map(Figure::Time), n);
         report.row(
             &format!("{what}, memory"),
-            Figure::Memory(peak(|| look.peak(None))?),
+            Figure::Memory(peak(|| run.peak(None))?),
             Some(Figure::Memory(MEMORY)),
             PEAKS,
         );
-        for (part, cost) in ["the program's", "HAProxy's"].into_iter().zip(costs(haproxy, look, n)?) {
+        for (part, cost) in ["the program's", "HAProxy's"].into_iter().zip(costs(haproxy, run, n)?) {
             report.row(&format!("{what}, {part} processor time"), Figure::Time(cost), None, n);
         }
     }
