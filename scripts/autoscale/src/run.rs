@@ -46,8 +46,8 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     report(args, &decision, messages)
 }
 
-/// Locks and reads the state. Its moment is that of the look, after the wait for the lock: a memory that begins again begins
-/// at this look.
+/// Locks and reads the state. The moment of the look is taken after the wait for the lock, so that a memory that begins
+/// again begins at this look.
 fn remembered<'a>(
     args: &'a Args,
     path: &'a Path,

@@ -1,6 +1,6 @@
 //! The state file: what is remembered between two runs, under a lock.
 //!
-//! A file whose content is not a valid state is replaced, whatever it is. The number then does not go down for a window,
+//! A regular file whose content is not a valid state is replaced. The number then does not go down for a window,
 //! which is the safe side. The file is not synced, because its times mean nothing after a restart of the machine.
 
 use std::fs::File;

@@ -1,9 +1,9 @@
 //! What the last looks have found out, so that a look need not ask for everything.
 //!
 //! With 1,000 servers HAProxy needs 3 ms for the rows of all of them, 0.7 ms for the list of their states, and 0.1 ms for the
-//! backend's own row. If all servers were up, and the row still has as many active servers with the same weight, nothing
-//! else is asked. The row does not show a server that is not up yet, nor one that goes while another one comes. So the list
-//! is asked for now and then, and always while servers are being started or stopped.
+//! backend's own row. If all servers were up, and the row still has the same number of active servers and the same weight,
+//! nothing else is asked. The row does not show a server that is not up yet, nor one that goes while another one comes. So
+//! the list is asked for every 15 s, and always while servers are being started or stopped.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::sizing::look::{Millis, Report, ServerState};
 
 /// How long a list of the servers is good for: as long as `autoscale-apply` waits before it repeats a command.
 const LIST_FOR: Millis = 15_000;
-/// How long the servers' `maxconn` is.
+/// How long the servers' `maxconn` is good for.
 const MAXCONN_FOR: Millis = 60_000;
 /// How much the time at which a worker started may seem to differ, in seconds: HAProxy reports whole seconds.
 const ROUNDING: u64 = 2;
@@ -76,7 +76,7 @@ impl Known {
     }
 
     /// The report that answers `question`, with the servers that are known; `None` if more must be asked, because the worker
-    /// or its servers are others than before.
+    /// or its servers have changed.
     pub(super) fn complete(
         &self,
         report: Report,
@@ -92,7 +92,7 @@ impl Known {
         }
     }
 
-    /// Remembers what a complete report has told.
+    /// Remembers what a complete report says about the servers.
     pub(super) fn learn(&mut self, report: &Report, question: Question, needs: Needs, now: Millis) {
         if question != Question::Row {
             self.list = List::of(report, now);

@@ -16,7 +16,7 @@ use answer::Flaw;
 use known::Question;
 pub(crate) use known::{Known, Needs};
 
-/// Whom a look asks about what, and for how long.
+/// What a look asks, at which sockets, and how long it waits for an answer.
 pub(crate) struct Inquiry<'a> {
     pub(crate) sockets: &'a [PathBuf],
     pub(crate) backends: &'a [String],
@@ -26,8 +26,8 @@ pub(crate) struct Inquiry<'a> {
 }
 
 /// Asks all sockets about the backends at the same time. A balancer that does not answer completely has no report in the
-/// look, and its fault is returned. Only of one backend at one balancer something is known: servers are told apart by their
-/// names, which short answers do not have.
+/// look, and its fault is returned. `known` is used only for one backend at one balancer: the servers of several are told
+/// apart by their names, which short answers do not have.
 pub(crate) fn look(inquiry: &Inquiry<'_>, known: &mut Known) -> (Look, Vec<Failure>) {
     let sockets = inquiry.sockets;
     let reports: Vec<Result<Report, Failure>> = match sockets {
