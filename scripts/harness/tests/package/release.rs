@@ -25,7 +25,9 @@ impl Repository {
             git -c safe.directory="$1" ls-files -z --cached --others --exclude-standard |
                 xargs -0 sh -c 'for file; do [ ! -e "$file" ] || echo "$file"; done' sh | tar -c -T - | tar -x -C "$2"
             cd "$2"
-            { sed '/^## /,$d' CHANGELOG.md; printf '## Unreleased\n\n- One more option.\n\n'; sed -n '/^## /,$p' CHANGELOG.md; } >new
+            sed '/^## /,$d' CHANGELOG.md >new
+            printf '## Unreleased\n\n- One more option.\n\n' >>new
+            sed -n '/^## /,$p' CHANGELOG.md >>new
             mv new CHANGELOG.md
             git init --quiet
             git config user.name Tester
@@ -102,7 +104,7 @@ fn a_release_is_tried_without_a_trace_and_then_made_once() {
     let unwritten = repository.release(&["9.8.8"]);
     assert_eq!(code(&unwritten), 1);
     assert!(
-        stderr(&unwritten).contains("CHANGELOG.md must begin with '## Unreleased'"),
+        stderr(&unwritten).contains("the first section of CHANGELOG.md must be '## Unreleased'"),
         "{}",
         stderr(&unwritten)
     );
