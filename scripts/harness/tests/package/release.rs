@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::replace::replace;
 use harness::run::process::{code, stderr};
 use harness::run::programs;
 use tempfile::TempDir;
@@ -45,6 +46,8 @@ impl Repository {
     fn release(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(self.path().join("scripts/release"));
         command.args(arguments).arg("--programs").arg(self.programs);
+        // The user of the machine may have a name, and hooks.
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
         command.env("DPKG_DEB_COMPRESSOR_LEVEL", "0").output().unwrap()
     }
 
@@ -95,21 +98,35 @@ fn a_release_is_tried_without_a_trace_and_then_made_once() {
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
     check_files(&repository.path().join("target/releases/9.8.7"));
     repository.package_again("target/releases/9.8.7/SHA256SUMS");
+    refuses(&repository);
+}
 
-    let again = repository.release(&["9.8.7"]);
-    assert_eq!(
-        (code(&again), stderr(&again).trim()),
-        (1, "release: cannot release '9.8.7': the tag v9.8.7 exists")
-    );
-    let unwritten = repository.release(&["9.8.8"]);
-    assert_eq!(code(&unwritten), 1);
-    assert!(
-        stderr(&unwritten).contains("the first section of CHANGELOG.md must be '## Unreleased'"),
-        "{}",
-        stderr(&unwritten)
-    );
-    let wrong = repository.release(&["9.8"]);
-    assert_eq!(code(&wrong), 2, "{}", stderr(&wrong));
+/// What is refused before anything is built, with the last line of the error.
+fn refuses(repository: &Repository) {
+    let refused = |version: &str, expected: i32, line: &str| {
+        let output = repository.release(&[version]);
+        assert_eq!(code(&output), expected, "{}", stderr(&output));
+        assert!(stderr(&output).trim().ends_with(line), "{}", stderr(&output));
+    };
+    refused("9.8.7", 1, "release: cannot release '9.8.7': the tag v9.8.7 exists");
+    refused("9.8.8", 1, "'## Unreleased' or '## 9.8.8', with at least one entry");
+    refused("9.8", 2, "a version is three numbers, such as 1.2.3");
+    repository.git(&["config", "user.useConfigOnly", "true"]);
+    repository.git(&["config", "--unset", "user.email"]);
+    refused("9.8.8", 1, "git does not know who commits; set user.name and user.email");
+}
+
+#[test]
+fn a_release_that_git_refuses_to_commit_leaves_nothing() {
+    let Some(built) = package().filter(|_| programs::are_here(&["git", "cargo"])) else { return };
+    let repository = Repository::new(&built.programs);
+    let before = repository.state();
+    let hook = repository.path().join(".git/hooks/pre-commit");
+    replace(&hook, b"#!/bin/sh\nexit 1\n", 0o755).unwrap();
+    let output = repository.release(&["9.8.7"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("git cannot commit; see above"), "{}", stderr(&output));
+    assert_eq!(repository.state(), before);
 }
 
 /// Checks the checksums, the package and the archive.
