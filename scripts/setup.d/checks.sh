@@ -11,12 +11,12 @@ fault() {
 }
 
 check_all() {
-    told=$(info)
+    agent_info=$(info)
     for host in $join; do check_name "$host"; done
     if [ -e "$must_restart" ]; then
         # Without systemd the agent still runs with the old files, so there is nothing to check.
         :
-    elif [ -n "$told" ]; then
+    elif [ -n "$agent_info" ]; then
         ! check_agent || check_peers
     else
         check_absent_agent
@@ -24,7 +24,7 @@ check_all() {
     [ "$role" = backend ] || check_haproxy
 }
 
-# check_name HOST: whether the name is known, if it is one. Without getent the agent tells.
+# check_name HOST: whether the name is known, if it is one. Without getent, check_peer finds out.
 check_name() {
     case $1 in *[!0-9.:]*) ;; *) return 0 ;; esac
     case $1 in *:*:* | "["*) return 0 ;; esac
@@ -51,7 +51,7 @@ check_agent() {
     is_stale || return 0
     has_systemd || return 1
     missing="our role or handler"
-    case $told in *'"encrypted":"true"'*) ;; *) missing="a key" ;; esac
+    case $agent_info in *'"encrypted":"true"'*) ;; *) missing="a key" ;; esac
     fault 1 "the Serf agent runs without $missing; see: systemctl cat serf, which must have -config-dir=$serf_dir"
     # Without a key, no other member can be joined.
     [ "$missing" != "a key" ]

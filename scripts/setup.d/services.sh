@@ -43,8 +43,8 @@ disable_unit() {
 # info: the agent's answer without blanks, such as "role":"balancer"; empty if it does not answer. Serf prints errors on
 # stdout.
 info() {
-    told_now=$(with_settings serf info -format=json 2>/dev/null) || return 0
-    printf %s "$told_now" | tr -d ' \n'
+    output=$(with_settings serf info -format=json 2>/dev/null) || return 0
+    printf %s "$output" | tr -d ' \n'
 }
 
 # restart_serf: if its files have changed since it started, or if it does not run.
@@ -64,10 +64,10 @@ restart_serf() {
 
 # is_stale: whether the agent does not run as our files say.
 is_stale() {
-    told=$(info)
-    case $told in *"\"role\":\"$role\""*) ;; *) return 0 ;; esac
-    [ "$role" = backend ] || case $told in *"$libexec/serf-handler\""*) ;; *) return 0 ;; esac
-    case $told in *'"encrypted":"true"'*) return 1 ;; esac
+    agent_info=$(info)
+    case $agent_info in *"\"role\":\"$role\""*) ;; *) return 0 ;; esac
+    [ "$role" = backend ] || case $agent_info in *"$libexec/serf-handler\""*) ;; *) return 0 ;; esac
+    case $agent_info in *'"encrypted":"true"'*) return 1 ;; esac
 }
 
 wait_for_agent() {

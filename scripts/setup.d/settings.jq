@@ -1,7 +1,7 @@
 # settings.jq: prints the settings in a JSON file of Serf, a line for each: $file, KEY and VALUE, separated by tabs.
 #
 # The key of a nested value is `tags.role`, that of an element of an array `retry_join[]`. The keys of the outermost
-# object are in lower case, because Serf does not heed their case. Serf takes null as not set. A control character is
+# object are in lower case, because Serf ignores their case. Serf takes null as not set. A control character is
 # printed as `?`, so a line is always one line; no value that matters here has one.
 #
 # usage: jq --slurp --raw-output --arg file NAME --from-file settings.jq FILE

@@ -1,4 +1,5 @@
-//! The options that a manual does not describe, such as --help, as clap describes them. So no option is missing from a page.
+//! The options that a manual does not describe, such as --help, as clap describes them. So no option is missing from a
+//! page.
 
 use clap::{Arg, Command};
 use clap_mangen::Man;

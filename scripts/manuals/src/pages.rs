@@ -87,7 +87,10 @@ fn program(command: &Command) -> Page {
 /// A page that is not about one program. What is before the first section is its description.
 fn topic(name: &str, section: u8, about: &str, manual: &str, left_out: &[&str]) -> Page {
     let events = parse(manual);
-    let is_section = |event: &Event| matches!(event, Event::Start(Tag::Heading { level, .. }) if *level != HeadingLevel::H1);
+    let is_section = |event: &Event| match event {
+        Event::Start(Tag::Heading { level, .. }) => *level != HeadingLevel::H1,
+        _ => false,
+    };
     let intro = events.iter().position(is_section).unwrap_or(events.len());
     let title_end = events
         .iter()

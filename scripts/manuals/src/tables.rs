@@ -1,5 +1,5 @@
-//! A table becomes a list: the first cell is the term, and the others are its text. So it reads well on a narrow terminal,
-//! and needs no preprocessor.
+//! A table becomes a list: the first cell is the term, and the others are its text. So it reads well on a narrow
+//! terminal, and needs no preprocessor.
 
 use clap_mangen::roff::{Inline, Roff, roman};
 

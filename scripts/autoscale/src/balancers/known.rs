@@ -1,9 +1,9 @@
 //! What the last looks have found out, so that a look need not ask for everything.
 //!
-//! With 1,000 servers HAProxy needs 3 ms for the rows of all of them, 0.7 ms for the list of their states, and 0.1 ms for the
-//! backend's own row. If all servers were up, and the row still has the same number of active servers and the same weight,
-//! nothing else is asked. The row does not show a server that is not up yet, nor one that goes while another one comes. So
-//! the list is asked for every 15 s, and always while servers are being started or stopped.
+//! With 1,000 servers HAProxy needs 3 ms for the rows of all of them, 0.7 ms for the list of their states, and 0.1 ms
+//! for the backend's own row. If all servers were up, and the row still has the same number of active servers and the
+//! same weight, nothing else is asked. The row does not show a server that is not up yet, nor one that goes while
+//! another one comes. So the list is asked for every 15 s, and always while servers are being started or stopped.
 
 use serde::{Deserialize, Serialize};
 
@@ -75,8 +75,8 @@ impl Known {
         if question == Question::Row && !needs.maxconn { Question::List } else { Question::Whole }
     }
 
-    /// The report that answers `question`, with the servers that are known; `None` if more must be asked, because the worker
-    /// or its servers have changed.
+    /// The report that answers `question`, with the servers that are known; `None` if more must be asked, because the
+    /// worker or its servers have changed.
     pub(super) fn complete(
         &self,
         report: Report,

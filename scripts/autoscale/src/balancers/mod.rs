@@ -25,9 +25,9 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) now: Millis,
 }
 
-/// Asks all sockets about the backends at the same time. A balancer that does not answer completely has no report in the
-/// look, and its fault is returned. `known` is used only for one backend at one balancer: the servers of several are told
-/// apart by their names, which short answers do not have.
+/// Asks all sockets about the backends at the same time. A balancer that does not answer completely has no report in
+/// the look, and its fault is returned. `known` is used only for one backend at one balancer: the servers of several
+/// are told apart by their names, which short answers do not have.
 pub(crate) fn look(inquiry: &Inquiry<'_>, known: &mut Known) -> (Look, Vec<Failure>) {
     let sockets = inquiry.sockets;
     let reports: Vec<Result<Report, Failure>> = match sockets {

@@ -92,7 +92,7 @@ fn upgrade_haproxy(cluster: &Packaged) {
     assert_eq!(cluster.reloads().unwrap(), reloads + 1);
 }
 
-/// A balancer that boots serves with nobody's help. A backend that was stopped meanwhile is gone.
+/// A balancer serves after a reboot without any command. A backend that was stopped meanwhile is gone.
 fn reboot_balancer(cluster: &Packaged) {
     let (balancer, web1) = (cluster.balancer().unwrap(), cluster.machine("web1").unwrap());
     balancer.shut_down().unwrap();

@@ -101,7 +101,7 @@ fn the_default_file_has_every_setting_with_its_default() {
             set.push(line);
         }
         let value = value.trim_matches('"').replace("/usr/libexec/rollcall/", "");
-        assert_eq!(shown.insert(name.to_owned(), value), None, "{name} stands there twice");
+        assert_eq!(shown.insert(name.to_owned(), value), None, "{name} is there twice");
     }
     // The package has no directory /nodes.
     assert_eq!(set, ["NODES_DIR=/var/lib/rollcall/nodes"]);

@@ -188,7 +188,7 @@ impl<'a> Machine<'a> {
 
 impl Drop for Machine<'_> {
     fn drop(&mut self) {
-        // unshare heeds no other signal. Its child, the machine's first process, ends with it, and all others with that.
+        // unshare ignores other signals. Its child is the machine's first process: both end, and with them all others.
         self.holder.kill9();
     }
 }

@@ -1,8 +1,9 @@
 //! A look of `autoscale` at a HAProxy with 1,000 servers: its time, its memory, and what it costs HAProxy.
 //!
-//! With a state file most looks ask HAProxy only for the backend's row. Without one, each look asks for the list of servers,
-//! or without `--target` for the rows of all servers; with a state file only one look in 15 s or in a minute does that. All
-//! servers are up: they have one address, which HAProxy checks now and then. `$HAPROXY` names another HAProxy to measure.
+//! With a state file most looks ask HAProxy only for the backend's row. Without one, each look asks for the list of
+//! servers, or without `--target` for the rows of all servers; with a state file only one look in 15 s or in a minute
+//! does that. All servers are up: they have one address, which HAProxy checks now and then. `$HAPROXY` names another
+//! HAProxy to measure.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
