@@ -25,7 +25,7 @@ fn network(run: &Arc<Run>) -> Network {
 }
 
 /// What `ssh BACKEND rollcall-setup ... <KEY` does.
-fn set_up_backend(balancer: &Machine<'_>, backend: &Machine<'_>, options: &str) -> setup_machine::Ended {
+fn set_up_backend(balancer: &Machine, backend: &Machine, options: &str) -> setup_machine::Ended {
     let key = balancer.setup("--show-key").good();
     backend.sh(&format!("rollcall-setup --role backend {options} --key-file - <<'X'\n{key}X\n"))
 }
@@ -47,7 +47,7 @@ fn two_commands_serve_a_request_and_every_fault_is_named() {
     verdict.unwrap();
 }
 
-fn serves(balancer: &Machine<'_>, backend: &Machine<'_>) {
+fn serves(balancer: &Machine, backend: &Machine) {
     balancer.start_haproxy();
     balancer.setup("--role balancer").good();
     balancer.start_serf();
@@ -61,7 +61,7 @@ fn serves(balancer: &Machine<'_>, backend: &Machine<'_>) {
     assert_eq!(balancer.sh("reload-haproxy --up").good(), "web1\n");
 }
 
-fn names_faults(balancer: &Machine<'_>, backend: &Machine<'_>) {
+fn names_faults(balancer: &Machine, backend: &Machine) {
     // UDP is lost, TCP is not.
     backend.sh("ip rule add pref 5 iif eth0 ipproto udp dport 7946 blackhole").good();
     backend
@@ -96,7 +96,7 @@ fn names_faults(balancer: &Machine<'_>, backend: &Machine<'_>) {
     names_faults_of_haproxy(balancer);
 }
 
-fn names_faults_of_haproxy(balancer: &Machine<'_>) {
+fn names_faults_of_haproxy(balancer: &Machine) {
     balancer.start_serf();
     balancer.sh("kill $(pidof haproxy); while pidof haproxy; do sleep 0.1; done").good();
     balancer

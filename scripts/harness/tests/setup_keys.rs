@@ -3,8 +3,8 @@
 
 mod setup_machine;
 
-use harness::run::{Run, programs};
-use setup_machine::{Machine, is_possible};
+use harness::run::programs;
+use setup_machine::Machine;
 
 /// Settings of a user, with keys of which each begins with `hush`, and a handler to take over, so that all are shown.
 const MINE: &str = r#"printf 'ROLLCALL_SET="cookie_key=hush1"\nSERF_RPC_AUTH=hush2\n' >/etc/default/rollcall
@@ -13,16 +13,12 @@ printf 'userlist u\n    user me insecure-password hush3\n' >>/etc/haproxy/haprox
 
 #[test]
 fn no_key_is_printed_or_on_a_command_line() {
-    if !is_possible() || !programs::are_here(&["strace"]) {
-        return;
-    }
-    let run = Run::new().unwrap();
-    let machine = Machine::alone(&run);
+    let Some(machine) = Machine::alone().filter(|_| programs::are_here(&["strace"])) else { return };
     machine.start_haproxy();
     machine.sh(MINE).good();
     let traced = "strace -f -qq -A -s 9999 -e trace=execve -o /tmp/commands rollcall-setup";
     let runs = ["--role balancer --join 10.9.0.2 --dry-run", "--role balancer --join 10.9.0.2", "", "--undo"];
-    let keys = |machine: &Machine<'_>| {
+    let keys = |machine: &Machine| {
         machine.sh("cat /etc/rollcall/serf.key; grep -o 'COOKIE_KEY=.*' /etc/default/rollcall")
     };
     let (mut printed, mut secrets) = (String::new(), String::new());

@@ -3,8 +3,7 @@
 
 mod setup_machine;
 
-use harness::run::Run;
-use setup_machine::{Machine, is_possible};
+use setup_machine::Machine;
 
 /// Steps 1 to 7 of docs/installation.md, the part by hand.
 const BY_HAND: &str = r#"set -e
@@ -43,11 +42,7 @@ ROLLCALL_MIN_NODES=0 /usr/local/lib/rollcall/reconcile >/dev/null 2>&1 || :
 
 #[test]
 fn an_installation_by_hand_is_taken_over_and_put_back() {
-    if !is_possible() {
-        return;
-    }
-    let run = Run::new().unwrap();
-    let machine = Machine::alone(&run);
+    let Some(machine) = Machine::alone() else { return };
     machine.sh(BY_HAND).good();
     machine.start_haproxy();
     machine.start_serf();
@@ -85,11 +80,7 @@ fn an_installation_by_hand_is_taken_over_and_put_back() {
 
 #[test]
 fn a_disk_that_cannot_be_written_loses_nothing() {
-    if !is_possible() {
-        return;
-    }
-    let run = Run::new().unwrap();
-    let machine = Machine::alone(&run);
+    let Some(machine) = Machine::alone() else { return };
     let before = machine.tree();
     let read_only = "mount --bind /etc /etc; mount -o remount,ro,bind /etc";
     let full = |place: &str| {
@@ -126,11 +117,7 @@ const STRIDE: usize = 149;
 
 #[test]
 fn the_next_run_ends_what_a_killed_one_began() {
-    if !is_possible() {
-        return;
-    }
-    let run = Run::new().unwrap();
-    let machine = Machine::alone(&run);
+    let Some(machine) = Machine::alone() else { return };
     machine.sh(KILLER).good();
     machine.start_haproxy();
     let before = machine.tree();

@@ -3,8 +3,7 @@
 
 mod setup_machine;
 
-use harness::run::Run;
-use setup_machine::{Machine, is_possible};
+use setup_machine::Machine;
 
 /// Another file of Serf, the key that is given, the exit code, and a part of the error.
 const CONTRADICTIONS: [(&str, &str, i32, &str); 12] = [
@@ -28,26 +27,22 @@ const CONTRADICTIONS: [(&str, &str, i32, &str); 12] = [
 ];
 const BACKEND: &str = "--role backend --join 10.9.0.2 --key-file";
 
-/// A machine with two keys in /tmp.
-fn with_keys(run: &Run) -> Machine<'_> {
-    let machine = Machine::alone(run);
+/// A machine with two keys in /tmp; `None` if the test is to be skipped.
+fn with_keys() -> Option<Machine> {
+    let machine = Machine::alone()?;
     machine.sh("serf keygen >/tmp/key; serf keygen >/tmp/other; chmod 600 /tmp/key /tmp/other").good();
-    machine
+    Some(machine)
 }
 
 /// Writes /etc/serf/my.json. KEY is the key.
-fn write(machine: &Machine<'_>, json: &str) {
+fn write(machine: &Machine, json: &str) {
     let write = format!("printf '%s' '{json}' | sed \"s|KEY|$(cat /tmp/key)|\" >/etc/serf/my.json");
     machine.sh(&write).good();
 }
 
 #[test]
 fn a_contradiction_with_another_file_of_serf_is_refused() {
-    if !is_possible() {
-        return;
-    }
-    let run = Run::new().unwrap();
-    let machine = with_keys(&run);
+    let Some(machine) = with_keys() else { return };
     for (json, key, code, line) in CONTRADICTIONS {
         write(&machine, json);
         machine.setup(&format!("{BACKEND} {key}")).bad(code, line);
@@ -73,11 +68,7 @@ const ODD: [(&str, i32, &str); 12] = [
 
 #[test]
 fn odd_files_of_serf_are_read_as_serf_reads_them() {
-    if !is_possible() {
-        return;
-    }
-    let run = Run::new().unwrap();
-    let machine = with_keys(&run);
+    let Some(machine) = with_keys() else { return };
     for (make, code, line) in ODD {
         machine.sh(&format!("cd /etc/serf; {make}")).good();
         machine.setup(&format!("{BACKEND} /tmp/key --dry-run")).bad(code, line);
@@ -87,11 +78,7 @@ fn odd_files_of_serf_are_read_as_serf_reads_them() {
 
 #[test]
 fn what_another_file_of_serf_says_stays() {
-    if !is_possible() {
-        return;
-    }
-    let run = Run::new().unwrap();
-    let machine = with_keys(&run);
+    let Some(machine) = with_keys() else { return };
     let mine =
         r#"{"Tags":{"role":"backend","port":"81","dc":"\"x\""},"encrypt_key":"KEY","retry_interval":"9s"}"#;
     write(&machine, mine);

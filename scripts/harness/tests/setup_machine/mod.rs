@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harness::network::namespace::within;
@@ -56,12 +57,12 @@ exec sleep infinity
 "#;
 
 /// The machine. Dropping it ends all its processes.
-pub(crate) struct Machine<'a> {
-    run: &'a Run,
+pub(crate) struct Machine {
     holder: Daemon,
     /// Its first process.
     pid: String,
     root: String,
+    run: Arc<Run>,
 }
 
 /// How a command ended, with its stdout and stderr in the order of printing.
@@ -93,18 +94,18 @@ pub(crate) fn is_possible() -> bool {
         && programs::are_here(&["unshare", "nsenter", "mount", "busybox", "flock", "bash", "jq"])
 }
 
-impl<'a> Machine<'a> {
-    /// A machine with a network of its own, which reaches nothing.
-    pub(crate) fn alone(run: &'a Run) -> Machine<'a> {
-        Machine::start(run, "alone", None)
+impl Machine {
+    /// A machine with a network of its own, which reaches nothing. `None` if the test is to be skipped.
+    pub(crate) fn alone() -> Option<Machine> {
+        is_possible().then(|| Machine::start(&Arc::new(Run::new().unwrap()), "alone", None))
     }
 
     /// A machine in a network namespace (see `harness::network`).
-    pub(crate) fn on(run: &'a Run, namespace: &str) -> Machine<'a> {
+    pub(crate) fn on(run: &Arc<Run>, namespace: &str) -> Machine {
         Machine::start(run, namespace, Some(namespace))
     }
 
-    fn start(run: &'a Run, name: &str, namespace: Option<&str>) -> Machine<'a> {
+    fn start(run: &Arc<Run>, name: &str, namespace: Option<&str>) -> Machine {
         let base = run.join(name);
         std::fs::create_dir(&base).unwrap();
         let mut command = Command::new("unshare");
@@ -124,7 +125,8 @@ impl<'a> Machine<'a> {
         .unwrap();
         let children = format!("/proc/{0}/task/{0}/children", holder.id());
         let pid = std::fs::read_to_string(children).unwrap().trim().to_owned();
-        let machine = Machine { run, holder, pid, root: base.join("root").display().to_string() };
+        let machine =
+            Machine { holder, pid, root: base.join("root").display().to_string(), run: Arc::clone(run) };
         machine.sh(&format!("hostname {name}")).good();
         machine
     }
@@ -186,7 +188,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-impl Drop for Machine<'_> {
+impl Drop for Machine {
     fn drop(&mut self) {
         // unshare ignores other signals. Its child is the machine's first process: both end, and with them all others.
         self.holder.kill9();
