@@ -167,7 +167,7 @@ impl Cluster {
         self.backends[name].drain(self.run())?;
         poll::until(SOON, &format!("{name} to drain"), || {
             let servers = self.servers().ok()?;
-            servers.iter().any(|server| server.name == name && !server.is_up()).then_some(())
+            servers.iter().any(|server| server.name == name && server.weight == 0).then_some(())
         })
     }
 
