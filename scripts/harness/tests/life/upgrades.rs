@@ -99,7 +99,7 @@ fn change_settings(cluster: &Packaged) {
     let in_use = |port: u16| {
         format!(
             "for unit in serf rollcall-watch; do
-                 tr '\\0' '\\n' </proc/$(systemctl show -P MainPID $unit)/environ | grep 'ROLLCALL_SET=bind=:{port} '
+                 tr '\\0' '\\n' </proc/$(systemctl show -P MainPID $unit)/environ | grep 'ROLLCALL_SET=bind=:{port} ' || exit
              done && grep ' bind :{port}$' /etc/haproxy/haproxy.cfg && rollcall-setup | grep 'nothing to change'"
         )
     };
@@ -110,7 +110,9 @@ fn change_settings(cluster: &Packaged) {
     balancer.run(&in_use(8091)).unwrap();
     let preview = balancer.run("systemctl stop serf && rollcall-setup --dry-run").unwrap();
     assert!(preview.contains("would restart serf"), "{preview}");
-    balancer.run("rollcall-setup --no-watch --bind :80").unwrap();
+    balancer
+        .run("sed -i s/:8091/:8090/ /etc/default/rollcall; rollcall-setup --no-watch --bind :80")
+        .unwrap();
     cluster.wait_for_servers(&["web1", "web2"]).unwrap();
 }
 
