@@ -37,7 +37,8 @@ preview_config() {
     mkdir -p "$work/nodes"
     code=0
     render "$work/haproxy.cfg" 0 >"$work/rendered" 2>&1 || code=$?
-    if [ "$code" -ne 0 ] && [ "$code" -ne 3 ]; then
+    # With 3 a record or a tag is invalid, or the template: then there is no file.
+    if { [ "$code" -ne 0 ] && [ "$code" -ne 3 ]; } || [ ! -e "$work/haproxy.cfg" ]; then
         cat "$work/rendered" >&2
         die "$code" "cannot render '$config'; see above"
     fi
@@ -111,7 +112,10 @@ save_config() {
 render_again() {
     make_directory "$nodes" 750
     cmp -s "$config" "$work/haproxy.cfg" && return 0
-    if [ -n "$dry" ]; then show_diff "$config" "$work/haproxy.cfg" || : && return 0; fi
+    if [ -n "$dry" ]; then
+        show_diff "$config" "$work/haproxy.cfg" || :
+        step "write $config" || step "make HAProxy run $config" || return 0
+    fi
     cp "$config" "$work/before.cfg"
     # Where nothing is served, nothing can be lost.
     least=

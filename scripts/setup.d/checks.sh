@@ -13,15 +13,24 @@ fault() {
 check_all() {
     agent_info=$(info)
     for host in $join; do check_name "$host"; done
-    if [ -e "$must_restart" ]; then
-        # Without systemd the agent still runs with the old files, so there is nothing to check.
+    if [ -e "$must_restart" ] || [ -n "$waits" ]; then
+        # An agent with the old files tells nothing about the new ones: where systemd does not run, and in a dry run.
         :
     elif [ -n "$agent_info" ]; then
         ! check_agent || check_peers
     else
         check_absent_agent
     fi
-    [ "$role" = backend ] || check_haproxy
+    if [ "$role" = backend ]; then check_port; else check_haproxy; fi
+}
+
+# check_port: whether the web server runs. That is only a hint, because a firewall's rule may pass the port on elsewhere.
+check_port() {
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+        awk -v port="$(printf ':%04X' "$port")" '$4 == "0A" && $2 ~ port "$" && $2 !~ /^(0*010*|0100007F):/ { found = 1 }
+            END { exit !found }' ||
+        warn "nothing listens on port $port, except perhaps on loopback, so the balancer finds this server down; start \
+the web server, or give its port by --port"
 }
 
 # check_name HOST: whether the name is known, if it is one. Without getent, check_peer finds out.
@@ -97,7 +106,10 @@ check_haproxy() {
     grep -Eq '^[[:space:]]*stats socket .*level admin' "$config" 2>/dev/null || [ -n "$dry" ] ||
         fault 5 "'$config' has no stats socket with 'level admin', so each change needs a reload; add one \
 to $(template)"
-    runs_haproxy || { ! has_systemd || fault 5 "HAProxy does not run; see: systemctl status haproxy" && return 0; }
+    runs_haproxy || {
+        [ -n "$dry" ] || ! has_systemd || fault 5 "HAProxy does not run; see: systemctl status haproxy"
+        return 0
+    }
     has_master || fault 5 "HAProxy runs without a master socket, so a reload may lose connections; start it with \
 -W -S /run/haproxy-master.sock"
     reload --status >/dev/null 2>&1 || [ -n "$dry" ] ||

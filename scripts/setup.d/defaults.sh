@@ -10,6 +10,11 @@ read_defaults() {
     : >"$work/default" && : >"$work/lines"
     [ ! -e "$defaults" ] || cat "$defaults" 2>"$work/error" >"$work/default" ||
         die 4 "cannot read '$defaults': $(reason)"
+    # A shell ends such a value at the blank, and systemd does not.
+    names='ROLLCALL_[A-Z_]+|SERF_RPC_[A-Z]+|NODES_DIR'
+    number=$(grep -nE "^[[:space:]]*($names)=(\"[^\"]*\"|'[^']*'|[^\"'[:space:]]*)[[:space:]]+[^[:space:]]" \
+        "$work/default" | head -n 1 | cut -d : -f 1)
+    [ -z "$number" ] || die 2 "cannot use '$defaults': line $number has text after a blank; put \"...\" around the value"
     # shellcheck source=/dev/null
     (. "$work/default") >/dev/null 2>"$work/error" ||
         die 2 "cannot use '$defaults': $(reason); write a line NAME=VALUE for each setting"
@@ -93,8 +98,8 @@ decide_balancer_defaults() {
 put_defaults() {
     ! cmp -s "$work/default" "$defaults" || return 0
     show_diff "$defaults" "$work/default"
-    step "write $defaults" || return 0
     mark_serf
+    step "write $defaults" || return 0
     [ -e "$defaults" ] || note "made $defaults"
     while IFS= read -r entry; do note "$entry"; done <"$work/lines"
     make_directory "${defaults%/*}" 755

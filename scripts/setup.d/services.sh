@@ -9,6 +9,8 @@
 units_home=/usr/lib/systemd/system
 [ -d "$units_home" ] || units_home=/lib/systemd/system
 must_restart=$state/serf-must-restart
+# Whether a dry run would restart the agent.
+waits=
 
 has_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null; }
 
@@ -50,16 +52,33 @@ info() {
 # restart_serf: if its files have changed since it started, or if it does not run.
 restart_serf() {
     if [ -e "$must_restart" ] && has_restarted; then rm -f "$must_restart"; fi
-    [ -e "$must_restart" ] || [ -n "$serf_changed" ] || is_stale || return 0
+    [ -e "$must_restart" ] || [ -n "$serf_changed" ] || is_stale || has_old_settings serf.service || return 0
     if ! has_systemd; then
         remains "start the Serf agent again: serf agent -config-dir=$serf_dir, with the settings of $defaults"
         return 0
     fi
-    step "restart serf" || return 0
+    step "restart serf" || { waits=yes && return 0; }
     control daemon-reload
     control restart serf.service
     wait_for_agent
     rm -f "$must_restart"
+}
+
+# restart_watch: the service of the second wiring, if it has other settings than the file.
+restart_watch() {
+    [ -n "$(value_of ROLLCALL_ONLY_RECORD)" ] && has_systemd && systemctl --quiet is-active rollcall-watch.service || return 0
+    has_old_settings rollcall-watch.service || ! cmp -s "$work/default" "$defaults" || return 0
+    step "restart rollcall-watch.service" || return 0
+    control restart rollcall-watch.service
+}
+
+# has_old_settings UNIT: whether the settings of the balancer were changed after systemd had started the unit.
+has_old_settings() {
+    has_systemd && [ "$role" = balancer ] && [ -e "$defaults" ] || return 1
+    since=$(systemctl show --timestamp=unix -P ActiveEnterTimestamp "$1" 2>/dev/null) || return 1
+    since=${since#@}
+    case $since in '' | *[!0-9]*) return 1 ;; esac
+    [ "$(stat -L -c %Y "$defaults")" -gt "$since" ]
 }
 
 # is_stale: whether the agent does not run as our files say.

@@ -17,7 +17,7 @@ undo() {
     each saved undo_saved
     each moved undo_moved
     each disabled undo_disabled
-    [ ! -e "$must_restart" ] || undo_serf
+    if [ -e "$must_restart" ] || [ -n "$serf_changed" ]; then undo_serf; fi
     ! noted "saved $config" || undo_config
     undo_haproxy
     [ ! -e "$key_file" ] || say "$key_file stays, because other members have the same key"

@@ -180,3 +180,34 @@ fn proxies_that_the_template_does_not_have_are_not_lost() {
     machine.sh("rm -r /etc/rollcall/serf.key /var/lib/rollcall").good();
     assert_eq!(machine.tree(), before);
 }
+
+#[test]
+fn a_broken_template_and_a_value_without_quotes_are_faults() {
+    if !is_possible() {
+        return;
+    }
+    let run = Run::new().unwrap();
+    let machine = Machine::alone(&run);
+    let broken = "sed -i.good s/endfor/endfro/ /etc/rollcall/haproxy.cfg.tera";
+    machine.sh(broken).good();
+    let before = machine.tree();
+    machine.setup("--role balancer").bad(3, "cannot render '/etc/haproxy/haproxy.cfg'; see above");
+    assert_eq!(machine.tree(), before);
+    machine.sh("mv /etc/rollcall/haproxy.cfg.tera.good /etc/rollcall/haproxy.cfg.tera").good();
+    machine.setup("--role balancer").good();
+    machine.sh(broken).good();
+    machine.setup("").bad(3, "'endfro' is not a tag");
+    machine.sh("mv /etc/rollcall/haproxy.cfg.tera.good /etc/rollcall/haproxy.cfg.tera").good();
+
+    let set = |line: &str| {
+        let line =
+            format!("sed -i /^ROLLCALL_SET/d /etc/default/rollcall; echo '{line}' >>/etc/default/rollcall");
+        machine.sh(&line).good();
+    };
+    for line in ["ROLLCALL_SET=bind=:81 user=root", "ROLLCALL_SET=\"bind=:81\" # mine"] {
+        set(line);
+        machine.setup("").bad(2, "has text after a blank; put \"...\" around the value");
+    }
+    set("ROLLCALL_SET=\"bind=:81\n  user=root maxconn=9\"");
+    machine.setup("").bad(0, "+    bind :81");
+}

@@ -16,6 +16,7 @@ fn a_cluster_on_debian_13_is_installed_by_six_commands_and_survives_upgrades_and
     let Some(cluster) = installed("trixie") else { return };
     upgrade_ours(&cluster);
     upgrade_haproxy(&cluster);
+    change_settings(&cluster);
     reboot_balancer(&cluster);
 }
 
@@ -90,6 +91,29 @@ fn upgrade_haproxy(cluster: &Packaged) {
     cluster.machine("web2").unwrap().run("systemctl start serf").unwrap();
     cluster.wait_for_servers(&["web1", "web2"]).unwrap();
     assert_eq!(cluster.reloads().unwrap(), reloads + 1);
+}
+
+/// New settings reach the agent's handlers and the service of the second wiring, whoever has written them.
+fn change_settings(cluster: &Packaged) {
+    let balancer = cluster.balancer().unwrap();
+    let in_use = |port: u16| {
+        format!(
+            "for unit in serf rollcall-watch; do
+                 tr '\\0' '\\n' </proc/$(systemctl show -P MainPID $unit)/environ | grep 'ROLLCALL_SET=bind=:{port} ' || exit
+             done && grep ' bind :{port}$' /etc/haproxy/haproxy.cfg && rollcall-setup | grep 'nothing to change'"
+        )
+    };
+    let by_hand = "sleep 1.1; sed -i s/:8090/:8091/ /etc/default/rollcall; rollcall-setup";
+    balancer.run("rollcall-setup --watch && sleep 1.1 && rollcall-setup --bind :8090").unwrap();
+    balancer.run(&in_use(8090)).unwrap();
+    balancer.run(by_hand).unwrap();
+    balancer.run(&in_use(8091)).unwrap();
+    let preview = balancer.run("systemctl stop serf && rollcall-setup --dry-run").unwrap();
+    assert!(preview.contains("would restart serf"), "{preview}");
+    balancer
+        .run("sed -i s/:8091/:8090/ /etc/default/rollcall; rollcall-setup --no-watch --bind :80")
+        .unwrap();
+    cluster.wait_for_servers(&["web1", "web2"]).unwrap();
 }
 
 /// A balancer serves after a reboot without any command. A backend that was stopped meanwhile is gone.
