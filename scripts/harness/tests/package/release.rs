@@ -125,7 +125,11 @@ fn a_release_that_git_refuses_to_commit_leaves_nothing() {
     replace(&hook, b"#!/bin/sh\nexit 1\n", 0o755).unwrap();
     let output = repository.release(&["9.8.7"]);
     assert_eq!(code(&output), 1, "{}", stderr(&output));
-    assert!(stderr(&output).contains("git failed, see above; everything is as before"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("git failed, see above; everything is as before"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(repository.state(), before);
 }
 
