@@ -46,7 +46,8 @@ fn documentation(link: &str) -> String {
         | "wirings.md"
         | "autoscale.md"
         | "autoscale-metrics.md"
-        | "exit-codes.md") => folder(&format!("docs/{name}")),
+        | "exit-codes.md"
+        | "proofs.md") => folder(&format!("docs/{name}")),
         _ => String::new(),
     }
 }

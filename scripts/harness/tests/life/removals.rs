@@ -77,7 +77,8 @@ fn a_removed_package_leaves_haproxy_serving_and_a_purged_one_leaves_nothing() {
     let balancer = lan.machine("balancer").unwrap();
     let before = files(balancer);
     set_up(balancer);
-    balancer.run("apt-get remove -y rollcall").unwrap();
+    let removal = balancer.run("apt-get remove -y rollcall").unwrap();
+    assert!(removal.contains("no longer follows the cluster"), "{removal}");
     wait_for_servers(balancer, &["web1"]).unwrap();
     let journal = events(&lan);
     assert!(!journal.contains("exit status 12"), "an event calls a handler that is gone: {journal}");
