@@ -14,7 +14,9 @@ use crate::built::{package, package_into, run};
 fn two_builds_give_equal_bytes() {
     let Some(built) = package() else { return };
     let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package/second");
-    let variables = [("TZ", "Pacific/Auckland"), ("LC_ALL", "C.UTF-8"), ("HOME", "/nonexistent")];
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().to_str().unwrap();
+    let variables = [("TZ", "Pacific/Auckland"), ("LC_ALL", "C.UTF-8"), ("HOME", home)];
     let second = package_into(&other, &built.programs, &variables);
     assert_eq!(built.deb.file_name(), second.file_name());
     assert!(fs::read(&built.deb).unwrap() == fs::read(&second).unwrap(), "the packages differ");
