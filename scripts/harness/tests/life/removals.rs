@@ -18,7 +18,8 @@ const LIST: &str = "find /etc /opt /root /srv /usr /var -xdev \
 /// Waits until the agent answers.
 const AGENT: &str = "timeout 30 sh -c 'until serf members; do sleep 0.1; done'";
 
-/// A balancer with Serf and HAProxy of Debian, and a backend that was set up by hand. Both have the package's file.
+/// A balancer with Serf and HAProxy of Debian, and a backend that was set up by hand. Both have the package's file. The
+/// balancer has jq too, so that an installation of the package brings no other package.
 fn start(suite: &str) -> Option<Lan> {
     let lan = Lan::start(suite, &["balancer", "web1"]).unwrap()?;
     let package = package().unwrap();
@@ -31,7 +32,7 @@ fn start(suite: &str) -> Option<Lan> {
     let config = r#"{"tags": {"role": "backend", "port": "3000"}, "retry_join": ["balancer"], "retry_interval": "2s",
         "leave_on_terminate": true, "encrypt_key": "MDEyMzQ1Njc4OWFiY2RlZg=="}"#;
     web1.run_with("cat >/etc/serf/serf.json && systemctl restart serf", config).unwrap();
-    lan.machine("balancer").unwrap().run("apt-get install -y haproxy").unwrap();
+    lan.machine("balancer").unwrap().run("apt-get install -y haproxy jq").unwrap();
     Some(lan)
 }
 
