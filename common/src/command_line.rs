@@ -1,7 +1,7 @@
-//! Parses a command line, so that wrong usage is in the log too.
+//! The beginning and the end of every program: its command line, its time limit, its log and its exit code.
 //!
 //! clap ends a program before the program has opened its log, and Serf discards what clap prints. So this module finds
-//! the log's path in the arguments that clap has rejected.
+//! the path of the log in the arguments that clap has rejected, and logs wrong usage there.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,6 +11,25 @@ use clap::Parser;
 
 use crate::failure::{Code, Failure};
 use crate::messages::{MessageArgs, Messages};
+use crate::time_limit::TimeLimit;
+
+/// Runs `work` with the arguments of the process, under its time limit, and reports a failure. Returns the exit code.
+/// `options` are those that all programs have.
+pub fn run<A: Parser>(
+    program: &'static str,
+    options: fn(&A) -> (&TimeLimit, &MessageArgs),
+    work: impl FnOnce(A, &mut Messages) -> Result<(), Failure>,
+) -> ExitCode {
+    let args: A = match parse(program) {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let (time_limit, logs) = options(&args);
+    time_limit.start(program, logs);
+    let mut messages = Messages::open(program, logs);
+    let result = work(args, &mut messages);
+    messages.exit_code(result)
+}
 
 /// Parses the arguments of the process for `program`. If the program must end instead, returns its exit code: 0 after
 /// `--help` or `--version`, and 2 after wrong usage, which is printed and logged.

@@ -61,17 +61,16 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of the process; returns its exit code.
 pub fn main() -> ExitCode {
-    let args: Args = match command_line::parse("member-join") {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    args.time_limit.start("member-join", &args.messages);
-    let mut messages = Messages::open("member-join", &args.messages);
-    if args.input.from == Format::SerfEvent {
-        messages.sees_only_a_part();
-    }
-    let result = run(&args, &mut messages);
-    messages.exit_code(result)
+    command_line::run(
+        "member-join",
+        |args: &Args| (&args.time_limit, &args.messages),
+        |args, messages| {
+            if args.input.from == Format::SerfEvent {
+                messages.sees_only_a_part();
+            }
+            run(&args, messages)
+        },
+    )
 }
 
 fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {

@@ -33,17 +33,16 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of the process; returns its exit code.
 pub fn main() -> ExitCode {
-    let args: Args = match command_line::parse("member-leave") {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    args.time_limit.start("member-leave", &args.messages);
-    let mut messages = Messages::open("member-leave", &args.messages);
-    if args.input.from == Format::SerfEvent {
-        messages.sees_only_a_part();
-    }
-    let result = run(&args, &mut messages);
-    messages.exit_code(result)
+    command_line::run(
+        "member-leave",
+        |args: &Args| (&args.time_limit, &args.messages),
+        |args, messages| {
+            if args.input.from == Format::SerfEvent {
+                messages.sees_only_a_part();
+            }
+            run(&args, messages)
+        },
+    )
 }
 
 fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {

@@ -42,14 +42,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of the process; returns its exit code.
 pub fn main() -> ExitCode {
-    let args: Args = match command_line::parse(PROGRAM) {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    args.time_limit.start(PROGRAM, &args.messages);
-    let mut messages = Messages::open(PROGRAM, &args.messages);
-    let result = run(args, &mut messages);
-    messages.exit_code(result)
+    command_line::run(PROGRAM, |args: &Args| (&args.time_limit, &args.messages), run)
 }
 
 fn run(mut args: Args, messages: &mut Messages) -> Result<(), Failure> {

@@ -17,7 +17,6 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use common::command_line;
-use common::messages::Messages;
 
 use args::Args;
 
@@ -28,12 +27,9 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of the process; returns its exit code.
 pub fn main() -> ExitCode {
-    let args: Args = match command_line::parse("autoscale") {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    args.time_limit.start("autoscale", &args.messages);
-    let mut messages = Messages::open("autoscale", &args.messages);
-    let result = run::run(&args, &mut messages);
-    messages.exit_code(result)
+    command_line::run(
+        "autoscale",
+        |args: &Args| (&args.time_limit, &args.messages),
+        |args, messages| run::run(&args, messages),
+    )
 }
