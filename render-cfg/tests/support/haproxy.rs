@@ -24,13 +24,15 @@ pub fn is_there() -> bool {
     there
 }
 
-/// A free port on a loopback address that no other test uses.
+/// A free port on a loopback address that no other test uses. It is below the ephemeral ports, so that no program gets it
+/// by chance, on all addresses, before it is used here.
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let [high, low] = (std::process::id() as u16).to_be_bytes();
     let last = 1 + NEXT.fetch_add(1, Ordering::Relaxed) % 250;
     let address = Ipv4Addr::new(127, 1 + high % 250, low, last as u8);
-    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap()
+    let mut free = (20_000..30_000).filter_map(|port| TcpListener::bind((address, port)).ok());
+    free.next().unwrap().local_addr().unwrap()
 }
 
 /// Whether `haproxy -c` accepts a file, and its output.

@@ -14,7 +14,6 @@ use serde_json::Value;
 use crate::daemons::docker::container::Container;
 use crate::daemons::docker::engine::{command, compose_command, docker, is_here};
 use crate::daemons::haproxy::{Server, servers_in};
-use crate::run::error::system;
 use crate::run::error::{Error, Result};
 use crate::run::{poll, programs};
 use crate::traffic::http::Client;
@@ -217,13 +216,12 @@ impl Drop for ComposeCluster {
     }
 }
 
-/// Free ports of loopback. If another program takes one before it is used, `up` fails with an error.
+/// Free ports of loopback, below the ephemeral ones, which any connection may get. If another program takes one before it
+/// is used, `up` fails with an error.
 fn free_ports() -> Result<[u16; 4]> {
-    let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(system("bind", "127.0.0.1:0"));
-    let listeners = [0; 4].iter().map(listen).collect::<Result<Vec<_>>>()?;
-    let mut ports = [0; 4];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr().map_err(system("read the port of", "127.0.0.1:0"))?.port();
-    }
-    Ok(ports)
+    let start = std::process::id() % 10_000;
+    let ports = (0..10_000).filter_map(|step| u16::try_from(20_000 + (start + step) % 10_000).ok());
+    let free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let found: Vec<u16> = free.take(4).collect();
+    found.try_into().map_err(|_| Error::Unfit("cannot find four free ports: all are taken".to_owned()))
 }
