@@ -9,6 +9,7 @@
 mod args;
 mod config;
 mod decision;
+mod files;
 mod haproxy;
 pub mod offline;
 mod output;

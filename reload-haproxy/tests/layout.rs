@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part of reload-haproxy, and the parts that it may use.
-const MAY_USE: [(&str, &str); 11] = [
+const MAY_USE: [(&str, &str); 12] = [
     ("config", ""),
     ("haproxy", "config"),
     ("state", "haproxy config"),
     ("reload", "haproxy config"),
     ("servers", "state haproxy config"),
+    ("files", "servers state haproxy config"),
     ("decision", "servers state haproxy config"),
     ("offline", "decision servers state haproxy config"),
     ("output", "decision servers state haproxy config"),

@@ -132,7 +132,8 @@ impl Runtime<'_> {
         Ok(())
     }
 
-    fn ask(&self, line: &str) -> Result<String, Reason> {
+    /// The answer to one command line.
+    pub(crate) fn ask(&self, line: &str) -> Result<String, Reason> {
         let path = || self.socket.display().to_string();
         ask(self.socket, line, self.patience)
             .map_err(|err| Reason::Socket { path: path(), error: err.to_string() })
