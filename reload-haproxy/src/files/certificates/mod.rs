@@ -1,45 +1,21 @@
-use crate::files::applied::Applied;
-use crate::servers::apply::Runtime;
-use crate::servers::reason::Reason;
-use std::time::SystemTime;
-pub(crate) struct Certificate<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) pem: Vec<u8>,
-    pub(crate) issuer: Option<Vec<u8>>,
-    pub(crate) ocsp: Option<Vec<u8>>,
-    pub(crate) sctl: Option<Vec<u8>>,
-}
-pub(crate) fn replace(
-    _runtime: &Runtime,
-    _certificate: &Certificate,
-    _now: SystemTime,
-) -> Result<Applied, Reason> {
-    Err(Reason::Loading)
-}
-pub(crate) enum Authorities {
-    Ca,
-    Crl,
-}
-pub(crate) fn replace_authorities(
-    _runtime: &Runtime,
-    _kind: Authorities,
-    _name: &str,
-    _pem: &[u8],
-) -> Result<Applied, Reason> {
-    Err(Reason::Loading)
-}
-pub(crate) struct ListEntry<'a> {
-    pub(crate) list: &'a str,
-    pub(crate) line: &'a str,
-    pub(crate) certificate: Certificate<'a>,
-}
-pub(crate) fn add_to_list(
-    _runtime: &Runtime,
-    _entry: &ListEntry,
-    _now: SystemTime,
-) -> Result<Applied, Reason> {
-    Err(Reason::Loading)
-}
-pub(crate) fn remove_from_list(_runtime: &Runtime, _list: &str, _name: &str) -> Result<Applied, Reason> {
-    Err(Reason::Loading)
-}
+//! Certificates, authorities and crt-lists that HAProxy takes through its socket, without a reload.
+//!
+//! HAProxy has one transaction for certificates, one for CA files and one for CRL files, each for all clients of the
+//! socket, and a transaction outlives its connection. So a change first ends what a killed run left, and takes back
+//! its own transaction whenever a step fails. Connections keep the certificate that they began with.
+//!
+//! A private key goes to the socket and nowhere else: HAProxy gets only PEM blocks that we have written again (a line
+//! between them could be a command), and its answers are passed on only if they begin as we know.
+
+mod answers;
+mod authorities;
+mod certificate;
+mod crt_list;
+mod details;
+mod pem_blocks;
+mod socket_name;
+mod transaction;
+
+pub(crate) use authorities::{Authorities, replace_authorities};
+pub(crate) use certificate::{Certificate, replace};
+pub(crate) use crt_list::{ListEntry, add_to_list, remove_from_list};

@@ -231,3 +231,6 @@ fn names_in(path: &Path) -> Vec<String> {
     names.sort_unstable();
     names
 }
+
+#[cfg(test)]
+mod tests;
