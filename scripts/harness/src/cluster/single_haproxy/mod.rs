@@ -4,6 +4,7 @@ pub mod autoscaled;
 mod backend_servers;
 mod fixture;
 pub mod health_fixture;
+mod list_files;
 mod outcome;
 pub mod refused_file;
 mod tested_haproxy;
