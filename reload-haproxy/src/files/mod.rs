@@ -2,6 +2,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod apply;
+pub(crate) mod by_hand;
 pub(crate) mod certificate_list;
 pub(crate) mod certificates;
 pub(crate) mod change;
@@ -10,7 +11,6 @@ pub(crate) mod find;
 pub(crate) mod list_diff;
 pub(crate) mod lists;
 pub(crate) mod look;
-pub(crate) mod places;
 pub(crate) mod read;
 pub(crate) mod refusals;
 pub(crate) mod taken;
