@@ -117,6 +117,25 @@ fn a_changed_list_decides_without_a_reload() {
     assert_eq!(statuses(), [200, 200, 200, 403]);
 }
 
+#[test]
+fn a_list_of_keys_and_values_changes_with_the_map_of_the_same_file() {
+    let fixture = HaproxyFixture::with_files(
+        &[
+            "http-request deny if { path -M -f DIR/m }",
+            "http-request deny if { path -M -f DIR/only }",
+            &answer("%[str(/a),map_str(DIR/m,none)]"),
+        ],
+        &[("m", "/a  1\n/b 2\n"), ("only", "/x  1\n")],
+    );
+    let statuses = || ["/a", "/c", "/x", "/y"].map(|path| fixture.answer(path).status);
+    assert_eq!((fixture.body("/"), statuses()), ("1".to_owned(), [403, 200, 403, 200]));
+    fixture.write_file("m", "/c 3\n/b 2\n/a 9\n");
+    fixture.write_file("only", "/y  1\n");
+    fixture.change_file();
+    assert_eq!((fixture.body("/"), statuses()), ("9".to_owned(), [403, 403, 200, 403]));
+    assert_done(&fixture.reload(&[]), "nothing to do");
+}
+
 /// A file, what is wrong with it, and what HAProxy says.
 #[test]
 fn a_bad_entry_is_refused_and_the_old_ones_stay() {
