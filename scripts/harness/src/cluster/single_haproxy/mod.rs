@@ -7,6 +7,7 @@ pub mod health_fixture;
 mod outcome;
 pub mod refused_file;
 mod tested_haproxy;
+pub mod tls_fixture;
 pub mod varied_servers;
 
 pub use backend_servers::{BALANCED, Facts, many};
