@@ -15,12 +15,12 @@ const MAY_USE: [(&str, &str); 12] = [
     ("reload", "haproxy config"),
     ("servers", "state haproxy config"),
     ("files", "servers state haproxy config"),
-    ("decision", "servers state haproxy config"),
+    ("decision", "files servers state haproxy config"),
     ("offline", "decision servers state haproxy config"),
-    ("output", "decision servers state haproxy config"),
+    ("output", "decision files servers state haproxy config"),
     ("args", "reload haproxy"),
-    ("reconcile", "args output decision servers reload state haproxy config"),
-    ("run", "reconcile args output decision servers reload state haproxy config"),
+    ("reconcile", "args output decision files servers reload state haproxy config"),
+    ("run", "reconcile args output decision files servers reload state haproxy config"),
 ];
 
 /// Crates whose files may not import each other in a circle of two.

@@ -1,9 +1,9 @@
-//! How a change of a file ends, as HAProxy's socket takes it.
+//! How a change of a file ended that did not need a reload.
 
-/// How a live change ended that did not need a reload.
+/// How a change of a file ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
-    /// HAProxy uses the file.
     Done,
-    /// The file is bad, in HAProxy's words or ours, one line; nothing was touched.
+    /// The file is bad, and HAProxy goes on with what it had: why, in one line.
     Refused(String),
 }

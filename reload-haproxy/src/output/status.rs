@@ -62,7 +62,7 @@ impl Status {
         let processes = instance.processes();
         let (is_up_to_date, reason) = match decision {
             Decision::Nothing(how) => (true, how.clone()),
-            Decision::Servers(_, why) => (false, why.clone()),
+            Decision::Servers(_, why) | Decision::Files(why) => (false, why.clone()),
             Decision::Reload(why) => (false, why.to_string()),
         };
         Status {

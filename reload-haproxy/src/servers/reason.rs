@@ -26,6 +26,10 @@ pub(crate) enum Reason {
     Changed(i32),
     #[error("the file may have changed since worker {0} started")]
     MayHaveChanged(i32),
+    #[error("{path}, which line {line} names, has changed")]
+    File { path: String, line: usize },
+    #[error("{path}, which line {line} names, may have changed since worker {pid} started")]
+    FileMayHaveChanged { path: String, line: usize, pid: i32 },
     #[error("an earlier run did not finish its server changes")]
     Unfinished,
     #[error("{0}")]
@@ -135,6 +139,8 @@ mod tests {
             Reason::NoRevision { wanted, pid: 7 },
             Reason::Changed(7),
             Reason::MayHaveChanged(7),
+            Reason::File { path: text("/etc/haproxy/errors/503.http"), line: 12 },
+            Reason::FileMayHaveChanged { path: text("/etc/haproxy/errors/503.http"), line: 12, pid: 7 },
             Reason::Unfinished,
             Reason::Line(text("line 41 of frontend web changed")),
             Flaw::Nul.into(),

@@ -1,5 +1,5 @@
 //! The state directory: for each configuration file a note, a copy of the loaded bytes, the mark of a rejected file,
-//! and a lock.
+//! what was loaded of the files that it names, and a lock.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::config::content::{fingerprint, text};
 use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
+use crate::state::loaded_files::LoadedFiles;
 use crate::state::note::{Mark, Note};
 
 /// The note lists the parked servers with their options, as many as the file has.
@@ -29,6 +30,7 @@ pub(crate) struct StateDir {
     note: PathBuf,
     copy: PathBuf,
     mark: PathBuf,
+    files: PathBuf,
     /// Held while a run is at work.
     _lock: Option<Flock<File>>,
 }
@@ -65,6 +67,7 @@ impl StateDir {
             note: directory.join(format!("{key}.json")),
             copy: directory.join(format!("{key}.loaded")),
             mark: directory.join(format!("{key}.refused")),
+            files: directory.join(format!("{key}.files")),
             _lock: None,
         }
     }
@@ -90,6 +93,17 @@ impl StateDir {
         let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
         // The note and the copy are written one after the other, so they may not belong together.
         self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
+    }
+
+    /// The files that the worker has loaded, if that is known.
+    pub(crate) fn loaded_files(&self, worker: &Worker) -> Option<LoadedFiles> {
+        let bytes = regular_file::read(&self.files, NOTE_MAX).ok()?;
+        serde_json::from_slice(&bytes).ok().filter(|files: &LoadedFiles| files.is_about(worker))
+    }
+
+    /// Remembers the files that the worker has loaded.
+    pub(crate) fn remember_files(&self, files: LoadedFiles, worker: &Worker) -> Result<(), Failure> {
+        put(&self.files, &json(&files.of(worker)), 0o640)
     }
 
     /// The mark of a refused file, if there is one that can be read.

@@ -1,5 +1,6 @@
 //! What earlier runs left in --state-dir.
 
 pub(crate) mod directory;
+pub(crate) mod loaded_files;
 pub(crate) mod note;
 pub(crate) mod rollback;

@@ -1,0 +1,89 @@
+//! What a pass does about the files that the configuration names.
+
+use std::time::SystemTime;
+
+use common::failure::Failure;
+use common::messages::Messages;
+
+use crate::files::applied::Applied;
+use crate::files::apply::apply;
+use crate::files::change::Bad;
+use crate::files::refusals::Refusals;
+use crate::files::taken::take;
+use crate::output::report::Report;
+use crate::reconcile::Reconcile;
+use crate::servers::reason::Reason;
+use crate::state::loaded_files::LoadedFiles;
+
+impl Reconcile<'_, '_> {
+    /// Files that cannot be read any more.
+    pub(crate) fn unreadable(&self) -> &[Bad] {
+        &self.files.bad
+    }
+
+    /// Says which files are not looked at, and why.
+    pub(super) fn explain_files(&self, messages: &mut Messages) {
+        for (line, name) in &self.config.facts.files.unresolved {
+            messages.verbose(format!(
+                "line {line} names '{name}', which has a variable: its changes are not seen"
+            ));
+        }
+        for (name, line) in &self.files.left_alone {
+            messages.verbose(format!(
+                "{name}, which line {line} names, has changed, but HAProxy writes it itself: only a reload loads it"
+            ));
+        }
+    }
+
+    /// Changes files; returns the reason if they could not be changed. HAProxy may refuse some.
+    pub(super) fn change_files(
+        &self,
+        different: &str,
+        refused: &mut Refusals,
+        messages: &mut Messages,
+    ) -> Result<Option<Reason>, Failure> {
+        let Some(worker) = &self.worker else { return Ok(Some(Reason::NoWorker)) };
+        let runtime = match self.runtime(worker) {
+            Ok(runtime) => runtime,
+            Err(why) => return Ok(Some(why)),
+        };
+        if self.instance.is_loading(worker) {
+            return Ok(Some(Reason::Loading));
+        }
+        if let Err(why) = runtime.check_worker() {
+            return Ok(Some(why));
+        }
+        messages.info(format!("runtime: {different}"));
+        let mut loaded = self.files.loaded.clone();
+        let mut done = Vec::new();
+        let mut failed = None;
+        for change in &self.files.changes {
+            match apply(&runtime, change, SystemTime::now()) {
+                Ok(Some(Applied::Done)) => done.push(change.clone()),
+                Ok(Some(Applied::Refused(why))) => refused.add(change, why),
+                // The next pass looks at it again.
+                Ok(None) => {}
+                Err(why) => {
+                    failed = Some(why);
+                    break;
+                }
+            }
+        }
+        let failed = failed.or_else(|| runtime.check_worker().err());
+        if failed.is_some() || self.instance.is_loading(worker) {
+            return Ok(Some(failed.unwrap_or(Reason::Loading)));
+        }
+        for change in &done {
+            take(&mut loaded, change, &self.files.found);
+            messages.info(change.done());
+        }
+        self.remember_files(&loaded)?;
+        self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
+    }
+
+    /// Remembers the files that the worker has loaded.
+    pub(super) fn remember_files(&self, loaded: &LoadedFiles) -> Result<(), Failure> {
+        let Some(worker) = self.worker.as_ref().filter(|_| !loaded.items.is_empty()) else { return Ok(()) };
+        self.state.remember_files(loaded.clone(), worker)
+    }
+}

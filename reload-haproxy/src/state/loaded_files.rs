@@ -1,0 +1,124 @@
+//! What is remembered about the files that the configuration names: what each held when HAProxy loaded it.
+//!
+//! A file is read again only if its stamp has changed, so an unchanged file costs one `stat`. Contents are kept as
+//! SHA-256 only: there are private keys among them.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::files::named::FileKind;
+use crate::haproxy::instance::Worker;
+use crate::state::note::Note;
+
+/// The times of a file are those of a clock that ticks up to every 10 ms. A file that has changed so shortly before it
+/// was read may change again with the same times.
+const GRAIN: Duration = Duration::from_millis(100);
+
+/// The files that a worker has loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LoadedFiles {
+    /// The worker, as in the note.
+    pid: i32,
+    birth: u64,
+    pub(crate) items: Vec<Item>,
+    /// The directories of certificates, and those with files beside one.
+    pub(crate) directories: BTreeMap<PathBuf, Stamp>,
+}
+
+/// A file that the configuration names, with the files that HAProxy loads together with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub(crate) kind: FileKind,
+    /// Its name on HAProxy's socket.
+    pub(crate) name: String,
+    /// The line that names it, now.
+    #[serde(skip)]
+    pub(crate) line: usize,
+    pub(crate) parts: Vec<Part>,
+    /// The certificates of a list or a directory: the lines of the list, or names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) entries: Vec<String>,
+}
+
+/// One of the files of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// Empty for the file itself; otherwise `key`, `ocsp`, `issuer` or `sctl`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) role: String,
+    /// Its path for this program.
+    pub(crate) path: PathBuf,
+    /// What it held is known as long as it has this stamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stamp: Option<Stamp>,
+    /// SHA-256 of its bytes, in hexadecimal; `None` if they could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
+    /// Why it could not be read, now.
+    #[serde(skip)]
+    pub(crate) error: Option<String>,
+}
+
+/// Device, inode, size, and the times of the last changes of its content and of anything, in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp(u64, u64, u64, i64, i64);
+
+impl LoadedFiles {
+    /// The same files, loaded by this worker.
+    pub(crate) fn of(self, worker: &Worker) -> LoadedFiles {
+        let birth = u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX);
+        LoadedFiles { pid: worker.pid, birth, ..self }
+    }
+
+    /// Whether both are the same files with the same contents.
+    pub(crate) fn holds_the_same(&self, other: &LoadedFiles) -> bool {
+        fn contents(files: &LoadedFiles) -> impl Iterator<Item = (&PathBuf, Option<&String>, Option<Stamp>)> {
+            let parts = files.items.iter().flat_map(|item| &item.parts);
+            // A file that cannot be read is known by its stamp.
+            parts.map(|part| (&part.path, part.digest.as_ref(), part.stamp.filter(|_| part.digest.is_none())))
+        }
+        contents(self).eq(contents(other))
+    }
+
+    /// Whether they are those of this worker.
+    pub(crate) fn is_about(&self, worker: &Worker) -> bool {
+        Note { pid: self.pid, birth: self.birth, ..Note::default() }.is_about(worker)
+    }
+}
+
+impl Item {
+    /// The certificate of one of its entries.
+    pub(crate) fn file_of<'e>(&self, entry: &'e str) -> &'e str {
+        // A directory has no file of its own, and its entries are names.
+        if self.parts.is_empty() { entry } else { entry.split(' ').next().unwrap_or_default() }
+    }
+}
+
+impl Stamp {
+    pub(crate) fn of(metadata: &Metadata) -> Stamp {
+        let time =
+            |seconds: i64, nanoseconds: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds);
+        Stamp(
+            metadata.dev(),
+            metadata.ino(),
+            metadata.size(),
+            time(metadata.mtime(), metadata.mtime_nsec()),
+            time(metadata.ctime(), metadata.ctime_nsec()),
+        )
+    }
+
+    /// When anything about the file last changed.
+    pub(crate) fn changed(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(self.4).unwrap_or(0))
+    }
+
+    /// Whether a change after `now` would give the file another stamp.
+    pub(crate) fn is_settled(self, now: SystemTime) -> bool {
+        self.changed() + GRAIN < now
+    }
+}
