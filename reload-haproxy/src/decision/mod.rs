@@ -163,7 +163,7 @@ pub(crate) fn with_files<'t>(decided: Decided<'t>, files: &FileChanges, may_chan
     if matches!(decided, Decision::Reload(_)) {
         return decided;
     }
-    match (&files.reload, files.summary()) {
+    match (files.reloads.first(), files.summary()) {
         (Some(why), _) => Decision::Reload(why.clone()),
         (None, Some(what)) if may_change => Decision::Files(what),
         (None, Some(what)) => Decision::Reload(Reason::Line(what)),

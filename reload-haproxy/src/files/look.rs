@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use crate::config::file::Config;
 use crate::files::changes::{FileChanges, Since, changes};
 use crate::files::find::find;
-use crate::files::places::Places;
 use crate::haproxy::instance::{Instance, Worker};
+use crate::haproxy::places::Places;
 use crate::haproxy::proc::wall_clock;
 use crate::state::loaded_files::LoadedFiles;
 

@@ -10,7 +10,6 @@ pub(crate) mod find;
 pub(crate) mod list_diff;
 pub(crate) mod lists;
 pub(crate) mod look;
-pub(crate) mod places;
 pub(crate) mod read;
 pub(crate) mod refusals;
 pub(crate) mod taken;

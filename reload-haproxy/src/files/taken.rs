@@ -42,3 +42,27 @@ fn put(loaded: &mut LoadedFiles, item: &Item) {
         None => loaded.items.push(item.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[&str]) -> Item {
+        let entries = entries.iter().map(|entry| (*entry).to_owned()).collect();
+        let (kind, name) = (FileKind::CertificateList, "/d".to_owned());
+        Item { kind, name, line: 0, parts: Vec::new(), entries }
+    }
+
+    #[test]
+    fn a_list_has_what_was_taken_in_the_order_of_the_file() {
+        let found = LoadedFiles { items: vec![list(&["a", "b", "c", "e"])], ..LoadedFiles::default() };
+        let mut loaded = LoadedFiles { items: vec![list(&["a", "d", "e"])], ..LoadedFiles::default() };
+        let certificate = Item { kind: FileKind::Certificate, name: "c".to_owned(), ..list(&[]) };
+        let add =
+            Change::Add { list: "/d".to_owned(), line: "c".to_owned(), certificate: certificate.clone() };
+        take(&mut loaded, &add, &found);
+        let remove = Change::Remove { list: "/d".to_owned(), name: "d".to_owned(), number: 0 };
+        take(&mut loaded, &remove, &found);
+        assert_eq!(loaded.items, [list(&["a", "c", "e"]), certificate]);
+    }
+}

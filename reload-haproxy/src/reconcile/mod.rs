@@ -143,7 +143,8 @@ impl<'r, 't> Reconcile<'r, 't> {
         let note = self.worker.as_ref().and_then(|worker| self.state.note_about(worker)).unwrap_or_default();
         let decision = self.decide(false);
         let worker = self.worker.as_ref();
-        let status = Status::new(self.config, self.instance, worker, &rows, &note.parked, &decision);
+        let status =
+            Status::new(self.config, self.instance, worker, &rows, &note.parked, &self.files, &decision);
         print(&if self.args.json { json(&status) } else { status.to_string() })?;
         status.verdict().map_err(|different| {
             let path = self.config.path.display();

@@ -7,6 +7,7 @@ pub(crate) mod method;
 pub(crate) mod missing;
 pub(crate) mod preflight;
 pub(crate) mod preflight_chroot;
+pub(crate) mod preflight_files;
 pub(crate) mod preflight_host;
 pub(crate) mod proof;
 pub(crate) mod retry;

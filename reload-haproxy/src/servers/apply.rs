@@ -44,7 +44,8 @@ impl Runtime<'_> {
         self.check_info(&self.ask("show info")?)
     }
 
-    fn check_info(&self, info: &str) -> Result<(), Reason> {
+    /// Fails if `info`, an answer to `show info`, is from another worker.
+    pub(crate) fn check_info(&self, info: &str) -> Result<(), Reason> {
         match parse_info(info).filter(|info| !info.is_stopping) {
             Some(info) if info.pid == self.worker.pid => Ok(()),
             Some(info) => Err(Reason::OtherWorker { now: info.pid, before: self.worker.pid }),

@@ -30,6 +30,10 @@ pub(crate) enum Reason {
     File { path: String, line: usize },
     #[error("{path}, which line {line} names, may have changed since worker {pid} started")]
     FileMayHaveChanged { path: String, line: usize, pid: i32 },
+    #[error("line {line} of {path} cannot be loaded at run time")]
+    ListLine { path: String, line: usize },
+    #[error("HAProxy's entries still differ from {0} after the change")]
+    ListNotApplied(String),
     #[error("an earlier run did not finish its server changes")]
     Unfinished,
     #[error("{0}")]
@@ -141,6 +145,8 @@ mod tests {
             Reason::MayHaveChanged(7),
             Reason::File { path: text("/etc/haproxy/errors/503.http"), line: 12 },
             Reason::FileMayHaveChanged { path: text("/etc/haproxy/errors/503.http"), line: 12, pid: 7 },
+            Reason::ListLine { path: text("/etc/haproxy/hosts.map"), line: 7 },
+            Reason::ListNotApplied(text("/etc/haproxy/hosts.map")),
             Reason::Unfinished,
             Reason::Line(text("line 41 of frontend web changed")),
             Flaw::Nul.into(),

@@ -23,8 +23,8 @@ const GRAIN: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LoadedFiles {
     /// The worker, as in the note.
-    pid: i32,
-    birth: u64,
+    pub(crate) pid: i32,
+    pub(crate) birth: u64,
     pub(crate) items: Vec<Item>,
     /// The directories of certificates, and those with files beside one.
     pub(crate) directories: BTreeMap<PathBuf, Stamp>,

@@ -75,9 +75,13 @@ impl NamedFiles {
             let is_first = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || "_-.".contains(c));
             let rest = text[at + 3..].trim_start_matches(|c: char| c.is_ascii_lowercase() || c == '_');
             if let Some(arguments) = rest.strip_prefix('(').filter(|_| is_first) {
-                let name = plain(argument(arguments));
-                if !argument(arguments).starts_with("virt@") {
-                    self.add(FileKind::Map, name.to_owned(), word, line);
+                let written = argument(arguments);
+                if !written.starts_with("virt@") {
+                    // HAProxy begins with an empty map if the file of `opt@` is missing.
+                    let is_conditional = line.is_conditional || written.starts_with("opt@");
+                    let mut line = line.clone();
+                    line.is_conditional = is_conditional;
+                    self.add(FileKind::Map, plain(written).to_owned(), word, &line);
                 }
             }
         }

@@ -53,7 +53,7 @@ pub(crate) struct NamedFile {
     pub(crate) beside: Vec<(&'static str, String)>,
     /// The first line that names it.
     pub(crate) line: usize,
-    /// Whether that line is within `.if`, so that HAProxy may not load the file.
+    /// Whether HAProxy may do without the file: the line is within `.if`, or the name begins with `opt@`.
     pub(crate) is_conditional: bool,
 }
 

@@ -70,7 +70,7 @@ fn the_files_of_all_lines_are_found_once_each() {
     assert_eq!(files.written.iter().collect::<Vec<_>>(), ["/w.map"]);
     let conditional: Vec<usize> =
         files.files.iter().filter(|file| file.is_conditional).map(|file| file.line).collect();
-    assert_eq!(conditional, [25]);
+    assert_eq!(conditional, [22, 25]);
     assert!(!files.extra.has_bundles && files.extra.suffixes.is_empty());
 }
 

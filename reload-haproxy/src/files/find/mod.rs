@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use crate::config::files::named::{FileKind, NamedFile, NamedFiles};
 use crate::files::certificate_list::{Entry, entries};
-use crate::files::places::Places;
 use crate::files::read::{content, part};
+use crate::haproxy::places::Places;
 use crate::state::loaded_files::{Item, LoadedFiles, Part, Stamp};
 
 /// The endings of the names of a bundle.
@@ -231,3 +231,6 @@ fn names_in(path: &Path) -> Vec<String> {
     names.sort_unstable();
     names
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,8 @@ const REST: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileChanges {
     pub(crate) changes: Vec<Change>,
-    /// Why only a reload can load a file.
-    pub(crate) reload: Option<Reason>,
+    /// Changes that only a reload can load.
+    pub(crate) reloads: Vec<Reason>,
     pub(crate) bad: Vec<Bad>,
     /// Maps and lists that have changed, but that HAProxy itself writes.
     pub(crate) left_alone: Vec<(String, usize)>,
@@ -151,11 +151,19 @@ impl FileChanges {
     /// `is_certain`: whether the file has certainly changed.
     fn reload_for(&mut self, item: &Item, is_certain: bool, since: Since) {
         let (path, line, pid) = (item.name.clone(), item.line, since.pid);
-        self.reload.get_or_insert(if is_certain {
+        self.reloads.push(if is_certain {
             Reason::File { path, line }
         } else {
             Reason::FileMayHaveChanged { path, line, pid }
         });
+    }
+
+    /// What differs, a line for each file.
+    pub(crate) fn differences(&self) -> Vec<String> {
+        let reloads = self.reloads.iter().map(Reason::to_string);
+        let bad =
+            self.bad.iter().map(|bad| format!("{}, which line {} names: {}", bad.path, bad.line, bad.why));
+        self.changes.iter().map(Change::to_string).chain(reloads).chain(bad).collect()
     }
 
     /// The first change, and how many more there are.
@@ -168,3 +176,6 @@ impl FileChanges {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

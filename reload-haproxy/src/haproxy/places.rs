@@ -1,8 +1,13 @@
 //! Where the files are that a configuration names, as this program must open them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+
 use crate::config::files::settings::DefaultPath;
+use crate::haproxy::proc;
 use crate::haproxy::process::Process;
 
 /// Turns names into paths.
@@ -24,6 +29,16 @@ impl<'a> Places<'a> {
             DefaultPath::Origin(origin) => working.join(origin),
         };
         Places { main, base }
+    }
+
+    /// Whether HAProxy certainly finds no file with this name. In another mount namespace symlinks lead elsewhere, so they
+    /// are followed below its root.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        let path = self.base.join(name);
+        let Some(main) = self.main.filter(|main| !main.shares("mnt")) else { return false };
+        let Ok(root) = File::open(proc::directory(main.pid).join("root")) else { return false };
+        let how = OpenHow::new().flags(OFlag::O_PATH).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        openat2(&root, &path, how).is_err_and(|err| err == Errno::ENOENT)
     }
 
     /// The path of a file with this name.
