@@ -22,7 +22,7 @@ pub(crate) fn apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Resu
         Change::Remove { list, name, .. } => {
             return certificates::remove_from_list(runtime, list, name).map(Some);
         }
-        Change::Replace(item) | Change::Add { certificate: item, .. } => item,
+        Change::Replace(item) | Change::Restore(item) | Change::Add { certificate: item, .. } => item,
     };
     let mut contents = Contents { item, is_outdated: false };
     let applied = match (change, item.kind) {

@@ -12,6 +12,8 @@ use crate::state::loaded_files::Item;
 pub(crate) enum Change {
     /// The content of a file.
     Replace(Item),
+    /// The content of a map or a list, which was changed at the socket.
+    Restore(Item),
     /// A certificate that is new in a list or a directory. `line` is the list's line.
     Add { list: String, line: String, certificate: Item },
     /// A certificate that is gone from a list or a directory, which line `number` of the configuration names.
@@ -42,7 +44,7 @@ impl Change {
     /// What the change is about.
     pub(crate) fn kind(&self) -> FileKind {
         match self {
-            Change::Replace(item) => item.kind,
+            Change::Replace(item) | Change::Restore(item) => item.kind,
             Change::Add { .. } | Change::Remove { .. } => FileKind::Certificate,
         }
     }
@@ -51,7 +53,7 @@ impl Change {
     pub(crate) fn done(&self) -> String {
         let (file, _) = self.file();
         match self {
-            Change::Replace(item) => format!("{} '{file}' replaced", item.kind),
+            Change::Replace(item) | Change::Restore(item) => format!("{} '{file}' replaced", item.kind),
             Change::Add { list, .. } => format!("certificate '{file}' added to '{list}'"),
             Change::Remove { list, .. } => format!("certificate '{file}' removed from '{list}'"),
         }
@@ -65,7 +67,9 @@ impl Change {
     /// The file, and the line of the configuration that names it.
     pub(crate) fn file(&self) -> (&str, usize) {
         match self {
-            Change::Replace(item) | Change::Add { certificate: item, .. } => (&item.name, item.line),
+            Change::Replace(item) | Change::Restore(item) | Change::Add { certificate: item, .. } => {
+                (&item.name, item.line)
+            }
             Change::Remove { name, number, .. } => (name, *number),
         }
     }
@@ -76,6 +80,7 @@ impl Display for Change {
         let (file, line) = self.file();
         match self {
             Change::Replace(_) => write!(f, "{file}, which line {line} names, has changed"),
+            Change::Restore(_) => write!(f, "HAProxy differs from {file}, which line {line} names"),
             Change::Add { list, .. } => write!(f, "{file} is new in {list}, which line {line} names"),
             Change::Remove { list, .. } => write!(f, "{file} is gone from {list}, which line {line} names"),
         }

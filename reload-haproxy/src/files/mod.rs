@@ -2,6 +2,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod apply;
+pub(crate) mod by_hand;
 pub(crate) mod certificate_list;
 pub(crate) mod certificates;
 pub(crate) mod change;

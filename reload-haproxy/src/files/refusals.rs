@@ -20,6 +20,11 @@ impl Refusals {
         self.changes.push(change.clone());
     }
 
+    /// A change is left out, although its file is not bad.
+    pub(crate) fn leave(&mut self, change: &Change) {
+        self.changes.push(change.clone());
+    }
+
     /// The failure that names all files that are bad: these, and those in `unreadable`.
     pub(crate) fn failure(&self, unreadable: &[Bad]) -> Option<Failure> {
         let mut bad: Vec<&Bad> = self.bad.iter().chain(unreadable).collect();

@@ -7,7 +7,7 @@ use crate::state::loaded_files::{Item, LoadedFiles};
 /// Notes in `loaded` that HAProxy has taken a change of the files that were `found`.
 pub(crate) fn take(loaded: &mut LoadedFiles, change: &Change, found: &LoadedFiles) {
     match change {
-        Change::Replace(item) => put(loaded, item),
+        Change::Replace(item) | Change::Restore(item) => put(loaded, item),
         Change::Add { list, line, certificate } => {
             put(loaded, certificate);
             take_list(loaded, list, found, |entries, _| entries.push(line.clone()));

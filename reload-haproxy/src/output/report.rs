@@ -50,6 +50,7 @@ impl FileReport {
     fn new(change: &Change) -> FileReport {
         let action = match change {
             Change::Replace(_) => "replace",
+            Change::Restore(_) => "restore",
             Change::Add { .. } => "add",
             Change::Remove { .. } => "remove",
         };

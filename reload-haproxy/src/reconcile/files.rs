@@ -7,7 +7,7 @@ use common::messages::Messages;
 
 use crate::files::applied::Applied;
 use crate::files::apply::apply;
-use crate::files::change::Bad;
+use crate::files::change::{Bad, Change};
 use crate::files::refusals::Refusals;
 use crate::files::taken::take;
 use crate::output::report::Report;
@@ -16,6 +16,19 @@ use crate::servers::reason::Reason;
 use crate::state::loaded_files::LoadedFiles;
 
 impl Reconcile<'_, '_> {
+    /// Finds the changes of files, without those in `refused`.
+    pub(super) fn look_at_files(&mut self, refused: &Refusals) {
+        let named = &self.config.facts.files;
+        let Some(worker) = self.worker.as_ref().filter(|_| !named.files.is_empty()) else { return };
+        let mut files = self.look.changes(worker, self.state.loaded_files(worker).as_ref());
+        let runtime = self.runtime(worker).ok().filter(|_| self.args.method.may_change_servers());
+        if let Some(runtime) = runtime {
+            files.add_changes_by_hand(named, &runtime, SystemTime::now());
+        }
+        files.leave_out(refused);
+        self.files = files;
+    }
+
     /// Files that cannot be read any more.
     pub(crate) fn unreadable(&self) -> &[Bad] {
         &self.files.bad
@@ -63,6 +76,11 @@ impl Reconcile<'_, '_> {
                 Ok(Some(Applied::Refused(why))) => refused.add(change, why),
                 // The next pass looks at it again.
                 Ok(None) => {}
+                // The file has not changed, and only a reload could undo what was done by hand.
+                Err(why) if matches!(change, Change::Restore(_)) => {
+                    messages.verbose(format!("{change}, but {why}"));
+                    refused.leave(change);
+                }
                 Err(why) => {
                     failed = Some(why);
                     break;

@@ -63,12 +63,10 @@ impl<'r, 't> Reconcile<'r, 't> {
         refused: &Refusals,
     ) -> Reconcile<'r, 't> {
         let (worker, look) = (instance.worker(), Look::new(config, instance));
-        let mut files = FileChanges::default();
-        if let Some(worker) = worker.as_ref().filter(|_| !config.facts.files.files.is_empty()) {
-            files = look.changes(worker, state.loaded_files(worker).as_ref());
-            files.leave_out(refused);
-        }
-        Reconcile { args, config, layout, instance, state, worker, look, files }
+        let files = FileChanges::default();
+        let mut reconcile = Reconcile { args, config, layout, instance, state, worker, look, files };
+        reconcile.look_at_files(refused);
+        reconcile
     }
 
     /// Makes HAProxy run the file. Adds files that it refuses to `refused`.

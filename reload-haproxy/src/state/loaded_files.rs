@@ -26,6 +26,9 @@ pub(crate) struct LoadedFiles {
     pub(crate) pid: i32,
     pub(crate) birth: u64,
     pub(crate) items: Vec<Item>,
+    /// When large maps and lists were last compared with HAProxy's, in seconds since 1970.
+    #[serde(default)]
+    pub(crate) compared: u64,
     /// The directories of certificates, and those with files beside one.
     pub(crate) directories: BTreeMap<PathBuf, Stamp>,
 }
@@ -75,6 +78,16 @@ impl LoadedFiles {
         LoadedFiles { pid: worker.pid, birth, ..self }
     }
 
+    /// Whether large maps and lists were last compared at least `period` ago.
+    pub(crate) fn are_due(&self, now: SystemTime, period: Duration) -> bool {
+        seconds(now).abs_diff(self.compared) >= period.as_secs()
+    }
+
+    /// Large maps and lists are compared now.
+    pub(crate) fn compared_at(&mut self, now: SystemTime) {
+        self.compared = seconds(now);
+    }
+
     /// Whether both are the same files with the same contents.
     pub(crate) fn holds_the_same(&self, other: &LoadedFiles) -> bool {
         fn contents(files: &LoadedFiles) -> impl Iterator<Item = (&PathBuf, Option<&String>, Option<Stamp>)> {
@@ -92,6 +105,11 @@ impl LoadedFiles {
 }
 
 impl Item {
+    /// How many bytes its files have, as far as their stamps count.
+    pub(crate) fn size(&self) -> u64 {
+        self.parts.iter().filter_map(|part| part.stamp).map(Stamp::size).sum()
+    }
+
     /// The certificate of one of its entries.
     pub(crate) fn file_of<'e>(&self, entry: &'e str) -> &'e str {
         // A directory has no file of its own, and its entries are names.
@@ -99,7 +117,16 @@ impl Item {
     }
 }
 
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 impl Stamp {
+    /// The size of the file, in bytes.
+    pub(crate) fn size(self) -> u64 {
+        self.2
+    }
+
     pub(crate) fn of(metadata: &Metadata) -> Stamp {
         let time =
             |seconds: i64, nanoseconds: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds);

@@ -77,8 +77,10 @@ pub(crate) fn changes(
     // The certificates that are to be added are not loaded yet.
     let added = |item: &Item| result.changes.iter().any(|change| change.adds(item));
     result.loaded.items.retain(|item| !added(item));
-    result.loaded.directories = found.directories.clone();
-    FileChanges { found, ..result }
+    let (items, directories) = (result.loaded.items, found.directories.clone());
+    let compared = old.map_or(0, |old| old.compared);
+    let loaded = LoadedFiles { items, directories, compared, ..LoadedFiles::default() };
+    FileChanges { found, loaded, ..result }
 }
 
 enum Seen {
