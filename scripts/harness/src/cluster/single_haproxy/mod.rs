@@ -8,6 +8,7 @@ mod list_files;
 mod outcome;
 pub mod refused_file;
 mod tested_haproxy;
+pub mod tls_fixture;
 pub mod varied_servers;
 
 pub use backend_servers::{BALANCED, Facts, many};
