@@ -81,7 +81,7 @@ impl<'r, 't> Reconcile<'r, 't> {
             Decision::Nothing(how) => {
                 messages.verbose(format!("nothing to do: {how}"));
                 self.note_loaded()?;
-                self.remember_files(&self.files.loaded)?;
+                self.remember_files()?;
                 self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
                 return Ok(Pass::Done);
             }
@@ -92,7 +92,7 @@ impl<'r, 't> Reconcile<'r, 't> {
             Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
                 None if self.config.is_outdated() => return Ok(Pass::Again),
                 None => {
-                    self.remember_files(&self.files.loaded)?;
+                    self.remember_files()?;
                     return Ok(Pass::Done);
                 }
                 Some(why) => Reason::Differs { difference: different, why: why.into() },
