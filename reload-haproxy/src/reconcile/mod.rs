@@ -21,6 +21,7 @@ use crate::output::report::{Report, print};
 use crate::output::status::Status;
 use crate::reload::attempt::{Reload, Unproven};
 use crate::reload::check;
+use crate::reload::counters;
 use crate::reload::health;
 use crate::reload::method::Method;
 use crate::reload::preflight::preflight;
@@ -263,7 +264,10 @@ impl<'r, 't> Reconcile<'r, 't> {
         let load_time = check::check(config, instance, &program, timeout, messages)?;
         preflight(config, instance)?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
-        health::kept_over(config, instance, messages, |messages| reload.run(method, messages))
+        // The counters last: what is counted after they were read is lost.
+        health::kept_over(config, instance, messages, |messages| {
+            counters::kept_over(config, instance, messages, |messages| reload.run(method, messages))
+        })
     }
 
     /// With `--json`, prints what was done.
