@@ -16,7 +16,7 @@ use crate::servers::reason::Reason;
 pub(crate) struct ListEntry<'a> {
     /// The crt-list file, or the directory without a slash at its end.
     pub(crate) list: &'a str,
-    /// The line as `add ssl crt-list` takes it: the certificate's name, `[options]`, filters. Only the name for a
+    /// The line of the crt-list: the certificate's name or its end, `[options]`, filters. Only the name for a
     /// directory.
     pub(crate) line: &'a str,
     /// The certificate.
@@ -99,7 +99,7 @@ fn add(
     let answer = if is_plain {
         runtime.ask(&format!("{command} {name}"))?
     } else {
-        runtime.ask(&format!("{command} <<\n{}\n", entry.line))?
+        runtime.ask(&format!("{command} <<\n{}\n", entry.whole_line()))?
     };
     if !is_success(&answer) {
         return Err(unexpected("add ssl crt-list", &answer).into());
@@ -121,25 +121,39 @@ fn delete(runtime: &Runtime, name: &SocketName) -> Result<(), Reason> {
     if answer.lines().any(is_settled) { Ok(()) } else { Err(unexpected("del ssl cert", &answer)) }
 }
 
-/// The line must be one line that begins with the certificate's name as the socket reads it.
+/// The line must be one line, and begin with a name that HAProxy joins to the certificate's.
 fn check_line(entry: &ListEntry) -> Result<(), Reason> {
     let ListEntry { line, certificate, .. } = entry;
     if *line == certificate.name {
         return Ok(());
     }
-    let rest = line.strip_prefix(certificate.name);
-    let is_whole = rest.is_some_and(|rest| rest.starts_with([' ', '\t']));
+    let is_its_name = line.split([' ', '\t']).next().is_some_and(|first| {
+        certificate
+            .name
+            .strip_suffix(first)
+            .is_some_and(|rest| !first.is_empty() && rest.is_empty() | rest.ends_with('/'))
+    });
     let has_odd_name = certificate.name.contains([' ', '\\', '"', '\'', '[', '#']);
-    if line.contains(|c: char| c.is_control() && c != '\t') || !is_whole || has_odd_name {
+    if line.contains(|c: char| c.is_control() && c != '\t') || !is_its_name || has_odd_name {
         return Err(Reason::Name);
     }
     Ok(())
 }
 
 impl ListEntry<'_> {
+    /// The line with the certificate's whole name, as HAProxy shows it.
+    fn whole_line(&self) -> String {
+        let rest = self.line.split_once([' ', '\t']).map_or("", |(_, rest)| rest);
+        if self.line == self.certificate.name {
+            self.line.to_owned()
+        } else {
+            format!("{} {rest}", self.certificate.name)
+        }
+    }
+
     /// Whether the list as HAProxy shows it has this entry.
     fn is_in(&self, answer: &str) -> bool {
-        let wanted = words(self.line);
+        let wanted = words(&self.whole_line());
         entries(answer).any(|line| words(line) == wanted)
     }
 
@@ -179,6 +193,7 @@ mod tests {
         assert!(entry("/l", "/d.pem", "/d.pem").is_in(answer));
         assert!(!entry("/l", "/c.pem [alpn h2] d.example", "/c.pem").is_in(answer));
         assert!(!entry("/l", "/l", "/l").is_in(answer));
+        assert!(entry("/l", "c.pem [alpn h2] c.example", "/c.pem").is_in(answer));
     }
 
     #[test]

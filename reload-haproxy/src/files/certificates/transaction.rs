@@ -76,18 +76,29 @@ pub(super) fn transact(
 impl Transaction<'_> {
     /// Begins with the file's text. What another run has left open is taken back first.
     pub(super) fn begin(&self, payload: &str) -> Result<(), NotTaken> {
-        // Once for what is open under another name, once for our own that a killed run has left.
-        for _ in 0..2 {
+        let mut ending = "";
+        // Once for what is open under another name, once for our own that a killed run has left, once for the ending.
+        for _ in 0..3 {
             self.is_open.set(true);
-            let answer = self.send("set", "", payload)?;
+            let answer = self.send("set", ending, payload)?;
             let stale = match opened(&answer, self.kind.noun()) {
                 Some(Opened::Created(name)) if name == self.name.plain() => return Ok(()),
                 Some(Opened::Created(name) | Opened::Updated(name) | Opened::Busy(name)) => name,
+                None if ending.is_empty() && self.loses_ending(&answer) => {
+                    ending = ".crt";
+                    continue;
+                }
                 None => return Err(not_taken(self.kind.command(), &answer)),
             };
             self.abort(&SocketName::new(stale)?)?;
         }
         Err(unexpected(self.kind.command(), "The ongoing transaction is about another file").into())
+    }
+
+    /// Whether this HAProxy took `.crt` for an ending that is not a part of the name, as 2.6 does.
+    fn loses_ending(&self, answer: &str) -> bool {
+        let is_certificate = matches!(self.kind, Kind::Certificate) && self.name.plain().ends_with(".crt");
+        is_certificate && answer.starts_with("Can't replace a certificate which is not referenced ")
     }
 
     /// Adds a part of the certificate: `.issuer`, `.ocsp`.
