@@ -105,6 +105,15 @@ impl LoadedFiles {
 }
 
 impl Item {
+    /// Whether both are the same file with the same content.
+    pub(crate) fn holds_the_same(&self, other: &Item) -> bool {
+        let contents = |item: &Item| -> Vec<(String, Option<String>)> {
+            item.parts.iter().map(|part| (part.role.clone(), part.digest.clone())).collect()
+        };
+        let name = |item: &Item| (item.kind, item.name.clone());
+        name(self) == name(other) && self.entries == other.entries && contents(self) == contents(other)
+    }
+
     /// How many bytes its files have, as far as their stamps count.
     pub(crate) fn size(&self) -> u64 {
         self.parts.iter().filter_map(|part| part.stamp).map(Stamp::size).sum()

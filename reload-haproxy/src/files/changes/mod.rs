@@ -1,7 +1,7 @@
 //! What has changed in the files that the configuration names, and what that needs: a change without a reload, or a
 //! reload. Nothing here opens anything.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use common::failure::Code;
@@ -52,6 +52,11 @@ pub(crate) fn changes(
     let mut result = FileChanges::default();
     for item in &found.items {
         let before = known.get(&(item.kind, item.name.as_str())).copied();
+        if let Some(other) = turned(item, &known).filter(|_| before.is_none()) {
+            result.add_turned(item, since);
+            result.loaded.items.push(other.clone());
+            continue;
+        }
         let is_written = written.contains(&item.name) && matches!(item.kind, FileKind::Map | FileKind::Acl);
         let kept = match (before, compare(item, before, old.is_some(), since)) {
             (_, Seen::Same) => item,
@@ -77,10 +82,23 @@ pub(crate) fn changes(
     // The certificates that are to be added are not loaded yet.
     let added = |item: &Item| result.changes.iter().any(|change| change.adds(item));
     result.loaded.items.retain(|item| !added(item));
+    if !result.bad.is_empty() {
+        result.keep_unseen(old);
+    }
     let (items, directories) = (result.loaded.items, found.directories.clone());
     let compared = old.map_or(0, |old| old.compared);
     let loaded = LoadedFiles { items, directories, compared, ..LoadedFiles::default() };
     FileChanges { found, loaded, ..result }
+}
+
+/// What was loaded under the name of a certificate that is a directory now, or of a directory that is not one now.
+fn turned<'o>(item: &Item, known: &HashMap<(FileKind, &str), &'o Item>) -> Option<&'o Item> {
+    let other = match item.kind {
+        FileKind::Certificate => FileKind::CertificateList,
+        FileKind::CertificateList => FileKind::Certificate,
+        _ => return None,
+    };
+    known.get(&(other, item.name.trim_end_matches('/'))).copied()
 }
 
 enum Seen {
@@ -148,6 +166,27 @@ impl FileChanges {
             (_, before) if !is_readable => self.reload_for(item, before.is_some(), since),
             _ => self.changes.push(Change::Replace(item.clone())),
         }
+    }
+
+    /// Adds what a file needs that was a directory, or the other way round.
+    fn add_turned(&mut self, item: &Item, since: Since) {
+        match item.parts.iter().find_map(|part| part.error.as_ref()) {
+            Some(why) => {
+                let (path, line, why) = (item.name.clone(), item.line, why.clone());
+                self.bad.push(Bad { code: Code::Files, path, line, why });
+            }
+            None => self.reload_for(item, true, since),
+        }
+    }
+
+    /// Keeps what was loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes
+    /// on with them.
+    fn keep_unseen(&mut self, old: Option<&LoadedFiles>) {
+        let seen: HashSet<(FileKind, String)> =
+            self.loaded.items.iter().map(|item| (item.kind, item.name.clone())).collect();
+        let unseen = old.iter().flat_map(|old| &old.items);
+        let unseen = unseen.filter(|item| !seen.contains(&(item.kind, item.name.clone())));
+        self.loaded.items.extend(unseen.cloned());
     }
 
     /// `is_certain`: whether the file has certainly changed.
