@@ -3,7 +3,7 @@
 //! A file is read again only if its stamp has changed, so an unchanged file costs one `stat`. Contents are kept as
 //! SHA-256 only: there are private keys among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -79,6 +79,14 @@ impl LoadedFiles {
         LoadedFiles { pid: worker.pid, birth, ..self }
     }
 
+    /// Its items that `found` does not have.
+    pub(crate) fn without(&self, found: &LoadedFiles) -> Vec<Item> {
+        let seen: HashSet<(FileKind, &str)> =
+            found.items.iter().map(|item| (item.kind, item.name.as_str())).collect();
+        let unseen = self.items.iter().filter(|item| !seen.contains(&(item.kind, item.name.as_str())));
+        unseen.cloned().collect()
+    }
+
     /// Whether it has other items or directories than `found`.
     pub(crate) fn has_other_names(&self, found: &LoadedFiles) -> bool {
         self.items.len() != found.items.len() || self.directories != found.directories
@@ -116,6 +124,15 @@ impl Item {
     pub(crate) fn unknown(&self) -> Item {
         let part = |part: &Part| Part { stamp: None, digest: Some(String::new()), ..part.clone() };
         Item { parts: self.parts.iter().map(part).collect(), ..self.clone() }
+    }
+
+    /// Whether both are the same file with the same content.
+    pub(crate) fn holds_the_same(&self, other: &Item) -> bool {
+        let contents = |item: &Item| -> Vec<(String, Option<String>)> {
+            item.parts.iter().map(|part| (part.role.clone(), part.digest.clone())).collect()
+        };
+        let name = |item: &Item| (item.kind, item.name.clone());
+        name(self) == name(other) && self.entries == other.entries && contents(self) == contents(other)
     }
 
     /// How many bytes its files have, as far as their stamps count.

@@ -29,6 +29,9 @@ pub(crate) struct FileChanges {
     pub(crate) found: LoadedFiles,
     /// What HAProxy has loaded of those that differ, by their place in `found`.
     before: HashMap<usize, Item>,
+    /// What HAProxy has loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes
+    /// on with them.
+    unseen: Vec<Item>,
     /// When large maps and lists were last compared with HAProxy's.
     compared: u64,
     /// Whether what is known is not what was known.
@@ -59,6 +62,11 @@ pub(crate) fn changes(
     for (place, item) in found.items.iter().enumerate() {
         let before = known.get(&(item.kind, item.name.as_str())).copied();
         result.is_news |= before.is_none_or(|before| !before.is_remembered_as(item));
+        if let Some(other) = turned(item, &known).filter(|_| before.is_none()) {
+            result.add_turned(item, since);
+            result.before.insert(place, other.clone());
+            continue;
+        }
         match compare(item, before, old.is_some(), since) {
             Seen::Same => continue,
             Seen::Changed if is_list(item) && written.contains(&item.name) => {
@@ -71,7 +79,20 @@ pub(crate) fn changes(
         result.before.insert(place, before.map_or_else(|| item.unknown(), Item::clone));
     }
     result.is_news |= old.is_none_or(|old| old.has_other_names(&found));
+    if let Some(old) = old.filter(|_| !result.bad.is_empty()) {
+        result.unseen = old.without(&found);
+    }
     FileChanges { found, ..result }
+}
+
+/// What was loaded under the name of a certificate that is a directory now, or of a directory that is not one now.
+fn turned<'o>(item: &Item, known: &HashMap<(FileKind, &str), &'o Item>) -> Option<&'o Item> {
+    let other = match item.kind {
+        FileKind::Certificate => FileKind::CertificateList,
+        FileKind::CertificateList => FileKind::Certificate,
+        _ => return None,
+    };
+    known.get(&(other, item.name.trim_end_matches('/'))).copied()
 }
 
 enum Seen {
@@ -126,7 +147,8 @@ impl FileChanges {
         // The certificates that are to be added are not loaded yet.
         let is_added = |item: &Item| self.changes.iter().any(|change| change.adds(item));
         let items = self.found.items.iter().enumerate().filter(|(_, item)| !is_added(item));
-        let items = items.map(|(place, item)| self.before.get(&place).unwrap_or(item).clone()).collect();
+        let items = items.map(|(place, item)| self.before.get(&place).unwrap_or(item).clone());
+        let items = items.chain(self.unseen.iter().cloned()).collect();
         let (directories, compared) = (self.found.directories.clone(), self.compared);
         LoadedFiles { items, directories, compared, ..LoadedFiles::default() }
     }
@@ -165,6 +187,17 @@ impl FileChanges {
             }
             (_, before) if !is_readable => self.reload_for(item, before.is_some(), since),
             _ => self.changes.push(Change::Replace(item.clone())),
+        }
+    }
+
+    /// Adds what a file needs that was a directory, or the other way round.
+    fn add_turned(&mut self, item: &Item, since: Since) {
+        match item.parts.iter().find_map(|part| part.error.as_ref()) {
+            Some(why) => {
+                let (path, line, why) = (item.name.clone(), item.line, why.clone());
+                self.bad.push(Bad { code: Code::Files, path, line, why });
+            }
+            None => self.reload_for(item, true, since),
         }
     }
 
