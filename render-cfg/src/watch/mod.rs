@@ -13,6 +13,9 @@ mod retry;
 mod route;
 mod service_manager;
 mod signals;
+mod sources;
+mod then_files;
+mod then_runs;
 mod watcher;
 
 use common::failure::{Code, Failure};
