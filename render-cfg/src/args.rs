@@ -117,4 +117,4 @@ With --watch: 0 after SIGTERM, 2 for wrong usage. SIGHUP makes it render at once
 Examples:
   render-cfg --template haproxy.cfg.tera --output /etc/haproxy/haproxy.cfg \\
              --check 'haproxy -c -f {}'
-  the same with --watch --then reload-haproxy, as a service";
+  the same with --watch --then reload-haproxy --then-every 15s, as a service";
