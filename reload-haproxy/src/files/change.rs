@@ -49,6 +49,20 @@ impl Change {
         }
     }
 
+    /// Whether both are the same change to the same contents. The stamp of a file is noted a moment later than its
+    /// content, when it is settled.
+    pub(crate) fn is_same_as(&self, other: &Change) -> bool {
+        match (self, other) {
+            (Change::Replace(one), Change::Replace(other))
+            | (Change::Restore(one), Change::Restore(other)) => one.holds_the_same(other),
+            (
+                Change::Add { list, line, certificate },
+                Change::Add { list: other_list, line: other_line, certificate: other },
+            ) => (list, line) == (other_list, other_line) && certificate.holds_the_same(other),
+            _ => self == other,
+        }
+    }
+
     /// What was done, once it is.
     pub(crate) fn done(&self) -> String {
         let (file, _) = self.file();

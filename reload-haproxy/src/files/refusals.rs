@@ -39,6 +39,7 @@ impl Refusals {
 impl FileChanges {
     /// Leaves out changes that were refused, unless the files have changed since.
     pub(crate) fn leave_out(&mut self, refused: &Refusals) {
-        self.changes.retain(|change| !refused.changes.contains(change));
+        let is_refused = |change: &Change| refused.changes.iter().any(|refused| refused.is_same_as(change));
+        self.changes.retain(|change| !is_refused(change));
     }
 }

@@ -8,12 +8,12 @@ use common::messages::Messages;
 use crate::files::applied::Applied;
 use crate::files::apply::apply;
 use crate::files::change::{Bad, Change};
+use crate::files::paths::write_paths;
 use crate::files::refusals::Refusals;
 use crate::files::taken::take;
 use crate::output::report::Report;
 use crate::reconcile::Reconcile;
 use crate::servers::reason::Reason;
-use crate::state::loaded_files::LoadedFiles;
 
 impl Reconcile<'_, '_> {
     /// Finds the changes of files, without those in `refused`.
@@ -27,6 +27,16 @@ impl Reconcile<'_, '_> {
         }
         files.leave_out(refused);
         self.files = files;
+    }
+
+    /// Lists the files, if that is asked for.
+    pub(super) fn list_files(&self, messages: &mut Messages) {
+        let Some(file) = &self.args.list_files else { return };
+        if let Err(err) =
+            write_paths(file, &self.config.facts.files, &self.look.find(Some(&self.files.found)))
+        {
+            messages.warn(format!("cannot write '{}': {err}", file.display()));
+        }
     }
 
     /// Files that cannot be read any more.
@@ -67,7 +77,7 @@ impl Reconcile<'_, '_> {
             return Ok(Some(why));
         }
         messages.info(format!("runtime: {different}"));
-        let mut loaded = self.files.loaded.clone();
+        let mut loaded = self.files.loaded();
         let mut done = Vec::new();
         let mut failed = None;
         for change in &self.files.changes {
@@ -95,13 +105,15 @@ impl Reconcile<'_, '_> {
             take(&mut loaded, change, &self.files.found);
             messages.info(change.done());
         }
-        self.remember_files(&loaded)?;
+        self.state.remember_files(loaded, worker)?;
         self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
     }
 
-    /// Remembers the files that the worker has loaded.
-    pub(super) fn remember_files(&self, loaded: &LoadedFiles) -> Result<(), Failure> {
-        let Some(worker) = self.worker.as_ref().filter(|_| !loaded.items.is_empty()) else { return Ok(()) };
-        self.state.remember_files(loaded.clone(), worker)
+    /// Remembers the files that the worker has loaded, if that is news.
+    pub(super) fn remember_files(&self) -> Result<(), Failure> {
+        match &self.worker {
+            Some(worker) if self.files.is_news => self.state.remember_files(self.files.loaded(), worker),
+            _ => Ok(()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! A file is read again only if its stamp has changed, so an unchanged file costs one `stat`. Contents are kept as
 //! SHA-256 only: there are private keys among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -54,7 +54,8 @@ pub(crate) struct Part {
     /// Empty for the file itself; otherwise `key`, `ocsp`, `issuer` or `sctl`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) role: String,
-    /// Its path for this program.
+    /// Its path for this program, now.
+    #[serde(skip)]
     pub(crate) path: PathBuf,
     /// What it held is known as long as it has this stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,14 +79,17 @@ impl LoadedFiles {
         LoadedFiles { pid: worker.pid, birth, ..self }
     }
 
-    /// Whether large maps and lists were last compared at least `period` ago.
-    pub(crate) fn are_due(&self, now: SystemTime, period: Duration) -> bool {
-        seconds(now).abs_diff(self.compared) >= period.as_secs()
+    /// Its items that `found` does not have.
+    pub(crate) fn without(&self, found: &LoadedFiles) -> Vec<Item> {
+        let seen: HashSet<(FileKind, &str)> =
+            found.items.iter().map(|item| (item.kind, item.name.as_str())).collect();
+        let unseen = self.items.iter().filter(|item| !seen.contains(&(item.kind, item.name.as_str())));
+        unseen.cloned().collect()
     }
 
-    /// Large maps and lists are compared now.
-    pub(crate) fn compared_at(&mut self, now: SystemTime) {
-        self.compared = seconds(now);
+    /// Whether it has other items or directories than `found`.
+    pub(crate) fn has_other_names(&self, found: &LoadedFiles) -> bool {
+        self.items.len() != found.items.len() || self.directories != found.directories
     }
 
     /// Whether both are the same files with the same contents.
@@ -105,6 +109,32 @@ impl LoadedFiles {
 }
 
 impl Item {
+    /// Whether both leave the same in the state directory.
+    pub(crate) fn is_remembered_as(&self, other: &Item) -> bool {
+        let parts = self.parts.iter().zip(&other.parts);
+        let is_same = |(one, other): (&Part, &Part)| {
+            one.role == other.role && one.stamp == other.stamp && one.digest == other.digest
+        };
+        self.parts.len() == other.parts.len()
+            && self.entries == other.entries
+            && parts.into_iter().all(is_same)
+    }
+
+    /// The same item if it is not known what HAProxy has loaded.
+    pub(crate) fn unknown(&self) -> Item {
+        let part = |part: &Part| Part { stamp: None, digest: Some(String::new()), ..part.clone() };
+        Item { parts: self.parts.iter().map(part).collect(), ..self.clone() }
+    }
+
+    /// Whether both are the same file with the same content.
+    pub(crate) fn holds_the_same(&self, other: &Item) -> bool {
+        let contents = |item: &Item| -> Vec<(String, Option<String>)> {
+            item.parts.iter().map(|part| (part.role.clone(), part.digest.clone())).collect()
+        };
+        let name = |item: &Item| (item.kind, item.name.clone());
+        name(self) == name(other) && self.entries == other.entries && contents(self) == contents(other)
+    }
+
     /// How many bytes its files have, as far as their stamps count.
     pub(crate) fn size(&self) -> u64 {
         self.parts.iter().filter_map(|part| part.stamp).map(Stamp::size).sum()
@@ -115,10 +145,6 @@ impl Item {
         // A directory has no file of its own, and its entries are names.
         if self.parts.is_empty() { entry } else { entry.split(' ').next().unwrap_or_default() }
     }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Stamp {

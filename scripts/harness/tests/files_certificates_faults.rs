@@ -32,7 +32,7 @@ fn renewals_under_load_fail_no_request_and_close_no_connection() {
 
 #[test]
 fn the_next_run_completes_a_renewal_that_was_killed_at_any_moment() {
-    const MOMENTS: u32 = 40;
+    const MOMENTS: u32 = 25;
     let mut fixture = TlsFixture::empty();
     let renew = |fixture: &TlsFixture| (fixture.renew("site.pem"), fixture.renew("other.pem"));
     renew(&fixture);
@@ -93,7 +93,7 @@ fn twenty_runs_at_once_change_a_certificate_once() {
     let runs: Vec<Child> = (0..20).map(|_| fixture.start_reload(&[])).collect();
     let outcomes: Vec<Outcome> = runs.into_iter().map(finish).collect();
     assert!(outcomes.iter().all(|outcome| outcome.code == 0));
-    let changed = outcomes.iter().filter(|outcome| !outcome.stderr.contains("nothing to do")).count();
+    let changed = outcomes.iter().filter(|outcome| outcome.stderr.contains("runtime: ")).count();
     assert_eq!((changed, fixture.worker()), (1, worker));
     fixture.assert_serves(HOST, &new);
 }

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
-use harness::cluster::single_haproxy::Outcome;
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
+use harness::cluster::single_haproxy::{Outcome, assert_done, assert_refused};
+use harness::daemons::haproxy::Mode;
 use harness::daemons::tls::Issued;
 
 /// Asserts that a run ends with this code and one error, which names the file and contains `says`; that no worker was
@@ -68,11 +70,45 @@ fn a_file_that_cannot_be_read_is_refused_and_the_mended_one_is_served() {
     fs::remove_file(&path).unwrap();
     assert_kept(&fixture, &old, 4, "");
     old = mend(&fixture);
+    let target = fixture.certs("missing.pem");
+    fs::remove_file(&path).unwrap();
+    symlink(&target, &path).unwrap();
+    assert_kept(&fixture, &old, 4, "");
+    old = mend(&fixture);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert_kept(&fixture, &old, 4, "");
+    // That is a directory without certificates, which a reload would not survive.
+    let (worker, outcome) = (fixture.worker(), fixture.reload(&[]));
+    assert_refused(&outcome, "no SSL certificate specified");
+    assert_eq!(fixture.worker(), worker);
+    fixture.assert_serves(HOST, &old);
     fs::remove_dir(&path).unwrap();
     mend(&fixture);
+}
+
+#[test]
+fn a_list_or_directory_that_is_gone_for_a_while_loses_no_renewal() {
+    let mut fixture = TlsFixture::empty();
+    fs::create_dir(fixture.certs("site.pem.d")).unwrap();
+    let mut old = fixture.renew("site.pem.d/a.pem");
+    let line = format!("{}\n", fixture.certs("site.pem.d/a.pem").display());
+    fixture.put("site.pem.list", &line);
+    for (binds, gone) in
+        [("crt-list CERTS/site.pem.list", "site.pem.list"), ("crt CERTS/site.pem.d/", "site.pem.d")]
+    {
+        fixture.write_binds(&[binds]);
+        match &fixture.haproxy {
+            None => fixture.start_proven(Mode::MasterSocket),
+            Some(_) => assert_done(&fixture.reload(&[]), "reload ("),
+        }
+        fs::rename(fixture.certs(gone), fixture.certs("aside")).unwrap();
+        assert_kept(&fixture, &old, 4, "");
+        assert_kept(&fixture, &old, 4, "");
+        fs::rename(fixture.certs("aside"), fixture.certs(gone)).unwrap();
+        old = fixture.renew("site.pem.d/a.pem");
+        fixture.change_files();
+        fixture.assert_serves(HOST, &old);
+    }
 }
 
 #[test]
@@ -80,7 +116,7 @@ fn a_bad_file_does_not_keep_the_others_from_being_served() {
     let mut fixture = TlsFixture::empty();
     let (old, _) = (fixture.renew("site.pem"), fixture.renew("z.pem"));
     fixture.write_binds(&["crt CERTS/site.pem", "crt CERTS/z.pem"]);
-    fixture.start_proven(harness::daemons::haproxy::Mode::MasterSocket);
+    fixture.start_proven(Mode::MasterSocket);
     fixture.put("site.pem", "");
     let other = fixture.renew("z.pem");
     assert_kept(&fixture, &old, 5, "it has no certificate");

@@ -27,8 +27,15 @@ pub(crate) struct FileChanges {
     pub(crate) left_alone: Vec<(String, usize)>,
     /// The files as they are.
     pub(crate) found: LoadedFiles,
-    /// The files that HAProxy has loaded, as far as is known: changed ones as they were.
-    pub(crate) loaded: LoadedFiles,
+    /// What HAProxy has loaded of those that differ, by their place in `found`.
+    before: HashMap<usize, Item>,
+    /// What HAProxy has loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes
+    /// on with them.
+    unseen: Vec<Item>,
+    /// When large maps and lists were last compared with HAProxy's.
+    compared: u64,
+    /// Whether what is known is not what was known.
+    pub(crate) is_news: bool,
 }
 
 /// The worker that may have loaded the files.
@@ -49,38 +56,43 @@ pub(crate) fn changes(
 ) -> FileChanges {
     let known = old.iter().flat_map(|old| &old.items).map(|item| ((item.kind, item.name.as_str()), item));
     let known: HashMap<_, _> = known.collect();
-    let mut result = FileChanges::default();
-    for item in &found.items {
-        let before = known.get(&(item.kind, item.name.as_str())).copied();
-        let is_written = written.contains(&item.name) && matches!(item.kind, FileKind::Map | FileKind::Acl);
-        let kept = match (before, compare(item, before, old.is_some(), since)) {
-            (_, Seen::Same) => item,
-            (_, Seen::Changed) if is_written => {
-                result.left_alone.push((item.name.clone(), item.line));
-                item
-            }
-            (None, Seen::Changed) => {
-                result.add(item, None, &found, since);
-                item
-            }
-            (Some(before), Seen::Changed) => {
-                result.add(item, Some(before), &found, since);
-                before
-            }
-            (before, Seen::Bad(bad)) => {
-                result.bad.push(bad);
-                before.unwrap_or(item)
-            }
-        };
-        result.loaded.items.push(kept.clone());
-    }
-    // The certificates that are to be added are not loaded yet.
-    let added = |item: &Item| result.changes.iter().any(|change| change.adds(item));
-    result.loaded.items.retain(|item| !added(item));
-    let (items, directories) = (result.loaded.items, found.directories.clone());
     let compared = old.map_or(0, |old| old.compared);
-    let loaded = LoadedFiles { items, directories, compared, ..LoadedFiles::default() };
-    FileChanges { found, loaded, ..result }
+    let mut result = FileChanges { compared, ..FileChanges::default() };
+    let is_list = |item: &Item| matches!(item.kind, FileKind::Map | FileKind::Acl);
+    for (place, item) in found.items.iter().enumerate() {
+        let before = known.get(&(item.kind, item.name.as_str())).copied();
+        result.is_news |= before.is_none_or(|before| !before.is_remembered_as(item));
+        if let Some(other) = turned(item, &known).filter(|_| before.is_none()) {
+            result.add_turned(item, since);
+            result.before.insert(place, other.clone());
+            continue;
+        }
+        match compare(item, before, old.is_some(), since) {
+            Seen::Same => continue,
+            Seen::Changed if is_list(item) && written.contains(&item.name) => {
+                result.left_alone.push((item.name.clone(), item.line));
+                continue;
+            }
+            Seen::Changed => result.add(item, before, &found, since),
+            Seen::Bad(bad) => result.bad.push(bad),
+        }
+        result.before.insert(place, before.map_or_else(|| item.unknown(), Item::clone));
+    }
+    result.is_news |= old.is_none_or(|old| old.has_other_names(&found));
+    if let Some(old) = old.filter(|_| !result.bad.is_empty()) {
+        result.unseen = old.without(&found);
+    }
+    FileChanges { found, ..result }
+}
+
+/// What was loaded under the name of a certificate that is a directory now, or of a directory that is not one now.
+fn turned<'o>(item: &Item, known: &HashMap<(FileKind, &str), &'o Item>) -> Option<&'o Item> {
+    let other = match item.kind {
+        FileKind::Certificate => FileKind::CertificateList,
+        FileKind::CertificateList => FileKind::Certificate,
+        _ => return None,
+    };
+    known.get(&(other, item.name.trim_end_matches('/'))).copied()
 }
 
 enum Seen {
@@ -130,6 +142,34 @@ fn is_older(part: &Part, since: Since) -> bool {
 }
 
 impl FileChanges {
+    /// The files that HAProxy has loaded, as far as is known: changed ones as they were.
+    pub(crate) fn loaded(&self) -> LoadedFiles {
+        // The certificates that are to be added are not loaded yet.
+        let is_added = |item: &Item| self.changes.iter().any(|change| change.adds(item));
+        let items = self.found.items.iter().enumerate().filter(|(_, item)| !is_added(item));
+        let items = items.map(|(place, item)| self.before.get(&place).unwrap_or(item).clone());
+        let items = items.chain(self.unseen.iter().cloned()).collect();
+        let (directories, compared) = (self.found.directories.clone(), self.compared);
+        LoadedFiles { items, directories, compared, ..LoadedFiles::default() }
+    }
+
+    /// The maps and lists that HAProxy has loaded and that have not changed since.
+    pub(crate) fn unchanged_lists(&self) -> impl Iterator<Item = &Item> {
+        let items = self.found.items.iter().enumerate().filter(|(place, _)| !self.before.contains_key(place));
+        items.map(|(_, item)| item).filter(|item| matches!(item.kind, FileKind::Map | FileKind::Acl))
+    }
+
+    /// Whether large maps and lists were last compared at least `period` ago. If so, they count as compared now.
+    pub(crate) fn is_time_to_compare(&mut self, now: SystemTime, period: Duration) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let is_time = now.abs_diff(self.compared) >= period.as_secs();
+        if is_time {
+            self.compared = now;
+            self.is_news = true;
+        }
+        is_time
+    }
+
     /// Adds what the change of an item needs.
     fn add(&mut self, item: &Item, before: Option<&Item>, found: &LoadedFiles, since: Since) {
         let is_readable = item.parts.iter().all(|part| part.digest.is_some());
@@ -147,6 +187,17 @@ impl FileChanges {
             }
             (_, before) if !is_readable => self.reload_for(item, before.is_some(), since),
             _ => self.changes.push(Change::Replace(item.clone())),
+        }
+    }
+
+    /// Adds what a file needs that was a directory, or the other way round.
+    fn add_turned(&mut self, item: &Item, since: Since) {
+        match item.parts.iter().find_map(|part| part.error.as_ref()) {
+            Some(why) => {
+                let (path, line, why) = (item.name.clone(), item.line, why.clone());
+                self.bad.push(Bad { code: Code::Files, path, line, why });
+            }
+            None => self.reload_for(item, true, since),
         }
     }
 

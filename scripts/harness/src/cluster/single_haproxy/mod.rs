@@ -2,6 +2,7 @@
 
 pub mod autoscaled;
 mod backend_servers;
+pub mod counters_fixture;
 mod fixture;
 pub mod health_fixture;
 mod list_files;

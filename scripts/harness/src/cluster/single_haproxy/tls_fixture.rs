@@ -59,7 +59,15 @@ impl TlsFixture {
         (fixture, issued)
     }
 
-    /// Replaces the configuration: a frontend with a `bind` line for each of these options, at `address(0)`, ....
+    /// Starts a HAProxy on the file, and runs reload-haproxy until it has verified that HAProxy runs the files. It may
+    /// load files first that were written shortly before the start.
+    pub fn start_proven(&mut self, mode: Mode) {
+        self.start(mode);
+        assert_done(&self.reload(&[]), "");
+        assert_done(&self.reload(&[]), "nothing to do");
+    }
+
+    /// Replaces the configuration: a frontend with a `bind` line for each of these options, at `tls_address(0)` and the ports after it.
     /// `CERTS` stands for the directory of the certificates.
     pub fn write_binds(&self, binds: &[&str]) {
         let certs = self.certs("").display().to_string();
