@@ -16,6 +16,7 @@ use crate::haproxy::instance::Instance;
 use crate::output;
 use crate::reconcile::{Pass, Reconcile};
 use crate::reload::attempt::Unproven;
+use crate::reload::counters;
 use crate::reload::health;
 use crate::servers::reason::Reason;
 use crate::state::directory::StateDir;
@@ -61,6 +62,7 @@ fn reconcile_until_stable(
         // Read under the lock: a run that waited reads the latest file, and mostly has nothing to do.
         let config = Config::read(path)?;
         health::tidy(&config);
+        counters::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
         let layout = Sections::read(&text);

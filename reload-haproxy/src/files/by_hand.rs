@@ -23,18 +23,18 @@ impl FileChanges {
     /// Adds the maps and lists that HAProxy has with other entries than the file, which it has loaded. An answer that is
     /// not understood adds nothing: waiting loses nothing, and a reload for it might be repeated again and again.
     pub(crate) fn add_changes_by_hand(&mut self, named: &NamedFiles, runtime: &Runtime, now: SystemTime) {
-        let is_list = |item: &&Item| kind(item).is_some() && !named.written.contains(&item.name);
-        let lists = self.found.items.iter().filter(is_list).filter(|item| self.loaded.items.contains(item));
+        let lists = self.unchanged_lists().filter(|item| !named.written.contains(&item.name));
         let (small, large): (Vec<&Item>, Vec<&Item>) = lists.partition(|item| item.size() <= SMALL);
-        let is_due = !large.is_empty() && self.loaded.are_due(now, PERIOD);
-        let large = large.into_iter().filter(|_| is_due);
-        let compared = small.into_iter().take(SMALL_MAX).chain(large);
-        let changed = compared.filter(|item| differs(item, runtime));
-        let changes: Vec<Change> = changed.map(|item| Change::Restore(item.clone())).collect();
-        self.changes.extend(changes);
-        if is_due {
-            self.loaded.compared_at(now);
+        let differing = |lists: Vec<&Item>| {
+            let lists = lists.into_iter().filter(|item| differs(item, runtime));
+            lists.cloned().map(Change::Restore).collect::<Vec<_>>()
+        };
+        let mut changes = differing(small.into_iter().take(SMALL_MAX).collect());
+        let large: Vec<Item> = large.into_iter().cloned().collect();
+        if !large.is_empty() && self.is_time_to_compare(now, PERIOD) {
+            changes.extend(differing(large.iter().collect()));
         }
+        self.changes.extend(changes);
     }
 }
 

@@ -12,7 +12,8 @@ use crate::haproxy::process::Process;
 
 /// Turns names into paths.
 pub(crate) struct Places<'a> {
-    main: Option<&'a Process>,
+    /// HAProxy's main process, if it has a mount namespace of its own.
+    elsewhere: Option<&'a Process>,
     /// Where relative names begin.
     base: PathBuf,
 }
@@ -28,14 +29,14 @@ impl<'a> Places<'a> {
             DefaultPath::Parent => directory.parent().unwrap_or(directory).to_owned(),
             DefaultPath::Origin(origin) => working.join(origin),
         };
-        Places { main, base }
+        Places { elsewhere: main.filter(|main| !main.shares("mnt")), base }
     }
 
     /// Whether HAProxy certainly finds no file with this name. In another mount namespace symlinks lead elsewhere, so they
     /// are followed below its root.
     pub(crate) fn lacks(&self, name: &str) -> bool {
         let path = self.base.join(name);
-        let Some(main) = self.main.filter(|main| !main.shares("mnt")) else { return false };
+        let Some(main) = self.elsewhere else { return false };
         let Ok(root) = File::open(proc::directory(main.pid).join("root")) else { return false };
         let how = OpenHow::new().flags(OFlag::O_PATH).resolve(ResolveFlag::RESOLVE_IN_ROOT);
         openat2(&root, &path, how).is_err_and(|err| err == Errno::ENOENT)
@@ -44,6 +45,6 @@ impl<'a> Places<'a> {
     /// The path of a file with this name.
     pub(crate) fn of(&self, name: &str) -> PathBuf {
         let path = self.base.join(name);
-        self.main.and_then(|main| main.place(&path)).unwrap_or(path)
+        self.elsewhere.and_then(|main| main.place(&path)).unwrap_or(path)
     }
 }

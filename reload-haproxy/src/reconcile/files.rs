@@ -13,7 +13,6 @@ use crate::files::taken::take;
 use crate::output::report::Report;
 use crate::reconcile::Reconcile;
 use crate::servers::reason::Reason;
-use crate::state::loaded_files::LoadedFiles;
 
 impl Reconcile<'_, '_> {
     /// Finds the changes of files, without those in `refused`.
@@ -67,7 +66,7 @@ impl Reconcile<'_, '_> {
             return Ok(Some(why));
         }
         messages.info(format!("runtime: {different}"));
-        let mut loaded = self.files.loaded.clone();
+        let mut loaded = self.files.loaded();
         let mut done = Vec::new();
         let mut failed = None;
         for change in &self.files.changes {
@@ -95,13 +94,15 @@ impl Reconcile<'_, '_> {
             take(&mut loaded, change, &self.files.found);
             messages.info(change.done());
         }
-        self.remember_files(&loaded)?;
+        self.state.remember_files(loaded, worker)?;
         self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
     }
 
-    /// Remembers the files that the worker has loaded.
-    pub(super) fn remember_files(&self, loaded: &LoadedFiles) -> Result<(), Failure> {
-        let Some(worker) = self.worker.as_ref().filter(|_| !loaded.items.is_empty()) else { return Ok(()) };
-        self.state.remember_files(loaded.clone(), worker)
+    /// Remembers the files that the worker has loaded, if that is news.
+    pub(super) fn remember_files(&self) -> Result<(), Failure> {
+        match &self.worker {
+            Some(worker) if self.files.is_news => self.state.remember_files(self.files.loaded(), worker),
+            _ => Ok(()),
+        }
     }
 }

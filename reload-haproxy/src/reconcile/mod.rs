@@ -21,6 +21,7 @@ use crate::output::report::{Report, print};
 use crate::output::status::Status;
 use crate::reload::attempt::{Reload, Unproven};
 use crate::reload::check;
+use crate::reload::counters;
 use crate::reload::health;
 use crate::reload::method::Method;
 use crate::reload::preflight::preflight;
@@ -81,7 +82,7 @@ impl<'r, 't> Reconcile<'r, 't> {
             Decision::Nothing(how) => {
                 messages.verbose(format!("nothing to do: {how}"));
                 self.note_loaded()?;
-                self.remember_files(&self.files.loaded)?;
+                self.remember_files()?;
                 self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
                 return Ok(Pass::Done);
             }
@@ -92,7 +93,7 @@ impl<'r, 't> Reconcile<'r, 't> {
             Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
                 None if self.config.is_outdated() => return Ok(Pass::Again),
                 None => {
-                    self.remember_files(&self.files.loaded)?;
+                    self.remember_files()?;
                     return Ok(Pass::Done);
                 }
                 Some(why) => Reason::Differs { difference: different, why: why.into() },
@@ -263,7 +264,10 @@ impl<'r, 't> Reconcile<'r, 't> {
         let load_time = check::check(config, instance, &program, timeout, messages)?;
         preflight(config, instance)?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
-        health::kept_over(config, instance, messages, |messages| reload.run(method, messages))
+        // The counters last: what is counted after they were read is lost.
+        health::kept_over(config, instance, messages, |messages| {
+            counters::kept_over(config, instance, messages, |messages| reload.run(method, messages))
+        })
     }
 
     /// With `--json`, prints what was done.

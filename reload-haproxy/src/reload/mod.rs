@@ -1,7 +1,9 @@
 //! A reload, and the proof that HAProxy loaded the file.
 
 pub(crate) mod attempt;
+mod carried;
 pub(crate) mod check;
+pub(crate) mod counters;
 pub(crate) mod health;
 pub(crate) mod method;
 pub(crate) mod missing;

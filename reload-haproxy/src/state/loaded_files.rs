@@ -54,7 +54,8 @@ pub(crate) struct Part {
     /// Empty for the file itself; otherwise `key`, `ocsp`, `issuer` or `sctl`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) role: String,
-    /// Its path for this program.
+    /// Its path for this program, now.
+    #[serde(skip)]
     pub(crate) path: PathBuf,
     /// What it held is known as long as it has this stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,14 +79,9 @@ impl LoadedFiles {
         LoadedFiles { pid: worker.pid, birth, ..self }
     }
 
-    /// Whether large maps and lists were last compared at least `period` ago.
-    pub(crate) fn are_due(&self, now: SystemTime, period: Duration) -> bool {
-        seconds(now).abs_diff(self.compared) >= period.as_secs()
-    }
-
-    /// Large maps and lists are compared now.
-    pub(crate) fn compared_at(&mut self, now: SystemTime) {
-        self.compared = seconds(now);
+    /// Whether it has other items or directories than `found`.
+    pub(crate) fn has_other_names(&self, found: &LoadedFiles) -> bool {
+        self.items.len() != found.items.len() || self.directories != found.directories
     }
 
     /// Whether both are the same files with the same contents.
@@ -114,6 +110,23 @@ impl Item {
         name(self) == name(other) && self.entries == other.entries && contents(self) == contents(other)
     }
 
+    /// Whether both leave the same in the state directory.
+    pub(crate) fn is_remembered_as(&self, other: &Item) -> bool {
+        let parts = self.parts.iter().zip(&other.parts);
+        let is_same = |(one, other): (&Part, &Part)| {
+            one.role == other.role && one.stamp == other.stamp && one.digest == other.digest
+        };
+        self.parts.len() == other.parts.len()
+            && self.entries == other.entries
+            && parts.into_iter().all(is_same)
+    }
+
+    /// The same item if it is not known what HAProxy has loaded.
+    pub(crate) fn unknown(&self) -> Item {
+        let part = |part: &Part| Part { stamp: None, digest: Some(String::new()), ..part.clone() };
+        Item { parts: self.parts.iter().map(part).collect(), ..self.clone() }
+    }
+
     /// How many bytes its files have, as far as their stamps count.
     pub(crate) fn size(&self) -> u64 {
         self.parts.iter().filter_map(|part| part.stamp).map(Stamp::size).sum()
@@ -124,10 +137,6 @@ impl Item {
         // A directory has no file of its own, and its entries are names.
         if self.parts.is_empty() { entry } else { entry.split(' ').next().unwrap_or_default() }
     }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Stamp {

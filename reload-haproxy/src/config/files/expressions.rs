@@ -52,13 +52,16 @@ impl NamedFiles {
     /// Reads what follows the criterion of an `acl` or of a condition in braces: flags, then patterns.
     fn read_patterns(&mut self, line: &Line, words: &[Word]) {
         let mut flags = words.iter().peekable();
+        let mut kind = FileKind::Acl;
         while let Some(flag) = flags.next_if(|word| word.text.starts_with('-') && word.text != "--") {
             match flag.text.as_str() {
                 "-f" => {
                     if let Some(word) = flags.next() {
-                        self.add(FileKind::Acl, plain(&word.text).to_owned(), word, line);
+                        self.add(kind, plain(&word.text).to_owned(), word, line);
                     }
                 }
+                // The files that follow have keys and values, and HAProxy's socket has them among its maps.
+                "-M" => kind = FileKind::Map,
                 "-m" | "-u" => drop(flags.next()),
                 _ => {}
             }

@@ -18,7 +18,7 @@ frontend f
   bind :443 ssl crt site.pem crt /abs/dir/ ca-file ca.pem crl-file \"/c r l\" crt @web/a ca-verify-file @system-ca
   bind :444 ssl crt-list /l.txt crt \"$NAME.pem\"
   acl a hdr(host) -i -m str -f /a.lst -f /b.lst -- -f /no
-  http-request deny if { src -f /c.lst } !{ path -f }
+  http-request deny if { src -f /c.lst } !{ path -f } { path -M -f /k.map }
   http-request set-map(/w.map) %[src] %[path,map_beg(/m.map,none),lower]
   http-request return status 200 content-type \"text/plain\" lf-file /r.txt if { path -m reg file$ }
   http-request set-header file /no if { req.hdr(x),map_reg_int('/q 1.map') -m found }
@@ -54,6 +54,7 @@ fn the_files_of_all_lines_are_found_once_each() {
         "17 Acl /a.lst",
         "17 Acl /b.lst",
         "18 Acl /c.lst",
+        "18 Map /k.map",
         "19 Map /m.map",
         "20 Other /r.txt",
         "21 Map /q 1.map",

@@ -27,8 +27,14 @@ pub(crate) struct FileChanges {
     pub(crate) left_alone: Vec<(String, usize)>,
     /// The files as they are.
     pub(crate) found: LoadedFiles,
-    /// The files that HAProxy has loaded, as far as is known: changed ones as they were.
-    pub(crate) loaded: LoadedFiles,
+    /// What HAProxy has loaded of those that differ, by their place in `found`.
+    before: HashMap<usize, Item>,
+    /// What HAProxy has loaded and no file names now, because one cannot be read.
+    unseen: Vec<Item>,
+    /// When large maps and lists were last compared with HAProxy's.
+    compared: u64,
+    /// Whether what is known is not what was known.
+    pub(crate) is_news: bool,
 }
 
 /// The worker that may have loaded the files.
@@ -49,46 +55,33 @@ pub(crate) fn changes(
 ) -> FileChanges {
     let known = old.iter().flat_map(|old| &old.items).map(|item| ((item.kind, item.name.as_str()), item));
     let known: HashMap<_, _> = known.collect();
-    let mut result = FileChanges::default();
-    for item in &found.items {
+    let compared = old.map_or(0, |old| old.compared);
+    let mut result = FileChanges { compared, ..FileChanges::default() };
+    let is_list = |item: &Item| matches!(item.kind, FileKind::Map | FileKind::Acl);
+    for (place, item) in found.items.iter().enumerate() {
         let before = known.get(&(item.kind, item.name.as_str())).copied();
+        result.is_news |= before.is_none_or(|before| !before.is_remembered_as(item));
         if let Some(other) = turned(item, &known).filter(|_| before.is_none()) {
             result.add_turned(item, since);
-            result.loaded.items.push(other.clone());
+            result.before.insert(place, other.clone());
             continue;
         }
-        let is_written = written.contains(&item.name) && matches!(item.kind, FileKind::Map | FileKind::Acl);
-        let kept = match (before, compare(item, before, old.is_some(), since)) {
-            (_, Seen::Same) => item,
-            (_, Seen::Changed) if is_written => {
+        match compare(item, before, old.is_some(), since) {
+            Seen::Same => continue,
+            Seen::Changed if is_list(item) && written.contains(&item.name) => {
                 result.left_alone.push((item.name.clone(), item.line));
-                item
+                continue;
             }
-            (None, Seen::Changed) => {
-                result.add(item, None, &found, since);
-                item
-            }
-            (Some(before), Seen::Changed) => {
-                result.add(item, Some(before), &found, since);
-                before
-            }
-            (before, Seen::Bad(bad)) => {
-                result.bad.push(bad);
-                before.unwrap_or(item)
-            }
-        };
-        result.loaded.items.push(kept.clone());
+            Seen::Changed => result.add(item, before, &found, since),
+            Seen::Bad(bad) => result.bad.push(bad),
+        }
+        result.before.insert(place, before.map_or_else(|| item.unknown(), Item::clone));
     }
-    // The certificates that are to be added are not loaded yet.
-    let added = |item: &Item| result.changes.iter().any(|change| change.adds(item));
-    result.loaded.items.retain(|item| !added(item));
-    if !result.bad.is_empty() {
-        result.keep_unseen(old);
+    result.is_news |= old.is_none_or(|old| old.has_other_names(&found));
+    if let Some(old) = old.filter(|_| !result.bad.is_empty()) {
+        result.unseen = result.unseen(old, &found);
     }
-    let (items, directories) = (result.loaded.items, found.directories.clone());
-    let compared = old.map_or(0, |old| old.compared);
-    let loaded = LoadedFiles { items, directories, compared, ..LoadedFiles::default() };
-    FileChanges { found, loaded, ..result }
+    FileChanges { found, ..result }
 }
 
 /// What was loaded under the name of a certificate that is a directory now, or of a directory that is not one now.
@@ -148,6 +141,34 @@ fn is_older(part: &Part, since: Since) -> bool {
 }
 
 impl FileChanges {
+    /// The files that HAProxy has loaded, as far as is known: changed ones as they were.
+    pub(crate) fn loaded(&self) -> LoadedFiles {
+        // The certificates that are to be added are not loaded yet.
+        let is_added = |item: &Item| self.changes.iter().any(|change| change.adds(item));
+        let items = self.found.items.iter().enumerate().filter(|(_, item)| !is_added(item));
+        let items = items.map(|(place, item)| self.before.get(&place).unwrap_or(item));
+        let items = items.chain(&self.unseen).cloned().collect();
+        let (directories, compared) = (self.found.directories.clone(), self.compared);
+        LoadedFiles { items, directories, compared, ..LoadedFiles::default() }
+    }
+
+    /// The maps and lists that HAProxy has loaded and that have not changed since.
+    pub(crate) fn unchanged_lists(&self) -> impl Iterator<Item = &Item> {
+        let items = self.found.items.iter().enumerate().filter(|(place, _)| !self.before.contains_key(place));
+        items.map(|(_, item)| item).filter(|item| matches!(item.kind, FileKind::Map | FileKind::Acl))
+    }
+
+    /// Whether large maps and lists were last compared at least `period` ago. If so, they count as compared now.
+    pub(crate) fn is_time_to_compare(&mut self, now: SystemTime, period: Duration) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let is_time = now.abs_diff(self.compared) >= period.as_secs();
+        if is_time {
+            self.compared = now;
+            self.is_news = true;
+        }
+        is_time
+    }
+
     /// Adds what the change of an item needs.
     fn add(&mut self, item: &Item, before: Option<&Item>, found: &LoadedFiles, since: Since) {
         let is_readable = item.parts.iter().all(|part| part.digest.is_some());
@@ -179,14 +200,13 @@ impl FileChanges {
         }
     }
 
-    /// Keeps what was loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes
-    /// on with them.
-    fn keep_unseen(&mut self, old: Option<&LoadedFiles>) {
-        let seen: HashSet<(FileKind, String)> =
-            self.loaded.items.iter().map(|item| (item.kind, item.name.clone())).collect();
-        let unseen = old.iter().flat_map(|old| &old.items);
-        let unseen = unseen.filter(|item| !seen.contains(&(item.kind, item.name.clone())));
-        self.loaded.items.extend(unseen.cloned());
+    /// What was loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes on with
+    /// them.
+    fn unseen(&self, old: &LoadedFiles, found: &LoadedFiles) -> Vec<Item> {
+        let seen = found.items.iter().chain(self.before.values());
+        let seen: HashSet<(FileKind, &str)> = seen.map(|item| (item.kind, item.name.as_str())).collect();
+        let is_unseen = |item: &&Item| !seen.contains(&(item.kind, item.name.as_str()));
+        old.items.iter().filter(is_unseen).cloned().collect()
     }
 
     /// `is_certain`: whether the file has certainly changed.

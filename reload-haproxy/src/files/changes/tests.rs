@@ -44,7 +44,7 @@ fn equal_contents_are_no_change_and_new_names_come_with_the_configuration() {
     let now = [item(FileKind::Map, "/m", "1"), item(FileKind::Map, "/n", "2")];
     let found = compared(&old, &now);
     assert_eq!(shown(&found), [] as [&str; 0]);
-    assert_eq!(found.loaded.items, now);
+    assert_eq!(found.loaded().items, now);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn the_content_decides_between_a_change_and_a_reload() {
         let old = item(kind, "/f", "1");
         let found = compared(std::slice::from_ref(&old), &[item(kind, "/f", "2")]);
         assert_eq!(found.changes, [Change::Replace(item(kind, "/f", "2"))]);
-        assert_eq!(found.loaded.items, [old], "it is not loaded yet");
+        assert_eq!(found.loaded().items, [old], "it is not loaded yet");
     }
     let found = compared(&[item(FileKind::Other, "/f", "1")], &[item(FileKind::Other, "/f", "2")]);
     assert_eq!(shown(&found), ["/f, which line 5 names, has changed"]);
@@ -68,7 +68,7 @@ fn a_file_that_became_unreadable_is_bad_and_one_that_never_was_readable_is_not()
     let unreadable = item(FileKind::Certificate, "/f", "");
     let found = compared(std::slice::from_ref(&readable), std::slice::from_ref(&unreadable));
     assert_eq!(shown(&found), ["/f, which line 5 names: gone"]);
-    assert_eq!(found.loaded.items, [readable], "HAProxy has what it had");
+    assert_eq!(found.loaded().items, [readable], "HAProxy has what it had");
     assert_eq!(
         shown(&compared(std::slice::from_ref(&unreadable), std::slice::from_ref(&unreadable))),
         [] as [&str; 0]
@@ -101,6 +101,14 @@ fn without_a_memory_the_times_of_the_files_decide() {
 }
 
 #[test]
+fn a_change_that_is_refused_is_seen_again_even_if_nothing_was_known_before() {
+    let now = files(&[item(FileKind::Map, "/m", "1")]);
+    let found = changes(now.clone(), None, &BTreeSet::new(), SINCE);
+    assert_eq!(found.changes.len(), 1);
+    assert_eq!(changes(now, Some(&found.loaded()), &BTreeSet::new(), SINCE).changes, found.changes);
+}
+
+#[test]
 fn certificates_that_come_and_go_behind_the_first_are_changed_one_by_one() {
     let certificates = ["/a", "/b", "/c"].map(|name| item(FileKind::Certificate, name, name));
     let old = [&[list("/l", "1", &["/a x", "/b y"])], &certificates[..2]].concat();
@@ -110,7 +118,7 @@ fn certificates_that_come_and_go_behind_the_first_are_changed_one_by_one() {
         shown(&found),
         ["/b is gone from /l, which line 5 names", "/c is new in /l, which line 5 names"]
     );
-    assert!(!found.loaded.items.contains(&certificates[2]), "it is not loaded yet");
+    assert!(!found.loaded().items.contains(&certificates[2]), "it is not loaded yet");
 }
 
 #[test]

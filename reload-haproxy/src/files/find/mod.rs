@@ -80,9 +80,12 @@ impl Search<'_> {
     /// A directory of certificates, which HAProxy's socket has as a list without a slash at its end.
     fn add_directory(&mut self, file: &NamedFile, path: &Path) {
         let name = file.path.trim_end_matches('/').to_owned();
-        self.note_directory(path);
-        let names: Vec<String> =
-            certificates_in(path).iter().map(|found| format!("{name}/{found}")).collect();
+        let is_same = self.note_directory(path);
+        let known = self.known.get(&(FileKind::CertificateList, name.as_str())).filter(|_| is_same);
+        let names: Vec<String> = match known {
+            Some(known) => known.entries.clone(),
+            None => certificates_in(path).iter().map(|found| format!("{name}/{found}")).collect(),
+        };
         let list = NamedFile { kind: FileKind::CertificateList, ..named_like(file, name) };
         if self.push(&list, Vec::new(), names.clone()) {
             names.into_iter().for_each(|name| self.add_certificate(&named_like(file, name)));

@@ -19,7 +19,7 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    /// Fails if no command can name the file: `#` begins a number, `@` a version and `<<` a payload.
+    /// Fails if no command can name the file: `#` begins a number, and `@` a version.
     pub(super) fn new(list: &List) -> Result<Commands, Reason> {
         let name = list.name;
         if name.is_empty()
@@ -117,11 +117,11 @@ fn joined(parts: impl Iterator<Item = String>, most: usize, separator: &str) -> 
     lines
 }
 
-/// A word of a command.
+/// A word of a command. In any place of the line, `<<` would begin a payload.
 fn escaped(word: &str) -> String {
     let mut escaped = String::with_capacity(word.len());
     for c in word.chars() {
-        if matches!(c, ' ' | '\t' | ';' | '\\' | '"' | '\'' | '#') {
+        if matches!(c, ' ' | '\t' | ';' | '\\' | '"' | '\'' | '#' | '<') {
             escaped.push('\\');
         }
         escaped.push(c);
@@ -144,12 +144,12 @@ mod tests {
         let set = Edit::Set { id: "0x7f", value: r#"a b;c\"d"# };
         assert_eq!(map.edit(&set), r#"set map /etc/a\ b\;c\\d.map #0x7f a\ b\;c\\\"d"#);
         let acl = commands(ListKind::Acl, "/a").unwrap();
-        assert_eq!(acl.add(Some(3), &[Entry { key: "x y ", value: None }]), [r"add acl @3 /a x\ y\ "]);
+        assert_eq!(acl.add(Some(3), &[Entry { key: "x <<y ", value: None }]), [r"add acl @3 /a x\ \<\<y\ "]);
     }
 
     #[test]
     fn names_that_no_command_can_hold_are_refused() {
-        for name in ["", "#1", "@1", "a<<b", "a\nb"] {
+        for name in ["", "#1", "@1", "a\nb"] {
             assert_eq!(commands(ListKind::Map, name).err(), Some(Reason::Name), "{name:?}");
         }
     }

@@ -2,8 +2,10 @@
 
 pub mod autoscaled;
 mod backend_servers;
+pub mod counters_fixture;
 mod fixture;
 pub mod health_fixture;
+mod list_files;
 mod outcome;
 pub mod refused_file;
 mod tested_haproxy;
