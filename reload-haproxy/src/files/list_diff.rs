@@ -1,7 +1,8 @@
 //! The difference between two states of a list or a directory of certificates.
 //!
 //! The first certificate is the one for unknown names, and the order decides between two certificates for one name. So
-//! only entries that come or go behind the first are changed without a reload.
+//! only entries that come or go behind the first are changed without a reload. New ones come first: a name may move from
+//! one certificate to another, and is served all the time. A line that changes would be gone for a moment.
 
 use std::collections::HashSet;
 
@@ -20,19 +21,23 @@ pub(crate) fn list_changes(now: &Item, before: &Item, found: &LoadedFiles) -> Op
     if old.first() != new.first() || !is_in_order || !has_each_once(before) || !has_each_once(now) {
         return None;
     }
-    let removed = old.iter().filter(|entry| !in_new.contains(entry));
-    let removed = removed.map(|entry| Change::Remove {
-        list: now.name.clone(),
-        name: now.file_of(entry).to_owned(),
-        number: now.line,
-    });
-    let mut changes: Vec<Change> = removed.collect();
+    let removed: Vec<&str> =
+        old.iter().filter(|entry| !in_new.contains(entry)).map(|entry| before.file_of(entry)).collect();
+    let mut changes = Vec::new();
     for entry in new.iter().filter(|entry| !in_old.contains(entry)) {
+        if removed.contains(&now.file_of(entry)) {
+            return None;
+        }
         let is_it = |item: &&Item| item.kind == FileKind::Certificate && item.name == now.file_of(entry);
         // A bundle or a stored certificate has no file of that name.
         let certificate = found.items.iter().find(is_it)?.clone();
         changes.push(Change::Add { list: now.name.clone(), line: entry.clone(), certificate });
     }
+    changes.extend(removed.into_iter().map(|name| Change::Remove {
+        list: now.name.clone(),
+        name: name.to_owned(),
+        number: now.line,
+    }));
     Some(changes)
 }
 

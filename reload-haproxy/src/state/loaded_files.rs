@@ -3,7 +3,7 @@
 //! A file is read again only if its stamp has changed, so an unchanged file costs one `stat`. Contents are kept as
 //! SHA-256 only: there are private keys among them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -77,14 +77,6 @@ impl LoadedFiles {
     pub(crate) fn of(self, worker: &Worker) -> LoadedFiles {
         let birth = u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX);
         LoadedFiles { pid: worker.pid, birth, ..self }
-    }
-
-    /// Its items that `found` does not have.
-    pub(crate) fn without(&self, found: &LoadedFiles) -> Vec<Item> {
-        let seen: HashSet<(FileKind, &str)> =
-            found.items.iter().map(|item| (item.kind, item.name.as_str())).collect();
-        let unseen = self.items.iter().filter(|item| !seen.contains(&(item.kind, item.name.as_str())));
-        unseen.cloned().collect()
     }
 
     /// Whether it has other items or directories than `found`.

@@ -4,14 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
 use harness::cluster::single_haproxy::{Outcome, finish};
-use harness::daemons::haproxy::Mode;
+use harness::daemons::haproxy::{Mode, ask};
 use harness::daemons::tls::Issued;
 use harness::run::poll;
 use harness::traffic::tls_load::TlsLoad;
@@ -19,7 +21,7 @@ use harness::traffic::tls_load::TlsLoad;
 #[test]
 fn renewals_under_load_fail_no_request_and_close_no_connection() {
     let (fixture, _) = TlsFixture::serving();
-    let load = TlsLoad::start(fixture.tls_address(0), HOST);
+    let load = TlsLoad::start(fixture.tls_address(0), HOST, &fixture.authority.file());
     for round in 1..=10 {
         fixture.renew("site.pem");
         fixture.change();
@@ -30,40 +32,69 @@ fn renewals_under_load_fail_no_request_and_close_no_connection() {
     assert!(answered > 300 && failed == 0, "{answered} answered, {failed} failed");
 }
 
+/// Runs reload-haproxy, and kills it when it sends its command number `at`, before or after HAProxy gets it. Returns
+/// false if it has ended without so many.
+fn kill_at(fixture: &TlsFixture, at: usize, is_sent: bool) -> bool {
+    let (path, real) = (fixture.run.join("gate.sock"), fixture.run.join("admin.sock"));
+    // Of the round before.
+    let _ = fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut child = fixture.start_reload(&["--stats-socket", path.to_str().unwrap()]);
+    let mut next = || loop {
+        match listener.accept() {
+            Ok((stream, _)) => return Some(stream),
+            Err(_) if child.try_wait().unwrap().is_some() => return None,
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    for number in 0.. {
+        let Some(mut stream) = next() else { return false };
+        let mut command = String::new();
+        stream.read_to_string(&mut command).unwrap();
+        let answer =
+            if number < at || is_sent { ask(&real, command.strip_suffix('\n').unwrap()) } else { break };
+        if number == at {
+            break;
+        }
+        stream.write_all(answer.unwrap().as_bytes()).unwrap();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    true
+}
+
 #[test]
-fn the_next_run_completes_a_renewal_that_was_killed_at_any_moment() {
-    const MOMENTS: u32 = 25;
+fn the_next_run_completes_a_renewal_that_was_killed_at_any_command() {
     let mut fixture = TlsFixture::empty();
     let renew = |fixture: &TlsFixture| (fixture.renew("site.pem"), fixture.renew("other.pem"));
-    renew(&fixture);
+    let (mut site, mut other) = renew(&fixture);
     fixture.write_binds(&["crt CERTS/site.pem", "crt CERTS/other.pem"]);
     fixture.start_proven(Mode::MasterSocket);
-    let (mut site, mut other) = renew(&fixture);
-    let start = Instant::now();
-    fixture.change();
-    let whole = start.elapsed();
     let worker = fixture.worker();
-    let mut was_killed_early = 0;
-    for moment in 0..MOMENTS {
+    let (mut were_old, mut were_new, mut at) = (0, 0, 0);
+    for round in 0.. {
         let new = renew(&fixture);
-        let mut child = fixture.start_reload(&[]);
-        thread::sleep(whole * moment / MOMENTS);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        at = round / 2;
+        let was_killed = kill_at(&fixture, at, round % 2 == 1);
         for (bind, old, new) in [(0, &site, &new.0), (1, &other, &new.1)] {
             let served = fixture.authority.look(fixture.tls_address(bind), HOST);
-            was_killed_early += u32::from(served.serial == old.serial);
-            assert!([&old.serial, &new.serial].contains(&&served.serial) && served.is_trusted, "{served:?}");
+            were_old += usize::from(served.serial == old.serial);
+            were_new += usize::from(served.serial == new.serial);
+            assert!(served.is_trusted, "{served:?}");
         }
         let outcome = fixture.reload(&[]);
-        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-        assert!(!outcome.stderr.contains("reload ("), "{}", outcome.stderr);
+        assert!(outcome.code == 0 && !outcome.stderr.contains("reload ("), "{}", outcome.stderr);
         fixture.assert_serves(HOST, &new.0);
         fixture.assert_serves_at(1, HOST, &new.1);
         (site, other) = new;
+        if !was_killed {
+            assert_eq!(were_old + were_new, 2 * (round + 1), "a client got neither");
+            break;
+        }
     }
+    assert!(at > 6 && were_old > 6 && were_new > 6, "{at} {were_old} {were_new}");
     assert_eq!(fixture.worker(), worker);
-    assert!((1..2 * MOMENTS).contains(&was_killed_early), "{was_killed_early}");
 }
 
 #[test]

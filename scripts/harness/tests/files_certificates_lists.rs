@@ -9,6 +9,7 @@ use harness::cluster::single_haproxy::assert_done;
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
 use harness::daemons::haproxy::Mode;
 use harness::daemons::tls::Issued;
+use harness::traffic::tls_load::TlsLoad;
 
 /// Writes a new certificate for a host.
 fn put(fixture: &TlsFixture, name: &str, host: &str) -> Issued {
@@ -96,6 +97,33 @@ fn a_crt_list_grows_and_shrinks_without_a_reload() {
     assert_eq!(fixture.authority.look(fixture.tls_address(0), "b.example").serial, default.serial);
     assert_done(&fixture.reload(&["--force"]), "reload (");
     assert_hosts(&fixture, &default, &[("y.c.example", &c)]);
+}
+
+#[test]
+fn a_name_that_moves_to_another_certificate_is_served_all_the_time() {
+    let mut fixture = TlsFixture::empty();
+    put(&fixture, "a.pem", HOST);
+    let mut old = put(&fixture, "b0.pem", "b.example");
+    let certs = fixture.certs("").display().to_string();
+    let write = |fixture: &TlsFixture, line: &str| {
+        fixture.put("list", &format!("{certs}a.pem\n{certs}{line}\n"));
+    };
+    write(&fixture, "b0.pem b.example");
+    fixture.write_binds(&["crt-list CERTS/list"]);
+    fixture.start_proven(Mode::MasterSocket);
+    let load = TlsLoad::start(fixture.tls_address(0), "b.example", &fixture.authority.file());
+    for round in 1..=5 {
+        old = put(&fixture, &format!("b{round}.pem"), "b.example");
+        write(&fixture, &format!("b{round}.pem b.example"));
+        fixture.change();
+        fixture.assert_serves("b.example", &old);
+    }
+    let (answered, failed) = load.stop();
+    assert!(answered > 50 && failed == 0, "{answered} answered, {failed} failed");
+    // A line that changes would be away for a moment, and is loaded by a reload.
+    write(&fixture, "b5.pem [alpn h2] b.example");
+    assert_done(&fixture.reload(&[]), "reload (");
+    fixture.assert_serves("b.example", &old);
 }
 
 #[test]

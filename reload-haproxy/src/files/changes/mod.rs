@@ -1,7 +1,7 @@
 //! What has changed in the files that the configuration names, and what that needs: a change without a reload, or a
 //! reload. Nothing here opens anything.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use common::failure::Code;
@@ -29,8 +29,7 @@ pub(crate) struct FileChanges {
     pub(crate) found: LoadedFiles,
     /// What HAProxy has loaded of those that differ, by their place in `found`.
     before: HashMap<usize, Item>,
-    /// What HAProxy has loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes
-    /// on with them.
+    /// What HAProxy has loaded and no file names now, because one cannot be read.
     unseen: Vec<Item>,
     /// When large maps and lists were last compared with HAProxy's.
     compared: u64,
@@ -80,7 +79,7 @@ pub(crate) fn changes(
     }
     result.is_news |= old.is_none_or(|old| old.has_other_names(&found));
     if let Some(old) = old.filter(|_| !result.bad.is_empty()) {
-        result.unseen = old.without(&found);
+        result.unseen = result.unseen(old, &found);
     }
     FileChanges { found, ..result }
 }
@@ -147,8 +146,8 @@ impl FileChanges {
         // The certificates that are to be added are not loaded yet.
         let is_added = |item: &Item| self.changes.iter().any(|change| change.adds(item));
         let items = self.found.items.iter().enumerate().filter(|(_, item)| !is_added(item));
-        let items = items.map(|(place, item)| self.before.get(&place).unwrap_or(item).clone());
-        let items = items.chain(self.unseen.iter().cloned()).collect();
+        let items = items.map(|(place, item)| self.before.get(&place).unwrap_or(item));
+        let items = items.chain(&self.unseen).cloned().collect();
         let (directories, compared) = (self.found.directories.clone(), self.compared);
         LoadedFiles { items, directories, compared, ..LoadedFiles::default() }
     }
@@ -199,6 +198,15 @@ impl FileChanges {
             }
             None => self.reload_for(item, true, since),
         }
+    }
+
+    /// What was loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes on with
+    /// them.
+    fn unseen(&self, old: &LoadedFiles, found: &LoadedFiles) -> Vec<Item> {
+        let seen = found.items.iter().chain(self.before.values());
+        let seen: HashSet<(FileKind, &str)> = seen.map(|item| (item.kind, item.name.as_str())).collect();
+        let is_unseen = |item: &&Item| !seen.contains(&(item.kind, item.name.as_str()));
+        old.items.iter().filter(is_unseen).cloned().collect()
     }
 
     /// `is_certain`: whether the file has certainly changed.

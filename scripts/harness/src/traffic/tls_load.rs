@@ -1,10 +1,12 @@
 //! Steady load over TLS, by `openssl s_client`: half of the visitors keep their connection and send one request after
 //! the other, the other half open a new one for each request.
 //!
-//! A kept connection that the server closes is a failure, as is a request without an answer.
+//! A kept connection that the server closes is a failure, as is a request without an answer, and a certificate that is not
+//! trusted or not the host's.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +15,14 @@ use std::time::Duration;
 
 const VISITORS: usize = 6;
 const EVERY: Duration = Duration::from_millis(10);
+
+/// Where the visitors go, and whom they trust.
+#[derive(Clone, Debug)]
+struct Target {
+    address: SocketAddr,
+    host: String,
+    authority: PathBuf,
+}
 
 /// Load that runs until it is stopped.
 #[derive(Debug)]
@@ -29,18 +39,14 @@ struct Counts {
 }
 
 impl TlsLoad {
-    /// Starts the load on a host at an address.
-    pub fn start(address: SocketAddr, host: &str) -> TlsLoad {
+    /// Starts the load on a host at an address, with the file of the authority that has issued its certificates.
+    pub fn start(address: SocketAddr, host: &str, authority: &Path) -> TlsLoad {
+        let target = Target { address, host: host.to_owned(), authority: authority.to_owned() };
         let counts = Arc::new(Counts::default());
         let visitor = |number: usize| {
-            let (counts, host) = (Arc::clone(&counts), host.to_owned());
-            spawn(move || {
-                if number.is_multiple_of(2) {
-                    keep(address, &host, &counts)
-                } else {
-                    open(address, &host, &counts)
-                }
-            })
+            let (counts, target) = (Arc::clone(&counts), target.clone());
+            let visit = if number.is_multiple_of(2) { keep } else { open };
+            spawn(move || visit(&target, &counts))
         };
         TlsLoad { visitors: (0..VISITORS).map(visitor).collect(), counts }
     }
@@ -77,18 +83,18 @@ impl Counts {
 }
 
 /// Sends requests over one connection. A new one follows only if it fails.
-fn keep(address: SocketAddr, host: &str, counts: &Counts) {
+fn keep(target: &Target, counts: &Counts) {
     while !counts.is_over() {
-        let mut connection = Connection::open(address, host);
-        while !counts.is_over() && counts.count(connection.get(host).is_some()) {
+        let mut connection = Connection::open(target);
+        while !counts.is_over() && counts.count(connection.get(&target.host).is_some()) {
             sleep(EVERY);
         }
     }
 }
 
-fn open(address: SocketAddr, host: &str, counts: &Counts) {
+fn open(target: &Target, counts: &Counts) {
     while !counts.is_over() {
-        counts.count(Connection::open(address, host).get(host).is_some());
+        counts.count(Connection::open(target).get(&target.host).is_some());
         sleep(EVERY);
     }
 }
@@ -100,9 +106,10 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(address: SocketAddr, host: &str) -> Connection {
+    fn open(Target { address, host, authority }: &Target) -> Connection {
         let mut command = Command::new("openssl");
         command.args(["s_client", "-quiet", "-connect", &address.to_string(), "-servername", host]);
+        command.args(["-verify_return_error", "-verify_hostname", host, "-CAfile"]).arg(authority);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut client = command.spawn().expect("openssl is installed");
         let answers = BufReader::new(client.stdout.take().expect("its stdout is a pipe"));
