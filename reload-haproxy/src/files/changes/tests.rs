@@ -116,7 +116,7 @@ fn certificates_that_come_and_go_behind_the_first_are_changed_one_by_one() {
     let found = compared(&old, &now);
     assert_eq!(
         shown(&found),
-        ["/b is gone from /l, which line 5 names", "/c is new in /l, which line 5 names"]
+        ["/c is new in /l, which line 5 names", "/b is gone from /l, which line 5 names"]
     );
     assert!(!found.loaded().items.contains(&certificates[2]), "it is not loaded yet");
 }
