@@ -4,12 +4,13 @@
 //! `config` reads haproxy.cfg; `haproxy` finds the running HAProxy and asks it; `state` keeps what earlier runs
 //! left in --state-dir; `reload` reloads and proves it; `servers` changes servers without a reload; `output` is
 //! what is printed. `decision` chooses between them, `reconcile` does what it chose, `run` repeats that until
-//! the file on disk is the one that runs.
+//! the file on disk is the one that runs, and `measure` collects metrics.
 
 mod args;
 mod config;
 mod decision;
 mod haproxy;
+mod measure;
 pub mod offline;
 mod output;
 mod reconcile;
