@@ -3,6 +3,7 @@
 //! Counting must not harm a run: if it fails, that is logged, and the run ends as it would have ended.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use common::failure::{Code, Failure};
@@ -19,7 +20,7 @@ use crate::output::metrics::Metrics;
 use crate::output::report::print;
 use crate::output::status::Status;
 use crate::reconcile::Reconcile;
-use crate::state::counters::{Counters, OWN_NAME};
+use crate::state::counters::{CounterFile, Counters, OWN_NAME};
 use crate::state::directory::StateDir;
 
 /// node_exporter has a user of its own.
@@ -69,10 +70,17 @@ pub(crate) fn publish(args: &Args, messages: &mut Messages) -> Result<(), Failur
         )
     };
     // Locked until they are written: older numbers after newer ones would look like a restart.
-    let mut counters = state.counters().map_err(refuse)?;
-    counters.add(&ended).map_err(refuse)?;
+    let mut counters = match state.counters() {
+        // No run has made the directory yet.
+        Err(err) if err.kind() == ErrorKind::NotFound && args.metrics.ended.is_empty() => None,
+        counters => Some(counters.map_err(refuse)?),
+    };
+    if let Some(counters) = &mut counters {
+        counters.add(&ended).map_err(refuse)?;
+    }
+    let none = Counters::default();
     let metrics = Metrics {
-        counters: counters.counters(),
+        counters: counters.as_ref().map_or(&none, CounterFile::counters),
         times: state.times(),
         status: findings.status.as_ref(),
         expiry: findings.expiry.as_ref(),

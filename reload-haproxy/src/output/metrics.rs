@@ -143,3 +143,65 @@ fn counts<'c, const N: usize>(
         .chain(others)
         .map(move |name| (vec![(label, name)], counts.get(name).copied().unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/metrics.md");
+
+    /// The text without a HAProxy, in which every counter has all its series.
+    fn text(counters: &Counters) -> String {
+        let nodes = [("backend".to_owned(), 2)].into();
+        let expiry = Expiry { name: "/c".to_owned(), at: Duration::from_secs(9) };
+        let times = [Some(UNIX_EPOCH + Duration::from_millis(1500)), None];
+        let metrics = Metrics { counters, times, status: None, expiry: Some(&expiry), nodes: Some(&nodes) };
+        metrics.text()
+    }
+
+    #[test]
+    fn the_page_explains_each_metric_and_each_value_of_its_labels() {
+        let text = text(&Counters::default());
+        let names: BTreeSet<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        // Without a HAProxy and a success, these are left out.
+        let left_out = ["rollcall_servers", "rollcall_last_success_timestamp_seconds"];
+        let names: BTreeSet<&str> = names.into_iter().chain(left_out).collect();
+        let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `rollcall_")?.split('`').next());
+        let rows: Vec<String> = rows.map(|name| format!("rollcall_{name}")).collect();
+        assert_eq!(rows.iter().map(String::as_str).collect::<BTreeSet<_>>(), names);
+        let reasons = Class::ALL.map(|class| format!("\n| `{}` |", class.name()));
+        reasons.iter().for_each(|row| assert!(PAGE.contains(row), "{row}"));
+        let values = ChangeKind::ALL.map(ChangeKind::name).into_iter().chain(Stage::ALL.map(Stage::name));
+        let states = STATES.map(|state| state.to_string());
+        for value in values.chain(states.iter().map(String::as_str)) {
+            assert!(PAGE.contains(&format!("`{value}`")), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out_and_what_did_not_happen_is_0() {
+        let text = text(&Counters::default());
+        for line in [
+            "rollcall_last_attempt_timestamp_seconds 1.500",
+            "rollcall_reloads_total{reason=\"lost_state\"} 0",
+            "rollcall_faults_total{program=\"reload-haproxy\",code=\"5\"} 0",
+            "rollcall_haproxy_reachable 0",
+            "rollcall_config_in_use 0",
+            "rollcall_nodes{role=\"backend\"} 2",
+            "rollcall_certificate_expiry_timestamp_seconds{certificate=\"/c\"} 9",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        assert!(!text.contains("last_success"), "{text}");
+    }
+
+    #[test]
+    fn a_counter_of_another_version_is_kept() {
+        let mut counters = Counters::default();
+        counters.changes.insert("maps".to_owned(), 3);
+        assert!(text(&counters).contains("rollcall_changes_total{kind=\"maps\"} 3\n"));
+    }
+}

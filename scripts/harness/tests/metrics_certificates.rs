@@ -34,8 +34,6 @@ fn metrics(fixture: &mut HaproxyFixture, certs: &Path) -> Exposed {
     fixture.write("", &tls);
     fixture.start(Mode::MasterSocket);
     let mut command = fixture.command(&["--status", "--metrics"]);
-    // Without a run, there is no state directory yet.
-    fs::create_dir_all(fixture.run.join("state")).unwrap();
     let output = command.stdout(Stdio::piped()).output().unwrap();
     Exposed::read(&String::from_utf8(output.stdout).unwrap())
 }
@@ -84,7 +82,6 @@ fn without_a_certificate_there_is_no_date() {
         return;
     }
     let fixture = HaproxyFixture::running(Mode::MasterSocket);
-    fs::create_dir_all(fixture.run.join("state")).unwrap();
     let output = fixture.command(&["--status", "--metrics"]).stdout(Stdio::piped()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("certificate_expiry"), "{text}");
