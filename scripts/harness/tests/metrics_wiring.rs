@@ -19,6 +19,12 @@ fn read(file: &Path) -> Exposed {
     Exposed::read(&fs::read_to_string(file).unwrap())
 }
 
+/// Waits until this metric is not 0.
+fn wait_for(cluster: &Cluster, file: &Path, name: &str) {
+    let has = || (Exposed::read(&fs::read_to_string(file).ok()?).get(name)? > 0.0).then_some(());
+    poll::until(SOON, name, has).unwrap_or_else(|err| panic!("{err}: {}", cluster.balancer.log()));
+}
+
 /// A balancer that writes its metrics, with these variables too; `None` if programs are missing.
 fn measured(variables: &[(&str, &str)]) -> Option<(Cluster, PathBuf)> {
     if !programs::are_all_here() || !programs::are_here(&["promtool"]) {
@@ -75,21 +81,19 @@ fn the_first_wiring_writes_what_all_its_programs_did() {
 fn in_the_second_wiring_the_service_and_the_timer_write_the_same_file() {
     let Some((mut cluster, file)) = measured(&[("ROLLCALL_ONLY_RECORD", "1")]) else { return };
     cluster.balancer.start_watcher().unwrap();
-    let has = |name: &str, wanted: f64| {
-        poll::until(SOON, name, || {
-            let seen = fs::read_to_string(&file).ok()?;
-            (Exposed::read(&seen).get(name)? >= wanted).then_some(())
-        })
-        .unwrap_or_else(|err| panic!("{err}: {}", cluster.balancer.log()));
-    };
     // Written by the service, after the first reload-haproxy.
-    has("config_in_use", 1.0);
+    wait_for(&cluster, &file, "config_in_use");
     cluster.add("s1").unwrap();
     cluster.wait_for_up("s1", SOON).unwrap();
     let has = |name: &str, wanted: f64| assert!(read(&file).value(name) >= wanted, "{:?}", read(&file));
     assert_eq!(cluster.balancer.reconcile().unwrap(), 0);
     has("servers{backend=\"nodes\",state=\"up\"}", 1.0);
     assert!(!read(&file).counted().is_empty(), "{:?}", read(&file));
+    // What the service meets is counted, too: here by a new one, whose guard holds.
+    cluster.balancer.watcher.take().unwrap().kill9();
+    cluster.balancer.set_env("ROLLCALL_MIN_NODES", "backend=9");
+    cluster.balancer.start_watcher().unwrap();
+    wait_for(&cluster, &file, "guard_holds_total{program=\"render-cfg\"}");
     has("nodes{role=\"backend\"}", 1.0);
 }
 
