@@ -20,7 +20,8 @@ use crate::output::metrics::Metrics;
 use crate::output::report::print;
 use crate::output::status::Status;
 use crate::reconcile::Reconcile;
-use crate::state::counters::{CounterFile, Counters, OWN_NAME};
+use crate::state::counter_file::CounterFile;
+use crate::state::counters::{Counters, OWN_NAME};
 use crate::state::directory::StateDir;
 
 /// node_exporter has a user of its own.
@@ -61,23 +62,8 @@ pub(crate) fn keep_counts(state: &StateDir, messages: &mut Messages) {
 pub(crate) fn publish(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let state = state(args);
     let findings = Findings::now(args, &state, messages);
-    let mut ended = Counters::default();
-    args.metrics.ended.iter().for_each(|(program, code)| ended.end(program, *code));
-    let refuse = |err| {
-        Failure::new(
-            Code::Files,
-            format!("cannot read the counters in '{}': {err}", args.state_dir.display()),
-        )
-    };
-    // Locked until they are written: older numbers after newer ones would look like a restart.
-    let mut counters = match state.counters() {
-        // No run has made the directory yet.
-        Err(err) if err.kind() == ErrorKind::NotFound && args.metrics.ended.is_empty() => None,
-        counters => Some(counters.map_err(refuse)?),
-    };
-    if let Some(counters) = &mut counters {
-        counters.add(&ended).map_err(refuse)?;
-    }
+    // Locked until the file is written: older numbers after newer ones would look like a restart.
+    let counters = count_ended(args, &state)?;
     let none = Counters::default();
     let metrics = Metrics {
         counters: counters.as_ref().map_or(&none, CounterFile::counters),
@@ -87,10 +73,25 @@ pub(crate) fn publish(args: &Args, messages: &mut Messages) -> Result<(), Failur
         nodes: findings.nodes.as_ref(),
     };
     let text = metrics.text();
-    if args.metrics.metrics {
-        print(&text)?;
+    let written = args.metrics.metrics_file.as_ref().map_or(Ok(()), |path| write(path, &text));
+    // A pipe that nobody reads must not keep other runs from counting.
+    drop(counters);
+    if args.metrics.metrics { print(&text).and(written) } else { written }
+}
+
+/// Counts what --ended has. Returns the counters, locked; `None` if no run has made their directory yet.
+fn count_ended(args: &Args, state: &StateDir) -> Result<Option<CounterFile>, Failure> {
+    let mut ended = Counters::default();
+    args.metrics.ended.iter().for_each(|(program, code)| ended.end(program, *code));
+    let counters = state.counters().and_then(|mut counters| counters.add(&ended).map(|()| counters));
+    match counters {
+        Ok(counters) => Ok(Some(counters)),
+        Err(err) if err.kind() == ErrorKind::NotFound && args.metrics.ended.is_empty() => Ok(None),
+        Err(err) => {
+            let line = format!("cannot use the counters in '{}': {err}", args.state_dir.display());
+            Err(Failure::new(Code::Files, line))
+        }
     }
-    args.metrics.metrics_file.as_ref().map_or(Ok(()), |path| write(path, &text))
 }
 
 /// Replaces the file at `path`. It is not synced, because the next run writes it again.

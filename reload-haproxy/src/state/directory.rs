@@ -19,7 +19,8 @@ use sha2::{Digest, Sha256};
 use crate::config::content::{fingerprint, text};
 use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
-use crate::state::counters::{CounterFile, Counters};
+use crate::state::counter_file::CounterFile;
+use crate::state::counters::Counters;
 use crate::state::note::{Mark, Note};
 
 /// The note lists the parked servers with their options, as many as the file has.
