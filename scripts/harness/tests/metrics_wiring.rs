@@ -13,6 +13,7 @@ use harness::run::process::{code, stderr};
 use harness::run::{poll, programs};
 use nix::fcntl::{Flock, FlockArg};
 
+const FILE: &str = "rollcall.prom";
 const RULES: &str = "docs/examples/rollcall.rules.yml";
 
 fn read(file: &Path) -> Exposed {
@@ -25,13 +26,14 @@ fn wait_for(cluster: &Cluster, file: &Path, name: &str) {
     poll::until(SOON, name, has).unwrap_or_else(|err| panic!("{err}: {}", cluster.balancer.log()));
 }
 
-/// A balancer that writes its metrics, with these variables too; `None` if programs are missing.
-fn measured(variables: &[(&str, &str)]) -> Option<(Cluster, PathBuf)> {
+/// A balancer that writes its metrics to this file of its directory, with these variables too; `None` if programs are
+/// missing.
+fn measured(file: &str, variables: &[(&str, &str)]) -> Option<(Cluster, PathBuf)> {
     if !programs::are_all_here() || !programs::are_here(&["promtool"]) {
         return None;
     }
     let mut cluster = Cluster::new().unwrap();
-    let file = cluster.balancer.directory().join("rollcall.prom");
+    let file = cluster.balancer.directory().join(file);
     cluster.balancer.set_env("ROLLCALL_METRICS", &file);
     for (key, value) in variables {
         cluster.balancer.set_env(key, *value);
@@ -42,7 +44,7 @@ fn measured(variables: &[(&str, &str)]) -> Option<(Cluster, PathBuf)> {
 
 #[test]
 fn the_first_wiring_writes_what_all_its_programs_did() {
-    let Some((mut cluster, file)) = measured(&[]) else { return };
+    let Some((mut cluster, file)) = measured(FILE, &[]) else { return };
     for name in ["s1", "s2"] {
         cluster.add(name).unwrap();
         cluster.wait_for_up(name, SOON).unwrap();
@@ -79,7 +81,7 @@ fn the_first_wiring_writes_what_all_its_programs_did() {
 
 #[test]
 fn in_the_second_wiring_the_service_and_the_timer_write_the_same_file() {
-    let Some((mut cluster, file)) = measured(&[("ROLLCALL_ONLY_RECORD", "1")]) else { return };
+    let Some((mut cluster, file)) = measured(FILE, &[("ROLLCALL_ONLY_RECORD", "1")]) else { return };
     cluster.balancer.start_watcher().unwrap();
     // Written by the service, after the first reload-haproxy.
     wait_for(&cluster, &file, "config_in_use");
@@ -99,10 +101,9 @@ fn in_the_second_wiring_the_service_and_the_timer_write_the_same_file() {
 
 #[test]
 fn a_directory_that_is_missing_is_logged_once_and_is_a_fault_only_of_its_own() {
-    let Some((mut cluster, _)) = measured(&[]) else { return };
-    let file = cluster.balancer.directory().join("none/rollcall.prom");
-    cluster.balancer.set_env("ROLLCALL_METRICS", &file);
-    cluster.balancer.set_env("ROLLCALL_MIN_NODES", "0");
+    // The agent's handlers have the same setting, and the same log.
+    let wrong = measured("none/rollcall.prom", &[("ROLLCALL_MIN_NODES", "0")]);
+    let Some((mut cluster, file)) = wrong else { return };
     for _ in 0..3 {
         assert_eq!(cluster.balancer.reconcile().unwrap(), 4, "{}", cluster.balancer.log());
     }
