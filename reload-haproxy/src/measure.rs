@@ -14,6 +14,7 @@ use common::replace::Staged;
 use crate::args::Args;
 use crate::config::file::Config;
 use crate::config::sections::Sections;
+use crate::files::refusals::Refusals;
 use crate::haproxy::certificates::{Expiry, first_expiry};
 use crate::haproxy::instance::Instance;
 use crate::output::metrics::Metrics;
@@ -130,7 +131,7 @@ impl Findings {
         let instance = Instance::find(&config, &args.hints()).ok()?;
         let text = config.text();
         let layout = Sections::read(&text);
-        let status = Reconcile::new(args, &config, &layout, &instance, state).status();
+        let status = Reconcile::new(args, &config, &layout, &instance, state, &Refusals::default()).status();
         Some((status, first_expiry(&instance)))
     }
 }

@@ -37,6 +37,7 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Decision<V
     };
     match input.decide(|| Some(text(old).into_owned()), Some(ask)) {
         Decision::Nothing(how) => Decision::Nothing(how),
+        Decision::Files(what) => Decision::Files(what),
         Decision::Reload(why) => Decision::Reload(why.to_string()),
         Decision::Servers(found, why) => match version.and_then(|version| lines(&found.changes, version)) {
             Ok(lines) => Decision::Servers(lines, why),

@@ -11,11 +11,13 @@ use crate::args::Args;
 use crate::config::file::Config;
 use crate::config::sections::Sections;
 use crate::decision::Decision;
+use crate::files::refusals::Refusals;
 use crate::haproxy::instance::Instance;
 use crate::measure;
 use crate::output;
-use crate::reconcile::Reconcile;
+use crate::reconcile::{Pass, Reconcile};
 use crate::reload::attempt::Unproven;
+use crate::reload::counters;
 use crate::reload::health;
 use crate::servers::reason::Reason;
 use crate::state::directory::StateDir;
@@ -51,7 +53,8 @@ fn apply(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     let reconciled = reconcile_until_stable(args, &path, &state, messages);
     measure::keep_counts(&state, messages);
     match reconciled {
-        Ok(()) => rollback.forget(),
+        // Bad files are reported after everything else was done.
+        Ok(bad_files) => rollback.forget().and(bad_files.map_or(Ok(()), Err)),
         Err(unproven) => {
             let line = rollback.put_back(unproven.refused.as_deref());
             Err(unproven.end(line))
@@ -59,26 +62,27 @@ fn apply(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     }
 }
 
-/// Reconciles until HAProxy runs the file that is on disk.
+/// Reconciles until HAProxy runs the file that is on disk. Returns the failure that names files that must not be loaded.
 fn reconcile_until_stable(
     args: &Args,
     path: &Path,
     state: &StateDir,
     messages: &mut Messages,
-) -> Result<(), Unproven> {
+) -> Result<Option<Failure>, Unproven> {
     let deadline = Instant::now() + RELOADS_MAX * args.timeout;
     let mut force = args.force;
+    let mut refused = Refusals::default();
     loop {
         // Read under the lock: a run that waited reads the latest file, and mostly has nothing to do.
         let config = Config::read(path)?;
         health::tidy(&config);
+        counters::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
         let layout = Sections::read(&text);
-        if Reconcile::new(args, &config, &layout, &instance, state)
-            .apply(std::mem::take(&mut force), messages)?
-        {
-            return Ok(());
+        let pass = Reconcile::new(args, &config, &layout, &instance, state, &refused);
+        if let Pass::Done = pass.apply(std::mem::take(&mut force), &mut refused, messages)? {
+            return Ok(refused.failure(pass.unreadable()));
         }
         if Instant::now() >= deadline {
             let line = "it keeps changing while HAProxy loads it; run again once it is stable";
@@ -99,7 +103,7 @@ fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
     let layout = Sections::read(&text);
-    let reconcile = Reconcile::new(args, &config, &layout, &instance, state);
+    let reconcile = Reconcile::new(args, &config, &layout, &instance, state, &Refusals::default());
     if args.status {
         return reconcile.print_status();
     }

@@ -8,19 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part of reload-haproxy, and the parts that it may use.
-const MAY_USE: [(&str, &str); 12] = [
+const MAY_USE: [(&str, &str); 13] = [
     ("config", ""),
     ("haproxy", "config"),
     ("state", "haproxy config"),
     ("reload", "haproxy config"),
     ("servers", "state haproxy config"),
-    ("decision", "servers state haproxy config"),
+    ("files", "servers state haproxy config"),
+    ("decision", "files servers state haproxy config"),
     ("offline", "decision servers state haproxy config"),
-    ("output", "decision servers state haproxy config"),
+    ("output", "decision files servers state haproxy config"),
     ("args", "reload haproxy"),
-    ("reconcile", "args output decision servers reload state haproxy config"),
-    ("measure", "reconcile args output state haproxy config"),
-    ("run", "measure reconcile args output decision servers reload state haproxy config"),
+    ("reconcile", "args output decision files servers reload state haproxy config"),
+    ("measure", "reconcile args output files state haproxy config"),
+    ("run", "measure reconcile args output decision files servers reload state haproxy config"),
 ];
 
 /// Crates whose files may not import each other in a circle of two.

@@ -88,6 +88,12 @@ pub(crate) struct WatchArgs {
     /// Command to run after each change of the output, repeated until it succeeds
     #[arg(long, value_name = "CMD", value_parser = Then::parse, requires = "watch")]
     pub(crate) then: Option<Then>,
+    /// Run that command also at this interval, when nothing was rendered
+    #[arg(long, value_name = "TIME", value_parser = non_zero, requires = "then")]
+    pub(crate) then_every: Option<Duration>,
+    /// List of files, one path a line: run that command also when one of them changes
+    #[arg(long, value_name = "FILE", requires = "then")]
+    pub(crate) then_files: Option<PathBuf>,
     /// Command to run after each render that failed; {} is the exit code that it would have ended with
     #[arg(long, value_name = "CMD", value_parser = OnFailure::parse, requires = "watch")]
     pub(crate) on_failure: Option<OnFailure>,
@@ -115,4 +121,4 @@ With --watch: 0 after SIGTERM, 2 for wrong usage. SIGHUP makes it render at once
 Examples:
   render-cfg --template haproxy.cfg.tera --output /etc/haproxy/haproxy.cfg \\
              --check 'haproxy -c -f {}'
-  the same with --watch --then reload-haproxy, as a service";
+  the same with --watch --then reload-haproxy --then-every 15s, as a service";

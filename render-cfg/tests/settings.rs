@@ -11,7 +11,8 @@ use support::{Bed, Ran, SHIPPED};
 
 /// All settings of the shipped template but `cookie_key`.
 const CHECKED: &str = "role balancer_role port bind stats_bind admin_socket socket_group readonly_socket user group chroot \
-                       check_path check_host balance cookie rate_limit state_file maxconn hard_stop_after log self";
+                       check_path check_host balance cookie rate_limit state_file stats_file maxconn \
+                       hard_stop_after log self";
 const BACKEND: &[(&str, &str)] = &[("role", "backend")];
 
 #[test]
@@ -59,6 +60,7 @@ fn a_default_of_the_shipped_template_and_an_empty_value_are_of_the_right_kind() 
         "chroot",
         "rate_limit",
         "state_file",
+        "stats_file",
         "maxconn",
         "log",
         "self",

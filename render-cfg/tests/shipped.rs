@@ -194,6 +194,40 @@ fn a_state_file_is_used_only_if_it_is_set() {
 }
 
 #[test]
+fn with_a_stats_file_all_have_guids_and_a_haproxy_before_3_0_says_what_it_needs() {
+    if !is_there() {
+        return;
+    }
+    let shipped = Shipped::new();
+    // A guid has at most 127 characters, and this one has 128.
+    let long = "x".repeat(122);
+    for name in ["s1", "S-2.a_b", &long] {
+        shipped.backend(name, free_address(), &[("weight", "2")]);
+    }
+    let text = shipped.render(&[], 0);
+    assert!(!text.contains("guid") && !text.contains("stats-file") && !text.contains(".alert"), "{text}");
+    shipped.bed.write("counters", "");
+    let text =
+        shipped.render_unchecked(&[&format!("stats_file={}", shipped.bed.path("counters").display())], 0);
+    let guids: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(" guid ")).map(|(_, guid)| guid).collect();
+    let expected =
+        ["frontend:web", "backend:nodes", "nodes:s1 weight 2", "nodes:S-2.a_b weight 2", "frontend:stats"];
+    assert_eq!(sorted(&guids), sorted(&expected));
+    let (taken, said) = check(&shipped.bed.path("out"));
+    let alert = "the setting stats_file needs HAProxy 3.0 or later";
+    assert!(taken != said.contains(alert) && !said.contains("WARNING"), "{said}");
+    // One line, and not one more for each server.
+    assert!(taken || said.matches("ALERT").count() == 2, "{said}");
+}
+
+fn sorted<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut words = words.to_vec();
+    words.sort_unstable();
+    words
+}
+
+#[test]
 fn the_template_in_the_manual_passes_the_check() {
     if !is_there() {
         return;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::config::content::revision;
+use crate::config::files::named::NamedFiles;
 use crate::config::lines::{Line, lines};
 use crate::config::requirements::Needs;
 use crate::config::words::Word;
@@ -27,6 +28,8 @@ pub(crate) struct ConfigFacts {
     pub(crate) shares_no_port: bool,
     /// What else a start needs of the host.
     pub(crate) needs: Needs,
+    /// The files that the configuration names.
+    pub(crate) files: NamedFiles,
 }
 
 /// A `stats socket` on a Unix path.
@@ -38,13 +41,17 @@ pub(crate) struct StatsSocket {
     pub(crate) exposes_listeners: bool,
 }
 
-/// Reads the facts out of a configuration. Lines within `.if` are left out, because they may not apply.
+/// Reads the facts out of a configuration. Of lines within `.if` only the files are read, because they may not apply.
 pub(crate) fn facts(text: &str) -> ConfigFacts {
     let mut facts = ConfigFacts::default();
     // Most lines are servers of a backend, which are not among the facts.
     let is_server = |line: &Line| line.keyword == "server" && matches!(line.section, "backend" | "listen");
-    for line in lines(text).filter(|line| !line.is_conditional && !line.begins_section && !is_server(line)) {
+    for line in lines(text).filter(|line| !is_server(line) || NamedFiles::may_be_named_by(line.text)) {
         let words = line.words();
+        facts.files.read_line(&line, &words);
+        if line.is_conditional || line.begins_section || is_server(&line) {
+            continue;
+        }
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         facts.read_line(line.section, line.number, &words, &texts);
     }

@@ -6,6 +6,7 @@ pub(crate) mod content;
 pub(crate) mod diff;
 pub(crate) mod facts;
 pub(crate) mod file;
+pub(crate) mod files;
 pub(crate) mod lines;
 pub(crate) mod requirements;
 pub(crate) mod sections;

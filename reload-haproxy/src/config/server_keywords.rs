@@ -40,7 +40,7 @@ pub(crate) fn keyword(name: &str) -> Keyword {
         | "pool-low-conn" | "pool-max-conn" | "pool-purge-delay" | "port" | "proto" | "rise"
         | "slowstart" | "id" | "sni" | "source" | "ssl-max-ver" | "ssl-min-ver" | "track" | "verify"
         | "verifyhost" | "weight" | "ws" => (true, ALWAYS),
-        "cookie" => (true, AtRuntime::Since(3, 0)),
+        "cookie" | "guid" => (true, AtRuntime::Since(3, 0)),
         "init-state" => (true, AtRuntime::Since(3, 1)),
         // For names that HAProxy resolves.
         "init-addr" => (true, AtRuntime::Ignored),
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn keywords_are_taken_at_run_time_from_their_version_on() {
-        assert_eq!((since("check"), since("cookie")), (Some((2, 6)), Some((3, 0))));
+        assert_eq!(["check", "cookie", "guid"].map(since), [Some((2, 6)), Some((3, 0)), Some((3, 0))]);
         assert_eq!([since("tcp-ut"), since("init-addr"), since("resolvers")], [None; 3]);
     }
 

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use crate::config::diff::{Difference, difference};
 use crate::config::file::Config;
 use crate::config::sections::Sections;
+use crate::files::changes::FileChanges;
 use crate::haproxy::instance::Worker;
 use crate::servers::change::Changes;
 use crate::servers::compare::{Known, changes, read_rows};
@@ -28,6 +29,8 @@ pub enum Decision<S, R> {
     Nothing(String),
     /// Change these servers; what differs.
     Servers(S, String),
+    /// Change files that the configuration names, before anything else; what differs.
+    Files(String),
     /// Load the file; why.
     Reload(R),
 }
@@ -151,6 +154,20 @@ impl<'t> DecisionInput<'_, 't> {
 
     fn servers(&self) -> usize {
         self.layout.sections.iter().map(|section| section.servers.len()).sum()
+    }
+}
+
+/// The decision if the files that the configuration names count, too. `may_change`: whether they may be changed without
+/// a reload.
+pub(crate) fn with_files<'t>(decided: Decided<'t>, files: &FileChanges, may_change: bool) -> Decided<'t> {
+    if matches!(decided, Decision::Reload(_)) {
+        return decided;
+    }
+    match (files.reloads.first(), files.summary()) {
+        (Some(why), _) => Decision::Reload(why.clone()),
+        (None, Some(what)) if may_change => Decision::Files(what),
+        (None, Some(what)) => Decision::Reload(Reason::Line(what)),
+        (None, None) => decided,
     }
 }
 

@@ -75,6 +75,7 @@ impl Case {
         match input.decide(|| self.loaded.map(str::to_owned), ask) {
             Decision::Nothing(how) => Decision::Nothing(how),
             Decision::Servers(found, why) => Decision::Servers(found.lines(&Parked::new()), why),
+            Decision::Files(what) => Decision::Files(what),
             Decision::Reload(why) => Decision::Reload(why),
         }
     }

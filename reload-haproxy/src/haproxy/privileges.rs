@@ -15,6 +15,8 @@ pub(crate) struct Rights {
 
 impl Rights {
     // capabilities(7), numbered as in linux/capability.h.
+    pub(crate) const ACCESS_ANY: u32 = 1;
+    pub(crate) const READ_ANY: u32 = 2;
     pub(crate) const SETGID: u32 = 6;
     pub(crate) const SETUID: u32 = 7;
     pub(crate) const LOW_PORTS: u32 = 10;
@@ -30,6 +32,14 @@ impl Rights {
     /// Whether it has a capability, in effect or permitted.
     pub(crate) fn can(&self, capability: u32) -> bool {
         self.capabilities >> capability & 1 == 1
+    }
+}
+
+#[cfg(test)]
+impl Rights {
+    /// Those of a process of these users with these capabilities.
+    pub(crate) fn with(users: [u32; 3], capabilities: u64) -> Rights {
+        Rights { users: users.to_vec(), groups: Vec::new(), files: None, capabilities }
     }
 }
 

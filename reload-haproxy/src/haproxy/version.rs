@@ -57,6 +57,11 @@ impl Version {
         self >= Version(3, 0, 6)
     }
 
+    /// Whether `add ssl ca-file` extends a CA file that is being replaced.
+    pub(crate) fn adds_authorities(self) -> bool {
+        self >= Version(2, 8, 0)
+    }
+
     /// Whether an added server has no dynamic cookie until its port is set.
     pub(crate) fn forgets_cookie(self) -> bool {
         self < Version(3, 0, 0)

@@ -6,8 +6,9 @@ use common::failure::{Code, Failure};
 use serde::Serialize;
 
 use crate::config::file::Config;
+use crate::files::change::Change;
 use crate::haproxy::instance::Worker;
-use crate::servers::change::{Action, Change, Changes};
+use crate::servers::change::{Action, Change as ServerChange, Changes};
 use crate::state::note::Parked;
 
 /// What was done.
@@ -25,6 +26,8 @@ pub(crate) struct Report {
     /// The worker that serves.
     worker: Option<i32>,
     servers: Vec<ServerReport>,
+    /// Files that the configuration names and that were changed without a reload.
+    files: Vec<FileReport>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -33,6 +36,26 @@ enum Outcome {
     Nothing,
     Runtime,
     Reload,
+}
+
+/// What was done with a file.
+#[derive(Debug, Serialize)]
+struct FileReport {
+    file: String,
+    kind: String,
+    action: &'static str,
+}
+
+impl FileReport {
+    fn new(change: &Change) -> FileReport {
+        let action = match change {
+            Change::Replace(_) => "replace",
+            Change::Restore(_) => "restore",
+            Change::Add { .. } => "add",
+            Change::Remove { .. } => "remove",
+        };
+        FileReport { file: change.file().0.to_owned(), kind: change.kind().to_string(), action }
+    }
 }
 
 /// What was done with a server.
@@ -67,6 +90,12 @@ impl Report {
         Report { servers, ..Report::new(config, Outcome::Runtime, why, worker) }
     }
 
+    /// Files that the configuration names were changed.
+    pub(crate) fn files(config: &Config, why: &str, worker: Option<&Worker>, changes: &[Change]) -> Report {
+        let files = changes.iter().map(FileReport::new).collect();
+        Report { files, ..Report::new(config, Outcome::Runtime, why, worker) }
+    }
+
     /// The file was loaded.
     pub(crate) fn reload(config: &Config, why: &str, worker: Option<&Worker>, method: &str) -> Report {
         Report { method: Some(method.to_owned()), ..Report::new(config, Outcome::Reload, why, worker) }
@@ -86,12 +115,13 @@ impl Report {
             reason: reason.to_owned(),
             worker: worker.map(|worker| worker.pid),
             servers: Vec::new(),
+            files: Vec::new(),
         }
     }
 }
 
 impl ServerReport {
-    fn new(change: &Change, parked: &Parked) -> ServerReport {
+    fn new(change: &ServerChange, parked: &Parked) -> ServerReport {
         let server = change.key();
         let (action, settings) = match &change.action {
             Action::Add { settings, .. } => ("add", Some(settings)),

@@ -13,6 +13,7 @@ use common::servers_state::{Row, State};
 use crate::config::content::revision;
 use crate::config::file::Config;
 use crate::decision::{Decided, Decision};
+use crate::files::changes::FileChanges;
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::proc::wall_clock;
 use crate::haproxy::version::Version;
@@ -32,6 +33,10 @@ pub(crate) struct Status {
     failed_reloads: Option<u32>,
     /// How many servers are in each state, by backend.
     pub(super) servers: BTreeMap<String, BTreeMap<State, usize>>,
+    /// How many files the configuration names.
+    files: usize,
+    /// Which of them differ from what the worker has loaded, and how.
+    different_files: Vec<String>,
     /// Whether the worker runs the file.
     pub(super) is_up_to_date: bool,
     /// What is different, or how it is known that nothing is.
@@ -57,12 +62,13 @@ impl Status {
         worker: Option<&Worker>,
         rows: &[Row],
         parked: &Parked,
+        files: &FileChanges,
         decision: &Decided,
     ) -> Status {
         let processes = instance.processes();
         let (is_up_to_date, reason) = match decision {
             Decision::Nothing(how) => (true, how.clone()),
-            Decision::Servers(_, why) => (false, why.clone()),
+            Decision::Servers(_, why) | Decision::Files(why) => (false, why.clone()),
             Decision::Reload(why) => (false, why.to_string()),
         };
         Status {
@@ -72,6 +78,8 @@ impl Status {
             reloads: processes.as_ref().and_then(|processes| processes.reloads),
             failed_reloads: processes.as_ref().and_then(|processes| processes.failed),
             servers: count(rows, parked),
+            files: files.found.items.len(),
+            different_files: files.differences(),
             is_up_to_date,
             reason,
         }
@@ -134,6 +142,13 @@ impl Display for Status {
             let counts: Vec<String> =
                 states.iter().map(|(state, count)| format!("{count} {state}")).collect();
             writeln!(f, "servers    {backend}: {}", counts.join(", "))?;
+        }
+        if self.files > 0 {
+            let different = self.different_files.len();
+            writeln!(f, "files      {} named, {different} of them different", self.files)?;
+        }
+        for line in &self.different_files {
+            writeln!(f, "           {line}")?;
         }
         let verdict = if self.is_up_to_date { "yes" } else { "no" };
         writeln!(f, "same       {verdict}: {}", self.reason)

@@ -22,6 +22,10 @@ pub(crate) enum Missing {
     ChrootRight(PathBuf),
     #[error("its chroot '{}' is not a directory", .0.display())]
     Chroot(PathBuf),
+    #[error("line {line}: '{path}' is missing where HAProxy runs")]
+    File { line: usize, path: String },
+    #[error("line {line}: its master has no right to read '{path}'")]
+    FileRight { line: usize, path: String },
     #[error("line {line}: the directory of {kind} '{}' is missing", path.display())]
     Directory { line: usize, kind: &'static str, path: PathBuf },
     #[error("line {line}: '{}' is a directory, not a {kind}", path.display())]

@@ -22,6 +22,7 @@ use crate::haproxy::process::Process;
 use crate::reload::check::cannot_load;
 use crate::reload::missing::Missing;
 use crate::reload::preflight_chroot::missing_chroot;
+use crate::reload::preflight_files::missing_file;
 use crate::reload::preflight_host;
 
 /// Fails with what would certainly make a start fail.
@@ -29,6 +30,7 @@ pub(crate) fn preflight(config: &Config, instance: &Instance) -> Result<(), Fail
     let Some(main) = &instance.main else { return Ok(()) };
     let missing =
         missing_chroot(&config.facts, instance).or_else(|| preflight_host::missing(&config.facts, instance));
+    let missing = missing.or_else(|| missing_file(config, instance));
     let missing = missing.or_else(|| {
         // Only processes of the same user can share a port, within one network namespace.
         let can_judge = main.shares("net") && main.is_callers() && !config.facts.shares_no_port;

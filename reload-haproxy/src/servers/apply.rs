@@ -34,10 +34,20 @@ impl Runtime<'_> {
         let answer = self.ask("show info;show servers state")?;
         let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
         let (info, state) = answer.split_at(at);
+        self.check_info(info)?;
+        // Rows missing at the end would look like missing servers.
+        if state.ends_with("\n\n") { Ok(state.to_owned()) } else { Err(Reason::Incomplete) }
+    }
+
+    /// Fails if another worker answers by now.
+    pub(crate) fn check_worker(&self) -> Result<(), Reason> {
+        self.check_info(&self.ask("show info")?)
+    }
+
+    /// Fails if `info`, an answer to `show info`, is from another worker.
+    pub(crate) fn check_info(&self, info: &str) -> Result<(), Reason> {
         match parse_info(info).filter(|info| !info.is_stopping) {
-            // Rows missing at the end would look like missing servers.
-            Some(info) if info.pid == self.worker.pid && state.ends_with("\n\n") => Ok(state.to_owned()),
-            Some(info) if info.pid == self.worker.pid => Err(Reason::Incomplete),
+            Some(info) if info.pid == self.worker.pid => Ok(()),
             Some(info) => Err(Reason::OtherWorker { now: info.pid, before: self.worker.pid }),
             None => Err(Reason::Answer { command: "show info", answer: first_line(info).to_owned() }),
         }
@@ -132,7 +142,8 @@ impl Runtime<'_> {
         Ok(())
     }
 
-    fn ask(&self, line: &str) -> Result<String, Reason> {
+    /// Its answer to a line of commands.
+    pub(crate) fn ask(&self, line: &str) -> Result<String, Reason> {
         let path = || self.socket.display().to_string();
         ask(self.socket, line, self.patience)
             .map_err(|err| Reason::Socket { path: path(), error: err.to_string() })

@@ -26,6 +26,14 @@ pub(crate) enum Reason {
     Changed(i32),
     #[error("the file may have changed since worker {0} started")]
     MayHaveChanged(i32),
+    #[error("{path}, which line {line} names, has changed")]
+    File { path: String, line: usize },
+    #[error("{path}, which line {line} names, may have changed since worker {pid} started")]
+    FileMayHaveChanged { path: String, line: usize, pid: i32 },
+    #[error("line {line} of {path} cannot be loaded at run time")]
+    ListLine { path: String, line: usize },
+    #[error("HAProxy's entries still differ from {0} after the change")]
+    ListNotApplied(String),
     #[error("an earlier run did not finish its server changes")]
     Unfinished,
     #[error("{0}")]
@@ -135,6 +143,10 @@ mod tests {
             Reason::NoRevision { wanted, pid: 7 },
             Reason::Changed(7),
             Reason::MayHaveChanged(7),
+            Reason::File { path: text("/etc/haproxy/errors/503.http"), line: 12 },
+            Reason::FileMayHaveChanged { path: text("/etc/haproxy/errors/503.http"), line: 12, pid: 7 },
+            Reason::ListLine { path: text("/etc/haproxy/hosts.map"), line: 7 },
+            Reason::ListNotApplied(text("/etc/haproxy/hosts.map")),
             Reason::Unfinished,
             Reason::Line(text("line 41 of frontend web changed")),
             Flaw::Nul.into(),

@@ -8,6 +8,8 @@ use crate::servers::reason::Reason;
 pub(crate) enum Class {
     /// Other lines than those of servers have changed, or the file has a flaw.
     Configuration,
+    /// A file that the configuration names has changed, and HAProxy cannot take it while it runs.
+    File,
     /// A server or its backend cannot be changed while it runs.
     Server,
     /// HAProxy cannot be asked, or its answer is not understood.
@@ -24,8 +26,9 @@ pub(crate) enum Class {
 
 impl Class {
     /// All classes, in the order of docs/metrics.md.
-    pub(crate) const ALL: [Class; 7] = [
+    pub(crate) const ALL: [Class; 8] = [
         Class::Configuration,
+        Class::File,
         Class::Server,
         Class::Socket,
         Class::Haproxy,
@@ -38,6 +41,7 @@ impl Class {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Class::Configuration => "configuration",
+            Class::File => "file",
             Class::Server => "server",
             Class::Socket => "socket",
             Class::Haproxy => "haproxy",
@@ -58,9 +62,11 @@ impl Reason {
             | Reason::NoRevision { .. }
             | Reason::Changed(_)
             | Reason::MayHaveChanged(_)
+            | Reason::FileMayHaveChanged { .. }
             | Reason::Unfinished => Class::LostState,
             Reason::Line(_) | Reason::Flaw(_) => Class::Configuration,
-            // What differs are servers; `why` tells why they cannot be changed.
+            Reason::File { .. } | Reason::ListLine { .. } | Reason::ListNotApplied(_) => Class::File,
+            // `why` tells why what differs cannot be changed.
             Reason::Differs { why, .. } => why.class(),
             Reason::NoWorker
             | Reason::NoSocket

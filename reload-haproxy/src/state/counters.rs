@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use common::failure::Code;
 use serde::{Deserialize, Serialize};
 
+use crate::config::files::named::FileKind;
+
 /// The name under which this program counts its own faults.
 pub(crate) const OWN_NAME: &str = "reload-haproxy";
 
@@ -15,18 +17,53 @@ pub(crate) const OWN_NAME: &str = "reload-haproxy";
 pub(crate) enum ChangeKind {
     /// Servers, through the stats socket.
     Servers,
+    /// A certificate, in a list or directory too.
+    Certificate,
+    /// A `ca-file`.
+    Authorities,
+    /// A `crl-file`.
+    Revocations,
+    /// The entries of a map.
+    Map,
+    /// The patterns of an `acl`.
+    List,
     /// Everything: the file was loaded.
     Reload,
 }
 
 impl ChangeKind {
     /// All kinds, because a counter is best known from 0 on.
-    pub(crate) const ALL: [ChangeKind; 2] = [ChangeKind::Servers, ChangeKind::Reload];
+    pub(crate) const ALL: [ChangeKind; 7] = [
+        ChangeKind::Servers,
+        ChangeKind::Certificate,
+        ChangeKind::Authorities,
+        ChangeKind::Revocations,
+        ChangeKind::Map,
+        ChangeKind::List,
+        ChangeKind::Reload,
+    ];
+
+    /// The kind of a change of a file, if HAProxy can take such a file while it runs.
+    pub(crate) fn of_file(kind: FileKind) -> Option<ChangeKind> {
+        match kind {
+            FileKind::Certificate | FileKind::CertificateList => Some(ChangeKind::Certificate),
+            FileKind::Authorities => Some(ChangeKind::Authorities),
+            FileKind::Revocations => Some(ChangeKind::Revocations),
+            FileKind::Map => Some(ChangeKind::Map),
+            FileKind::Acl => Some(ChangeKind::List),
+            FileKind::Other => None,
+        }
+    }
 
     /// The value of its label.
     pub(crate) fn name(self) -> &'static str {
         match self {
             ChangeKind::Servers => "servers",
+            ChangeKind::Certificate => "certificate",
+            ChangeKind::Authorities => "ca_file",
+            ChangeKind::Revocations => "crl_file",
+            ChangeKind::Map => "map",
+            ChangeKind::List => "list",
             ChangeKind::Reload => "reload",
         }
     }
@@ -41,11 +78,13 @@ pub(crate) enum Stage {
     Preflight,
     /// HAProxy itself, or the proof that did not come.
     Reload,
+    /// A file that the configuration names: HAProxy or this program rejected it.
+    File,
 }
 
 impl Stage {
     /// All stages, in their order.
-    pub(crate) const ALL: [Stage; 3] = [Stage::Check, Stage::Preflight, Stage::Reload];
+    pub(crate) const ALL: [Stage; 4] = [Stage::Check, Stage::Preflight, Stage::Reload, Stage::File];
 
     /// The value of its label.
     pub(crate) fn name(self) -> &'static str {
@@ -53,6 +92,7 @@ impl Stage {
             Stage::Check => "check",
             Stage::Preflight => "preflight",
             Stage::Reload => "reload",
+            Stage::File => "file",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The state directory: for each configuration file a note, a copy of the loaded bytes, the mark of a rejected file,
-//! counters, and a lock.
+//! what was loaded of the files that it names, counters, and a lock.
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -21,6 +21,7 @@ use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
 use crate::state::counter_file::CounterFile;
 use crate::state::counters::Counters;
+use crate::state::loaded_files::LoadedFiles;
 use crate::state::note::{Mark, Note};
 
 /// The note lists the parked servers with their options, as many as the file has.
@@ -39,6 +40,7 @@ pub(crate) struct StateDir {
     success: PathBuf,
     /// What this run has done.
     counted: RefCell<Counters>,
+    files: PathBuf,
     /// Held while a run is at work.
     _lock: Option<Flock<File>>,
 }
@@ -77,6 +79,7 @@ impl StateDir {
             lock: directory.join(format!("{key}.lock")),
             success: directory.join(format!("{key}.success")),
             counted: RefCell::default(),
+            files: directory.join(format!("{key}.files")),
             _lock: None,
         }
     }
@@ -102,6 +105,17 @@ impl StateDir {
         let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
         // The note and the copy are written one after the other, so they may not belong together.
         self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
+    }
+
+    /// The files that the worker has loaded, if that is known.
+    pub(crate) fn loaded_files(&self, worker: &Worker) -> Option<LoadedFiles> {
+        let bytes = regular_file::read(&self.files, NOTE_MAX).ok()?;
+        serde_json::from_slice(&bytes).ok().filter(|files: &LoadedFiles| files.is_about(worker))
+    }
+
+    /// Remembers the files that the worker has loaded.
+    pub(crate) fn remember_files(&self, files: LoadedFiles, worker: &Worker) -> Result<(), Failure> {
+        put(&self.files, &json(&files.of(worker)), 0o640)
     }
 
     /// The mark of a refused file, if there is one that can be read.

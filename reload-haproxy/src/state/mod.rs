@@ -3,5 +3,6 @@
 pub(crate) mod counter_file;
 pub(crate) mod counters;
 pub(crate) mod directory;
+pub(crate) mod loaded_files;
 pub(crate) mod note;
 pub(crate) mod rollback;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::records::read_all;
 use harness::cluster::local_cluster::{Cluster, SOON};
@@ -75,4 +75,30 @@ fn a_reload_is_owed_until_haproxy_is_back() {
     cluster.balancer.start_haproxy(Mode::MasterSocket).unwrap();
     wait_for(&cluster, "' works again");
     cluster.wait_for_up("s2", SOON).unwrap();
+}
+
+#[test]
+fn what_changes_without_a_render_is_put_right_at_the_next_interval_and_a_calm_one_logs_nothing() {
+    let Some(mut cluster) = serving(&["s1"]) else { return };
+    // Longer than the interval of scripts/watch, so that a run with nothing to do has ended.
+    std::thread::sleep(Duration::from_secs(16));
+    let log = cluster.balancer.log();
+    let calm = Instant::now();
+    let before = fs::metadata(cluster.balancer.config()).unwrap().modified().unwrap();
+    let answer = cluster.balancer.haproxy().unwrap().command("set server nodes/s1 weight 7").unwrap();
+    assert_eq!(answer.trim(), "");
+    poll::until(SOON * 2, "the weight of s1", || {
+        let servers = cluster.servers().ok()?;
+        servers.iter().any(|server| server.name == "s1" && server.weight == 1).then_some(())
+    })
+    .unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
+    println!("put right {:.1} s after it changed", calm.elapsed().as_secs_f64());
+    assert_eq!(
+        before,
+        fs::metadata(cluster.balancer.config()).unwrap().modified().unwrap(),
+        "it was rendered"
+    );
+    let added = cluster.balancer.log().replacen(&log, "", 1);
+    assert!(!log.is_empty() && added.lines().count() <= 2, "{added}");
+    assert_eq!(cluster.balancer.watcher.as_mut().unwrap().stop().unwrap().code(), Some(0));
 }

@@ -33,9 +33,39 @@ fn metrics(fixture: &mut HaproxyFixture, certs: &Path) -> Exposed {
     let tls = format!("bind {}:8443 ssl crt {}", fixture.subnet.host(2), certs.display());
     fixture.write("", &tls);
     fixture.start(Mode::MasterSocket);
-    let mut command = fixture.command(&["--status", "--metrics"]);
-    let output = command.stdout(Stdio::piped()).output().unwrap();
+    seen(fixture)
+}
+
+/// The metrics now.
+fn seen(fixture: &HaproxyFixture) -> Exposed {
+    let output = fixture.command(&["--status", "--metrics"]).stdout(Stdio::piped()).output().unwrap();
     Exposed::read(&String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_renewed_certificate_is_counted_and_a_bad_one_is_a_refusal() {
+    if !programs::are_here(&["promtool", "openssl"]) {
+        return;
+    }
+    let mut fixture = HaproxyFixture::empty();
+    let certs = fixture.run.join("certs");
+    fs::create_dir(&certs).unwrap();
+    let path = certs.join("a.pem");
+    certificate(&path, 9);
+    assert_eq!(metrics(&mut fixture, &certs).counted(), []);
+    assert_eq!(fixture.reload(&[]).code, 0);
+    certificate(&path, 90);
+    let outcome = fixture.reload(&[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let seen = seen(&fixture);
+    assert_eq!(seen.value("changes_total{kind=\"certificate\"}"), 1.0);
+    assert!(expiry(&seen, &path) > 89.9 * DAY, "{seen:?}");
+    replace(&path, b"-----BEGIN CERTIFICATE-----\n", 0o600).unwrap();
+    let outcome = fixture.reload(&[]);
+    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+    let seen = self::seen(&fixture);
+    assert_eq!(seen.value("refusals_total{stage=\"file\"}"), 1.0);
+    assert_eq!(seen.value("faults_total{program=\"reload-haproxy\",code=\"5\"}"), 1.0);
 }
 
 fn expiry(seen: &Exposed, certificate: &Path) -> f64 {

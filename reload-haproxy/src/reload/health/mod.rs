@@ -7,24 +7,16 @@
 mod rows;
 mod servers;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use common::messages::Messages;
-use common::regular_file;
-use common::replace::replace;
 use thiserror::Error;
 
 use crate::config::file::Config;
 use crate::haproxy::instance::Instance;
+use crate::reload::carried::{self, Unwritten, put};
 use rows::HEAD;
 use servers::Wanted;
-
-/// A file of a million servers is smaller.
-const FILE_MAX: u64 = 256 << 20;
-
-/// Everyone who may run `haproxy -c` must be able to read it. It holds no more than the stats page shows.
-const MODE: u32 = 0o644;
 
 /// Why the servers' health is not kept.
 #[derive(Debug, Error)]
@@ -37,8 +29,8 @@ enum Loss {
         "cannot use 'server-state-file': HAProxy warns about servers that start DOWN, and zero-warning makes that an error"
     )]
     ZeroWarning,
-    #[error("cannot write '{path}': {err}")]
-    Write { path: String, err: io::Error },
+    #[error(transparent)]
+    Write(#[from] Unwritten),
 }
 
 /// Reloads, with the servers' health in the file that the configuration names, if it names one.
@@ -52,7 +44,7 @@ pub(crate) fn kept_over<T>(
     let Some(path) = wanted.file.as_ref().map(|file| directory(instance).join(file)) else {
         return reload(messages);
     };
-    match text(&wanted, instance).and_then(|text| put(&path, &text)) {
+    match text(&wanted, instance).and_then(|text| Ok(put(&path, &text)?)) {
         Ok(()) => {
             let result = reload(messages);
             // A cold start would load a state that is out of date.
@@ -71,13 +63,8 @@ pub(crate) fn kept_over<T>(
 /// Makes the file that the configuration names if it is missing, and empties it if a run was killed in the
 /// middle of a reload. Reports no failure: the next reload does.
 pub(crate) fn tidy(config: &Config) {
-    let Some(path) = wanted(config).file.filter(|path| path.is_absolute()) else { return };
-    let is_ours = match regular_file::read(&path, FILE_MAX) {
-        Ok(text) => text.starts_with(HEAD.as_bytes()),
-        Err(err) => err.kind() == io::ErrorKind::NotFound,
-    };
-    if is_ours {
-        let _ = put(&path, HEAD);
+    if let Some(path) = wanted(config).file.filter(|path| path.is_absolute()) {
+        carried::tidy(&path, HEAD);
     }
 }
 
@@ -101,13 +88,4 @@ fn text(wanted: &Wanted, instance: &Instance) -> Result<String, Loss> {
     let answer = instance.ask_worker("show servers state").ok_or(Loss::Silence)?;
     let first = || answer.lines().next().unwrap_or_default().to_owned();
     rows::text(&answer, &wanted.servers).ok_or_else(|| Loss::Answer(first()))
-}
-
-/// Writes the file, unless it has this text already.
-fn put(path: &Path, text: &str) -> Result<(), Loss> {
-    if regular_file::read(path, FILE_MAX).is_ok_and(|present| present == text.as_bytes()) {
-        return Ok(());
-    }
-    let path_shown = || path.display().to_string();
-    replace(path, text.as_bytes(), MODE).map_err(|err| Loss::Write { path: path_shown(), err })
 }

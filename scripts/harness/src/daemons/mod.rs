@@ -5,4 +5,5 @@ pub mod counting_server;
 pub mod docker;
 pub mod haproxy;
 pub mod serf;
+pub mod tls;
 pub mod webapp;

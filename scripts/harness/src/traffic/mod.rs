@@ -5,5 +5,6 @@ mod answer_reader;
 pub mod http;
 pub mod load;
 pub mod response;
+pub mod tls_load;
 pub mod varied_load;
 pub mod visitor;

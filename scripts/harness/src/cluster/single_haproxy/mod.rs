@@ -2,11 +2,14 @@
 
 pub mod autoscaled;
 mod backend_servers;
+pub mod counters_fixture;
 mod fixture;
 pub mod health_fixture;
+mod list_files;
 mod outcome;
 pub mod refused_file;
 mod tested_haproxy;
+pub mod tls_fixture;
 pub mod varied_servers;
 
 pub use backend_servers::{BALANCED, Facts, many};

@@ -1,13 +1,19 @@
 //! One pass: decide what to do from the file and HAProxy as they are now, and do it. A run makes several
 //! passes while the file keeps changing.
 
+mod files;
+
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
 use crate::args::Args;
 use crate::config::file::Config;
 use crate::config::sections::Sections;
-use crate::decision::{Decided, Decision, DecisionInput, Question};
+use crate::decision::{Decided, Decision, DecisionInput, Question, with_files};
+use crate::files::change::Change;
+use crate::files::changes::FileChanges;
+use crate::files::look::Look;
+use crate::files::refusals::Refusals;
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::proc::wall_clock;
 use crate::haproxy::process::Process;
@@ -15,6 +21,7 @@ use crate::output::report::{Report, print};
 use crate::output::status::Status;
 use crate::reload::attempt::{Reload, Unproven};
 use crate::reload::check;
+use crate::reload::counters;
 use crate::reload::health;
 use crate::reload::method::Method;
 use crate::reload::preflight::preflight;
@@ -35,31 +42,61 @@ pub(crate) struct Reconcile<'r, 't> {
     instance: &'r Instance,
     state: &'r StateDir,
     worker: Option<Worker>,
+    look: Look<'r>,
+    files: FileChanges,
+}
+
+/// How a pass ended.
+pub(crate) enum Pass {
+    /// HAProxy runs the file, which was still the same on disk afterwards.
+    Done,
+    /// Something has changed meanwhile, or is left to do.
+    Again,
 }
 
 impl<'r, 't> Reconcile<'r, 't> {
-    /// A pass over `config`, which has this layout.
+    /// A pass over `config`, which has this layout. Files in `refused` are left out as long as they do not change.
     pub(crate) fn new(
         args: &'r Args,
         config: &'r Config,
         layout: &'r Sections<'t>,
         instance: &'r Instance,
         state: &'r StateDir,
+        refused: &Refusals,
     ) -> Reconcile<'r, 't> {
-        Reconcile { args, config, layout, instance, state, worker: instance.worker() }
+        let (worker, look) = (instance.worker(), Look::new(config, instance));
+        let files = FileChanges::default();
+        let mut reconcile = Reconcile { args, config, layout, instance, state, worker, look, files };
+        reconcile.look_at_files(refused);
+        reconcile
     }
 
-    /// Makes HAProxy run the file. Returns whether the file on disk was still the same afterwards.
-    pub(crate) fn apply(&self, is_forced: bool, messages: &mut Messages) -> Result<bool, Unproven> {
+    /// Makes HAProxy run the file. Adds files that it refuses to `refused`.
+    pub(crate) fn apply(
+        &self,
+        is_forced: bool,
+        refused: &mut Refusals,
+        messages: &mut Messages,
+    ) -> Result<Pass, Unproven> {
+        self.explain_files(messages);
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {
                 messages.verbose(format!("nothing to do: {how}"));
                 self.note_loaded()?;
+                self.remember_files()?;
                 self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
-                return Ok(true);
+                return Ok(Pass::Done);
             }
+            Decision::Files(different) => match self.change_files(&different, refused, messages)? {
+                None => return Ok(Pass::Again),
+                Some(why) => Reason::Differs { difference: different, why: why.into() },
+            },
             Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
-                None => return Ok(!self.config.is_outdated()),
+                None if self.config.is_outdated() => return Ok(Pass::Again),
+                None => {
+                    self.remember_files()?;
+                    return Ok(Pass::Done);
+                }
                 Some(why) => Reason::Differs { difference: different, why: why.into() },
             },
             Decision::Reload(why) => why,
@@ -81,6 +118,13 @@ impl<'r, 't> Reconcile<'r, 't> {
                 }
                 (Report::runtime(self.config, &why, self.worker.as_ref(), &found, &Parked::new()), lines)
             }
+            Decision::Files(why) => {
+                let mut lines = vec![format!("runtime: {why}")];
+                if self.args.messages.verbose {
+                    lines.extend(self.files.changes.iter().map(Change::to_string));
+                }
+                (Report::files(self.config, &why, self.worker.as_ref(), &self.files.changes), lines)
+            }
             Decision::Reload(why) => {
                 let why = why.to_string();
                 let method = self.args.method(self.instance, &why)?;
@@ -99,7 +143,7 @@ impl<'r, 't> Reconcile<'r, 't> {
         let note = self.worker.as_ref().and_then(|worker| self.state.note_about(worker)).unwrap_or_default();
         let decision = self.decide(false);
         let worker = self.worker.as_ref();
-        Status::new(self.config, self.instance, worker, &rows, &note.parked, &decision)
+        Status::new(self.config, self.instance, worker, &rows, &note.parked, &self.files, &decision)
     }
 
     /// Prints what runs. Fails if that is not the file.
@@ -114,6 +158,11 @@ impl<'r, 't> Reconcile<'r, 't> {
 
     /// Decides what to do.
     pub(crate) fn decide(&self, is_forced: bool) -> Decided<'t> {
+        with_files(self.decide_by_text(is_forced), &self.files, self.args.method.may_change_servers())
+    }
+
+    /// Decides by the configuration alone.
+    fn decide_by_text(&self, is_forced: bool) -> Decided<'t> {
         let Reconcile { config, layout, state, .. } = self;
         let worker = match &self.worker {
             None => return Decision::Reload(Reason::NoWorker),
@@ -194,23 +243,27 @@ impl<'r, 't> Reconcile<'r, 't> {
         }
     }
 
-    /// Loads the file. Returns whether the file on disk was still the same afterwards.
-    fn load(&self, reason: &Reason, messages: &mut Messages) -> Result<bool, Unproven> {
+    /// Loads the file.
+    fn load(&self, reason: &Reason, messages: &mut Messages) -> Result<Pass, Unproven> {
         let why = &reason.to_string();
         let method = self.args.method(self.instance, why)?;
         messages.info(format!("reload ({}): {why}", method));
         let Taken { worker, is_proven } = self.reload(method, messages)?;
         self.state.count(|counters| counters.reload(reason.class().name()));
-        if !is_proven || self.config.is_outdated() {
-            return Ok(false);
+        let files = self.look.find(Some(&self.files.found));
+        if !is_proven || self.config.is_outdated() || !files.holds_the_same(&self.files.found) {
+            return Ok(Pass::Again);
         }
         messages.info(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
         let is_unlike = self.args.method.may_change_servers()
             && self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
         let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
         self.state.remember(self.config, &note)?;
+        if !files.items.is_empty() {
+            self.state.remember_files(files, &worker)?;
+        }
         self.report(&Report::reload(self.config, why, Some(&worker), &method.to_string()))?;
-        Ok(true)
+        Ok(Pass::Done)
     }
 
     /// Checks the file and reloads.
@@ -221,8 +274,11 @@ impl<'r, 't> Reconcile<'r, 't> {
             .inspect_err(|_| self.refused(Stage::Check))?;
         preflight(config, instance).inspect_err(|_| self.refused(Stage::Preflight))?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
-        health::kept_over(config, instance, messages, |messages| reload.run(method, messages))
-            .inspect_err(|unproven| unproven.refused.iter().for_each(|_| self.refused(Stage::Reload)))
+        // The counters last: what is counted after they were read is lost.
+        health::kept_over(config, instance, messages, |messages| {
+            counters::kept_over(config, instance, messages, |messages| reload.run(method, messages))
+        })
+        .inspect_err(|unproven| unproven.refused.iter().for_each(|_| self.refused(Stage::Reload)))
     }
 
     /// Counts a file that was not loaded.

@@ -1,0 +1,52 @@
+//! Files of `bind` and `server` lines.
+
+use crate::config::files::named::{FileKind, NamedFiles};
+use crate::config::lines::Line;
+use crate::config::words::Word;
+
+/// Options with the name of a file, and what is done with it.
+const OPTIONS: [(&str, FileKind); 7] = [
+    ("crt", FileKind::Certificate),
+    ("crt-list", FileKind::CertificateList),
+    ("ca-file", FileKind::Authorities),
+    ("ca-verify-file", FileKind::Authorities),
+    ("crl-file", FileKind::Revocations),
+    ("ca-sign-file", FileKind::Other),
+    ("tls-ticket-keys", FileKind::Other),
+];
+
+impl NamedFiles {
+    /// Reads the options of a line.
+    pub(super) fn read_options(&mut self, line: &Line, words: &[Word]) {
+        for pair in words.windows(2) {
+            let Some((_, kind)) = OPTIONS.iter().find(|(option, _)| *option == pair[0].text) else {
+                continue;
+            };
+            // `@system-ca` and `@store/alias` are not files.
+            if !pair[1].text.starts_with('@') {
+                let name = self.joined(*kind, &pair[1].text);
+                self.add(*kind, name, &pair[1], line);
+            }
+        }
+    }
+}
+
+impl NamedFiles {
+    /// The name of a file as HAProxy joins it to its base.
+    pub(crate) fn joined(&self, kind: FileKind, name: &str) -> String {
+        let base = match kind {
+            FileKind::Certificate => self.bases.certificates.as_deref(),
+            FileKind::Authorities | FileKind::Revocations => self.bases.authorities.as_deref(),
+            _ => None,
+        };
+        joined(base, name)
+    }
+}
+
+/// A relative name joined to its base, if there is one.
+pub(super) fn joined(base: Option<&str>, name: &str) -> String {
+    match base {
+        Some(base) if !name.starts_with(['/', '@']) => format!("{base}/{name}"),
+        _ => name.to_owned(),
+    }
+}

@@ -1,0 +1,69 @@
+//! What `show ssl cert`, `show ssl ca-file` and `show ssl crl-file` tell about one file.
+
+use std::time::SystemTime;
+
+/// The SHA-1 fingerprints in an answer, in its order.
+pub(super) fn fingerprints(answer: &str) -> impl Iterator<Item = &str> {
+    answer.lines().filter_map(|line| line.strip_prefix("SHA1 FingerPrint: ")).map(str::trim)
+}
+
+/// When the certificate in an answer to `show ssl cert` expires; `None` if it does not say so.
+pub(super) fn expiry(answer: &str) -> Option<SystemTime> {
+    parse_time(answer.lines().find_map(|line| line.strip_prefix("notAfter: "))?)
+}
+
+/// Reads a time as OpenSSL prints it: `Feb  5 12:52:06 2027 GMT`.
+fn parse_time(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [month, day, time, year, "GMT"] = words[..] else { return None };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    humantime::parse_rfc3339(&format!("{year}-{month:02}-{day:0>2}T{time}Z")).ok()
+}
+
+/// The lists of revoked certificates in an answer to `show ssl crl-file`: all lines from the first list on, and how
+/// many lists these are.
+pub(super) fn revocations(answer: &str) -> (&str, usize) {
+    const TITLE: &str = "Certificate Revocation List #";
+    let lists = answer.find(TITLE).map_or("", |at| &answer[at..]);
+    (lists.trim_end(), lists.lines().filter(|line| line.starts_with(TITLE)).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "Filename: *a.pem\nStatus: Unused\nSerial: 03E9\nnotBefore: Nov 27 13:01:37 2026 GMT\n\
+                          notAfter: Feb  5 13:01:37 2027 GMT\nSHA1 FingerPrint: 7B3A158E\nSubject: /CN=a\n\n";
+
+    #[test]
+    fn fingerprint_and_expiry_are_read() {
+        assert_eq!(fingerprints(ANSWER).collect::<Vec<_>>(), ["7B3A158E"]);
+        let expiry = humantime::format_rfc3339(expiry(ANSWER).unwrap()).to_string();
+        assert_eq!(expiry, "2027-02-05T13:01:37Z");
+    }
+
+    #[test]
+    fn other_times_are_not_guessed() {
+        assert!(parse_time("Dec 31 23:59:59 9999 GMT").is_some());
+        for text in [
+            "",
+            "Feb 5 13:01 2027 GMT",
+            "Foo 5 13:01:37 2027 GMT",
+            "Feb 30 13:01:37 2027 GMT",
+            "Bad time value",
+        ] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+        assert_eq!(expiry("Filename: a.pem\nStatus: Empty\n"), None);
+    }
+
+    #[test]
+    fn lists_of_revoked_certificates_are_found_below_the_head() {
+        let list = "Certificate Revocation List #1:\nVersion 2\nIssuer: /CN=a\nNo Revoked Certificates.";
+        let answer = format!("Filename: *c.pem\nStatus: Unused\n \n{list}\n\n");
+        assert_eq!(revocations(&answer), (list, 1));
+        assert_eq!(revocations("Can't display the CRL file : Not found!\n"), ("", 0));
+    }
+}

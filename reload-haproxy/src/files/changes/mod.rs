@@ -1,0 +1,234 @@
+//! What has changed in the files that the configuration names, and what that needs: a change without a reload, or a
+//! reload. Nothing here opens anything.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, SystemTime};
+
+use common::failure::Code;
+
+use crate::config::files::named::FileKind;
+use crate::files::change::{Bad, Change};
+use crate::files::list_diff::list_changes;
+use crate::servers::reason::Reason;
+use crate::state::loaded_files::{Item, LoadedFiles, Part};
+
+/// A file counts as loaded by a worker that no earlier run saw if it had not changed for this long before the worker
+/// started: HAProxy reads for a few seconds at most.
+const REST: Duration = Duration::from_secs(10);
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FileChanges {
+    pub(crate) changes: Vec<Change>,
+    /// Changes that only a reload can load.
+    pub(crate) reloads: Vec<Reason>,
+    pub(crate) bad: Vec<Bad>,
+    /// Maps and lists that have changed, but that HAProxy itself writes.
+    pub(crate) left_alone: Vec<(String, usize)>,
+    /// The files as they are.
+    pub(crate) found: LoadedFiles,
+    /// What HAProxy has loaded of those that differ, by their place in `found`.
+    before: HashMap<usize, Item>,
+    /// What HAProxy has loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes
+    /// on with them.
+    unseen: Vec<Item>,
+    /// When large maps and lists were last compared with HAProxy's.
+    compared: u64,
+    /// Whether what is known is not what was known.
+    pub(crate) is_news: bool,
+}
+
+/// The worker that may have loaded the files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since {
+    pub(crate) pid: i32,
+    /// Its start, on the clock of files.
+    pub(crate) born: SystemTime,
+}
+
+/// Compares the files as they were `found` with those that the worker has loaded (`old`), if that is known. Those in
+/// `written` are changed by HAProxy itself.
+pub(crate) fn changes(
+    found: LoadedFiles,
+    old: Option<&LoadedFiles>,
+    written: &BTreeSet<String>,
+    since: Since,
+) -> FileChanges {
+    let known = old.iter().flat_map(|old| &old.items).map(|item| ((item.kind, item.name.as_str()), item));
+    let known: HashMap<_, _> = known.collect();
+    let compared = old.map_or(0, |old| old.compared);
+    let mut result = FileChanges { compared, ..FileChanges::default() };
+    let is_list = |item: &Item| matches!(item.kind, FileKind::Map | FileKind::Acl);
+    for (place, item) in found.items.iter().enumerate() {
+        let before = known.get(&(item.kind, item.name.as_str())).copied();
+        result.is_news |= before.is_none_or(|before| !before.is_remembered_as(item));
+        if let Some(other) = turned(item, &known).filter(|_| before.is_none()) {
+            result.add_turned(item, since);
+            result.before.insert(place, other.clone());
+            continue;
+        }
+        match compare(item, before, old.is_some(), since) {
+            Seen::Same => continue,
+            Seen::Changed if is_list(item) && written.contains(&item.name) => {
+                result.left_alone.push((item.name.clone(), item.line));
+                continue;
+            }
+            Seen::Changed => result.add(item, before, &found, since),
+            Seen::Bad(bad) => result.bad.push(bad),
+        }
+        result.before.insert(place, before.map_or_else(|| item.unknown(), Item::clone));
+    }
+    result.is_news |= old.is_none_or(|old| old.has_other_names(&found));
+    if let Some(old) = old.filter(|_| !result.bad.is_empty()) {
+        result.unseen = old.without(&found);
+    }
+    FileChanges { found, ..result }
+}
+
+/// What was loaded under the name of a certificate that is a directory now, or of a directory that is not one now.
+fn turned<'o>(item: &Item, known: &HashMap<(FileKind, &str), &'o Item>) -> Option<&'o Item> {
+    let other = match item.kind {
+        FileKind::Certificate => FileKind::CertificateList,
+        FileKind::CertificateList => FileKind::Certificate,
+        _ => return None,
+    };
+    known.get(&(other, item.name.trim_end_matches('/'))).copied()
+}
+
+enum Seen {
+    Same,
+    Changed,
+    Bad(Bad),
+}
+
+/// Compares an item with what it was. `is_known` tells whether the worker's files are known at all.
+fn compare(item: &Item, before: Option<&Item>, is_known: bool, since: Since) -> Seen {
+    let was = |part: &Part| before.and_then(|before| before.parts.iter().find(|old| old.role == part.role));
+    for part in &item.parts {
+        // A file that never could be read may be HAProxy's alone, or not be loaded at all.
+        if let (Some(why), Some(_)) = (&part.error, was(part).and_then(|old| old.digest.as_ref())) {
+            let path = part.path.display().to_string();
+            return Seen::Bad(Bad { code: Code::Files, path, line: item.line, why: why.clone() });
+        }
+    }
+    let is_same = match before {
+        Some(before) => {
+            let parts = item.parts.iter();
+            before.parts.len() == item.parts.len()
+                && before.entries == item.entries
+                && parts.clone().all(|part| was(part).is_some_and(|old| is_like(old, part)))
+        }
+        // The line that names it is new, and brings a reload or a server with it.
+        None if is_known => true,
+        None => item.parts.iter().all(|part| is_older(part, since)),
+    };
+    if is_same { Seen::Same } else { Seen::Changed }
+}
+
+fn is_like(old: &Part, part: &Part) -> bool {
+    match (&old.digest, &part.digest) {
+        (Some(old), Some(now)) => old == now,
+        (None, None) => old.stamp == part.stamp,
+        _ => false,
+    }
+}
+
+fn is_older(part: &Part, since: Since) -> bool {
+    match part.stamp {
+        Some(stamp) => stamp.changed() + REST <= since.born,
+        // It is missing, or has just changed.
+        None => part.digest.is_none(),
+    }
+}
+
+impl FileChanges {
+    /// The files that HAProxy has loaded, as far as is known: changed ones as they were.
+    pub(crate) fn loaded(&self) -> LoadedFiles {
+        // The certificates that are to be added are not loaded yet.
+        let is_added = |item: &Item| self.changes.iter().any(|change| change.adds(item));
+        let items = self.found.items.iter().enumerate().filter(|(_, item)| !is_added(item));
+        let items = items.map(|(place, item)| self.before.get(&place).unwrap_or(item).clone());
+        let items = items.chain(self.unseen.iter().cloned()).collect();
+        let (directories, compared) = (self.found.directories.clone(), self.compared);
+        LoadedFiles { items, directories, compared, ..LoadedFiles::default() }
+    }
+
+    /// The maps and lists that HAProxy has loaded and that have not changed since.
+    pub(crate) fn unchanged_lists(&self) -> impl Iterator<Item = &Item> {
+        let items = self.found.items.iter().enumerate().filter(|(place, _)| !self.before.contains_key(place));
+        items.map(|(_, item)| item).filter(|item| matches!(item.kind, FileKind::Map | FileKind::Acl))
+    }
+
+    /// Whether large maps and lists were last compared at least `period` ago. If so, they count as compared now.
+    pub(crate) fn is_time_to_compare(&mut self, now: SystemTime, period: Duration) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let is_time = now.abs_diff(self.compared) >= period.as_secs();
+        if is_time {
+            self.compared = now;
+            self.is_news = true;
+        }
+        is_time
+    }
+
+    /// Adds what the change of an item needs.
+    fn add(&mut self, item: &Item, before: Option<&Item>, found: &LoadedFiles, since: Since) {
+        let is_readable = item.parts.iter().all(|part| part.digest.is_some());
+        match (item.kind, before) {
+            (FileKind::CertificateList, Some(before)) => match list_changes(item, before, found) {
+                Some(changes) => self.changes.extend(changes),
+                None => self.reload_for(item, true, since),
+            },
+            (FileKind::CertificateList | FileKind::Other, before) => {
+                self.reload_for(item, before.is_some(), since);
+            }
+            // A directory of certificate authorities has several parts.
+            (FileKind::Authorities | FileKind::Revocations, before) if item.parts.len() != 1 => {
+                self.reload_for(item, before.is_some(), since);
+            }
+            (_, before) if !is_readable => self.reload_for(item, before.is_some(), since),
+            _ => self.changes.push(Change::Replace(item.clone())),
+        }
+    }
+
+    /// Adds what a file needs that was a directory, or the other way round.
+    fn add_turned(&mut self, item: &Item, since: Since) {
+        match item.parts.iter().find_map(|part| part.error.as_ref()) {
+            Some(why) => {
+                let (path, line, why) = (item.name.clone(), item.line, why.clone());
+                self.bad.push(Bad { code: Code::Files, path, line, why });
+            }
+            None => self.reload_for(item, true, since),
+        }
+    }
+
+    /// `is_certain`: whether the file has certainly changed.
+    fn reload_for(&mut self, item: &Item, is_certain: bool, since: Since) {
+        let (path, line, pid) = (item.name.clone(), item.line, since.pid);
+        self.reloads.push(if is_certain {
+            Reason::File { path, line }
+        } else {
+            Reason::FileMayHaveChanged { path, line, pid }
+        });
+    }
+
+    /// What differs, a line for each file.
+    pub(crate) fn differences(&self) -> Vec<String> {
+        let reloads = self.reloads.iter().map(Reason::to_string);
+        let bad =
+            self.bad.iter().map(|bad| format!("{}, which line {} names: {}", bad.path, bad.line, bad.why));
+        self.changes.iter().map(Change::to_string).chain(reloads).chain(bad).collect()
+    }
+
+    /// The first change, and how many more there are.
+    pub(crate) fn summary(&self) -> Option<String> {
+        let first = self.changes.first()?;
+        Some(match self.changes.len() - 1 {
+            0 => first.to_string(),
+            1 => format!("{first}, and 1 more file"),
+            more => format!("{first}, and {more} more files"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Finds the files that the configuration names, with those that HAProxy loads together with them.
+//!
+//! What an earlier run read is not read again. Whether a certificate has files beside it is looked up only if their
+//! directory has changed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::config::files::named::{FileKind, NamedFile, NamedFiles};
+use crate::files::certificate_list::{Entry, entries};
+use crate::files::read::{content, part};
+use crate::haproxy::places::Places;
+use crate::state::loaded_files::{Item, LoadedFiles, Part, Stamp};
+
+/// The endings of the names of a bundle.
+const BUNDLE: [&str; 3] = ["rsa", "ecdsa", "dsa"];
+/// Files with these endings in a directory of certificates belong to another file there.
+const BESIDE: [&str; 4] = ["key", "ocsp", "issuer", "sctl"];
+
+/// The files that `named` names, as they are at `now`. `old` is what an earlier run found.
+pub(crate) fn find(
+    named: &NamedFiles,
+    places: &Places,
+    old: Option<&LoadedFiles>,
+    now: SystemTime,
+) -> LoadedFiles {
+    let known = old.iter().flat_map(|old| &old.items).map(|item| ((item.kind, item.name.as_str()), item));
+    let (known, directories) = (known.collect(), old.map(|old| &old.directories));
+    let found = LoadedFiles::default();
+    let mut search = Search { named, places, known, directories, now, found, seen: HashSet::new() };
+    named.files.iter().for_each(|file| search.add(file));
+    search.found
+}
+
+struct Search<'s> {
+    named: &'s NamedFiles,
+    places: &'s Places<'s>,
+    /// What an earlier run found.
+    known: HashMap<(FileKind, &'s str), &'s Item>,
+    directories: Option<&'s BTreeMap<PathBuf, Stamp>>,
+    now: SystemTime,
+    found: LoadedFiles,
+    seen: HashSet<(FileKind, String)>,
+}
+
+impl Search<'_> {
+    fn add(&mut self, file: &NamedFile) {
+        match file.kind {
+            FileKind::Certificate if file.name.starts_with('@') => self.add_certificate(file),
+            FileKind::Certificate => self.add_certificates(file),
+            FileKind::CertificateList => self.add_list(file),
+            _ => {
+                let path = self.places.of(&file.path);
+                let parts = self.parts(file, &path);
+                self.push(file, parts, Vec::new());
+            }
+        }
+    }
+
+    /// What `crt` names: a certificate, a directory of certificates, or a bundle.
+    fn add_certificates(&mut self, file: &NamedFile) {
+        let path = self.places.of(&file.path);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => self.add_directory(file, &path),
+            Err(_) if self.named.extra.has_bundles => {
+                let names = BUNDLE.map(|ending| format!("{}.{ending}", file.path));
+                let mut there: Vec<String> =
+                    names.into_iter().filter(|name| self.places.of(name).exists()).collect();
+                if there.is_empty() {
+                    there.push(file.path.clone());
+                }
+                there.into_iter().for_each(|name| self.add_certificate(&named_like(file, name)));
+            }
+            _ => self.add_certificate(file),
+        }
+    }
+
+    /// A directory of certificates, which HAProxy's socket has as a list without a slash at its end.
+    fn add_directory(&mut self, file: &NamedFile, path: &Path) {
+        let name = file.path.trim_end_matches('/').to_owned();
+        let is_same = self.note_directory(path);
+        let known = self.known.get(&(FileKind::CertificateList, name.as_str())).filter(|_| is_same);
+        let names: Vec<String> = match known {
+            Some(known) => known.entries.clone(),
+            None => certificates_in(path).iter().map(|found| format!("{name}/{found}")).collect(),
+        };
+        let list = NamedFile { kind: FileKind::CertificateList, ..named_like(file, name) };
+        if self.push(&list, Vec::new(), names.clone()) {
+            names.into_iter().for_each(|name| self.add_certificate(&named_like(file, name)));
+        }
+    }
+
+    /// A `crt-list`, and the files that it lists.
+    fn add_list(&mut self, file: &NamedFile) {
+        let path = self.places.of(&file.path);
+        let mut part = part("", path.clone(), self.known_part(file, ""), self.now);
+        let known = self.known.get(&(file.kind, file.name.as_str()));
+        let is_known = |known: &&&Item| known.parts.first().is_some_and(|old| old.digest == part.digest);
+        let lines = match known.filter(is_known) {
+            Some(known) => known.entries.clone(),
+            None => self.read_list(&path, &mut part),
+        };
+        if self.push(file, vec![part], lines.clone()) {
+            let text = lines.join("\n");
+            entries(&text).iter().for_each(|entry| self.add_entry(file, entry));
+        }
+    }
+
+    /// The lines of a list, with names as HAProxy's socket has them.
+    fn read_list(&self, path: &Path, part: &mut Part) -> Vec<String> {
+        let Ok((bytes, _)) = content(path) else { return Vec::new() };
+        // A list that is being written; HAProxy 3.0 and later reject it.
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            part.error = Some("it does not end with a newline".to_owned());
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let name = |entry: &Entry| self.named.joined(FileKind::Certificate, entry.file);
+        let line = |entry: &Entry| format!("{} {}", name(entry), entry.rest).trim_end().to_owned();
+        entries(&text).iter().map(line).collect()
+    }
+
+    fn add_entry(&mut self, list: &NamedFile, entry: &Entry) {
+        if !entry.file.starts_with('@') {
+            self.add_certificates(&NamedFile {
+                kind: FileKind::Certificate,
+                ..named_like(list, entry.file.to_owned())
+            });
+        }
+        for pair in entry.options().windows(2) {
+            let kind = match pair[0] {
+                "ca-file" | "ca-verify-file" => FileKind::Authorities,
+                "crl-file" => FileKind::Revocations,
+                _ => continue,
+            };
+            if !pair[1].starts_with('@') {
+                let name = self.named.joined(kind, pair[1]);
+                self.add(&NamedFile { kind, ..named_like(list, name) });
+            }
+        }
+    }
+
+    /// A certificate and the files beside it.
+    fn add_certificate(&mut self, file: &NamedFile) {
+        let path = self.places.of(&file.path);
+        let mut parts = vec![part("", path.clone(), self.known_part(file, ""), self.now)];
+        for (role, name) in &file.beside {
+            parts.push(part(role, self.places.of(name), self.known_part(file, role), self.now));
+        }
+        for role in self.roles_beside(file, &path) {
+            if file.beside.iter().all(|(named, _)| *named != role) {
+                parts.push(part(role, self.beside(&path, role), self.known_part(file, role), self.now));
+            }
+        }
+        self.push(file, parts, Vec::new());
+    }
+
+    /// Which files there are beside a certificate.
+    fn roles_beside(&mut self, file: &NamedFile, path: &Path) -> Vec<&'static str> {
+        let roles = self.named.extra.suffixes.iter().copied();
+        let is_same = path.parent().is_some_and(|parent| self.note_directory(parent));
+        match self.known.get(&(file.kind, file.name.as_str())).filter(|_| is_same) {
+            Some(known) => roles.filter(|role| known.parts.iter().any(|part| part.role == *role)).collect(),
+            None => roles.filter(|role| self.beside(path, role).exists()).collect(),
+        }
+    }
+
+    /// The path of a file beside a certificate.
+    fn beside(&self, path: &Path, role: &str) -> PathBuf {
+        let name = path.as_os_str().to_string_lossy().into_owned();
+        let stem = name.strip_suffix(".crt").filter(|_| self.named.extra.replaces_crt).unwrap_or(&name);
+        format!("{stem}.{role}").into()
+    }
+
+    /// Notes the stamp of a directory; returns whether it is the one of before.
+    fn note_directory(&mut self, path: &Path) -> bool {
+        let known = self.directories.and_then(|known| known.get(path));
+        if let Some(stamp) = self.found.directories.get(path) {
+            return known == Some(stamp);
+        }
+        let Ok(metadata) = fs::metadata(path) else { return false };
+        let stamp = Stamp::of(&metadata);
+        if stamp.is_settled(self.now) {
+            self.found.directories.insert(path.to_owned(), stamp);
+        }
+        known == Some(&stamp)
+    }
+
+    /// The file at `path`, or all files of the directory there.
+    fn parts(&self, file: &NamedFile, path: &Path) -> Vec<Part> {
+        if !path.is_dir() {
+            return vec![part("", path.to_owned(), self.known_part(file, ""), self.now)];
+        }
+        let names = names_in(path).into_iter();
+        names.map(|name| part(&name, path.join(&name), self.known_part(file, &name), self.now)).collect()
+    }
+
+    fn known_part(&self, file: &NamedFile, role: &str) -> Option<&Part> {
+        self.known.get(&(file.kind, file.name.as_str()))?.parts.iter().find(|part| part.role == role)
+    }
+
+    /// Adds an item, unless it is there.
+    fn push(&mut self, file: &NamedFile, parts: Vec<Part>, entries: Vec<String>) -> bool {
+        let is_new = self.seen.insert((file.kind, file.name.clone()));
+        if is_new {
+            let (kind, name, line) = (file.kind, file.name.clone(), file.line);
+            self.found.items.push(Item { kind, name, line, parts, entries });
+        }
+        is_new
+    }
+}
+
+/// A file with this name, which the same line names.
+fn named_like(file: &NamedFile, name: String) -> NamedFile {
+    NamedFile { path: name.clone(), name, beside: Vec::new(), ..file.clone() }
+}
+
+/// The names of the certificates in a directory, as HAProxy loads them (crtlist_load_cert_dir in src/ssl_crtlist.c).
+fn certificates_in(path: &Path) -> Vec<String> {
+    let is_one = |name: &String| {
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+        !name.starts_with('.')
+            && !ending.is_some_and(|ending| BESIDE.contains(&ending))
+            && path.join(name).is_file()
+    };
+    names_in(path).into_iter().filter(is_one).collect()
+}
+
+/// The names in a directory, sorted; none if it cannot be read.
+fn names_in(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Reads a file that the configuration names, unless its stamp tells that it is the one of before.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use common::regular_file;
+
+use crate::config::content::fingerprint;
+use crate::state::loaded_files::{Part, Stamp};
+
+/// A map of a million entries is smaller.
+pub(crate) const FILE_MAX: u64 = 256 << 20;
+
+/// The part with this role at `path`, as it is now. `old` is the same part as it was.
+pub(crate) fn part(role: &str, path: PathBuf, old: Option<&Part>, now: SystemTime) -> Part {
+    let part = Part { role: role.to_owned(), path, stamp: None, digest: None, error: None };
+    let stamp = match fs::metadata(&part.path) {
+        Ok(metadata) => Stamp::of(&metadata),
+        Err(err) => return Part { error: Some(err.to_string()), ..part },
+    };
+    if let Some(old) = old.filter(|old| old.stamp == Some(stamp)) {
+        return Part { stamp: old.stamp, digest: old.digest.clone(), ..part };
+    }
+    match content(&part.path) {
+        Ok((bytes, stamp)) => {
+            let stamp = Some(stamp).filter(|stamp| stamp.is_settled(now));
+            Part { stamp, digest: Some(fingerprint(&bytes)), ..part }
+        }
+        // HAProxy's master may have more rights than this program: such a file is known by its stamp alone.
+        Err(err) if err.kind() == ErrorKind::PermissionDenied => {
+            Part { stamp: Some(stamp), error: Some(err.to_string()), ..part }
+        }
+        Err(err) => Part { error: Some(err.to_string()), ..part },
+    }
+}
+
+/// The bytes of a file, and the stamp that it had before they were read.
+pub(crate) fn content(path: &Path) -> io::Result<(Vec<u8>, Stamp)> {
+    let stamp = Stamp::of(&fs::metadata(path)?);
+    Ok((regular_file::read(path, FILE_MAX)?, stamp))
+}

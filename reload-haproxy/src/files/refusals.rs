@@ -1,0 +1,45 @@
+//! Files that HAProxy must not load, and how a run reports them at its end: all else is done first.
+
+use common::failure::{Code, Failure};
+
+use crate::files::change::{Bad, Change};
+use crate::files::changes::FileChanges;
+
+/// Changes that HAProxy has refused in this run.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    changes: Vec<Change>,
+    bad: Vec<Bad>,
+}
+
+impl Refusals {
+    /// HAProxy refused a change.
+    pub(crate) fn add(&mut self, change: &Change, why: String) {
+        let (path, line) = change.file();
+        self.bad.push(Bad { code: Code::Haproxy, path: path.to_owned(), line, why });
+        self.changes.push(change.clone());
+    }
+
+    /// A change is left out, although its file is not bad.
+    pub(crate) fn leave(&mut self, change: &Change) {
+        self.changes.push(change.clone());
+    }
+
+    /// The failure that names all files that are bad: these, and those in `unreadable`.
+    pub(crate) fn failure(&self, unreadable: &[Bad]) -> Option<Failure> {
+        let mut bad: Vec<&Bad> = self.bad.iter().chain(unreadable).collect();
+        // A refusal of HAProxy is the worse one.
+        bad.sort_by_key(|bad| bad.code != Code::Haproxy);
+        let first = bad.first()?;
+        let more = bad[1..].iter().map(|bad| bad.to_string());
+        Some(Failure::new(first.code, first).with_more(more))
+    }
+}
+
+impl FileChanges {
+    /// Leaves out changes that were refused, unless the files have changed since.
+    pub(crate) fn leave_out(&mut self, refused: &Refusals) {
+        let is_refused = |change: &Change| refused.changes.iter().any(|refused| refused.is_same_as(change));
+        self.changes.retain(|change| !is_refused(change));
+    }
+}

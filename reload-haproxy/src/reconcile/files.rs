@@ -1,0 +1,115 @@
+//! What a pass does about the files that the configuration names.
+
+use std::time::SystemTime;
+
+use common::failure::Failure;
+use common::messages::Messages;
+
+use crate::files::applied::Applied;
+use crate::files::apply::apply;
+use crate::files::change::{Bad, Change};
+use crate::files::refusals::Refusals;
+use crate::files::taken::take;
+use crate::output::report::Report;
+use crate::reconcile::Reconcile;
+use crate::servers::reason::Reason;
+use crate::state::counters::{ChangeKind, Stage};
+
+impl Reconcile<'_, '_> {
+    /// Finds the changes of files, without those in `refused`.
+    pub(super) fn look_at_files(&mut self, refused: &Refusals) {
+        let named = &self.config.facts.files;
+        let Some(worker) = self.worker.as_ref().filter(|_| !named.files.is_empty()) else { return };
+        let mut files = self.look.changes(worker, self.state.loaded_files(worker).as_ref());
+        let runtime = self.runtime(worker).ok().filter(|_| self.args.method.may_change_servers());
+        if let Some(runtime) = runtime {
+            files.add_changes_by_hand(named, &runtime, SystemTime::now());
+        }
+        files.leave_out(refused);
+        self.files = files;
+    }
+
+    /// Files that cannot be read any more.
+    pub(crate) fn unreadable(&self) -> &[Bad] {
+        &self.files.bad
+    }
+
+    /// Says which files are not looked at, and why.
+    pub(super) fn explain_files(&self, messages: &mut Messages) {
+        for (line, name) in &self.config.facts.files.unresolved {
+            messages.verbose(format!(
+                "line {line} names '{name}', which has a variable: its changes are not seen"
+            ));
+        }
+        for (name, line) in &self.files.left_alone {
+            messages.verbose(format!(
+                "{name}, which line {line} names, has changed, but HAProxy writes it itself: only a reload loads it"
+            ));
+        }
+    }
+
+    /// Changes files; returns the reason if they could not be changed. HAProxy may refuse some.
+    pub(super) fn change_files(
+        &self,
+        different: &str,
+        refused: &mut Refusals,
+        messages: &mut Messages,
+    ) -> Result<Option<Reason>, Failure> {
+        let Some(worker) = &self.worker else { return Ok(Some(Reason::NoWorker)) };
+        let runtime = match self.runtime(worker) {
+            Ok(runtime) => runtime,
+            Err(why) => return Ok(Some(why)),
+        };
+        if self.instance.is_loading(worker) {
+            return Ok(Some(Reason::Loading));
+        }
+        if let Err(why) = runtime.check_worker() {
+            return Ok(Some(why));
+        }
+        messages.info(format!("runtime: {different}"));
+        let mut loaded = self.files.loaded();
+        let mut done = Vec::new();
+        let mut failed = None;
+        for change in &self.files.changes {
+            match apply(&runtime, change, SystemTime::now()) {
+                Ok(Some(Applied::Done)) => done.push(change.clone()),
+                Ok(Some(Applied::Refused(why))) => {
+                    self.refused(Stage::File);
+                    refused.add(change, why);
+                }
+                // The next pass looks at it again.
+                Ok(None) => {}
+                // The file has not changed, and only a reload could undo what was done by hand.
+                Err(why) if matches!(change, Change::Restore(_)) => {
+                    messages.verbose(format!("{change}, but {why}"));
+                    refused.leave(change);
+                }
+                Err(why) => {
+                    failed = Some(why);
+                    break;
+                }
+            }
+        }
+        let failed = failed.or_else(|| runtime.check_worker().err());
+        if failed.is_some() || self.instance.is_loading(worker) {
+            return Ok(Some(failed.unwrap_or(Reason::Loading)));
+        }
+        for change in &done {
+            take(&mut loaded, change, &self.files.found);
+            messages.info(change.done());
+            ChangeKind::of_file(change.kind())
+                .into_iter()
+                .for_each(|kind| self.state.count(|counters| counters.change(kind)));
+        }
+        self.state.remember_files(loaded, worker)?;
+        self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
+    }
+
+    /// Remembers the files that the worker has loaded, if that is news.
+    pub(super) fn remember_files(&self) -> Result<(), Failure> {
+        match &self.worker {
+            Some(worker) if self.files.is_news => self.state.remember_files(self.files.loaded(), worker),
+            _ => Ok(()),
+        }
+    }
+}
