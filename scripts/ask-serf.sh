@@ -1,7 +1,8 @@
 #!/bin/sh
 # ask-serf.sh: asks Serf for its members, and reports why it could not be asked.
 #
-# usage: . "$here/ask-serf.sh"    by a script that has sourced settings.sh and lock.sh, and has the function fault
+# usage: . "$here/ask-serf.sh"    by a script that has sourced settings.sh and lock.sh, and has the functions fault and
+#        failed
 # needs: settings.sh and report.sh beside it; serf, timeout, head, tail
 # shellcheck disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
@@ -32,7 +33,7 @@ heed_serf() {
     # Also what a process returns that something else has killed.
     137) if [ $((uptime - began)) -lt "$limit" ]; then serf_ended "signal 9 ended it"; else serf_is_slow; fi ;;
     124) serf_is_slow ;;
-    12[5-7]) cannot_run_timeout "$1" serf && codes="$codes 1 " ;;
+    12[5-7]) cannot_run_timeout "$1" serf && failed 1 ;;
     *) serf_ended "it ended with exit code $1" ;;
     esac
 }

@@ -132,6 +132,7 @@ wait=$((limit / 3 + 1))s
 case $config in /*) ;; *) cannot_use ROLLCALL_CONFIG "$config" "give an absolute path" ;; esac
 [ ! -d "$config" ] || cannot_use ROLLCALL_CONFIG "$config" "it is a directory; name a file"
 [ -d "${config%/*}/" ] || cannot_use ROLLCALL_CONFIG "$config" "the directory '${config%/*}' does not exist"
+case ${ROLLCALL_METRICS:-/} in /*) ;; *) cannot_use ROLLCALL_METRICS "$ROLLCALL_METRICS" "give an absolute path" ;; esac
 check_nodes || cannot_use NODES_DIR "${NODES_DIR:-/nodes}" "$reason"
 
 roles=

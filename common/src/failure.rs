@@ -27,7 +27,7 @@ pub enum Code {
 impl Code {
     /// The rank of this code, the worst first: a guard that refused is less bad than a step that failed, and an error that
     /// keeps the good part from being done is worse than a bad part. scripts/reconcile has the same order.
-    pub(crate) fn severity(self) -> usize {
+    pub fn severity(self) -> usize {
         use Code::{Files, Guard, Haproxy, Input, Lock, Unforeseen, Usage};
         let order = [Unforeseen, Usage, Files, Haproxy, Lock, Input, Guard];
         order.iter().position(|code| *code == self).unwrap_or_default()

@@ -61,6 +61,8 @@ pub(crate) struct Args {
     /// Print as JSON what runs, or what was done
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
     /// How long HAProxy may take to check the file, and again to load it
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = non_zero)]
     pub(crate) timeout: Duration,
@@ -89,7 +91,8 @@ Exit status:
 Examples:
   reload-haproxy -v
   reload-haproxy --config /etc/haproxy/haproxy.cfg --dry-run -v
-  reload-haproxy --status";
+  reload-haproxy --status
+  reload-haproxy --status --metrics";
 
 /// The values of `--method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,6 +107,41 @@ pub(crate) enum MethodChoice {
     Signal,
     /// A new process that takes over from the old one (haproxy -D, -sf)
     Classic,
+}
+
+/// The options for metrics.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct MetricsArgs {
+    /// Print the status as metrics for Prometheus, with counters of earlier runs
+    #[arg(long, requires = "status", conflicts_with = "json")]
+    pub(crate) metrics: bool,
+    /// Replace FILE by these metrics, after a run or with --status
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "up", "health"])]
+    pub(crate) metrics_file: Option<PathBuf>,
+    /// The directory of node records, to count them in the metrics
+    #[arg(long, value_name = "DIR")]
+    pub(crate) nodes: Option<PathBuf>,
+    /// Count that a program has ended with this exit code; may be repeated
+    #[arg(long, value_name = "PROGRAM=CODE", value_parser = ended, requires = "status")]
+    pub(crate) ended: Vec<(String, u8)>,
+}
+
+impl MetricsArgs {
+    /// Whether metrics are printed or written.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.metrics || self.metrics_file.is_some()
+    }
+}
+
+/// Parses `PROGRAM=CODE`, for clap. The name becomes a label, so not everything is accepted.
+fn ended(text: &str) -> Result<(String, u8), String> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.split_once('=')
+        .filter(|(program, _)| is_name(program))
+        .and_then(|(program, code)| Some((program.to_owned(), code.parse().ok()?)))
+        .ok_or_else(|| "write it as render-cfg=3".to_owned())
 }
 
 impl MethodChoice {

@@ -3,14 +3,16 @@
 //! The folders; each uses only those named before it (`state` and `reload` do not use each other):
 //! `config` reads haproxy.cfg; `haproxy` finds the running HAProxy and asks it; `state` keeps what earlier runs
 //! left in --state-dir; `reload` reloads and proves it; `servers` changes servers without a reload; `files` finds the
-//! files that the configuration names, and changes them without a reload; `output` is what is printed. `decision` chooses between them, `reconcile` does what it chose, `run` repeats that until
-//! the file on disk is the one that runs.
+//! files that the configuration names, and changes them without a reload; `output` is what is printed. `decision`
+//! chooses between them, `reconcile` does what it chose, `run` repeats that until the file on disk is the one that runs,
+//! and `measure` collects metrics.
 
 mod args;
 mod config;
 mod decision;
 mod files;
 mod haproxy;
+mod measure;
 pub mod offline;
 mod output;
 mod reconcile;

@@ -13,6 +13,7 @@ use crate::config::sections::Sections;
 use crate::decision::Decision;
 use crate::files::refusals::Refusals;
 use crate::haproxy::instance::Instance;
+use crate::measure;
 use crate::output;
 use crate::reconcile::{Pass, Reconcile};
 use crate::reload::attempt::Unproven;
@@ -27,10 +28,21 @@ const RELOADS_MAX: u32 = 3;
 
 /// Runs what the command line asks for.
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
-    let path = Config::resolve(&args.config)?;
+    if args.status && args.metrics.are_wanted() {
+        return measure::publish(args, messages);
+    }
     if args.dry_run || args.status || args.up || args.health {
+        let path = Config::resolve(&args.config)?;
         return inspect(args, &path, &StateDir::read_only(&args.state_dir, &path));
     }
+    let result = apply(args, messages);
+    measure::end_run(args, &result, messages);
+    result
+}
+
+/// Makes HAProxy run the file.
+fn apply(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
+    let path = Config::resolve(&args.config)?;
     let state = StateDir::lock(&args.state_dir, &path, args.lock_timeout)?;
     let rollback = Rollback::new(&state, &path, args.lock_timeout);
     if rollback.due().is_some() {
@@ -38,7 +50,9 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         Instance::find(&Config::read(&path)?, &args.hints())?;
         rollback.try_again(messages)?;
     }
-    match reconcile_until_stable(args, &path, &state, messages) {
+    let reconciled = reconcile_until_stable(args, &path, &state, messages);
+    measure::keep_counts(&state, messages);
+    match reconciled {
         // Bad files are reported after everything else was done.
         Ok(bad_files) => rollback.forget().and(bad_files.map_or(Ok(()), Err)),
         Err(unproven) => {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part of reload-haproxy, and the parts that it may use.
-const MAY_USE: [(&str, &str); 12] = [
+const MAY_USE: [(&str, &str); 13] = [
     ("config", ""),
     ("haproxy", "config"),
     ("state", "haproxy config"),
@@ -20,7 +20,8 @@ const MAY_USE: [(&str, &str); 12] = [
     ("output", "decision files servers state haproxy config"),
     ("args", "reload haproxy"),
     ("reconcile", "args output decision files servers reload state haproxy config"),
-    ("run", "reconcile args output decision files servers reload state haproxy config"),
+    ("measure", "reconcile args output files state haproxy config"),
+    ("run", "measure reconcile args output decision files servers reload state haproxy config"),
 ];
 
 /// Crates whose files may not import each other in a circle of two.

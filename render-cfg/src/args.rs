@@ -10,6 +10,7 @@ use common::time_limit::TimeLimit;
 
 use crate::check::Check;
 use crate::min_nodes::Floor;
+use crate::on_failure::OnFailure;
 use crate::then::Then;
 use crate::vars::Var;
 
@@ -93,7 +94,10 @@ pub(crate) struct WatchArgs {
     /// List of files, one path a line: run that command also when one of them changes
     #[arg(long, value_name = "FILE", requires = "then")]
     pub(crate) then_files: Option<PathBuf>,
-    /// Time limit for that command
+    /// Command to run after each render that failed; {} is the exit code that it would have ended with
+    #[arg(long, value_name = "CMD", value_parser = OnFailure::parse, requires = "watch")]
+    pub(crate) on_failure: Option<OnFailure>,
+    /// Time limit for each of these commands
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = non_zero, requires = "watch")]
     pub(crate) then_timeout: Duration,
     /// Write a newline to this file descriptor when ready (s6); systemd needs no option

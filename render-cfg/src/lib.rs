@@ -13,6 +13,7 @@ pub mod escape;
 mod filters;
 mod min_nodes;
 mod natural;
+mod on_failure;
 mod output;
 mod path_walk;
 mod render;

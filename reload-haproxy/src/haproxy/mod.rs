@@ -1,6 +1,7 @@
 //! The running HAProxy.
 
 pub(crate) mod answers;
+pub(crate) mod certificates;
 pub(crate) mod instance;
 pub(crate) mod locate;
 pub(crate) mod places;

@@ -26,26 +26,26 @@ pub(crate) struct Status {
     config: String,
     /// The revision in the file.
     revision: Option<String>,
-    worker: Option<Serving>,
+    pub(super) worker: Option<Serving>,
     /// How often the master has reloaded since it started, and how often it has failed since the last
     /// success; `None` without a master's socket.
     reloads: Option<u32>,
     failed_reloads: Option<u32>,
     /// How many servers are in each state, by backend.
-    servers: BTreeMap<String, BTreeMap<State, usize>>,
+    pub(super) servers: BTreeMap<String, BTreeMap<State, usize>>,
     /// How many files the configuration names.
     files: usize,
     /// Which of them differ from what the worker has loaded, and how.
     different_files: Vec<String>,
     /// Whether the worker runs the file.
-    is_up_to_date: bool,
+    pub(super) is_up_to_date: bool,
     /// What is different, or how it is known that nothing is.
     reason: String,
 }
 
 /// The worker that serves.
 #[derive(Debug, Serialize)]
-struct Serving {
+pub(super) struct Serving {
     pid: i32,
     version: Option<Version>,
     /// RFC 3339, in UTC.

@@ -13,7 +13,9 @@ use crate::files::refusals::Refusals;
 use crate::files::taken::take;
 use crate::output::report::Report;
 use crate::reconcile::Reconcile;
+use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
+use crate::state::counters::{ChangeKind, Stage};
 
 impl Reconcile<'_, '_> {
     /// Finds the changes of files, without those in `refused`.
@@ -77,13 +79,37 @@ impl Reconcile<'_, '_> {
             return Ok(Some(why));
         }
         messages.info(format!("runtime: {different}"));
+        let (done, failed) = self.apply_changes(&runtime, refused, messages);
+        let failed = failed.or_else(|| runtime.check_worker().err());
+        if failed.is_some() || self.instance.is_loading(worker) {
+            return Ok(Some(failed.unwrap_or(Reason::Loading)));
+        }
         let mut loaded = self.files.loaded();
+        for change in &done {
+            take(&mut loaded, change, &self.files.found);
+            messages.info(change.done());
+            let kind = ChangeKind::of_file(change.kind());
+            kind.into_iter().for_each(|kind| self.state.count(|counters| counters.change(kind)));
+        }
+        self.state.remember_files(loaded, worker)?;
+        self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
+    }
+
+    /// Makes all changes. Returns those that HAProxy has taken, and why a reload is needed for the others, if it is.
+    fn apply_changes(
+        &self,
+        runtime: &Runtime,
+        refused: &mut Refusals,
+        messages: &mut Messages,
+    ) -> (Vec<Change>, Option<Reason>) {
         let mut done = Vec::new();
-        let mut failed = None;
         for change in &self.files.changes {
-            match apply(&runtime, change, SystemTime::now()) {
+            match apply(runtime, change, SystemTime::now()) {
                 Ok(Some(Applied::Done)) => done.push(change.clone()),
-                Ok(Some(Applied::Refused(why))) => refused.add(change, why),
+                Ok(Some(Applied::Refused(why))) => {
+                    self.refused(Stage::File);
+                    refused.add(change, why);
+                }
                 // The next pass looks at it again.
                 Ok(None) => {}
                 // The file has not changed, and only a reload could undo what was done by hand.
@@ -91,22 +117,10 @@ impl Reconcile<'_, '_> {
                     messages.verbose(format!("{change}, but {why}"));
                     refused.leave(change);
                 }
-                Err(why) => {
-                    failed = Some(why);
-                    break;
-                }
+                Err(why) => return (done, Some(why)),
             }
         }
-        let failed = failed.or_else(|| runtime.check_worker().err());
-        if failed.is_some() || self.instance.is_loading(worker) {
-            return Ok(Some(failed.unwrap_or(Reason::Loading)));
-        }
-        for change in &done {
-            take(&mut loaded, change, &self.files.found);
-            messages.info(change.done());
-        }
-        self.state.remember_files(loaded, worker)?;
-        self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
+        (done, None)
     }
 
     /// Remembers the files that the worker has loaded, if that is news.

@@ -30,6 +30,7 @@ use crate::servers::apply::Runtime;
 use crate::servers::change::Changes;
 use crate::servers::compare::read_rows;
 use crate::servers::reason::Reason;
+use crate::state::counters::{ChangeKind, Stage};
 use crate::state::directory::StateDir;
 use crate::state::note::{Note, Parked};
 
@@ -101,7 +102,7 @@ impl<'r, 't> Reconcile<'r, 't> {
             },
             Decision::Reload(why) => why,
         };
-        self.load(&why.to_string(), messages)
+        self.load(&why, messages)
     }
 
     /// Prints what would be done.
@@ -135,16 +136,20 @@ impl<'r, 't> Reconcile<'r, 't> {
         if self.args.json { self.report(&report.into_dry_run()) } else { print(&(lines.join("\n") + "\n")) }
     }
 
-    /// Prints what runs. Fails if that is not the file.
-    pub(crate) fn print_status(&self) -> Result<(), Failure> {
+    /// What runs.
+    pub(crate) fn status(&self) -> Status {
         let runtime = self.worker.as_ref().and_then(|worker| self.runtime(worker).ok());
         let answer = runtime.and_then(|runtime| runtime.servers().ok()).unwrap_or_default();
         let rows = read_rows(&answer).unwrap_or_default();
         let note = self.worker.as_ref().and_then(|worker| self.state.note_about(worker)).unwrap_or_default();
         let decision = self.decide(false);
         let worker = self.worker.as_ref();
-        let status =
-            Status::new(self.config, self.instance, worker, &rows, &note.parked, &self.files, &decision);
+        Status::new(self.config, self.instance, worker, &rows, &note.parked, &self.files, &decision)
+    }
+
+    /// Prints what runs. Fails if that is not the file.
+    pub(crate) fn print_status(&self) -> Result<(), Failure> {
+        let status = self.status();
         print(&if self.args.json { json(&status) } else { status.to_string() })?;
         status.verdict().map_err(|different| {
             let path = self.config.path.display();
@@ -215,7 +220,8 @@ impl<'r, 't> Reconcile<'r, 't> {
         if found.is_untried {
             // If a command were rejected halfway, HAProxy could not load the file either, and would run neither file.
             let program = self.args.program(self.instance);
-            check::check(self.config, self.instance, &program, self.args.timeout, messages)?;
+            check::check(self.config, self.instance, &program, self.args.timeout, messages)
+                .inspect_err(|_| self.refused(Stage::Check))?;
         }
         messages.info(format!("runtime: {different}"));
         if self.state.note_about(worker).is_none() {
@@ -229,6 +235,7 @@ impl<'r, 't> Reconcile<'r, 't> {
             Ok(_) if self.instance.is_loading(worker) => Ok(Some(Reason::Loading)),
             Ok(parked) => {
                 found.lines(&parked).iter().for_each(|line| messages.info(line));
+                self.state.count(|counters| counters.change(ChangeKind::Servers));
                 // Noted before it is printed: a closed stdout must not cost a reload.
                 let report = Report::runtime(self.config, different, Some(worker), found, &parked);
                 self.state.remember(self.config, &Note { parked, ..note })?;
@@ -238,10 +245,12 @@ impl<'r, 't> Reconcile<'r, 't> {
     }
 
     /// Loads the file.
-    fn load(&self, why: &str, messages: &mut Messages) -> Result<Pass, Unproven> {
+    fn load(&self, reason: &Reason, messages: &mut Messages) -> Result<Pass, Unproven> {
+        let why = &reason.to_string();
         let method = self.args.method(self.instance, why)?;
         messages.info(format!("reload ({}): {why}", method));
         let Taken { worker, is_proven } = self.reload(method, messages)?;
+        self.state.count(|counters| counters.reload(reason.class().name()));
         let files = self.look.find(Some(&self.files.found));
         if !is_proven || self.config.is_outdated() || !files.holds_the_same(&self.files.found) {
             return Ok(Pass::Again);
@@ -262,13 +271,20 @@ impl<'r, 't> Reconcile<'r, 't> {
     fn reload(&self, method: Method, messages: &mut Messages) -> Result<Taken, Unproven> {
         let (config, instance, timeout) = (self.config, self.instance, self.args.timeout);
         let program = self.args.program(instance);
-        let load_time = check::check(config, instance, &program, timeout, messages)?;
-        preflight(config, instance)?;
+        let load_time = check::check(config, instance, &program, timeout, messages)
+            .inspect_err(|_| self.refused(Stage::Check))?;
+        preflight(config, instance).inspect_err(|_| self.refused(Stage::Preflight))?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
         // The counters last: what is counted after they were read is lost.
         health::kept_over(config, instance, messages, |messages| {
             counters::kept_over(config, instance, messages, |messages| reload.run(method, messages))
         })
+        .inspect_err(|unproven| unproven.refused.iter().for_each(|_| self.refused(Stage::Reload)))
+    }
+
+    /// Counts a file that was not loaded.
+    fn refused(&self, stage: Stage) {
+        self.state.count(|counters| counters.refusal(stage));
     }
 
     /// With `--json`, prints what was done.

@@ -7,3 +7,4 @@ pub(crate) mod compare;
 pub(crate) mod names;
 pub(crate) mod read_back;
 pub(crate) mod reason;
+pub(crate) mod reason_class;

@@ -233,6 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn each_case_has_a_class_and_each_class_a_case() {
+        use crate::servers::reason_class::Class;
+
+        // That each case has one, the compiler checks.
+        let classes: Vec<Class> = examples().iter().map(Reason::class).collect();
+        Class::ALL.iter().for_each(|class| assert!(classes.contains(class), "{class:?}"));
+        let within = Reason::Differs { difference: String::new(), why: Reason::NoSocket.into() };
+        assert_eq!(within.class(), Class::Socket);
+    }
+
+    #[test]
     fn each_case_has_an_example() {
         let source = include_str!("reason.rs");
         let cases = source.lines().filter(|line| line.trim_start().starts_with("#[error(")).count();

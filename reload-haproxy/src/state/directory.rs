@@ -1,11 +1,12 @@
 //! The state directory: for each configuration file a note, a copy of the loaded bytes, the mark of a rejected file,
-//! what was loaded of the files that it names, and a lock.
+//! what was loaded of the files that it names, counters, and a lock.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::cell::RefCell;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::failure::{Code, Failure};
 use common::lock;
@@ -18,6 +19,8 @@ use sha2::{Digest, Sha256};
 use crate::config::content::{fingerprint, text};
 use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
+use crate::state::counter_file::CounterFile;
+use crate::state::counters::Counters;
 use crate::state::loaded_files::LoadedFiles;
 use crate::state::note::{Mark, Note};
 
@@ -30,6 +33,13 @@ pub(crate) struct StateDir {
     note: PathBuf,
     copy: PathBuf,
     mark: PathBuf,
+    counters: PathBuf,
+    /// Its time is that of the last run that began.
+    lock: PathBuf,
+    /// An empty file. Its time is that of the last run that succeeded.
+    success: PathBuf,
+    /// What this run has done.
+    counted: RefCell<Counters>,
     files: PathBuf,
     /// Held while a run is at work.
     _lock: Option<Flock<File>>,
@@ -43,13 +53,11 @@ impl StateDir {
             |verb, err| Failure::new(Code::Files, format!("cannot {verb} '{}': {err}", directory.display()));
         let made = DirBuilder::new().recursive(true).mode(0o750).create(directory);
         made.map_err(|err| refuse("create", err))?;
-        let key = key(config);
-        let mut open = OpenOptions::new();
-        open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
-        let file = open.open(directory.join(format!("{key}.lock"))).map_err(|err| refuse("lock", err))?;
+        let unlocked = StateDir::read_only(directory, config);
+        let file = touch(&unlocked.lock, 0o600).map_err(|err| refuse("lock", err))?;
         let lock = lock::exclusive(file, timeout).map_err(|err| refuse("lock", err))?;
         match lock {
-            Some(lock) => Ok(StateDir { _lock: Some(lock), ..StateDir::read_only(directory, config) }),
+            Some(lock) => Ok(StateDir { _lock: Some(lock), ..unlocked }),
             None => {
                 let line = format!(
                     "cannot lock '{}': another run has held it for {timeout:?}; see --lock-timeout",
@@ -67,6 +75,10 @@ impl StateDir {
             note: directory.join(format!("{key}.json")),
             copy: directory.join(format!("{key}.loaded")),
             mark: directory.join(format!("{key}.refused")),
+            counters: directory.join(format!("{key}.counters")),
+            lock: directory.join(format!("{key}.lock")),
+            success: directory.join(format!("{key}.success")),
+            counted: RefCell::default(),
             files: directory.join(format!("{key}.files")),
             _lock: None,
         }
@@ -121,6 +133,32 @@ impl StateDir {
         replace(&self.mark, &json(mark), 0o640)
     }
 
+    /// Counts something that this run has done.
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Counters)) {
+        count(&mut self.counted.borrow_mut());
+    }
+
+    /// Adds what this run has counted to the counters.
+    pub(crate) fn keep_counts(&self) -> io::Result<()> {
+        let counted = self.counted.take();
+        if counted == Counters::default() { Ok(()) } else { self.counters()?.add(&counted) }
+    }
+
+    /// The counters, locked.
+    pub(crate) fn counters(&self) -> io::Result<CounterFile> {
+        CounterFile::lock(&self.counters)
+    }
+
+    /// Notes that a run has succeeded now.
+    pub(crate) fn note_success(&self) -> io::Result<()> {
+        touch(&self.success, 0o640).map(drop)
+    }
+
+    /// When the last run began, and when the last run that succeeded ended; `None` if there was none.
+    pub(crate) fn times(&self) -> [Option<SystemTime>; 2] {
+        [&self.lock, &self.success].map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
+    }
+
     /// Notes that server changes are about to begin, so that the next run reloads if this one is killed.
     pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
         match self.note_about(worker) {
@@ -143,6 +181,16 @@ impl StateDir {
     fn write(&self, note: &Note) -> Result<(), Failure> {
         put(&self.note, &json(note), 0o640)
     }
+}
+
+/// Opens a file, creates it if it is missing, and sets its time to now. That is much quicker than writing a time.
+fn touch(path: &Path, mode: u32) -> io::Result<File> {
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(false).mode(mode).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = open.open(path)?;
+    // A file of another user can be locked, but not be given a time.
+    let _ = file.set_modified(SystemTime::now());
+    Ok(file)
 }
 
 /// Replaces a file. It need not outlive a reboot, because the worker does not either, so it is not synced.

@@ -1,5 +1,7 @@
 //! What earlier runs left in --state-dir.
 
+pub(crate) mod counter_file;
+pub(crate) mod counters;
 pub(crate) mod directory;
 pub(crate) mod loaded_files;
 pub(crate) mod note;

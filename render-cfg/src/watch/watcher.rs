@@ -17,6 +17,7 @@ use super::signals::Signals;
 use super::sources::Sources;
 use super::then_runs::ThenRuns;
 use crate::args::Args;
+use crate::on_failure;
 use crate::render::{Outcome, render_once};
 
 /// How often to render if a kernel limit prevents watching, or while another run holds the lock.
@@ -130,6 +131,7 @@ impl<'a> Watcher<'a> {
         if is_locked_out(&rendered) && was_locked_out {
             return Ok(());
         }
+        faults.extend(self.tell_failure(on_failure::code(&faults, rendered.as_ref().err())).err());
         faults.extend(watched.err().map(|sysctl| watch_limit(sysctl, &self.args)));
         match rendered {
             Err(failure) if failure.code == Code::Usage && !self.service.is_ready() => return Err(failure),
@@ -142,6 +144,17 @@ impl<'a> Watcher<'a> {
         }
         self.renders.report(faults, "rendering", self.messages);
         Ok(())
+    }
+
+    /// Runs `--on-failure` if a render ended with this code.
+    fn tell_failure(&mut self, code: Option<Code>) -> Result<(), Failure> {
+        match (&self.args.watching.on_failure, code) {
+            (Some(command), Some(code)) => {
+                self.service.beat(Instant::now());
+                command.run(code, self.args.watching.then_timeout)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn run_then_if_due(&mut self) {

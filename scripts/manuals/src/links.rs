@@ -47,6 +47,7 @@ fn documentation(link: &str) -> String {
         | "autoscale.md"
         | "autoscale-metrics.md"
         | "certificates.md"
+        | "metrics.md"
         | "exit-codes.md"
         | "proofs.md") => folder(&format!("docs/{name}")),
         _ => String::new(),

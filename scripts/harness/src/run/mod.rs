@@ -4,6 +4,7 @@ mod guardian;
 
 pub mod daemon;
 pub mod error;
+pub mod exposed;
 pub mod poll;
 pub mod process;
 pub mod programs;
