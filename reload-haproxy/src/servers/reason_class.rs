@@ -54,6 +54,7 @@ impl Class {
 
 impl Reason {
     /// Its class.
+    #[expect(clippy::too_many_lines, reason = "a line for each case")]
     pub(crate) fn class(&self) -> Class {
         match self {
             Reason::Forced => Class::Forced,
