@@ -16,6 +16,7 @@ use crate::reconcile::Reconcile;
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
 use crate::state::counters::{ChangeKind, Stage};
+use crate::state::loaded_files::LoadedFiles;
 
 impl Reconcile<'_, '_> {
     /// Finds the changes of files, without those in `refused`.
@@ -106,10 +107,7 @@ impl Reconcile<'_, '_> {
         for change in &self.files.changes {
             match apply(runtime, change, SystemTime::now()) {
                 Ok(Some(Applied::Done)) => done.push(change.clone()),
-                Ok(Some(Applied::Refused(why))) => {
-                    self.refused(Stage::File);
-                    refused.add(change, why);
-                }
+                Ok(Some(Applied::Refused(why))) => self.refuse(change, why, refused),
                 // The next pass looks at it again.
                 Ok(None) => {}
                 // The file has not changed, and only a reload could undo what was done by hand.
@@ -120,7 +118,34 @@ impl Reconcile<'_, '_> {
                 Err(why) => return (done, Some(why)),
             }
         }
+<<<<<<< HEAD
         (done, None)
+=======
+        let failed = failed.or_else(|| runtime.check_worker().err());
+        if failed.is_some() || self.instance.is_loading(worker) {
+            return Ok(Some(failed.unwrap_or(Reason::Loading)));
+        }
+        self.take_over(&done, &mut loaded, messages);
+        self.state.remember_files(loaded, worker)?;
+        self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
+>>>>>>> metrics
+    }
+
+    /// Counts and remembers a change that HAProxy refused.
+    fn refuse(&self, change: &Change, why: String, refused: &mut Refusals) {
+        self.refused(Stage::File);
+        refused.add(change, why);
+    }
+
+    /// Counts and logs what was done, and adds it to what the worker has loaded.
+    fn take_over(&self, done: &[Change], loaded: &mut LoadedFiles, messages: &mut Messages) {
+        for change in done {
+            take(loaded, change, &self.files.found);
+            messages.info(change.done());
+            if let Some(kind) = ChangeKind::of_file(change.kind()) {
+                self.state.count(|counters| counters.change(kind));
+            }
+        }
     }
 
     /// Remembers the files that the worker has loaded, if that is news.
