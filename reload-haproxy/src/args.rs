@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// Where the state of earlier runs is kept
     #[arg(long, value_name = "DIR", default_value = "/run/rollcall")]
     pub(crate) state_dir: PathBuf,
+    /// Write the paths of the files that the configuration names to this file, one a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "status", "up", "health"])]
+    pub(crate) list_files: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) time_limit: TimeLimit,
     #[command(flatten)]

@@ -87,6 +87,12 @@ pub(crate) struct WatchArgs {
     /// Command to run after each change of the output, repeated until it succeeds
     #[arg(long, value_name = "CMD", value_parser = Then::parse, requires = "watch")]
     pub(crate) then: Option<Then>,
+    /// Run that command also at this interval, when nothing was rendered
+    #[arg(long, value_name = "TIME", value_parser = non_zero, requires = "then")]
+    pub(crate) then_every: Option<Duration>,
+    /// List of files, one path a line: run that command also when one of them changes
+    #[arg(long, value_name = "FILE", requires = "then")]
+    pub(crate) then_files: Option<PathBuf>,
     /// Time limit for that command
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = non_zero, requires = "watch")]
     pub(crate) then_timeout: Duration,
@@ -111,4 +117,4 @@ With --watch: 0 after SIGTERM, 2 for wrong usage. SIGHUP makes it render at once
 Examples:
   render-cfg --template haproxy.cfg.tera --output /etc/haproxy/haproxy.cfg \\
              --check 'haproxy -c -f {}'
-  the same with --watch --then reload-haproxy, as a service";
+  the same with --watch --then reload-haproxy --then-every 15s, as a service";

@@ -1,5 +1,5 @@
-//! `--then`: the command that runs after a change of the output, such as reload-haproxy. Only one runs at a time. The
-//! output is not locked meanwhile, because the command may need the lock.
+//! `--then`: the command that runs after a change, such as reload-haproxy. Only one runs at a time. The output is not locked
+//! meanwhile, because the command may need the lock.
 
 use std::time::Duration;
 

@@ -53,7 +53,8 @@ impl Change {
     /// content, when it is settled.
     pub(crate) fn is_same_as(&self, other: &Change) -> bool {
         match (self, other) {
-            (Change::Replace(one), Change::Replace(other)) => one.holds_the_same(other),
+            (Change::Replace(one), Change::Replace(other))
+            | (Change::Restore(one), Change::Restore(other)) => one.holds_the_same(other),
             (
                 Change::Add { list, line, certificate },
                 Change::Add { list: other_list, line: other_line, certificate: other },

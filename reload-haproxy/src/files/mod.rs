@@ -11,6 +11,7 @@ pub(crate) mod find;
 pub(crate) mod list_diff;
 pub(crate) mod lists;
 pub(crate) mod look;
+pub(crate) mod paths;
 pub(crate) mod read;
 pub(crate) mod refusals;
 pub(crate) mod taken;

@@ -8,6 +8,7 @@ use common::messages::Messages;
 use crate::files::applied::Applied;
 use crate::files::apply::apply;
 use crate::files::change::{Bad, Change};
+use crate::files::paths::write_paths;
 use crate::files::refusals::Refusals;
 use crate::files::taken::take;
 use crate::output::report::Report;
@@ -26,6 +27,16 @@ impl Reconcile<'_, '_> {
         }
         files.leave_out(refused);
         self.files = files;
+    }
+
+    /// Lists the files, if that is asked for.
+    pub(super) fn list_files(&self, messages: &mut Messages) {
+        let Some(file) = &self.args.list_files else { return };
+        if let Err(err) =
+            write_paths(file, &self.config.facts.files, &self.look.find(Some(&self.files.found)))
+        {
+            messages.warn(format!("cannot write '{}': {err}", file.display()));
+        }
     }
 
     /// Files that cannot be read any more.

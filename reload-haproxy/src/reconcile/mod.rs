@@ -78,6 +78,7 @@ impl<'r, 't> Reconcile<'r, 't> {
         messages: &mut Messages,
     ) -> Result<Pass, Unproven> {
         self.explain_files(messages);
+        self.list_files(messages);
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {
                 messages.verbose(format!("nothing to do: {how}"));

@@ -101,15 +101,6 @@ impl LoadedFiles {
 }
 
 impl Item {
-    /// Whether both are the same file with the same content.
-    pub(crate) fn holds_the_same(&self, other: &Item) -> bool {
-        let contents = |item: &Item| -> Vec<(String, Option<String>)> {
-            item.parts.iter().map(|part| (part.role.clone(), part.digest.clone())).collect()
-        };
-        let name = |item: &Item| (item.kind, item.name.clone());
-        name(self) == name(other) && self.entries == other.entries && contents(self) == contents(other)
-    }
-
     /// Whether both leave the same in the state directory.
     pub(crate) fn is_remembered_as(&self, other: &Item) -> bool {
         let parts = self.parts.iter().zip(&other.parts);
@@ -125,6 +116,15 @@ impl Item {
     pub(crate) fn unknown(&self) -> Item {
         let part = |part: &Part| Part { stamp: None, digest: Some(String::new()), ..part.clone() };
         Item { parts: self.parts.iter().map(part).collect(), ..self.clone() }
+    }
+
+    /// Whether both are the same file with the same content.
+    pub(crate) fn holds_the_same(&self, other: &Item) -> bool {
+        let contents = |item: &Item| -> Vec<(String, Option<String>)> {
+            item.parts.iter().map(|part| (part.role.clone(), part.digest.clone())).collect()
+        };
+        let name = |item: &Item| (item.kind, item.name.clone());
+        name(self) == name(other) && self.entries == other.entries && contents(self) == contents(other)
     }
 
     /// How many bytes its files have, as far as their stamps count.

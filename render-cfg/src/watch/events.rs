@@ -1,7 +1,7 @@
-//! Reports changes of the nodes directory and of the template, by the notify crate.
+//! Reports changes of the files that are watched, by the notify crate.
 //!
-//! notify watches paths, and keeps watching a directory that was moved away. So the route (the directories on which the
-//! text depends, see `route.rs`) is found again before each render. If it differs, a new watcher replaces the old one.
+//! notify watches paths, and keeps watching a directory that was moved away. So the route (the directories that matter,
+//! see `route.rs`) is found again before each render, and before each run of the command. If it differs, a new watcher replaces the old one.
 //! Reads are not watched: a render of ten thousand records would cause as many events, and those another render.
 
 use std::io::{self, Read, Write};
@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use notify::{Config, ErrorKind, Event, EventKindMask, INotifyWatcher, RecursiveMode, Watcher};
 
-use super::route::{Change, Part, Route, visit_all};
+use super::route::{Change, Part, Route};
+use super::sources::Sources;
 
 /// The events that change a directory or a file. A file that is written in place has changed when it is closed.
 const KINDS: EventKindMask = EventKindMask::CREATE
@@ -29,15 +30,15 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Watches the route to `nodes` and `template` as it is now. A path that cannot be watched, for example because of its
-    /// permissions, is left to `--look-every`. If a limit of the kernel is reached, the error is the sysctl that sets it.
-    pub(crate) fn set(&mut self, nodes: &Path, template: &Path) -> Result<(), &'static str> {
-        if self.watching.as_ref().is_some_and(|watching| watching.is_current(nodes, template)) {
+    /// Watches the route to `sources` as it is now. A path that cannot be watched, for example because of its permissions,
+    /// is left to `--look-every` or `--then-every`. If a limit of the kernel is reached, the error is the sysctl that sets it.
+    pub(crate) fn set(&mut self, sources: Sources) -> Result<(), &'static str> {
+        if self.watching.as_ref().is_some_and(|watching| watching.is_current(sources)) {
             return Ok(());
         }
         let mut watching = Watching::start().map_err(|_| "fs.inotify.max_user_instances")?;
         let mut limit = Ok(());
-        visit_all(nodes, template, |path, part| limit = limit.and(watching.watch(path, part)));
+        sources.visit(|path, part| limit = limit.and(watching.watch(path, part)));
         // The old one ends only now, when the new one is complete.
         self.watching = Some(watching);
         limit
@@ -85,8 +86,8 @@ impl Watching {
     }
 
     /// Whether this still watches the right directories.
-    fn is_current(&self, nodes: &Path, template: &Path) -> bool {
-        !self.shared.is_stale.load(Ordering::SeqCst) && *self.shared.route() == Route::find(nodes, template)
+    fn is_current(&self, sources: Sources) -> bool {
+        !self.shared.is_stale.load(Ordering::SeqCst) && *self.shared.route() == sources.route()
     }
 
     /// Adds `part` to the route and watches `path`, if it is new.
@@ -96,7 +97,7 @@ impl Watching {
             return Ok(());
         }
         let Err(err) = self.watcher.watch(path, RecursiveMode::NonRecursive) else { return Ok(()) };
-        // It is tried again before the next render.
+        // It is tried again the next time.
         self.shared.is_stale.store(true, Ordering::SeqCst);
         if matches!(err.kind, ErrorKind::MaxFilesWatch) { Err("fs.inotify.max_user_watches") } else { Ok(()) }
     }
@@ -149,7 +150,8 @@ mod tests {
     /// Asserts whether `action` is noticed: one that must be may take ten seconds, on a busy machine.
     #[track_caller]
     fn assert_noticed(events: &mut Events, paths: [&Path; 2], expected: bool, action: impl FnOnce()) {
-        events.set(paths[0], paths[1]).unwrap();
+        let [nodes, template] = paths;
+        events.set(Sources::Input { nodes, template }).unwrap();
         events.take();
         action();
         let limit = if expected { Duration::from_secs(10) } else { Duration::from_millis(300) };

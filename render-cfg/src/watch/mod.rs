@@ -1,4 +1,5 @@
-//! `--watch`: renders at once, and again whenever the nodes directory or the template changes; then runs `--then`.
+//! `--watch`: renders at once, and again whenever the nodes directory or the template changes; then runs `--then`. That
+//! also runs at intervals, and when a file changes that it has listed.
 //!
 //! The kernel drops some events, and some file systems send none. So an event is only a reason to render: each render
 //! reads all its input again, and renders also happen regularly without an event. One thread does one thing at a time,
@@ -13,6 +14,9 @@ mod retry;
 mod route;
 mod service_manager;
 mod signals;
+mod sources;
+mod then_files;
+mod then_runs;
 mod watcher;
 
 use common::failure::{Code, Failure};

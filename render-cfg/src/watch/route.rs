@@ -1,25 +1,29 @@
-//! The route: the directories and names on which the rendered text depends. These are all directories on the path to
-//! the nodes directory, to the template, and to each record that is a symlink.
-//!
-//! A Kubernetes volume has such records: `s1.json` leads through `..data`, and an update replaces only that link.
+//! The route: the directories and names on which the rendered text, or the command, depends. These are all directories
+//! on the path to each file that is watched, and on the path behind each symlink (see `sources.rs`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use common::records::is_record_name;
 
-use crate::path_walk::walk;
+/// Whether a name counts in a directory of which all files are watched. A temporary file is hidden until it is complete.
+pub(crate) fn is_visible(name: &OsStr) -> bool {
+    !name.as_bytes().starts_with(b".")
+}
 
-/// The part of a watched path on which the text depends.
+/// The part of a watched path that matters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'a> {
     /// This name in the directory.
     Name(&'a OsStr),
     /// All records in the directory.
     Records,
+    /// All visible files in the directory.
+    Files,
     /// The file or directory itself.
     Itself,
 }
@@ -27,10 +31,10 @@ pub(crate) enum Part<'a> {
 /// What a change of a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
-    /// Nothing: the rendered text does not depend on it.
+    /// Nothing depends on it.
     Unrelated,
-    /// A record has changed.
-    Record,
+    /// A record, or a file of a directory, has changed.
+    File,
     /// The route itself has changed: other directories may have to be watched.
     Route,
 }
@@ -43,6 +47,7 @@ struct Place {
     id: Id,
     names: BTreeSet<OsString>,
     has_records: bool,
+    has_files: bool,
 }
 
 /// The directories (and the template) to watch, with what matters in each.
@@ -54,15 +59,6 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The route as it is now.
-    pub(crate) fn find(nodes: &Path, template: &Path) -> Route {
-        let mut route = Route::default();
-        visit_all(nodes, template, |path, part| {
-            route.add(path, part);
-        });
-        route
-    }
-
     /// Adds a part. Returns whether `path` was not in the route, so that it must be watched now.
     pub(crate) fn add(&mut self, path: &Path, part: Part) -> bool {
         let is_new = !self.places.contains_key(path) && self.add_place(path);
@@ -74,6 +70,7 @@ impl Route {
                 place.names.insert(name.to_owned());
             }
             (Part::Records, Some(place)) => place.has_records = true,
+            (Part::Files, Some(place)) => place.has_files = true,
             _ => {}
         }
         is_new
@@ -99,7 +96,8 @@ impl Route {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Change::Route };
         match self.places.get(directory) {
             Some(place) if place.names.contains(name) => Change::Route,
-            Some(place) if place.has_records && is_record_name(name) => Change::Record,
+            Some(place) if place.has_records && is_record_name(name) => Change::File,
+            Some(place) if place.has_files && is_visible(name) => Change::File,
             _ => Change::Unrelated,
         }
     }
@@ -112,45 +110,4 @@ impl Route {
 
 fn id(path: &Path) -> Id {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
-
-/// Calls `visit` with every part of the route, before the part is looked up. So a visitor that watches the path misses
-/// no change.
-pub(crate) fn visit_all(nodes: &Path, template: &Path, mut visit: impl FnMut(&Path, Part)) {
-    // An error means that the working directory is gone, and reading the records reports it.
-    let (Ok(nodes), Ok(template)) = (std::path::absolute(nodes), std::path::absolute(template)) else {
-        return;
-    };
-    if let Ok(directory) = walk(&nodes, |directory, name| visit(directory, Part::Name(name))) {
-        visit(&directory, Part::Records);
-        visit_records(&directory, &mut visit);
-    }
-    if let Ok(file) = walk(&template, |directory, name| visit(directory, Part::Name(name))) {
-        // A template that is bind-mounted is changed in a directory that is not visible here.
-        visit(&file, Part::Itself);
-    }
-}
-
-/// Visits the paths of the records in `directory` that are symlinks. Most of them lead through the same directory,
-/// which is walked once.
-fn visit_records(directory: &Path, visit: &mut impl FnMut(&Path, Part)) {
-    let mut walked: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        if !is_link || !is_record_name(&entry.file_name()) {
-            continue;
-        }
-        let Ok(target) = fs::read_link(entry.path()) else { continue };
-        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { continue };
-        let end = walked
-            .entry(directory.join(parent))
-            .or_insert_with_key(|path| walk(path, |directory, name| visit(directory, Part::Name(name))).ok());
-        let Some(end) = end else { continue };
-        visit(end, Part::Name(name));
-        let file = end.join(name);
-        if file.is_symlink() {
-            // An error is a loop or a missing permission, and reading the record reports it.
-            let _ = walk(&file, |directory, name| visit(directory, Part::Name(name)));
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! The loop of `--watch`: decides when to render and when to run `--then`, and reports faults.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -13,9 +12,10 @@ use super::events::Events;
 use super::faults::{is_locked_out, not_notified, warn_if_watchdog_is_short, watch_limit};
 use super::poll::{MOUNTS, wait};
 use super::reported::Reported;
-use super::retry::Retry;
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
+use super::sources::Sources;
+use super::then_runs::ThenRuns;
 use crate::args::Args;
 use crate::render::{Outcome, render_once};
 
@@ -32,13 +32,10 @@ pub(crate) struct Watcher<'a> {
     mounts: Option<File>,
     changes: Debounce,
     next_render: Instant,
-    then: Retry,
-    /// A hash of the text for which `--then` was requested last.
-    requested: Option<u64>,
+    thens: ThenRuns,
     /// The value of `--lock-timeout`.
     lock_timeout: Duration,
     renders: Reported,
-    thens: Reported,
 }
 
 impl<'a> Watcher<'a> {
@@ -58,11 +55,9 @@ impl<'a> Watcher<'a> {
             mounts: File::open(MOUNTS).ok(),
             changes: Debounce::new(args.watching.quiet_for, args.watching.at_most),
             next_render: now,
-            then: Retry::pending(now),
-            requested: None,
+            thens: ThenRuns::new(&args.watching, now),
             lock_timeout: args.lock_timeout,
             renders: Reported::default(),
-            thens: Reported::default(),
             args,
             messages,
         })
@@ -84,27 +79,25 @@ impl<'a> Watcher<'a> {
 
     /// Waits until something is due or happens.
     fn wait(&mut self) {
-        let dues = [Some(self.next_render), self.changes.due(), self.then_due(), self.service.due()];
+        let dues =
+            [Some(self.next_render), self.changes.due(), self.thens.due(&self.args), self.service.due()];
         let until = dues.into_iter().flatten().min().unwrap_or(self.next_render);
-        let fds: Vec<_> = [Some(self.signals.fd()), self.events.fd()].into_iter().flatten().collect();
+        let fds: Vec<_> =
+            [Some(self.signals.fd()), self.events.fd(), self.thens.fd()].into_iter().flatten().collect();
         let has_mounted = wait(&fds, self.mounts.as_ref().map(AsFd::as_fd), until);
         let now = Instant::now();
         self.signals.drain();
         if self.events.take() || (has_mounted && self.events.is_route_replaced()) {
             self.changes.note(now);
         }
+        self.thens.note(has_mounted, now);
         if self.signals.is_render_requested() {
             self.next_render = now;
-            self.then.hurry(now);
+            self.thens.hurry(now);
         }
         if self.service.due().is_some_and(|due| due <= now) {
             self.service.beat(now);
         }
-    }
-
-    /// When to run `--then`; never before the output exists.
-    fn then_due(&self) -> Option<Instant> {
-        self.args.watching.then.as_ref().and(self.then.due()).filter(|_| self.args.output.exists())
     }
 
     fn render_if_due(&mut self) -> Result<(), Failure> {
@@ -115,7 +108,8 @@ impl<'a> Watcher<'a> {
         self.service.beat(now);
         self.changes.clear();
         self.messages.begin_round(&self.args.messages);
-        let watched = self.events.set(&self.args.nodes, &self.args.template);
+        let watched =
+            self.events.set(Sources::Input { nodes: &self.args.nodes, template: &self.args.template });
         let rendered = render_once(&self.args, self.messages);
         let is_soon = watched.is_err() || is_locked_out(&rendered);
         self.next_render =
@@ -142,7 +136,7 @@ impl<'a> Watcher<'a> {
             Err(failure) if failure.code != Code::Guard => faults.push(failure),
             good => {
                 faults.extend(self.service.ready().err().map(not_notified));
-                good.map(|outcome| self.request_then(&outcome))
+                good.map(|outcome| self.thens.request(&outcome))
                     .unwrap_or_else(|failure| faults.push(failure));
             }
         }
@@ -150,39 +144,12 @@ impl<'a> Watcher<'a> {
         Ok(())
     }
 
-    /// Requests `--then` after a write, and if the text is new: it may have been written by another run, or by one of ours
-    /// that failed after its rename.
-    fn request_then(&mut self, outcome: &Outcome) {
-        let mut hasher = DefaultHasher::new();
-        outcome.text.hash(&mut hasher);
-        let text = Some(hasher.finish());
-        // A text that reload-haproxy has put back is written again, but it is not new.
-        let is_new = text != self.requested;
-        if outcome.is_written || is_new {
-            self.then.request(Instant::now(), is_new);
-            self.requested = text;
-        }
-    }
-
     fn run_then_if_due(&mut self) {
         let now = Instant::now();
-        let is_due = self.then_due().is_some_and(|due| due <= now);
+        let is_due = self.thens.due(&self.args).is_some_and(|due| due <= now);
         let Some(then) = self.args.watching.then.as_ref().filter(|_| is_due) else { return };
         self.service.beat(now);
         self.messages.begin_round(&self.args.messages);
-        let mut faults = Vec::new();
-        match then.run(self.args.watching.then_timeout) {
-            Ok(lines) => {
-                self.then.succeeded();
-                lines.iter().for_each(|line| self.messages.info(line));
-                self.messages.info(format!("ran '{}'", then.text()));
-            }
-            Err(failure) => {
-                self.then.failed(Instant::now());
-                faults.push(failure);
-            }
-        }
-        faults.extend(self.messages.take_faults());
-        self.thens.report(faults, &format!("'{}'", then.text()), self.messages);
+        self.thens.run(then, &self.args.watching, self.messages);
     }
 }

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::records::read_all;
+use common::replace::replace;
 use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::daemons::haproxy::Mode;
 use harness::run::{poll, programs};
@@ -75,4 +76,65 @@ fn a_reload_is_owed_until_haproxy_is_back() {
     cluster.balancer.start_haproxy(Mode::MasterSocket).unwrap();
     wait_for(&cluster, "' works again");
     cluster.wait_for_up("s2", SOON).unwrap();
+}
+
+#[test]
+fn what_changes_without_a_render_is_put_right_at_the_next_interval_and_a_calm_one_logs_nothing() {
+    let Some(mut cluster) = serving(&["s1"]) else { return };
+    // Longer than the interval of scripts/watch, so that a run with nothing to do has ended.
+    std::thread::sleep(Duration::from_secs(16));
+    let log = cluster.balancer.log();
+    let calm = Instant::now();
+    let before = fs::metadata(cluster.balancer.config()).unwrap().modified().unwrap();
+    let answer = cluster.balancer.haproxy().unwrap().command("set server nodes/s1 weight 7").unwrap();
+    assert_eq!(answer.trim(), "");
+    poll::until(SOON * 2, "the weight of s1", || {
+        let servers = cluster.servers().ok()?;
+        servers.iter().any(|server| server.name == "s1" && server.weight == 1).then_some(())
+    })
+    .unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
+    println!("put right {:.1} s after it changed", calm.elapsed().as_secs_f64());
+    assert_eq!(
+        before,
+        fs::metadata(cluster.balancer.config()).unwrap().modified().unwrap(),
+        "it was rendered"
+    );
+    let added = cluster.balancer.log().replacen(&log, "", 1);
+    assert!(!log.is_empty() && added.lines().count() <= 2, "{added}");
+    assert_eq!(cluster.balancer.watcher.as_mut().unwrap().stop().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_map_that_changes_under_its_name_is_used_in_less_than_the_interval() {
+    if !programs::are_all_here() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (map, template) = (dir.path().join("hosts.map"), dir.path().join("haproxy.cfg.tera"));
+    let rule = format!(
+        "frontend web\n  http-request set-header x-host %[req.hdr(host),map({},none)]",
+        map.display()
+    );
+    let shipped =
+        include_str!("../../../render-cfg/templates/haproxy.cfg.tera").replacen("frontend web", &rule, 1);
+    assert!(shipped.contains(&rule));
+    replace(&template, shipped.as_bytes(), 0o600).unwrap();
+    replace(&map, b"a.test one\n", 0o600).unwrap();
+    let mut cluster = Cluster::new().unwrap();
+    cluster.balancer.set_env("ROLLCALL_ONLY_RECORD", "1");
+    cluster.balancer.set_env("ROLLCALL_TEMPLATE", template.to_str().unwrap());
+    cluster.start_balancer().unwrap();
+    cluster.balancer.start_watcher().unwrap();
+    cluster.add("s1").unwrap();
+    cluster.wait_for_up("s1", SOON).unwrap();
+    let start = Instant::now();
+    replace(&map, b"a.test two\n", 0o600).unwrap();
+    let question = format!("get map {} a.test", map.display());
+    poll::until(SOON, "the new map", || {
+        let answer = cluster.balancer.haproxy().unwrap().command(&question).ok()?;
+        answer.contains("value=\"two\"").then_some(())
+    })
+    .unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
+    println!("used {:.2} s after it changed", start.elapsed().as_secs_f64());
+    assert!(start.elapsed() < Duration::from_secs(10), "the interval found it, not the watcher");
 }

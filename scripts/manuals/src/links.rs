@@ -46,6 +46,7 @@ fn documentation(link: &str) -> String {
         | "wirings.md"
         | "autoscale.md"
         | "autoscale-metrics.md"
+        | "certificates.md"
         | "exit-codes.md"
         | "proofs.md") => folder(&format!("docs/{name}")),
         _ => String::new(),

@@ -42,6 +42,12 @@ pub(crate) enum DefaultPath {
 }
 
 impl ExtraFiles {
+    /// The path of the file with this ending beside the certificate at `path`.
+    pub(crate) fn beside(&self, path: &str, ending: &str) -> String {
+        let stem = path.strip_suffix(".crt").filter(|_| self.replaces_crt).unwrap_or(path);
+        format!("{stem}.{ending}")
+    }
+
     pub(super) fn read(&mut self, kinds: &[&str]) {
         let has = |kind: &str| kinds.contains(&"all") || kinds.contains(&kind);
         self.has_bundles = has("bundle");

@@ -168,9 +168,7 @@ impl Search<'_> {
 
     /// The path of a file beside a certificate.
     fn beside(&self, path: &Path, role: &str) -> PathBuf {
-        let name = path.as_os_str().to_string_lossy().into_owned();
-        let stem = name.strip_suffix(".crt").filter(|_| self.named.extra.replaces_crt).unwrap_or(&name);
-        format!("{stem}.{role}").into()
+        self.named.extra.beside(&path.as_os_str().to_string_lossy(), role).into()
     }
 
     /// Notes the stamp of a directory; returns whether it is the one of before.

@@ -1,6 +1,7 @@
 //! The measures, one module for each measure or family of measures.
 
 pub mod demo_tour;
+pub mod files;
 pub mod first_request;
 pub mod member_events;
 pub mod membership_changes;

@@ -1,6 +1,7 @@
 //! What the benches measure: records, templates, balancers, and replacements for Serf and for backends.
 
 pub mod balancer_of_1000;
+pub mod balancer_of_files;
 pub mod balancer_with_handler;
 pub mod changing_config;
 pub mod fake_serf;
