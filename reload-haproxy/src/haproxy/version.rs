@@ -57,9 +57,11 @@ impl Version {
         self >= Version(3, 0, 6)
     }
 
-    /// Whether `add ssl ca-file` extends a CA file that is being replaced.
-    pub(crate) fn adds_authorities(self) -> bool {
-        self >= Version(2, 8, 0)
+    /// Whether files of authorities can be replaced, in parts if they are large. Earlier versions forget then which
+    /// `bind` and `server` lines use a certificate: a later renewal changes nothing, and they may crash (#3165). Seen
+    /// with 2.6.12 and 3.0.11, not with 3.2.26 and 3.4.7; it is not known which version in between was the first.
+    pub(crate) fn can_replace_authorities(self) -> bool {
+        (Version(3, 2, 26)..Version(3, 3, 0)).contains(&self) || self >= Version(3, 4, 0)
     }
 
     /// Whether an added server has no dynamic cookie until its port is set.
@@ -101,6 +103,7 @@ mod tests {
         assert!(Version(2, 10, 0) > Version(2, 9, 99));
         assert!(!Version(2, 5, 14).can_add() && Version(2, 6, 0).can_add());
         assert!(!Version(2, 8, 9).can_delete() && Version(3, 0, 11).can_delete());
+        assert!(Version(3, 2, 26).can_replace_authorities() && !Version(3, 3, 9).can_replace_authorities());
         assert!(!Version(3, 3, 9).chroots_unprivileged() && Version(3, 4, 0).chroots_unprivileged());
     }
 }

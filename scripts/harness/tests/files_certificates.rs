@@ -7,9 +7,11 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use common::replace::replace;
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
 use harness::cluster::single_haproxy::{MODES, assert_done};
 use harness::daemons::haproxy::Mode;
+use harness::daemons::tls::Issued;
 
 #[test]
 fn a_renewed_certificate_is_served_by_the_same_worker_in_every_mode() {
@@ -66,6 +68,38 @@ fn a_key_beside_its_certificate_is_sent_with_it() {
     let new = put(&fixture);
     fixture.change_files();
     fixture.assert_serves(HOST, &new);
+}
+
+#[test]
+fn an_ocsp_response_beside_its_certificate_is_sent_to_clients() {
+    let mut fixture = TlsFixture::empty();
+    let staple = |fixture: &TlsFixture, issued: &Issued, days: u32| {
+        let bytes = fixture.authority.staple(issued, days);
+        replace(&fixture.certs("site.pem.ocsp"), &bytes, 0o640).unwrap();
+    };
+    let renew = |fixture: &TlsFixture| {
+        let issued = fixture.authority.issue(HOST);
+        fixture.put("site.pem", &(issued.pem() + &fixture.authority.pem()));
+        issued
+    };
+    let seen = |fixture: &TlsFixture| fixture.authority.look_at_staple(fixture.tls_address(0), HOST);
+    staple(&fixture, &renew(&fixture), 3);
+    fixture.write_binds(&["crt CERTS/site.pem"]);
+    fixture.start_proven(Mode::MasterSocket);
+    let first = seen(&fixture);
+    let new = renew(&fixture);
+    staple(&fixture, &new, 5);
+    fixture.change_files();
+    fixture.assert_serves(HOST, &new);
+    let second = seen(&fixture);
+    staple(&fixture, &new, 9);
+    fixture.change_files();
+    let third = seen(&fixture);
+    assert!(first.is_some() && second.is_some() && third.is_some());
+    assert!(first != second && second != third, "{first:?} {second:?} {third:?}");
+    fs::remove_file(fixture.certs("site.pem.ocsp")).unwrap();
+    fixture.change_files();
+    assert_eq!(seen(&fixture), None);
 }
 
 #[test]

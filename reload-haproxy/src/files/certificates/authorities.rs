@@ -11,7 +11,7 @@ use crate::files::certificates::transaction::{Kind, Transaction, transact};
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
 
-/// The most that is sent at once, where HAProxy takes a file in parts: its buffer has 16 KiB unless configured.
+/// The most that is sent at once: HAProxy's buffer has 16 KiB unless configured.
 const PART_MAX: usize = 12 << 10;
 
 /// What the file holds.
@@ -37,11 +37,12 @@ fn try_replace(runtime: &Runtime, kind: Authorities, name: &str, pem: &[u8]) -> 
     let name = SocketName::new(name)?;
     let blocks = PemBlocks::read(pem)?;
     check_content(kind, &blocks)?;
+    if !runtime.version.can_replace_authorities() {
+        let why = "this HAProxy version may stop after authorities change while it runs (haproxy issue 3165)";
+        return Err(Reason::Line(why.to_owned()).into());
+    }
     match kind {
-        Authorities::Ca => transact(runtime, Kind::Ca, &name, |transaction| {
-            let limit = if runtime.version.adds_authorities() { PART_MAX } else { usize::MAX };
-            replace_ca(transaction, &blocks, limit)
-        }),
+        Authorities::Ca => transact(runtime, Kind::Ca, &name, |transaction| replace_ca(transaction, &blocks)),
         Authorities::Crl => {
             transact(runtime, Kind::Crl, &name, |transaction| replace_crl(transaction, &blocks))
         }
@@ -57,8 +58,8 @@ fn check_content(kind: Authorities, blocks: &PemBlocks) -> Result<(), NotTaken> 
     if blocks.has(wanted) { Ok(()) } else { Err(NotTaken::BadFile(why.to_owned())) }
 }
 
-fn replace_ca(transaction: &Transaction, blocks: &PemBlocks, limit: usize) -> Result<(), NotTaken> {
-    let payloads = blocks.payloads(&[Content::Certificate, Content::Crl], limit);
+fn replace_ca(transaction: &Transaction, blocks: &PemBlocks) -> Result<(), NotTaken> {
+    let payloads = blocks.payloads(&[Content::Certificate, Content::Crl], PART_MAX);
     let (first, more) = payloads.split_first().expect("there is always a payload");
     transaction.begin(first)?;
     for payload in more {

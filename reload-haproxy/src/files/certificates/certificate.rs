@@ -34,7 +34,10 @@ pub(crate) fn replace(
     certificate: &Certificate,
     now: SystemTime,
 ) -> Result<Applied, Reason> {
-    outcome(Prepared::new(certificate).and_then(|prepared| prepared.replace(runtime, now)))
+    outcome(Prepared::new(certificate).and_then(|prepared| {
+        let used = prepared.replace(runtime, now)?;
+        Ok(prepared.check_used(&used)?)
+    }))
 }
 
 /// A certificate whose files were read and are whole.
@@ -70,20 +73,29 @@ impl Prepared {
         })
     }
 
-    /// Replaces the certificate in HAProxy's store.
-    pub(super) fn replace(&self, runtime: &Runtime, now: SystemTime) -> Result<(), NotTaken> {
+    /// Replaces the certificate in HAProxy's store; returns what HAProxy tells about it then.
+    pub(super) fn replace(&self, runtime: &Runtime, now: SystemTime) -> Result<String, NotTaken> {
         transact(runtime, Kind::Certificate, &self.name, |transaction| self.steps(transaction, now))
     }
 
-    /// Whether an answer to `show ssl cert` is about this certificate.
-    pub(super) fn check_fingerprint(&self, answer: &str) -> Result<(), Reason> {
+    /// Fails unless an answer to `show ssl cert` says that this certificate is used. HAProxy also reports success if no
+    /// line uses it, and if it has forgotten which ones do (see `Version::can_replace_authorities`).
+    pub(super) fn check_used(&self, answer: &str) -> Result<(), Reason> {
+        self.check_fingerprint(answer)?;
+        if answer.lines().any(|line| line == "Status: Used") {
+            return Ok(());
+        }
+        Err(Reason::Line(format!("HAProxy does not report that it uses '{}'", self.name.plain())))
+    }
+
+    fn check_fingerprint(&self, answer: &str) -> Result<(), Reason> {
         if details::fingerprints(answer).next() == Some(&self.fingerprint) {
             return Ok(());
         }
         Err(Reason::Line(format!("HAProxy does not report the fingerprint of '{}'", self.name.plain())))
     }
 
-    fn steps(&self, transaction: &Transaction, now: SystemTime) -> Result<(), NotTaken> {
+    fn steps(&self, transaction: &Transaction, now: SystemTime) -> Result<String, NotTaken> {
         // The certificate comes first: it empties the other parts.
         transaction.begin(&self.payload)?;
         if let Some(issuer) = &self.issuer {
@@ -95,7 +107,9 @@ impl Prepared {
         let pending = transaction.pending()?;
         self.check_fingerprint(&pending)?;
         check_expiry(&pending, now)?;
-        Ok(self.check_fingerprint(&transaction.commit()?)?)
+        let used = transaction.commit()?;
+        self.check_fingerprint(&used)?;
+        Ok(used)
     }
 }
 

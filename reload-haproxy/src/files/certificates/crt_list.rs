@@ -43,7 +43,7 @@ fn try_add(runtime: &Runtime, entry: &ListEntry, now: SystemTime) -> Result<(), 
     let is_new = !is_listed && create(runtime, name)?;
     let added = certificate
         .replace(runtime, now)
-        .and_then(|()| if is_listed { Ok(()) } else { add(runtime, &list, entry, &certificate) });
+        .and_then(|_| if is_listed { Ok(()) } else { add(runtime, &list, entry, &certificate) });
     if added.is_err() && is_new {
         // If this fails, HAProxy keeps a certificate that nothing uses until the next reload.
         let _ = delete(runtime, name);
@@ -105,12 +105,7 @@ fn add(
         return Err(unexpected("add ssl crt-list", &answer).into());
     }
     let used = runtime.ask(&format!("show ssl cert {name}"))?;
-    certificate.check_fingerprint(&used)?;
-    if used.lines().any(|line| line == "Status: Used") {
-        return Ok(());
-    }
-    let name = certificate.name.plain();
-    Err(Reason::Line(format!("HAProxy does not use '{name}' after it was added")).into())
+    Ok(certificate.check_used(&used)?)
 }
 
 /// Deletes a certificate from HAProxy's store; one that is in use stays.

@@ -58,12 +58,12 @@ pub(super) struct Transaction<'a> {
 }
 
 /// Runs the steps of a transaction; if one fails, the transaction is taken back.
-pub(super) fn transact(
+pub(super) fn transact<T>(
     runtime: &Runtime,
     kind: Kind,
     name: &SocketName,
-    steps: impl FnOnce(&Transaction) -> Result<(), NotTaken>,
-) -> Result<(), NotTaken> {
+    steps: impl FnOnce(&Transaction) -> Result<T, NotTaken>,
+) -> Result<T, NotTaken> {
     let transaction = Transaction { runtime, kind, name, is_open: Cell::new(false) };
     let result = steps(&transaction);
     if result.is_err() && transaction.is_open.get() {

@@ -116,7 +116,8 @@ fn certificates_that_come_and_go_behind_the_first_are_changed_one_by_one() {
     let found = compared(&old, &now);
     assert_eq!(
         shown(&found),
-        ["/c is new in /l, which line 5 names", "/b is gone from /l, which line 5 names"]
+        ["/c is new in /l, which line 5 names", "/b is gone from /l, which line 5 names"],
+        "a name that moves is served all the time"
     );
     assert!(!found.loaded().items.contains(&certificates[2]), "it is not loaded yet");
 }
@@ -125,10 +126,33 @@ fn certificates_that_come_and_go_behind_the_first_are_changed_one_by_one() {
 fn another_first_certificate_another_order_and_doubles_need_a_reload() {
     let certificates = ["/a", "/b", "/c"].map(|name| item(FileKind::Certificate, name, name));
     let old = [&[list("/l", "1", &["/a", "/b x", "/c"])], &certificates[..]].concat();
-    for entries in
-        [&["/b x", "/c"][..], &["/a", "/c", "/b x"], &["/a", "/b x", "/c", "/b y"], &["/a", "/b x", "/d"]]
-    {
+    for entries in [
+        &["/b x", "/c"][..],
+        &["/a", "/c", "/b x"],
+        &["/a", "/b x", "/c", "/b y"],
+        &["/a", "/b x", "/d"],
+        &["/a", "/b y", "/c"],
+    ] {
         let now = [&[list("/l", "2", entries)], &certificates[..]].concat();
         assert_eq!(shown(&compared(&old, &now)), ["/l, which line 5 names, has changed"], "{entries:?}");
     }
+}
+
+#[test]
+fn what_a_list_named_is_remembered_while_the_list_cannot_be_read() {
+    let certificates = ["/d/a", "/d/b"].map(|name| item(FileKind::Certificate, name, name));
+    let gone = item(FileKind::Certificate, "/d", "");
+    // A directory has no parts, and what is not there may be either.
+    let mut directory = list("/d", "", &["/d/a", "/d/b"]);
+    directory.parts.clear();
+    let old = [&[directory], &certificates[..]].concat();
+    let found = compared(&old, &[gone]);
+    assert_eq!((found.bad.len(), shown(&found).len()), (1, 1));
+    assert_eq!(found.loaded().items, old);
+    assert_eq!(compared(&found.loaded().items, &old).changes, []);
+    let renewed = [&old[..2], &[item(FileKind::Certificate, "/d/b", "2")]].concat();
+    assert_eq!(shown(&compared(&found.loaded().items, &renewed)), ["/d/b, which line 5 names, has changed"]);
+    // A certificate that is a directory now.
+    let file = item(FileKind::Certificate, "/d", "1");
+    assert_eq!(shown(&compared(&[file], &old)), ["/d, which line 5 names, has changed"]);
 }

@@ -99,6 +99,29 @@ impl Authority {
         fs::read_to_string(self.directory.join("revoked.pem")).unwrap()
     }
 
+    /// Its statement that a certificate is valid for so many days, for clients to see with the certificate (DER).
+    pub fn staple(&self, issued: &Issued, days: u32) -> Vec<u8> {
+        let put =
+            |name: &str, text: &str| replace(&self.directory.join(name), text.as_bytes(), 0o600).unwrap();
+        put("valid", &format!("V\t491231235959Z\t\t{}\tunknown\t/CN=x\n", issued.serial));
+        put("leaf.pem", &issued.certificate);
+        let mut command = Command::new("openssl");
+        command.current_dir(&self.directory).args(["ocsp", "-index", "valid", "-rsigner", "ca.pem"]);
+        command.args(["-rkey", "ca.key", "-CA", "ca.pem", "-issuer", "ca.pem", "-cert", "leaf.pem"]);
+        command.args(["-no_nonce", "-ndays", &days.to_string(), "-respout", "staple.der"]);
+        finish(command.output().unwrap());
+        fs::read(self.directory.join("staple.der")).unwrap()
+    }
+
+    /// Until when the statement is valid that clients see with the certificate, as openssl prints it; `None` if they
+    /// see none.
+    pub fn look_at_staple(&self, address: SocketAddr, host: &str) -> Option<String> {
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-status", "-connect", &address.to_string(), "-servername", host]);
+        let said = output_of(&mut command, "");
+        said.lines().find_map(|line| line.trim().strip_prefix("Next Update: ")).map(str::to_owned)
+    }
+
     fn next_serial(&self) -> String {
         format!("0x{:X}", self.last_serial.fetch_add(1, Ordering::Relaxed) + 1)
     }
