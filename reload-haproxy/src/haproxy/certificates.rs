@@ -3,7 +3,7 @@
 //! HAProxy prints the date of one certificate only, so it is asked for each, hundreds of them in one line: a thousand
 //! certificates take four connections.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::haproxy::instance::Instance;
 
@@ -92,14 +92,16 @@ fn expiries(answer: &str) -> Vec<Expiry> {
 }
 
 /// Reads a time as OpenSSL prints it, such as `Feb  5 12:52:06 2027 GMT`.
-fn time(text: &str) -> Option<Duration> {
-    let mut words = text.split_whitespace();
-    let month = words.next()?;
+pub(crate) fn openssl_time(text: &str) -> Option<SystemTime> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [month, day, time, year, "GMT"] = words[..] else { return None };
     let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    let day: u8 = words.next()?.parse().ok()?;
-    let (clock, year) = (words.next()?, words.next()?);
-    let time = humantime::parse_rfc3339(&format!("{year}-{month:02}-{day:02}T{clock}Z")).ok()?;
-    time.duration_since(UNIX_EPOCH).ok()
+    humantime::parse_rfc3339(&format!("{year}-{month:02}-{day:0>2}T{time}Z")).ok()
+}
+
+/// The same, since 1970.
+fn time(text: &str) -> Option<Duration> {
+    openssl_time(text)?.duration_since(UNIX_EPOCH).ok()
 }
 
 #[cfg(test)]

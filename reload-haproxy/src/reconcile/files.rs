@@ -86,12 +86,7 @@ impl Reconcile<'_, '_> {
             return Ok(Some(failed.unwrap_or(Reason::Loading)));
         }
         let mut loaded = self.files.loaded();
-        for change in &done {
-            take(&mut loaded, change, &self.files.found);
-            messages.info(change.done());
-            let kind = ChangeKind::of_file(change.kind());
-            kind.into_iter().for_each(|kind| self.state.count(|counters| counters.change(kind)));
-        }
+        self.take_over(&done, &mut loaded, messages);
         self.state.remember_files(loaded, worker)?;
         self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
     }
@@ -118,17 +113,7 @@ impl Reconcile<'_, '_> {
                 Err(why) => return (done, Some(why)),
             }
         }
-<<<<<<< HEAD
         (done, None)
-=======
-        let failed = failed.or_else(|| runtime.check_worker().err());
-        if failed.is_some() || self.instance.is_loading(worker) {
-            return Ok(Some(failed.unwrap_or(Reason::Loading)));
-        }
-        self.take_over(&done, &mut loaded, messages);
-        self.state.remember_files(loaded, worker)?;
-        self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
->>>>>>> metrics
     }
 
     /// Counts and remembers a change that HAProxy refused.

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use crate::haproxy::certificates::openssl_time;
+
 /// The SHA-1 fingerprints in an answer, in its order.
 pub(super) fn fingerprints(answer: &str) -> impl Iterator<Item = &str> {
     answer.lines().filter_map(|line| line.strip_prefix("SHA1 FingerPrint: ")).map(str::trim)
@@ -9,17 +11,7 @@ pub(super) fn fingerprints(answer: &str) -> impl Iterator<Item = &str> {
 
 /// When the certificate in an answer to `show ssl cert` expires; `None` if it does not say so.
 pub(super) fn expiry(answer: &str) -> Option<SystemTime> {
-    parse_time(answer.lines().find_map(|line| line.strip_prefix("notAfter: "))?)
-}
-
-/// Reads a time as OpenSSL prints it: `Feb  5 12:52:06 2027 GMT`.
-fn parse_time(text: &str) -> Option<SystemTime> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let [month, day, time, year, "GMT"] = words[..] else { return None };
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    humantime::parse_rfc3339(&format!("{year}-{month:02}-{day:0>2}T{time}Z")).ok()
+    openssl_time(answer.lines().find_map(|line| line.strip_prefix("notAfter: "))?)
 }
 
 /// The lists of revoked certificates in an answer to `show ssl crl-file`: all lines from the first list on, and how
@@ -46,7 +38,7 @@ mod tests {
 
     #[test]
     fn other_times_are_not_guessed() {
-        assert!(parse_time("Dec 31 23:59:59 9999 GMT").is_some());
+        assert!(openssl_time("Dec 31 23:59:59 9999 GMT").is_some());
         for text in [
             "",
             "Feb 5 13:01 2027 GMT",
@@ -54,7 +46,7 @@ mod tests {
             "Feb 30 13:01:37 2027 GMT",
             "Bad time value",
         ] {
-            assert_eq!(parse_time(text), None, "{text}");
+            assert_eq!(openssl_time(text), None, "{text}");
         }
         assert_eq!(expiry("Filename: a.pem\nStatus: Empty\n"), None);
     }
