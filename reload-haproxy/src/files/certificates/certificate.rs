@@ -187,6 +187,22 @@ mod tests {
     }
 
     #[test]
+    fn success_is_proven_by_the_fingerprint_of_a_certificate_that_is_used() {
+        let prepared =
+            Prepared::new(&certificate(&(LEAF.to_owned() + KEY))).unwrap_or_else(|_| panic!("whole"));
+        let says = |status: &str, fingerprint: &str| {
+            let answer = format!("Success!\nStatus: {status}\nSHA1 FingerPrint: {fingerprint}\n");
+            prepared.check_used(&answer).map_err(|reason| reason.to_string())
+        };
+        let known = "A9993E364706816ABA3E25717850C26C9CD0D89D";
+        assert_eq!(says("Used", known), Ok(()));
+        let unused = "HAProxy does not report that it uses '/etc/a.pem'";
+        assert_eq!(says("Unused", known), Err(unused.to_owned()));
+        let other = "HAProxy does not report the fingerprint of '/etc/a.pem'";
+        assert_eq!(says("Used", "00"), Err(other.to_owned()));
+    }
+
+    #[test]
     fn bytes_are_sent_as_one_line_of_base64() {
         assert_eq!(base64_line(b"abc"), "YWJj\n");
         assert_eq!(base64_line(&[0; 99]), "A".repeat(132) + "\n");
