@@ -34,6 +34,18 @@ pub(crate) enum Reason {
     ListLine { path: String, line: usize },
     #[error("HAProxy's entries still differ from {0} after the change")]
     ListNotApplied(String),
+    #[error("'{name}' would be the first certificate of '{list}'")]
+    FirstCertificate { name: String, list: String },
+    #[error("HAProxy's socket does not take its .sctl file")]
+    NoSctl,
+    #[error("its private key has a pass phrase")]
+    PassPhrase,
+    #[error("it has the beginning of a PEM block inside a line")]
+    OddPem,
+    #[error("HAProxy does not report {0}")]
+    NotReported(String),
+    #[error("this HAProxy version may stop after authorities change while it runs (haproxy issue 3165)")]
+    Issue3165,
     #[error("an earlier run did not finish its server changes")]
     Unfinished,
     #[error("{0}")]
@@ -147,6 +159,12 @@ mod tests {
             Reason::FileMayHaveChanged { path: text("/etc/haproxy/errors/503.http"), line: 12, pid: 7 },
             Reason::ListLine { path: text("/etc/haproxy/hosts.map"), line: 7 },
             Reason::ListNotApplied(text("/etc/haproxy/hosts.map")),
+            Reason::FirstCertificate { name: text("/etc/certs/a.pem"), list: text("/etc/certs") },
+            Reason::NoSctl,
+            Reason::PassPhrase,
+            Reason::OddPem,
+            Reason::NotReported(text("the fingerprint of '/etc/certs/a.pem'")),
+            Reason::Issue3165,
             Reason::Unfinished,
             Reason::Line(text("line 41 of frontend web changed")),
             Flaw::Nul.into(),

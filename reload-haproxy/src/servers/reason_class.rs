@@ -66,7 +66,15 @@ impl Reason {
             | Reason::FileMayHaveChanged { .. }
             | Reason::Unfinished => Class::LostState,
             Reason::Line(_) | Reason::Flaw(_) => Class::Configuration,
-            Reason::File { .. } | Reason::ListLine { .. } | Reason::ListNotApplied(_) => Class::File,
+            Reason::File { .. }
+            | Reason::ListLine { .. }
+            | Reason::ListNotApplied(_)
+            | Reason::FirstCertificate { .. }
+            | Reason::NoSctl
+            | Reason::PassPhrase
+            | Reason::OddPem
+            | Reason::NotReported(_)
+            | Reason::Issue3165 => Class::File,
             // `why` tells why what differs cannot be changed.
             Reason::Differs { why, .. } => why.class(),
             Reason::NoWorker

@@ -28,7 +28,7 @@ impl PemBlocks {
     pub(super) fn read(file: &[u8]) -> Result<PemBlocks, NotTaken> {
         let bad = |why: &str| Err(NotTaken::BadFile(why.to_owned()));
         let Some(begun) = count_begun(file) else {
-            return Err(Reason::Line("it has the beginning of a PEM block inside a line".to_owned()).into());
+            return Err(Reason::OddPem.into());
         };
         let Ok(blocks) = pem::parse_many(file) else { return bad("a PEM block in it is damaged") };
         if blocks.len() != begun {
@@ -39,7 +39,7 @@ impl PemBlocks {
             *content == Content::Key && (block.tag().starts_with("ENCRYPTED") || has_headers(block))
         };
         if blocks.iter().any(is_locked) {
-            return Err(Reason::Line("its private key has a pass phrase".to_owned()).into());
+            return Err(Reason::PassPhrase.into());
         }
         Ok(PemBlocks(blocks))
     }
