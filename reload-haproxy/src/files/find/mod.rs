@@ -167,34 +167,33 @@ impl Search<'_> {
     /// A certificate and the files beside it.
     fn add_certificate(&mut self, file: &NamedFile) {
         let path = self.places.of(&file.path);
-        let mut parts = vec![part("", path.clone(), self.known_part(file, ""), self.now)];
+        let known = self.known.get(&(file.kind, file.name.as_str())).copied();
+        let old = |role: &str| known?.parts.iter().find(|part| part.role == role);
+        let mut parts = vec![part("", path.clone(), old(""), self.now)];
         for (role, name) in &file.beside {
-            parts.push(part(role, self.places.of(name), self.known_part(file, role), self.now));
+            parts.push(part(role, self.places.of(name), old(role), self.now));
         }
-        for role in self.roles_beside(file, &path) {
+        for role in self.roles_beside(known, &path) {
             if file.beside.iter().all(|(named, _)| *named != role) {
-                parts.push(part(role, self.beside(&path, role), self.known_part(file, role), self.now));
+                parts.push(part(role, self.beside(&path, role), old(role), self.now));
             }
         }
         self.push(file, parts, Vec::new());
     }
 
-    /// Which files there are beside a certificate.
-    fn roles_beside(&mut self, file: &NamedFile, path: &Path) -> Vec<&'static str> {
-        let suffixes = self.named.extra.suffixes.clone();
-        let beside: Vec<PathBuf> = suffixes.iter().map(|role| self.beside(path, role)).collect();
-        let directory = self.look_into(path.parent().unwrap_or(Path::new("/")));
-        if !directory.is_same {
-            let names = directory.names();
-            let is_there =
-                |path: &Path| path.file_name().is_some_and(|name| names.contains(name)) && path.exists();
-            let roles = suffixes.into_iter().zip(&beside).filter(|(_, path)| is_there(path));
-            return roles.map(|(role, _)| role).collect();
+    /// Which files there are beside a certificate, which was `known` before.
+    fn roles_beside(&mut self, known: Option<&Item>, path: &Path) -> Vec<&'static str> {
+        let roles = self.named.extra.suffixes.iter().copied();
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        if let Some(known) = known.filter(|_| self.look_into(parent).is_same) {
+            return roles.filter(|role| known.parts.iter().any(|part| part.role == *role)).collect();
         }
-        let known = self.known.get(&(file.kind, file.name.as_str()));
-        let is_known =
-            |role: &str| known.is_some_and(|known| known.parts.iter().any(|part| part.role == role));
-        suffixes.into_iter().filter(|role| is_known(role)).collect()
+        let mut is_there = |role: &&str| {
+            let path = self.beside(path, role);
+            let is_named = path.file_name().is_some_and(|name| self.look_into(parent).names().contains(name));
+            is_named && path.exists()
+        };
+        roles.filter(|role| is_there(role)).collect()
     }
 
     /// The path of a file beside a certificate.
