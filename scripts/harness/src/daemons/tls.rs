@@ -72,12 +72,12 @@ impl Authority {
         self.issued(&serial, &arguments)
     }
 
-    /// A certificate that expired yesterday.
+    /// A certificate that has just expired: Debian 13's openssl issues none that expired before it began.
     pub fn issue_expired(&self, host: &str) -> Issued {
         let (serial, subject) = (self.next_serial(), format!("/CN={host}"));
         let key = format!("{serial}.key");
         self.run(&["req", "-new", "-subj", &subject, "-keyout", &key], "request.pem");
-        let mut arguments = vec!["x509", "-req", "-in", "request.pem", "-days", "-1"];
+        let mut arguments = vec!["x509", "-req", "-in", "request.pem", "-days", "0"];
         arguments.extend(["-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", &serial]);
         self.issued(&serial, &arguments)
     }
