@@ -20,12 +20,15 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// Reads the whole file at `path`. Fails if it is not a regular file or larger than `max` bytes.
 pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?.take(max + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max {
-        return Err(io::Error::other(format!("it is larger than {max} bytes")));
+    let too_large = || io::Error::other(format!("it is larger than {max} bytes"));
+    let file = open(path)?;
+    // Not after seconds of reading.
+    if file.metadata()?.len() > max {
+        return Err(too_large());
     }
-    Ok(bytes)
+    let mut bytes = Vec::new();
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max { Err(too_large()) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! run that was killed, and is replaced.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A temporary file beside its target. If it is dropped before it is renamed, it is removed.
@@ -23,6 +23,10 @@ pub struct Staged {
 impl Staged {
     /// Writes `bytes` beside `target` with `mode`, regardless of the umask. Does not sync.
     pub fn write(target: &Path, bytes: &[u8], mode: u32) -> io::Result<Staged> {
+        // `/dev/null` must stay what it is, also if root names it.
+        if fs::symlink_metadata(target).is_ok_and(|old| is_device(old.file_type())) {
+            return Err(io::Error::other("it is a device"));
+        }
         let temporary = beside(target, ".tmp")?;
         match fs::remove_file(&temporary) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
@@ -104,10 +108,20 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
+fn is_device(kind: FileType) -> bool {
+    kind.is_char_device() || kind.is_block_device()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_device_is_not_replaced() {
+        let refused = Staged::write(Path::new("/dev/null"), b"x", 0o600).unwrap_err();
+        assert_eq!(refused.to_string(), "it is a device");
+    }
 
     #[test]
     fn a_file_is_replaced_with_its_mode_and_no_temporary_file_is_left() {

@@ -25,6 +25,8 @@ use crate::state::rollback::Rollback;
 
 /// How long a run keeps reloading a file that keeps changing, in multiples of `--timeout`.
 const RELOADS_MAX: u32 = 3;
+/// So many passes a run may make even if each takes long: a large map alone may take that time.
+const PASSES_MIN: u32 = 5;
 
 /// Runs what the command line asks for.
 pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
@@ -72,7 +74,9 @@ fn reconcile_until_stable(
     let deadline = Instant::now() + RELOADS_MAX * args.timeout;
     let mut force = args.force;
     let mut refused = Refusals::default();
+    let mut passes = 0;
     loop {
+        passes += 1;
         // Read under the lock: a run that waited reads the latest file, and mostly has nothing to do.
         let config = Config::read(path)?;
         health::tidy(&config);
@@ -84,7 +88,7 @@ fn reconcile_until_stable(
         if let Pass::Done = pass.apply(std::mem::take(&mut force), &mut refused, messages)? {
             return Ok(refused.failure(pass.unreadable()));
         }
-        if Instant::now() >= deadline {
+        if passes >= PASSES_MIN && Instant::now() >= deadline {
             let line = "it keeps changing while HAProxy loads it; run again once it is stable";
             let line = format!("cannot load '{}': {line}", path.display());
             return Err(Failure::new(Code::Haproxy, line).into());

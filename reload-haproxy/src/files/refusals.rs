@@ -10,9 +10,21 @@ use crate::files::changes::FileChanges;
 pub(crate) struct Refusals {
     changes: Vec<Change>,
     bad: Vec<Bad>,
+    /// Why the reload that a file needs cannot be made. The other changes of this run do without one.
+    rejected: Option<Failure>,
 }
 
 impl Refusals {
+    /// A file that needs a reload is bad.
+    pub(crate) fn reject(&mut self, failure: Failure) {
+        self.rejected = Some(failure);
+    }
+
+    /// Whether a file that needs a reload is bad.
+    pub(crate) fn have_rejected(&self) -> bool {
+        self.rejected.is_some()
+    }
+
     /// HAProxy refused a change.
     pub(crate) fn add(&mut self, change: &Change, why: String) {
         let (path, line) = change.file();
@@ -26,20 +38,27 @@ impl Refusals {
     }
 
     /// The failure that names all files that are bad: these, and those in `unreadable`.
-    pub(crate) fn failure(&self, unreadable: &[Bad]) -> Option<Failure> {
+    pub(crate) fn failure(self, unreadable: &[Bad]) -> Option<Failure> {
         let mut bad: Vec<&Bad> = self.bad.iter().chain(unreadable).collect();
         // A refusal of HAProxy is the worse one.
         bad.sort_by_key(|bad| bad.code != Code::Haproxy);
-        let first = bad.first()?;
-        let more = bad[1..].iter().map(|bad| bad.to_string());
-        Some(Failure::new(first.code, first).with_more(more))
+        let mut lines = bad.iter().map(|bad| bad.to_string());
+        if let Some(rejected) = self.rejected {
+            return Some(rejected.with_more(lines));
+        }
+        let first = lines.next()?;
+        Some(Failure::new(bad[0].code, first).with_more(lines))
     }
 }
 
 impl FileChanges {
-    /// Leaves out changes that were refused, unless the files have changed since.
+    /// Leaves out changes that were refused, unless the files have changed since, and those that need a reload that cannot
+    /// be made.
     pub(crate) fn leave_out(&mut self, refused: &Refusals) {
         let is_refused = |change: &Change| refused.changes.iter().any(|refused| refused.is_same_as(change));
         self.changes.retain(|change| !is_refused(change));
+        if refused.have_rejected() {
+            self.reloads.clear();
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use common::failure::Failure;
 use common::messages::Messages;
 
+use crate::decision::Decision;
 use crate::files::applied::Applied;
 use crate::files::apply::apply;
 use crate::files::change::{Bad, Change};
@@ -13,6 +14,7 @@ use crate::files::refusals::Refusals;
 use crate::files::taken::take;
 use crate::output::report::Report;
 use crate::reconcile::Reconcile;
+use crate::reload::attempt::Unproven;
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
 use crate::state::counters::{ChangeKind, Stage};
@@ -40,6 +42,12 @@ impl Reconcile<'_, '_> {
         {
             messages.warn(format!("cannot write '{}': {err}", file.display()));
         }
+    }
+
+    /// Whether the other changes of this run can be made although the reload that a file needs cannot.
+    pub(super) fn can_go_on(&self, unproven: &Unproven, is_forced: bool, refused: &Refusals) -> bool {
+        let needs_none = || !matches!(self.decide_by_text(is_forced), Decision::Reload(_));
+        unproven.is_untried && !refused.have_rejected() && needs_none()
     }
 
     /// Files that cannot be read any more.
@@ -112,6 +120,8 @@ impl Reconcile<'_, '_> {
                     messages.verbose(format!("{change}, but {why}"));
                     refused.leave(change);
                 }
+                // This is the file that is bad, or another one: both are loaded once that is mended.
+                Err(_) if refused.have_rejected() => refused.leave(change),
                 Err(why) => return (done, Some(why)),
             }
         }

@@ -106,7 +106,13 @@ impl<'r, 't> Reconcile<'r, 't> {
             },
             Decision::Reload(why) => why,
         };
-        self.load(&why, messages)
+        match self.load(&why, messages) {
+            Err(unproven) if self.can_go_on(&unproven, is_forced, refused) => {
+                refused.reject(unproven.failure);
+                Ok(Pass::Again)
+            }
+            loaded => loaded,
+        }
     }
 
     /// Prints what would be done.
@@ -281,8 +287,11 @@ impl<'r, 't> Reconcile<'r, 't> {
         let (config, instance, timeout) = (self.config, self.instance, self.args.timeout);
         let program = self.args.program(instance);
         let load_time = check::check(config, instance, &program, timeout, messages)
-            .inspect_err(|_| self.refused(Stage::Check))?;
-        preflight(config, instance).inspect_err(|_| self.refused(Stage::Preflight))?;
+            .inspect_err(|_| self.refused(Stage::Check))
+            .map_err(Unproven::untried)?;
+        preflight(config, instance)
+            .inspect_err(|_| self.refused(Stage::Preflight))
+            .map_err(Unproven::untried)?;
         let reload = Reload { config, instance, program: &program, load_time, timeout };
         // The counters last: what is counted after they were read is lost.
         health::kept_over(config, instance, messages, |messages| {

@@ -40,17 +40,24 @@ pub(crate) struct Unproven {
     pub(crate) failure: Failure,
     /// SHA-256 of the bytes that HAProxy was asked to load and rejected; `None` if it was not asked.
     pub(crate) refused: Option<String>,
+    /// Whether HAProxy was not even asked: the file was found to be bad before.
+    pub(crate) is_untried: bool,
     /// Workers that are stopped for ever, and keep their master waiting.
     stalled: Vec<i32>,
 }
 
 impl From<Failure> for Unproven {
     fn from(failure: Failure) -> Unproven {
-        Unproven { failure, refused: None, stalled: Vec::new() }
+        Unproven { failure, refused: None, is_untried: false, stalled: Vec::new() }
     }
 }
 
 impl Unproven {
+    /// A look ahead has failed.
+    pub(crate) fn untried(failure: Failure) -> Unproven {
+        Unproven { is_untried: true, ..failure.into() }
+    }
+
     /// The failure, with a last line. Only now, when the good file may be back, stopped workers are
     /// continued: they end, and so does their master, so that a supervisor can restart it.
     pub(crate) fn end(self, line: Option<String>) -> Failure {
@@ -88,7 +95,8 @@ impl Reload<'_> {
         let path = self.config.path.display();
         let line = format!("cannot reload '{path}': {reason}; {serving}");
         let refused = Some(self.config.fingerprint.clone());
-        Unproven { failure: Failure::new(Code::Haproxy, line), refused, stalled: self.instance.stalled() }
+        let failure = Failure::new(Code::Haproxy, line);
+        Unproven { failure, refused, is_untried: false, stalled: self.instance.stalled() }
     }
 
     /// Whether no process is left that could load the file or serve without it.

@@ -227,9 +227,9 @@ impl Search<'_> {
         self.directory.insert(directory)
     }
 
-    /// The file at `path`, or all files of the directory there.
+    /// The file at `path`, or all files of the directory there. A map is never a directory.
     fn parts(&self, file: &NamedFile, path: &Path) -> Vec<Part> {
-        if !path.is_dir() {
+        if matches!(file.kind, FileKind::Map | FileKind::Acl) || !path.is_dir() {
             return vec![part("", path.to_owned(), self.known_part(file, ""), self.now)];
         }
         let names = names_in(path).into_iter();
