@@ -34,6 +34,13 @@ pub(crate) enum Reason {
     ListLine { path: String, line: usize },
     #[error("HAProxy's entries still differ from {0} after the change")]
     ListNotApplied(String),
+    /// Files that could be changed at run time, if `--method` did not forbid it.
+    #[error("{0}")]
+    FilesChanged(String),
+    #[error("HAProxy cannot take it at run time: {0}")]
+    FileAtRuntime(String),
+    #[error("HAProxy does not report {0}")]
+    FileUnproven(String),
     #[error("an earlier run did not finish its server changes")]
     Unfinished,
     #[error("{0}")]
@@ -115,6 +122,14 @@ impl Reason {
     pub(crate) fn of_server(self, server: &str, section: &str) -> Reason {
         Reason::Server { server: server.to_owned(), section: section.to_owned(), why: Box::new(self) }
     }
+
+    /// The same reason, about a file instead of a server, so that it has the class of a file.
+    pub(crate) fn of_file(self) -> Reason {
+        match self {
+            Reason::Name | Reason::Rejected(_) => Reason::FileAtRuntime(self.to_string()),
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +162,11 @@ mod tests {
             Reason::FileMayHaveChanged { path: text("/etc/haproxy/errors/503.http"), line: 12, pid: 7 },
             Reason::ListLine { path: text("/etc/haproxy/hosts.map"), line: 7 },
             Reason::ListNotApplied(text("/etc/haproxy/hosts.map")),
+            Reason::FilesChanged(text(
+                "/etc/haproxy/certs/site.pem, which line 12 names, has changed, and 2 more files",
+            )),
+            Reason::FileAtRuntime(text("its private key has a pass phrase")),
+            Reason::FileUnproven(text("the fingerprint of '/etc/haproxy/certs/site.pem'")),
             Reason::Unfinished,
             Reason::Line(text("line 41 of frontend web changed")),
             Flaw::Nul.into(),
@@ -236,7 +256,7 @@ mod tests {
     fn each_case_has_a_class_and_each_class_a_case() {
         use crate::servers::reason_class::Class;
 
-        // That each case has one, the compiler checks.
+        // The compiler checks that each case has one.
         let classes: Vec<Class> = examples().iter().map(Reason::class).collect();
         Class::ALL.iter().for_each(|class| assert!(classes.contains(class), "{class:?}"));
         let within = Reason::Differs { difference: String::new(), why: Reason::NoSocket.into() };

@@ -1,5 +1,5 @@
-//! The class of a reason for a reload: what an operator would look at first. For `--metrics`, where each reason of its
-//! own would be too many series.
+//! The class of a reason for a reload: what an operator would check first. `--metrics` counts reloads by class, because a
+//! series for each reason would be too many.
 
 use crate::servers::reason::Reason;
 
@@ -66,8 +66,13 @@ impl Reason {
             | Reason::FileMayHaveChanged { .. }
             | Reason::Unfinished => Class::LostState,
             Reason::Line(_) | Reason::Flaw(_) => Class::Configuration,
-            Reason::File { .. } | Reason::ListLine { .. } | Reason::ListNotApplied(_) => Class::File,
-            // `why` tells why what differs cannot be changed.
+            Reason::File { .. }
+            | Reason::ListLine { .. }
+            | Reason::ListNotApplied(_)
+            | Reason::FilesChanged(_)
+            | Reason::FileAtRuntime(_)
+            | Reason::FileUnproven(_) => Class::File,
+            // `why` is why the difference needs a reload.
             Reason::Differs { why, .. } => why.class(),
             Reason::NoWorker
             | Reason::NoSocket

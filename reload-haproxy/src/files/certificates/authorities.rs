@@ -38,8 +38,8 @@ fn try_replace(runtime: &Runtime, kind: Authorities, name: &str, pem: &[u8]) -> 
     let blocks = PemBlocks::read(pem)?;
     check_content(kind, &blocks)?;
     if !runtime.version.can_replace_authorities() {
-        let why = "this HAProxy version may stop after authorities change while it runs (haproxy issue 3165)";
-        return Err(Reason::Line(why.to_owned()).into());
+        let why = "this version may stop after a change of authorities (haproxy issue 3165)";
+        return Err(Reason::FileAtRuntime(why.to_owned()).into());
     }
     match kind {
         Authorities::Ca => transact(runtime, Kind::Ca, &name, |transaction| replace_ca(transaction, &blocks)),
@@ -49,7 +49,7 @@ fn try_replace(runtime: &Runtime, kind: Authorities, name: &str, pem: &[u8]) -> 
     }
 }
 
-/// HAProxy takes a file of the wrong kind, and then trusts nobody, or revokes nothing.
+/// HAProxy accepts a file of the wrong kind, and then trusts no certificate, or revokes none.
 fn check_content(kind: Authorities, blocks: &PemBlocks) -> Result<(), NotTaken> {
     let (wanted, why) = match kind {
         Authorities::Ca => (Content::Certificate, "it has no certificate"),
@@ -69,23 +69,23 @@ fn replace_ca(transaction: &Transaction, blocks: &PemBlocks) -> Result<(), NotTa
     Ok(check_authorities(blocks, &transaction.commit()?)?)
 }
 
-/// HAProxy sorts them, and has each once.
+/// Compares sets, because HAProxy sorts the authorities and keeps each once.
 fn check_authorities(blocks: &PemBlocks, answer: &str) -> Result<(), Reason> {
     let wanted: BTreeSet<String> = blocks.fingerprints().collect();
     let reported: BTreeSet<String> = details::fingerprints(answer).map(str::to_owned).collect();
     if wanted == reported {
         return Ok(());
     }
-    Err(Reason::Line("HAProxy does not report the fingerprints of the authorities".to_owned()))
+    Err(Reason::FileUnproven("the fingerprints of the authorities".to_owned()))
 }
 
-/// HAProxy reports no fingerprint of a list. What it reports about the lists that it was sent must be what it reports
-/// about those that it uses then.
+/// HAProxy does not report the fingerprint of a list. So its report about the lists before the commit is compared with
+/// the one after it.
 fn replace_crl(transaction: &Transaction, blocks: &PemBlocks) -> Result<(), NotTaken> {
     transaction.begin(&blocks.payloads(&[Content::Certificate, Content::Crl], usize::MAX).concat())?;
     let pending = transaction.pending()?;
     let (lists, count) = details::revocations(&pending);
-    let differs = || Reason::Line("HAProxy does not report the lists of revoked certificates".to_owned());
+    let differs = || Reason::FileUnproven("the lists of revoked certificates".to_owned());
     if count != blocks.count(Content::Crl) {
         return Err(differs().into());
     }

@@ -24,7 +24,7 @@ pub(crate) struct Certificate<'a> {
     pub(crate) issuer: Option<Vec<u8>>,
     /// The OCSP response, as DER.
     pub(crate) ocsp: Option<Vec<u8>>,
-    /// Signed certificate timestamps. HAProxy takes these bytes as they are, and the socket takes no bytes.
+    /// Signed certificate timestamps, in binary, which the socket does not accept.
     pub(crate) sctl: Option<Vec<u8>>,
 }
 
@@ -56,7 +56,7 @@ impl Prepared {
         let bad = |why: &str| NotTaken::BadFile(why.to_owned());
         let name = SocketName::of_certificate(certificate.name)?;
         if certificate.sctl.is_some() {
-            return Err(Reason::Line("HAProxy's socket does not take its .sctl file".to_owned()).into());
+            return Err(Reason::FileAtRuntime("the socket does not accept its .sctl file".to_owned()).into());
         }
         let blocks = PemBlocks::read(&certificate.pem)?;
         let fingerprint = blocks.fingerprints().next().ok_or_else(|| bad("it has no certificate"))?;
@@ -73,7 +73,7 @@ impl Prepared {
         })
     }
 
-    /// Replaces the certificate in HAProxy's store; returns what HAProxy tells about it then.
+    /// Replaces the certificate in HAProxy's store; returns what HAProxy then reports about it.
     pub(super) fn replace(&self, runtime: &Runtime, now: SystemTime) -> Result<String, NotTaken> {
         transact(runtime, Kind::Certificate, &self.name, |transaction| self.steps(transaction, now))
     }
@@ -85,14 +85,14 @@ impl Prepared {
         if answer.lines().any(|line| line == "Status: Used") {
             return Ok(());
         }
-        Err(Reason::Line(format!("HAProxy does not report that it uses '{}'", self.name.plain())))
+        Err(Reason::FileUnproven(format!("that it uses '{}'", self.name.plain())))
     }
 
     fn check_fingerprint(&self, answer: &str) -> Result<(), Reason> {
         if details::fingerprints(answer).next() == Some(&self.fingerprint) {
             return Ok(());
         }
-        Err(Reason::Line(format!("HAProxy does not report the fingerprint of '{}'", self.name.plain())))
+        Err(Reason::FileUnproven(format!("the fingerprint of '{}'", self.name.plain())))
     }
 
     fn steps(&self, transaction: &Transaction, now: SystemTime) -> Result<String, NotTaken> {
@@ -115,7 +115,7 @@ impl Prepared {
 
 fn check_expiry(answer: &str, now: SystemTime) -> Result<(), NotTaken> {
     match details::expiry(answer) {
-        None => Err(Reason::Line("HAProxy does not report when the certificate expires".to_owned()).into()),
+        None => Err(Reason::FileUnproven("when the certificate expires".to_owned()).into()),
         Some(expiry) if expiry <= now => {
             let expiry = humantime::format_rfc3339_seconds(expiry);
             Err(NotTaken::BadFile(format!("the certificate expired at {expiry}")))

@@ -28,7 +28,9 @@ impl PemBlocks {
     pub(super) fn read(file: &[u8]) -> Result<PemBlocks, NotTaken> {
         let bad = |why: &str| Err(NotTaken::BadFile(why.to_owned()));
         let Some(begun) = count_begun(file) else {
-            return Err(Reason::Line("it has the beginning of a PEM block inside a line".to_owned()).into());
+            return Err(
+                Reason::FileAtRuntime("a PEM block in it begins in the middle of a line".to_owned()).into()
+            );
         };
         let Ok(blocks) = pem::parse_many(file) else { return bad("a PEM block in it is damaged") };
         if blocks.len() != begun {
@@ -39,7 +41,7 @@ impl PemBlocks {
             *content == Content::Key && (block.tag().starts_with("ENCRYPTED") || has_headers(block))
         };
         if blocks.iter().any(is_locked) {
-            return Err(Reason::Line("its private key has a pass phrase".to_owned()).into());
+            return Err(Reason::FileAtRuntime("its private key has a pass phrase".to_owned()).into());
         }
         Ok(PemBlocks(blocks))
     }
@@ -165,10 +167,13 @@ mod tests {
     fn locked_keys_and_blocks_inside_lines_are_left_to_a_reload() {
         let traditional = KEY.replace("\nc2V", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES,00\n\nc2V");
         for file in [traditional, KEY.replace("PRIVATE", "ENCRYPTED PRIVATE")] {
-            assert_eq!(refused(&file), "its private key has a pass phrase");
+            assert_eq!(
+                refused(&file),
+                "HAProxy cannot take it at run time: its private key has a pass phrase"
+            );
         }
         let inside = format!("see {CERTIFICATE}{CERTIFICATE}");
-        assert_eq!(refused(&inside), "it has the beginning of a PEM block inside a line");
+        assert!(refused(&inside).ends_with(": a PEM block in it begins in the middle of a line"));
     }
 
     #[test]
