@@ -19,10 +19,6 @@ const KEY: &[u8] = b"PRIVATE KEY-----";
 /// Makes a change. Returns `None` if a file has changed again since the change was planned. Fails with the reason for a
 /// reload.
 pub(crate) fn apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Result<Option<Applied>, Reason> {
-    try_apply(runtime, change, now).map_err(Reason::of_file)
-}
-
-fn try_apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Result<Option<Applied>, Reason> {
     let item = match change {
         Change::Remove { list, name, .. } => {
             return certificates::remove_from_list(runtime, list, name).map(Some);

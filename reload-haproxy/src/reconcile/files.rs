@@ -61,30 +61,32 @@ impl Reconcile<'_, '_> {
         }
     }
 
-    /// Changes files; returns the reason if they could not be changed. HAProxy may refuse some.
+    /// Changes files. Returns whether all were changed, or the reason if they could not be changed. HAProxy may refuse
+    /// some.
     pub(super) fn change_files(
         &self,
         different: &str,
         refused: &mut Refusals,
         messages: &mut Messages,
-    ) -> Result<Option<Reason>, Failure> {
+    ) -> Result<Result<bool, Reason>, Failure> {
         let (worker, runtime) = match self.quiet_runtime() {
             Ok(found) => found,
-            Err(why) => return Ok(Some(why)),
+            Err(why) => return Ok(Err(why)),
         };
         if let Err(why) = runtime.check_worker() {
-            return Ok(Some(why));
+            return Ok(Err(why));
         }
         messages.info(format!("runtime: {different}"));
         let (done, failed) = self.apply_changes(&runtime, refused, messages);
         let failed = failed.or_else(|| runtime.check_worker().err());
         if failed.is_some() || self.instance.is_loading(worker) {
-            return Ok(Some(failed.unwrap_or(Reason::Loading)));
+            return Ok(Err(failed.unwrap_or(Reason::Loading)));
         }
         let mut loaded = self.files.loaded();
         self.take_over(&done, &mut loaded, messages);
         self.state.remember_files(loaded, worker)?;
-        self.report(&Report::files(self.config, different, Some(worker), &done)).map(|()| None)
+        self.report(&Report::files(self.config, different, Some(worker), &done))?;
+        Ok(Ok(done.len() == self.files.changes.len()))
     }
 
     /// Makes all changes. Returns those that HAProxy has taken, and why a reload is needed for the others, if it is.

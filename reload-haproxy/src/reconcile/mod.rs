@@ -85,8 +85,12 @@ impl<'r, 't> Reconcile<'r, 't> {
                 return Ok(Pass::Done);
             }
             Decision::Files(different) => match self.change_files(&different, refused, messages)? {
-                None => return Ok(Pass::Again),
-                Some(why) => Reason::Differs { difference: different, why: why.into() },
+                Ok(were_all) if were_all && self.is_up_to_date() => {
+                    self.note_loaded()?;
+                    return Ok(Pass::Done);
+                }
+                Ok(_) => return Ok(Pass::Again),
+                Err(why) => Reason::Differs { difference: different, why: why.into() },
             },
             Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
                 None if self.config.is_outdated() => return Ok(Pass::Again),
@@ -156,6 +160,11 @@ impl<'r, 't> Reconcile<'r, 't> {
     /// Decides what to do.
     pub(crate) fn decide(&self, is_forced: bool) -> Decided<'t> {
         with_files(self.decide_by_text(is_forced), &self.files, self.args.method.may_change_servers())
+    }
+
+    /// Whether there is nothing to do but to load files.
+    fn is_up_to_date(&self) -> bool {
+        matches!(self.decide_by_text(false), Decision::Nothing(_)) && !self.config.is_outdated()
     }
 
     /// Decides by the configuration alone.

@@ -37,10 +37,18 @@ pub(crate) enum Reason {
     /// Files that could be changed at run time, if `--method` did not forbid it.
     #[error("{0}")]
     FilesChanged(String),
-    #[error("HAProxy cannot take it at run time: {0}")]
-    FileAtRuntime(String),
+    #[error("'{name}' would be the first certificate of '{list}'")]
+    FirstCertificate { name: String, list: String },
+    #[error("HAProxy's socket does not take its .sctl file")]
+    NoSctl,
+    #[error("its private key has a pass phrase")]
+    PassPhrase,
+    #[error("it has the beginning of a PEM block inside a line")]
+    OddPem,
     #[error("HAProxy does not report {0}")]
-    FileUnproven(String),
+    NotReported(String),
+    #[error("this HAProxy version may stop after authorities change while it runs (haproxy issue 3165)")]
+    Issue3165,
     #[error("an earlier run did not finish its server changes")]
     Unfinished,
     #[error("{0}")]
@@ -122,14 +130,6 @@ impl Reason {
     pub(crate) fn of_server(self, server: &str, section: &str) -> Reason {
         Reason::Server { server: server.to_owned(), section: section.to_owned(), why: Box::new(self) }
     }
-
-    /// The same reason, about a file instead of a server, so that it has the class of a file.
-    pub(crate) fn of_file(self) -> Reason {
-        match self {
-            Reason::Name | Reason::Rejected(_) => Reason::FileAtRuntime(self.to_string()),
-            other => other,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -165,8 +165,12 @@ mod tests {
             Reason::FilesChanged(text(
                 "/etc/haproxy/certs/site.pem, which line 12 names, has changed, and 2 more files",
             )),
-            Reason::FileAtRuntime(text("its private key has a pass phrase")),
-            Reason::FileUnproven(text("the fingerprint of '/etc/haproxy/certs/site.pem'")),
+            Reason::FirstCertificate { name: text("/etc/certs/a.pem"), list: text("/etc/certs") },
+            Reason::NoSctl,
+            Reason::PassPhrase,
+            Reason::OddPem,
+            Reason::NotReported(text("the fingerprint of '/etc/certs/a.pem'")),
+            Reason::Issue3165,
             Reason::Unfinished,
             Reason::Line(text("line 41 of frontend web changed")),
             Flaw::Nul.into(),

@@ -70,8 +70,12 @@ impl Reason {
             | Reason::ListLine { .. }
             | Reason::ListNotApplied(_)
             | Reason::FilesChanged(_)
-            | Reason::FileAtRuntime(_)
-            | Reason::FileUnproven(_) => Class::File,
+            | Reason::FirstCertificate { .. }
+            | Reason::NoSctl
+            | Reason::PassPhrase
+            | Reason::OddPem
+            | Reason::NotReported(_)
+            | Reason::Issue3165 => Class::File,
             // `why` is why the difference needs a reload.
             Reason::Differs { why, .. } => why.class(),
             Reason::NoWorker

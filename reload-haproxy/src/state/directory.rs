@@ -109,13 +109,13 @@ impl StateDir {
 
     /// The files that the worker has loaded, if that is known.
     pub(crate) fn loaded_files(&self, worker: &Worker) -> Option<LoadedFiles> {
-        let bytes = regular_file::read(&self.files, NOTE_MAX).ok()?;
-        serde_json::from_slice(&bytes).ok().filter(|files: &LoadedFiles| files.is_about(worker))
+        LoadedFiles::parse(&regular_file::read(&self.files, NOTE_MAX).ok()?)
+            .filter(|files| files.is_about(worker))
     }
 
     /// Remembers the files that the worker has loaded.
     pub(crate) fn remember_files(&self, files: LoadedFiles, worker: &Worker) -> Result<(), Failure> {
-        put(&self.files, &json(&files.of(worker)), 0o640)
+        put(&self.files, &files.of(worker).bytes(), 0o640)
     }
 
     /// The mark of a refused file, if there is one that can be read.

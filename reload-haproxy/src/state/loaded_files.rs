@@ -27,7 +27,6 @@ pub(crate) struct LoadedFiles {
     pub(crate) birth: u64,
     pub(crate) items: Vec<Item>,
     /// When large maps and lists were last compared with HAProxy's, in seconds since 1970.
-    #[serde(default)]
     pub(crate) compared: u64,
     /// The directories of certificates, and those with files beside one.
     pub(crate) directories: BTreeMap<PathBuf, Stamp>,
@@ -44,24 +43,20 @@ pub(crate) struct Item {
     pub(crate) line: usize,
     pub(crate) parts: Vec<Part>,
     /// The certificates of a list or a directory: the lines of the list, or names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) entries: Vec<String>,
 }
 
 /// One of the files of an item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Part {
     /// Empty for the file itself; otherwise `key`, `ocsp`, `issuer` or `sctl`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) role: String,
     /// Its path for this program, now.
     #[serde(skip)]
     pub(crate) path: PathBuf,
     /// What it held is known as long as it has this stamp.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stamp: Option<Stamp>,
     /// SHA-256 of its bytes, in hexadecimal; `None` if they could not be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
     /// Why it could not be read, now.
     #[serde(skip)]
@@ -72,7 +67,20 @@ pub(crate) struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp(u64, u64, u64, i64, i64);
 
+/// Begins the file. Another layout needs another number.
+const FORMAT: &[u8] = b"rollcall files 1\n";
+
 impl LoadedFiles {
+    /// Reads them from the bytes of a file; `None` if it is not one of these.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<LoadedFiles> {
+        postcard::from_bytes(bytes.strip_prefix(FORMAT)?).ok()
+    }
+
+    /// The bytes of their file; none if the path of a directory is not valid UTF-8, so that nothing is remembered.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        postcard::to_extend(self, FORMAT.to_vec()).unwrap_or_default()
+    }
+
     /// The same files, loaded by this worker.
     pub(crate) fn of(self, worker: &Worker) -> LoadedFiles {
         let birth = u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX);
@@ -165,5 +173,23 @@ impl Stamp {
     /// Whether a change after `now` would give the file another stamp.
     pub(crate) fn is_settled(self, now: SystemTime) -> bool {
         self.changed() + GRAIN < now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_other_bytes_are_not() {
+        let part =
+            Part { stamp: Some(Stamp(1, 2, 3, -4, 5)), digest: Some("d".to_owned()), ..Part::default() };
+        let item =
+            Item { kind: FileKind::Map, name: "/m".to_owned(), line: 0, parts: vec![part], entries: vec![] };
+        let files = LoadedFiles { pid: 7, items: vec![item], ..LoadedFiles::default() };
+        let bytes = files.bytes();
+        assert_eq!(LoadedFiles::parse(&bytes), Some(files));
+        assert_eq!(LoadedFiles::parse(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(LoadedFiles::parse(b"{}"), None);
     }
 }

@@ -86,7 +86,7 @@ fn in_the_second_wiring_the_service_and_the_timer_write_the_same_file() {
     // Written by the service, after the first reload-haproxy.
     wait_for(&cluster, &file, "config_in_use");
     cluster.add("s1").unwrap();
-    cluster.wait_for_up("s1", SOON).unwrap();
+    cluster.wait_for_up("s1", SOON).unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
     let has = |name: &str, wanted: f64| assert!(read(&file).value(name) >= wanted, "{:?}", read(&file));
     assert_eq!(cluster.balancer.reconcile().unwrap(), 0);
     has("servers{backend=\"nodes\",state=\"up\"}", 1.0);

@@ -38,8 +38,7 @@ fn try_replace(runtime: &Runtime, kind: Authorities, name: &str, pem: &[u8]) -> 
     let blocks = PemBlocks::read(pem)?;
     check_content(kind, &blocks)?;
     if !runtime.version.can_replace_authorities() {
-        let why = "this version may stop after a change of authorities (haproxy issue 3165)";
-        return Err(Reason::FileAtRuntime(why.to_owned()).into());
+        return Err(Reason::Issue3165.into());
     }
     match kind {
         Authorities::Ca => transact(runtime, Kind::Ca, &name, |transaction| replace_ca(transaction, &blocks)),
@@ -76,7 +75,7 @@ fn check_authorities(blocks: &PemBlocks, answer: &str) -> Result<(), Reason> {
     if wanted == reported {
         return Ok(());
     }
-    Err(Reason::FileUnproven("the fingerprints of the authorities".to_owned()))
+    Err(Reason::NotReported("the fingerprints of the authorities".to_owned()))
 }
 
 /// HAProxy does not report the fingerprint of a list. So its report about the lists before the commit is compared with
@@ -85,7 +84,7 @@ fn replace_crl(transaction: &Transaction, blocks: &PemBlocks) -> Result<(), NotT
     transaction.begin(&blocks.payloads(&[Content::Certificate, Content::Crl], usize::MAX).concat())?;
     let pending = transaction.pending()?;
     let (lists, count) = details::revocations(&pending);
-    let differs = || Reason::FileUnproven("the lists of revoked certificates".to_owned());
+    let differs = || Reason::NotReported("the lists of revoked certificates".to_owned());
     if count != blocks.count(Content::Crl) {
         return Err(differs().into());
     }

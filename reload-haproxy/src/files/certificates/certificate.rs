@@ -56,7 +56,7 @@ impl Prepared {
         let bad = |why: &str| NotTaken::BadFile(why.to_owned());
         let name = SocketName::of_certificate(certificate.name)?;
         if certificate.sctl.is_some() {
-            return Err(Reason::FileAtRuntime("the socket does not accept its .sctl file".to_owned()).into());
+            return Err(Reason::NoSctl.into());
         }
         let blocks = PemBlocks::read(&certificate.pem)?;
         let fingerprint = blocks.fingerprints().next().ok_or_else(|| bad("it has no certificate"))?;
@@ -85,14 +85,14 @@ impl Prepared {
         if answer.lines().any(|line| line == "Status: Used") {
             return Ok(());
         }
-        Err(Reason::FileUnproven(format!("that it uses '{}'", self.name.plain())))
+        Err(Reason::NotReported(format!("that it uses '{}'", self.name.plain())))
     }
 
     fn check_fingerprint(&self, answer: &str) -> Result<(), Reason> {
         if details::fingerprints(answer).next() == Some(&self.fingerprint) {
             return Ok(());
         }
-        Err(Reason::FileUnproven(format!("the fingerprint of '{}'", self.name.plain())))
+        Err(Reason::NotReported(format!("the fingerprint of '{}'", self.name.plain())))
     }
 
     fn steps(&self, transaction: &Transaction, now: SystemTime) -> Result<String, NotTaken> {
@@ -115,7 +115,7 @@ impl Prepared {
 
 fn check_expiry(answer: &str, now: SystemTime) -> Result<(), NotTaken> {
     match details::expiry(answer) {
-        None => Err(Reason::FileUnproven("when the certificate expires".to_owned()).into()),
+        None => Err(Reason::NotReported("when the certificate expires".to_owned()).into()),
         Some(expiry) if expiry <= now => {
             let expiry = humantime::format_rfc3339_seconds(expiry);
             Err(NotTaken::BadFile(format!("the certificate expired at {expiry}")))

@@ -37,9 +37,7 @@ fn try_add(runtime: &Runtime, entry: &ListEntry, now: SystemTime) -> Result<(), 
     let answer = runtime.ask(&format!("show ssl crt-list {}", list.escaped()))?;
     if !entry.may_be_last(&answer) {
         let (name, list) = (name.plain(), entry.list);
-        return Err(
-            Reason::FileAtRuntime(format!("'{name}' would be the first certificate of '{list}'")).into()
-        );
+        return Err(Reason::FirstCertificate { name: name.to_string(), list: list.to_string() }.into());
     }
     let is_listed = entry.is_in(&answer);
     let is_new = !is_listed && create(runtime, name)?;

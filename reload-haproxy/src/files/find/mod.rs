@@ -4,7 +4,8 @@
 //! directory has changed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -29,7 +30,8 @@ pub(crate) fn find(
     let known = old.iter().flat_map(|old| &old.items).map(|item| ((item.kind, item.name.as_str()), item));
     let (known, directories) = (known.collect(), old.map(|old| &old.directories));
     let found = LoadedFiles::default();
-    let mut search = Search { named, places, known, directories, now, found, seen: HashSet::new() };
+    let mut search =
+        Search { named, places, known, directories, now, found, seen: HashSet::new(), directory: None };
     named.files.iter().for_each(|file| search.add(file));
     search.found
 }
@@ -43,6 +45,27 @@ struct Search<'s> {
     now: SystemTime,
     found: LoadedFiles,
     seen: HashSet<(FileKind, String)>,
+    /// The one that was looked into last: certificates mostly lie together.
+    directory: Option<Directory>,
+}
+
+/// A directory with certificates.
+struct Directory {
+    path: PathBuf,
+    /// Whether it has the stamp of an earlier run: then it has the same names.
+    is_same: bool,
+    names: Option<HashSet<OsString>>,
+}
+
+impl Directory {
+    /// The names in it.
+    fn names(&mut self) -> &HashSet<OsString> {
+        let path = &self.path;
+        self.names.get_or_insert_with(|| {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| entry.file_name()).collect()
+        })
+    }
 }
 
 impl Search<'_> {
@@ -80,7 +103,7 @@ impl Search<'_> {
     /// A directory of certificates, which HAProxy's socket has as a list without a slash at its end.
     fn add_directory(&mut self, file: &NamedFile, path: &Path) {
         let name = file.path.trim_end_matches('/').to_owned();
-        let is_same = self.note_directory(path);
+        let is_same = self.look_into(path).is_same;
         let known = self.known.get(&(FileKind::CertificateList, name.as_str())).filter(|_| is_same);
         let names: Vec<String> = match known {
             Some(known) => known.entries.clone(),
@@ -144,26 +167,33 @@ impl Search<'_> {
     /// A certificate and the files beside it.
     fn add_certificate(&mut self, file: &NamedFile) {
         let path = self.places.of(&file.path);
-        let mut parts = vec![part("", path.clone(), self.known_part(file, ""), self.now)];
+        let known = self.known.get(&(file.kind, file.name.as_str())).copied();
+        let old = |role: &str| known?.parts.iter().find(|part| part.role == role);
+        let mut parts = vec![part("", path.clone(), old(""), self.now)];
         for (role, name) in &file.beside {
-            parts.push(part(role, self.places.of(name), self.known_part(file, role), self.now));
+            parts.push(part(role, self.places.of(name), old(role), self.now));
         }
-        for role in self.roles_beside(file, &path) {
+        for role in self.roles_beside(known, &path) {
             if file.beside.iter().all(|(named, _)| *named != role) {
-                parts.push(part(role, self.beside(&path, role), self.known_part(file, role), self.now));
+                parts.push(part(role, self.beside(&path, role), old(role), self.now));
             }
         }
         self.push(file, parts, Vec::new());
     }
 
-    /// Which files there are beside a certificate.
-    fn roles_beside(&mut self, file: &NamedFile, path: &Path) -> Vec<&'static str> {
+    /// Which files there are beside a certificate, which was `known` before.
+    fn roles_beside(&mut self, known: Option<&Item>, path: &Path) -> Vec<&'static str> {
         let roles = self.named.extra.suffixes.iter().copied();
-        let is_same = path.parent().is_some_and(|parent| self.note_directory(parent));
-        match self.known.get(&(file.kind, file.name.as_str())).filter(|_| is_same) {
-            Some(known) => roles.filter(|role| known.parts.iter().any(|part| part.role == *role)).collect(),
-            None => roles.filter(|role| self.beside(path, role).exists()).collect(),
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        if let Some(known) = known.filter(|_| self.look_into(parent).is_same) {
+            return roles.filter(|role| known.parts.iter().any(|part| part.role == *role)).collect();
         }
+        let mut is_there = |role: &&str| {
+            let path = self.beside(path, role);
+            let is_named = path.file_name().is_some_and(|name| self.look_into(parent).names().contains(name));
+            is_named && path.exists()
+        };
+        roles.filter(|role| is_there(role)).collect()
     }
 
     /// The path of a file beside a certificate.
@@ -171,18 +201,23 @@ impl Search<'_> {
         self.named.extra.beside(&path.as_os_str().to_string_lossy(), role).into()
     }
 
-    /// Notes the stamp of a directory; returns whether it is the one of before.
-    fn note_directory(&mut self, path: &Path) -> bool {
-        let known = self.directories.and_then(|known| known.get(path));
-        if let Some(stamp) = self.found.directories.get(path) {
-            return known == Some(stamp);
-        }
-        let Ok(metadata) = fs::metadata(path) else { return false };
-        let stamp = Stamp::of(&metadata);
-        if stamp.is_settled(self.now) {
-            self.found.directories.insert(path.to_owned(), stamp);
-        }
-        known == Some(&stamp)
+    /// Looks into a directory, once in a search.
+    fn look_into(&mut self, path: &Path) -> &mut Directory {
+        let is_it =
+            self.directory.as_ref().is_some_and(|directory| directory.path.as_os_str() == path.as_os_str());
+        let directory = self.directory.take().filter(|_| is_it).unwrap_or_else(|| {
+            let known = self.directories.and_then(|known| known.get(path));
+            let stamp = fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+            if let Some(stamp) = stamp.filter(|stamp| stamp.is_settled(self.now)) {
+                self.found.directories.insert(path.to_owned(), stamp);
+            }
+            Directory {
+                path: path.to_owned(),
+                is_same: known.is_some() && known == stamp.as_ref(),
+                names: None,
+            }
+        });
+        self.directory.insert(directory)
     }
 
     /// The file at `path`, or all files of the directory there.
@@ -216,13 +251,17 @@ fn named_like(file: &NamedFile, name: String) -> NamedFile {
 
 /// The names of the certificates in a directory, as HAProxy loads them (crtlist_load_cert_dir in src/ssl_crtlist.c).
 fn certificates_in(path: &Path) -> Vec<String> {
-    let is_one = |name: &String| {
+    let is_one = |entry: &DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
         let ending = name.rsplit_once('.').map(|(_, ending)| ending);
-        !name.starts_with('.')
-            && !ending.is_some_and(|ending| BESIDE.contains(&ending))
-            && path.join(name).is_file()
+        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file()) || entry.path().is_file();
+        !name.starts_with('.') && !ending.is_some_and(|ending| BESIDE.contains(&ending)) && is_file()
     };
-    names_in(path).into_iter().filter(is_one).collect()
+    let entries = fs::read_dir(path).into_iter().flatten().flatten().filter(is_one);
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The names in a directory, sorted; none if it cannot be read.
