@@ -165,10 +165,7 @@ mod tests {
     fn locked_keys_and_blocks_inside_lines_are_left_to_a_reload() {
         let traditional = KEY.replace("\nc2V", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES,00\n\nc2V");
         for file in [traditional, KEY.replace("PRIVATE", "ENCRYPTED PRIVATE")] {
-            assert_eq!(
-                refused(&file),
-                "its private key has a pass phrase"
-            );
+            assert_eq!(refused(&file), "its private key has a pass phrase");
         }
         let inside = format!("see {CERTIFICATE}{CERTIFICATE}");
         assert_eq!(refused(&inside), "it has the beginning of a PEM block inside a line");
