@@ -54,16 +54,19 @@ struct Directory {
     path: PathBuf,
     /// Whether it has the stamp of an earlier run: then it has the same names.
     is_same: bool,
-    names: Option<HashSet<OsString>>,
+    names_beside: Option<HashSet<OsString>>,
 }
 
 impl Directory {
-    /// The names in it.
-    fn names(&mut self) -> &HashSet<OsString> {
+    /// The names in it of files that belong to another.
+    fn names_beside(&mut self) -> &HashSet<OsString> {
         let path = &self.path;
-        self.names.get_or_insert_with(|| {
+        let is_one = |name: &OsString| {
+            Path::new(name).extension().is_some_and(|ending| BESIDE.iter().any(|e| ending == *e))
+        };
+        self.names_beside.get_or_insert_with(|| {
             let entries = fs::read_dir(path).into_iter().flatten().flatten();
-            entries.map(|entry| entry.file_name()).collect()
+            entries.map(|entry| entry.file_name()).filter(is_one).collect()
         })
     }
 }
@@ -188,9 +191,13 @@ impl Search<'_> {
         if let Some(known) = known.filter(|_| self.look_into(parent).is_same) {
             return roles.filter(|role| known.parts.iter().any(|part| part.role == *role)).collect();
         }
+        if self.look_into(parent).names_beside().is_empty() {
+            return Vec::new();
+        }
         let mut is_there = |role: &&str| {
             let path = self.beside(path, role);
-            let is_named = path.file_name().is_some_and(|name| self.look_into(parent).names().contains(name));
+            let is_named =
+                path.file_name().is_some_and(|name| self.look_into(parent).names_beside().contains(name));
             is_named && path.exists()
         };
         roles.filter(|role| is_there(role)).collect()
@@ -214,7 +221,7 @@ impl Search<'_> {
             Directory {
                 path: path.to_owned(),
                 is_same: known.is_some() && known == stamp.as_ref(),
-                names: None,
+                names_beside: None,
             }
         });
         self.directory.insert(directory)
