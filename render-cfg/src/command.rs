@@ -1,4 +1,4 @@
-//! Runs the command of `--check` or `--then`, without a shell and with a time limit.
+//! Runs the command of `--check`, `--then` or `--on-failure`, without a shell and with a time limit.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
@@ -18,6 +18,12 @@ pub(crate) struct Trouble {
     pub(crate) is_verdict: bool,
     /// Whether it could not be run.
     pub(crate) is_not_run: bool,
+}
+
+/// Splits a command line into words, at least one, as a shell does; for clap.
+pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
+    let words = shell_words::split(text).map_err(|err| err.to_string())?;
+    if words.is_empty() { Err("it is empty".to_owned()) } else { Ok(words) }
 }
 
 /// Runs `words` (at least one) for at most `timeout` and does `work` meanwhile. `option` is the option that sets the

@@ -1,5 +1,5 @@
 //! `--on-failure`: the command that runs after a render that failed, such as one that counts it. With `--watch` the
-//! program goes on, so nobody sees an exit code.
+//! program does not end, so there is no exit code that could be counted.
 
 use std::time::Duration;
 
@@ -17,11 +17,7 @@ pub(crate) struct OnFailure {
 impl OnFailure {
     /// Splits a command line, for clap.
     pub(crate) fn parse(text: &str) -> Result<OnFailure, String> {
-        let words = shell_words::split(text).map_err(|err| err.to_string())?;
-        if words.is_empty() {
-            return Err("it is empty".to_owned());
-        }
-        Ok(OnFailure { text: text.to_owned(), words })
+        Ok(OnFailure { text: text.to_owned(), words: command::split(text)? })
     }
 
     /// Runs it for at most `timeout`. It is not repeated: the next render that fails runs it again.
@@ -38,7 +34,7 @@ impl OnFailure {
 /// The exit code that a render would have ended with without `--watch`, if not 0. `ended` is the fault that ended it,
 /// and `faults` are those after which it went on.
 pub(crate) fn code(faults: &[Failure], ended: Option<&Failure>) -> Option<Code> {
-    // Remarks that last are among the faults, as unforeseen ones.
+    // Lasting warnings are among the faults, with the code `Unforeseen`.
     let codes = faults.iter().map(|fault| fault.code).filter(|code| *code != Code::Unforeseen);
     codes.chain(ended.map(|fault| fault.code)).min_by_key(|code| code.severity())
 }

@@ -21,12 +21,7 @@ pub(crate) struct Then {
 impl Then {
     /// Splits a command line, for clap.
     pub(crate) fn parse(text: &str) -> Result<Then, String> {
-        let words = shell_words::split(text).map_err(|err| err.to_string())?;
-        if words.is_empty() {
-            Err("it is empty".to_owned())
-        } else {
-            Ok(Then { text: text.to_owned(), words })
-        }
+        Ok(Then { text: text.to_owned(), words: command::split(text)? })
     }
 
     /// The command line.

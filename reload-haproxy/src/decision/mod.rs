@@ -166,7 +166,7 @@ pub(crate) fn with_files<'t>(decided: Decided<'t>, files: &FileChanges, may_chan
     match (files.reloads.first(), files.summary()) {
         (Some(why), _) => Decision::Reload(why.clone()),
         (None, Some(what)) if may_change => Decision::Files(what),
-        (None, Some(what)) => Decision::Reload(Reason::Line(what)),
+        (None, Some(what)) => Decision::Reload(Reason::FilesChanged(what)),
         (None, None) => decided,
     }
 }

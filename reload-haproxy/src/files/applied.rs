@@ -1,9 +1,9 @@
-//! How a change of a file ended that did not need a reload.
+//! The outcome of a change of a file at run time.
 
-/// How a change of a file ended.
+/// The outcome of a change. A reason for a reload is an error beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
     Done,
-    /// The file is bad, and HAProxy goes on with what it had: why, in one line.
+    /// The file is bad, and HAProxy keeps what it has loaded: why, in one line.
     Refused(String),
 }

@@ -1,4 +1,4 @@
-//! Makes one change of a file in the running HAProxy, from the bytes that the look has seen.
+//! Makes one change of a file in the running HAProxy, with the content that was found when the changes were planned.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,8 @@ use crate::state::loaded_files::{Item, Part};
 /// A private key in a certificate's own file, in any of its forms.
 const KEY: &[u8] = b"PRIVATE KEY-----";
 
-/// Makes a change. Returns `None` if a file has changed since it was looked at. Fails with the reason for a reload.
+/// Makes a change. Returns `None` if a file has changed again since the change was planned. Fails with the reason for a
+/// reload.
 pub(crate) fn apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Result<Option<Applied>, Reason> {
     let item = match change {
         Change::Remove { list, name, .. } => {
@@ -40,7 +41,7 @@ pub(crate) fn apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Resu
         (_, FileKind::Revocations) => contents.authorities(runtime, Authorities::Crl),
         (_, FileKind::Map) => contents.list(runtime, ListKind::Map),
         (_, FileKind::Acl) => contents.list(runtime, ListKind::Acl),
-        // `changes` makes a reload of these.
+        // `changes` plans a reload for these.
         (_, FileKind::CertificateList | FileKind::Other) => {
             Err(Reason::File { path: item.name.clone(), line: item.line })
         }
@@ -51,7 +52,7 @@ pub(crate) fn apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Resu
 /// Reads the parts of an item.
 struct Contents<'i> {
     item: &'i Item,
-    /// Whether a part holds something else than when it was looked at.
+    /// Whether the content of a part is not the planned one.
     is_outdated: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Maps and lists that were changed at the socket: what the file has is put back.
+//! Finds maps and lists that were changed at the socket, so that the entries of the file are put back.
 //!
-//! Small ones are compared with HAProxy at each run. Large ones take longer, so they are compared once in a while.
+//! Small ones are compared with HAProxy at each run, large ones only once a minute, because that takes longer.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,8 +20,8 @@ const SMALL_MAX: usize = 50;
 const PERIOD: Duration = Duration::from_secs(60);
 
 impl FileChanges {
-    /// Adds the maps and lists that HAProxy has with other entries than the file, which it has loaded. An answer that is
-    /// not understood adds nothing: waiting loses nothing, and a reload for it might be repeated again and again.
+    /// Adds the maps and lists whose entries in HAProxy differ from the file, although HAProxy has loaded it. An answer
+    /// that is not understood adds nothing, because a reload for it might be repeated at every run.
     pub(crate) fn add_changes_by_hand(&mut self, named: &NamedFiles, runtime: &Runtime, now: SystemTime) {
         let lists = self.unchanged_lists().filter(|item| !named.written.contains(&item.name));
         let (small, large): (Vec<&Item>, Vec<&Item>) = lists.partition(|item| item.size() <= SMALL);
@@ -49,6 +49,6 @@ fn kind(item: &Item) -> Option<ListKind> {
 fn differs(item: &Item, runtime: &Runtime) -> bool {
     let (Some(kind), [part]) = (kind(item), &item.parts[..]) else { return false };
     let Ok((bytes, _)) = content(&part.path) else { return false };
-    let is_it = part.digest.as_ref() == Some(&fingerprint(&bytes));
-    is_it && matches(runtime, &List { kind, name: &item.name, bytes: &bytes }) == Ok(false)
+    let is_unchanged = part.digest.as_ref() == Some(&fingerprint(&bytes));
+    is_unchanged && matches(runtime, &List { kind, name: &item.name, bytes: &bytes }) == Ok(false)
 }

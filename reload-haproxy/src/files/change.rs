@@ -1,4 +1,4 @@
-//! One change of a file that HAProxy can take while it runs, and how it is named to people.
+//! One change of a file that HAProxy can take while it runs, and how it is logged.
 
 use std::fmt::{self, Display};
 
@@ -12,7 +12,7 @@ use crate::state::loaded_files::Item;
 pub(crate) enum Change {
     /// The content of a file.
     Replace(Item),
-    /// The content of a map or a list, which was changed at the socket.
+    /// The entries of a map or a list that was changed at the socket: the file has not changed.
     Restore(Item),
     /// A certificate that is new in a list or a directory. `line` is the list's line.
     Add { list: String, line: String, certificate: Item },
@@ -34,8 +34,8 @@ impl Display for Bad {
         let Bad { path, line, why, .. } = self;
         write!(
             f,
-            "cannot load '{path}', which line {line} names: {why}; HAProxy goes on with what it has, and the next run \
-             tries again"
+            "cannot load '{path}', which line {line} names: {why}; HAProxy keeps what it has loaded, and the next \
+             run tries again"
         )
     }
 }
@@ -49,8 +49,8 @@ impl Change {
         }
     }
 
-    /// Whether both are the same change to the same contents. The stamp of a file is noted a moment later than its
-    /// content, when it is settled.
+    /// Whether both are the same change to the same contents. Stamps are not compared: that of a new file is noted only
+    /// when it is settled.
     pub(crate) fn is_same_as(&self, other: &Change) -> bool {
         match (self, other) {
             (Change::Replace(one), Change::Replace(other))
@@ -63,7 +63,7 @@ impl Change {
         }
     }
 
-    /// What was done, once it is.
+    /// The line for the log after the change.
     pub(crate) fn done(&self) -> String {
         let (file, _) = self.file();
         match self {
@@ -94,7 +94,7 @@ impl Display for Change {
         let (file, line) = self.file();
         match self {
             Change::Replace(_) => write!(f, "{file}, which line {line} names, has changed"),
-            Change::Restore(_) => write!(f, "HAProxy differs from {file}, which line {line} names"),
+            Change::Restore(_) => write!(f, "HAProxy's entries differ from {file}, which line {line} names"),
             Change::Add { list, .. } => write!(f, "{file} is new in {list}, which line {line} names"),
             Change::Remove { list, .. } => write!(f, "{file} is gone from {list}, which line {line} names"),
         }

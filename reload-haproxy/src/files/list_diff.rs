@@ -1,8 +1,9 @@
 //! The difference between two states of a list or a directory of certificates.
 //!
 //! The first certificate is the one for unknown names, and the order decides between two certificates for one name. So
-//! only entries that come or go behind the first are changed without a reload. New ones come first: a name may move from
-//! one certificate to another, and is served all the time. A line that changes would be gone for a moment.
+//! only entries behind the first are added or removed without a reload. Entries are added before others are removed, so a
+//! name that moves from one certificate to another is always served. A changed line needs a reload, because it would have
+//! to be removed before it is added.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use crate::config::files::named::FileKind;
 use crate::files::change::Change;
 use crate::state::loaded_files::{Item, LoadedFiles};
 
-/// The changes that make the list `before` the list `now`; `None` if only a reload can.
+/// The changes that turn the list `before` into `now`; `None` if only a reload can.
 pub(crate) fn list_changes(now: &Item, before: &Item, found: &LoadedFiles) -> Option<Vec<Change>> {
     let (old, new) = (&before.entries, &now.entries);
     let (in_old, in_new): (HashSet<&String>, HashSet<&String>) = (old.iter().collect(), new.iter().collect());

@@ -1,4 +1,4 @@
-//! Reads a file that the configuration names, unless its stamp tells that it is the one of before.
+//! Reads a file that the configuration names, unless its stamp is unchanged.
 
 use std::fs;
 use std::io::{self, ErrorKind};

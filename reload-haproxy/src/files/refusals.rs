@@ -1,4 +1,4 @@
-//! Files that HAProxy must not load, and how a run reports them at its end: all else is done first.
+//! Files that HAProxy must not load. A run reports them at its end, after it has done everything else.
 
 use common::failure::{Code, Failure};
 
@@ -25,15 +25,15 @@ impl Refusals {
         self.rejected.is_some()
     }
 
-    /// HAProxy refused a change.
+    /// Adds a change that HAProxy refused.
     pub(crate) fn add(&mut self, change: &Change, why: String) {
         let (path, line) = change.file();
         self.bad.push(Bad { code: Code::Haproxy, path: path.to_owned(), line, why });
         self.changes.push(change.clone());
     }
 
-    /// A change is left out, although its file is not bad.
-    pub(crate) fn leave(&mut self, change: &Change) {
+    /// Leaves a change out of later passes, although its file is not bad.
+    pub(crate) fn skip(&mut self, change: &Change) {
         self.changes.push(change.clone());
     }
 
@@ -52,9 +52,9 @@ impl Refusals {
 }
 
 impl FileChanges {
-    /// Leaves out changes that were refused, unless the files have changed since, and those that need a reload that cannot
+    /// Removes the changes that were refused, unless the files have changed since, and those that need a reload that cannot
     /// be made.
-    pub(crate) fn leave_out(&mut self, refused: &Refusals) {
+    pub(crate) fn remove_refused(&mut self, refused: &Refusals) {
         let is_refused = |change: &Change| refused.changes.iter().any(|refused| refused.is_same_as(change));
         self.changes.retain(|change| !is_refused(change));
         if refused.have_rejected() {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::haproxy::commands::{escaped, joined};
 use crate::haproxy::instance::Instance;
 
 /// HAProxy accepts a line up to its buffer's size, 16 KiB unless configured.
@@ -49,30 +50,7 @@ fn is_answer(line: &str) -> bool {
 
 /// Commands for all certificates, as many in a line as HAProxy accepts.
 fn questions(names: &[&str]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for name in names {
-        let command = format!("show ssl cert {}", escaped(name));
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + command.len() <= LINE_MAX => {
-                line.push(';');
-                line.push_str(&command);
-            }
-            _ => lines.push(command),
-        }
-    }
-    lines
-}
-
-/// A name as one word of a command.
-fn escaped(name: &str) -> String {
-    let mut word = String::with_capacity(name.len());
-    for character in name.chars() {
-        if matches!(character, ' ' | ';' | '\\') {
-            word.push('\\');
-        }
-        word.push(character);
-    }
-    word
+    joined(names.iter().map(|name| format!("show ssl cert {}", escaped(name))), LINE_MAX, ";")
 }
 
 /// The certificates in use, from answers to `show ssl cert NAME`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod certificates;
+pub(crate) mod commands;
 pub(crate) mod instance;
 pub(crate) mod locate;
 pub(crate) mod places;

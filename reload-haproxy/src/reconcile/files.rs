@@ -22,15 +22,15 @@ use crate::state::loaded_files::LoadedFiles;
 
 impl Reconcile<'_, '_> {
     /// Finds the changes of files, without those in `refused`.
-    pub(super) fn look_at_files(&mut self, refused: &Refusals) {
+    pub(super) fn find_file_changes(&mut self, refused: &Refusals) {
         let named = &self.config.facts.files;
         let Some(worker) = self.worker.as_ref().filter(|_| !named.files.is_empty()) else { return };
-        let mut files = self.look.changes(worker, self.state.loaded_files(worker).as_ref());
+        let mut files = self.scan.changes(worker, self.state.loaded_files(worker).as_ref());
         let runtime = self.runtime(worker).ok().filter(|_| self.args.method.may_change_servers());
         if let Some(runtime) = runtime {
             files.add_changes_by_hand(named, &runtime, SystemTime::now());
         }
-        files.leave_out(refused);
+        files.remove_refused(refused);
         self.files = files;
     }
 
@@ -38,7 +38,7 @@ impl Reconcile<'_, '_> {
     pub(super) fn list_files(&self, messages: &mut Messages) {
         let Some(file) = &self.args.list_files else { return };
         if let Err(err) =
-            write_paths(file, &self.config.facts.files, &self.look.find(Some(&self.files.found)))
+            write_paths(file, &self.config.facts.files, &self.scan.find(Some(&self.files.found)))
         {
             messages.warn(format!("cannot write '{}': {err}", file.display()));
         }
@@ -55,16 +55,16 @@ impl Reconcile<'_, '_> {
         &self.files.bad
     }
 
-    /// Says which files are not looked at, and why.
+    /// Logs which changes of files are not noticed or not made, and why.
     pub(super) fn explain_files(&self, messages: &mut Messages) {
         for (line, name) in &self.config.facts.files.unresolved {
             messages.verbose(format!(
-                "line {line} names '{name}', which has a variable: its changes are not seen"
+                "line {line} names '{name}', which contains a variable: its changes are not noticed"
             ));
         }
         for (name, line) in &self.files.left_alone {
             messages.verbose(format!(
-                "{name}, which line {line} names, has changed, but HAProxy writes it itself: only a reload loads it"
+                "{name}, which line {line} names, has changed, but the configuration changes it at run time, so only a reload loads it"
             ));
         }
     }
@@ -77,14 +77,10 @@ impl Reconcile<'_, '_> {
         refused: &mut Refusals,
         messages: &mut Messages,
     ) -> Result<Result<bool, Reason>, Failure> {
-        let Some(worker) = &self.worker else { return Ok(Err(Reason::NoWorker)) };
-        let runtime = match self.runtime(worker) {
-            Ok(runtime) => runtime,
+        let (worker, runtime) = match self.quiet_runtime() {
+            Ok(found) => found,
             Err(why) => return Ok(Err(why)),
         };
-        if self.instance.is_loading(worker) {
-            return Ok(Err(Reason::Loading));
-        }
         if let Err(why) = runtime.check_worker() {
             return Ok(Err(why));
         }
@@ -113,15 +109,15 @@ impl Reconcile<'_, '_> {
             match apply(runtime, change, SystemTime::now()) {
                 Ok(Some(Applied::Done)) => done.push(change.clone()),
                 Ok(Some(Applied::Refused(why))) => self.refuse(change, why, refused),
-                // The next pass looks at it again.
+                // The next pass plans it again.
                 Ok(None) => {}
                 // The file has not changed, and only a reload could undo what was done by hand.
                 Err(why) if matches!(change, Change::Restore(_)) => {
                     messages.verbose(format!("{change}, but {why}"));
-                    refused.leave(change);
+                    refused.skip(change);
                 }
                 // This is the file that is bad, or another one: both are loaded once that is mended.
-                Err(_) if refused.have_rejected() => refused.leave(change),
+                Err(_) if refused.have_rejected() => refused.skip(change),
                 Err(why) => return (done, Some(why)),
             }
         }
@@ -145,10 +141,10 @@ impl Reconcile<'_, '_> {
         }
     }
 
-    /// Remembers the files that the worker has loaded, if that is news.
+    /// Remembers the files that the worker has loaded, if that is not in the state directory yet.
     pub(super) fn remember_files(&self) -> Result<(), Failure> {
         match &self.worker {
-            Some(worker) if self.files.is_news => self.state.remember_files(self.files.loaded(), worker),
+            Some(worker) if self.files.is_unsaved => self.state.remember_files(self.files.loaded(), worker),
             _ => Ok(()),
         }
     }

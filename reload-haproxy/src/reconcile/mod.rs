@@ -2,6 +2,7 @@
 //! passes while the file keeps changing.
 
 mod files;
+mod load;
 
 use common::failure::{Code, Failure};
 use common::messages::Messages;
@@ -12,20 +13,15 @@ use crate::config::sections::Sections;
 use crate::decision::{Decided, Decision, DecisionInput, Question, with_files};
 use crate::files::change::Change;
 use crate::files::changes::FileChanges;
-use crate::files::look::Look;
 use crate::files::refusals::Refusals;
+use crate::files::scan::Scan;
 use crate::haproxy::instance::{Instance, Worker};
 use crate::haproxy::proc::wall_clock;
 use crate::haproxy::process::Process;
 use crate::output::report::{Report, print};
 use crate::output::status::Status;
-use crate::reload::attempt::{Reload, Unproven};
+use crate::reload::attempt::Unproven;
 use crate::reload::check;
-use crate::reload::counters;
-use crate::reload::health;
-use crate::reload::method::Method;
-use crate::reload::preflight::preflight;
-use crate::reload::proof::Taken;
 use crate::servers::apply::Runtime;
 use crate::servers::change::Changes;
 use crate::servers::compare::read_rows;
@@ -42,7 +38,7 @@ pub(crate) struct Reconcile<'r, 't> {
     instance: &'r Instance,
     state: &'r StateDir,
     worker: Option<Worker>,
-    look: Look<'r>,
+    scan: Scan<'r>,
     files: FileChanges,
 }
 
@@ -64,10 +60,10 @@ impl<'r, 't> Reconcile<'r, 't> {
         state: &'r StateDir,
         refused: &Refusals,
     ) -> Reconcile<'r, 't> {
-        let (worker, look) = (instance.worker(), Look::new(config, instance));
+        let (worker, scan) = (instance.worker(), Scan::new(config, instance));
         let files = FileChanges::default();
-        let mut reconcile = Reconcile { args, config, layout, instance, state, worker, look, files };
-        reconcile.look_at_files(refused);
+        let mut reconcile = Reconcile { args, config, layout, instance, state, worker, scan, files };
+        reconcile.find_file_changes(refused);
         reconcile
     }
 
@@ -209,6 +205,14 @@ impl<'r, 't> Reconcile<'r, 't> {
         Ok(Runtime { socket, worker, version, patience: self.args.timeout })
     }
 
+    /// The worker and its socket, unless HAProxy is being reloaded.
+    fn quiet_runtime(&self) -> Result<(&Worker, Runtime<'_>), Reason> {
+        let worker = self.worker.as_ref().ok_or(Reason::NoWorker)?;
+        let runtime = self.runtime(worker)?;
+        // The new worker may load an earlier file, and start after these changes.
+        if self.instance.is_loading(worker) { Err(Reason::Loading) } else { Ok((worker, runtime)) }
+    }
+
     /// Notes that the worker runs the file.
     fn note_loaded(&self) -> Result<(), Failure> {
         let Some(worker) = &self.worker else { return Ok(()) };
@@ -223,15 +227,10 @@ impl<'r, 't> Reconcile<'r, 't> {
         different: &str,
         messages: &mut Messages,
     ) -> Result<Option<Reason>, Failure> {
-        let Some(worker) = &self.worker else { return Ok(Some(Reason::NoWorker)) };
-        let runtime = match self.runtime(worker) {
-            Ok(runtime) => runtime,
+        let (worker, runtime) = match self.quiet_runtime() {
+            Ok(found) => found,
             Err(why) => return Ok(Some(why)),
         };
-        // Its new worker may load an earlier file, and start after these changes.
-        if self.instance.is_loading(worker) {
-            return Ok(Some(Reason::Loading));
-        }
         if found.is_untried {
             // If a command were rejected halfway, HAProxy could not load the file either, and would run neither file.
             let program = self.args.program(self.instance);
@@ -257,47 +256,6 @@ impl<'r, 't> Reconcile<'r, 't> {
                 self.report(&report).map(|()| None)
             }
         }
-    }
-
-    /// Loads the file.
-    fn load(&self, reason: &Reason, messages: &mut Messages) -> Result<Pass, Unproven> {
-        let why = &reason.to_string();
-        let method = self.args.method(self.instance, why)?;
-        messages.info(format!("reload ({}): {why}", method));
-        let Taken { worker, is_proven } = self.reload(method, messages)?;
-        self.state.count(|counters| counters.reload(reason.class().name()));
-        let files = self.look.find(Some(&self.files.found));
-        if !is_proven || self.config.is_outdated() || !files.holds_the_same(&self.files.found) {
-            return Ok(Pass::Again);
-        }
-        messages.info(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
-        let is_unlike = self.args.method.may_change_servers()
-            && self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
-        let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
-        self.state.remember(self.config, &note)?;
-        if !files.items.is_empty() {
-            self.state.remember_files(files, &worker)?;
-        }
-        self.report(&Report::reload(self.config, why, Some(&worker), &method.to_string()))?;
-        Ok(Pass::Done)
-    }
-
-    /// Checks the file and reloads.
-    fn reload(&self, method: Method, messages: &mut Messages) -> Result<Taken, Unproven> {
-        let (config, instance, timeout) = (self.config, self.instance, self.args.timeout);
-        let program = self.args.program(instance);
-        let load_time = check::check(config, instance, &program, timeout, messages)
-            .inspect_err(|_| self.refused(Stage::Check))
-            .map_err(Unproven::untried)?;
-        preflight(config, instance)
-            .inspect_err(|_| self.refused(Stage::Preflight))
-            .map_err(Unproven::untried)?;
-        let reload = Reload { config, instance, program: &program, load_time, timeout };
-        // The counters last: what is counted after they were read is lost.
-        health::kept_over(config, instance, messages, |messages| {
-            counters::kept_over(config, instance, messages, |messages| reload.run(method, messages))
-        })
-        .inspect_err(|unproven| unproven.refused.iter().for_each(|_| self.refused(Stage::Reload)))
     }
 
     /// Counts a file that was not loaded.

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::Path;
 
+use common::messages::Messages;
 use common::regular_file;
 use common::replace::replace;
 use thiserror::Error;
@@ -21,6 +22,21 @@ const MODE: u32 = 0o644;
 pub(crate) struct Unwritten {
     path: String,
     err: io::Error,
+}
+
+/// Reloads with the filled file, and empties it then: it holds `head`.
+pub(crate) fn reload_with<T>(
+    path: &Path,
+    head: &str,
+    messages: &mut Messages,
+    reload: impl FnOnce(&mut Messages) -> T,
+) -> T {
+    let result = reload(messages);
+    // A cold start would load what is out of date.
+    if let Err(unwritten) = put(path, head) {
+        messages.warn(format!("{unwritten}; remove this file before HAProxy is started again"));
+    }
+    result
 }
 
 /// Writes the file, unless it has this text already.

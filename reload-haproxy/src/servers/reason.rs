@@ -34,6 +34,9 @@ pub(crate) enum Reason {
     ListLine { path: String, line: usize },
     #[error("HAProxy's entries still differ from {0} after the change")]
     ListNotApplied(String),
+    /// Files that could be changed at run time, if `--method` did not forbid it.
+    #[error("{0}")]
+    FilesChanged(String),
     #[error("'{name}' would be the first certificate of '{list}'")]
     FirstCertificate { name: String, list: String },
     #[error("HAProxy's socket does not take its .sctl file")]
@@ -159,6 +162,9 @@ mod tests {
             Reason::FileMayHaveChanged { path: text("/etc/haproxy/errors/503.http"), line: 12, pid: 7 },
             Reason::ListLine { path: text("/etc/haproxy/hosts.map"), line: 7 },
             Reason::ListNotApplied(text("/etc/haproxy/hosts.map")),
+            Reason::FilesChanged(text(
+                "/etc/haproxy/certs/site.pem, which line 12 names, has changed, and 2 more files",
+            )),
             Reason::FirstCertificate { name: text("/etc/certs/a.pem"), list: text("/etc/certs") },
             Reason::NoSctl,
             Reason::PassPhrase,
@@ -254,7 +260,7 @@ mod tests {
     fn each_case_has_a_class_and_each_class_a_case() {
         use crate::servers::reason_class::Class;
 
-        // That each case has one, the compiler checks.
+        // The compiler checks that each case has one.
         let classes: Vec<Class> = examples().iter().map(Reason::class).collect();
         Class::ALL.iter().for_each(|class| assert!(classes.contains(class), "{class:?}"));
         let within = Reason::Differs { difference: String::new(), why: Reason::NoSocket.into() };

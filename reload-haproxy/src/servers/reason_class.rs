@@ -1,5 +1,5 @@
-//! The class of a reason for a reload: what an operator would look at first. For `--metrics`, where each reason of its
-//! own would be too many series.
+//! The class of a reason for a reload: what an operator would check first. `--metrics` counts reloads by class, because a
+//! series for each reason would be too many.
 
 use crate::servers::reason::Reason;
 
@@ -69,13 +69,14 @@ impl Reason {
             Reason::File { .. }
             | Reason::ListLine { .. }
             | Reason::ListNotApplied(_)
+            | Reason::FilesChanged(_)
             | Reason::FirstCertificate { .. }
             | Reason::NoSctl
             | Reason::PassPhrase
             | Reason::OddPem
             | Reason::NotReported(_)
             | Reason::Issue3165 => Class::File,
-            // `why` tells why what differs cannot be changed.
+            // `why` is why the difference needs a reload.
             Reason::Differs { why, .. } => why.class(),
             Reason::NoWorker
             | Reason::NoSocket

@@ -40,9 +40,9 @@ impl NamedFiles {
 
     /// Reads the value of each of these options.
     fn read_after(&mut self, options: &[&str], line: &Line, words: &[Word]) {
-        // A condition can compare with the words `file` and `config`.
-        let rule = words.iter().position(|word| matches!(word.text.as_str(), "if" | "unless" | "{"));
-        for pair in words[..rule.unwrap_or(words.len())].windows(2) {
+        // The condition is left out: it may compare with the words `file` and `config`.
+        let end = words.iter().position(|word| matches!(word.text.as_str(), "if" | "unless" | "{"));
+        for pair in words[..end.unwrap_or(words.len())].windows(2) {
             if options.contains(&pair[0].text.as_str()) {
                 self.read_value(line, Some(&pair[1]));
             }
@@ -74,11 +74,25 @@ impl NamedFiles {
         if let Some(writer) = WRITERS.iter().find(|writer| text.starts_with(**writer)) {
             self.written.insert(plain(argument(&text[writer.len()..])).to_owned());
         }
+        self.read_maps(line, word);
+        if let Some((_, arguments)) = text.split_once("jwt_verify(") {
+            let key = arguments.split_once(',').map_or("", |(_, key)| argument(key));
+            // The key may also be a variable or the secret itself.
+            if key.contains('/') {
+                self.add(FileKind::Other, key.to_owned(), word, line);
+            }
+        }
+    }
+
+    /// Reads the files of `map(FILE)`, `map_beg(FILE)` and their kind.
+    fn read_maps(&mut self, line: &Line, word: &Word) {
+        let text = &word.text;
         for (at, _) in text.match_indices("map") {
             let is_first = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || "_-.".contains(c));
             let rest = text[at + 3..].trim_start_matches(|c: char| c.is_ascii_lowercase() || c == '_');
             if let Some(arguments) = rest.strip_prefix('(').filter(|_| is_first) {
                 let written = argument(arguments);
+                // `virt@` has no file.
                 if !written.starts_with("virt@") {
                     // HAProxy begins with an empty map if the file of `opt@` is missing.
                     let is_conditional = line.is_conditional || written.starts_with("opt@");
@@ -86,13 +100,6 @@ impl NamedFiles {
                     line.is_conditional = is_conditional;
                     self.add(FileKind::Map, plain(written).to_owned(), word, &line);
                 }
-            }
-        }
-        if let Some((_, arguments)) = text.split_once("jwt_verify(") {
-            let key = arguments.split_once(',').map_or("", |(_, key)| argument(key));
-            // The key may also be a variable or the secret itself.
-            if key.contains('/') {
-                self.add(FileKind::Other, key.to_owned(), word, line);
             }
         }
     }

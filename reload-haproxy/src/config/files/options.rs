@@ -29,9 +29,7 @@ impl NamedFiles {
             }
         }
     }
-}
 
-impl NamedFiles {
     /// The name of a file as HAProxy joins it to its base.
     pub(crate) fn joined(&self, kind: FileKind, name: &str) -> String {
         let base = match kind {

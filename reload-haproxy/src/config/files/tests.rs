@@ -1,3 +1,5 @@
+//! Which files a configuration names, read from texts.
+
 use crate::config::facts::facts;
 
 const TEXT: &str = "\

@@ -12,7 +12,7 @@ const BAD_FILE: [(&str, &str); 8] = [
         "inconsistencies between private key and certificate",
         "its private key does not belong to its certificate",
     ),
-    // The key is there, as it was looked for before.
+    // That the file has a key was checked before.
     (
         "The transaction must contain at least a certificate and a private key",
         "HAProxy cannot read its private key",
@@ -25,7 +25,7 @@ const BAD_FILE: [(&str, &str); 8] = [
     ("Invalid payload", "HAProxy cannot read it"),
 ];
 
-/// Beginnings of lines that repeat nothing of a payload but a line of a crt-list.
+/// Beginnings of lines that may be repeated: of a payload they contain at most a line of a crt-list.
 const PUBLIC: [&str; 12] = [
     "Permission denied",
     "Can't replace a ",
@@ -41,7 +41,7 @@ const PUBLIC: [&str; 12] = [
     "Failed!",
 ];
 
-/// Why a file was not taken.
+/// Why HAProxy did not take a file.
 pub(super) enum NotTaken {
     /// It is certainly bad: a reload could not load it either.
     BadFile(String),
@@ -54,7 +54,7 @@ impl From<Reason> for NotTaken {
     }
 }
 
-/// The outcome as the caller takes it.
+/// The outcome for the caller: a bad file is not an error here.
 pub(super) fn outcome(result: Result<(), NotTaken>) -> Result<Applied, Reason> {
     match result {
         Ok(()) => Ok(Applied::Done),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_is_told_in_our_words() {
+    fn a_bad_file_is_reported_in_our_words() {
         let commit =
             "inconsistencies between private key and certificate loaded 'a.pem'.\nCan't commit a.pem!\n";
         let says = "bad: its private key does not belong to its certificate";

@@ -48,7 +48,7 @@ fn try_replace(runtime: &Runtime, kind: Authorities, name: &str, pem: &[u8]) -> 
     }
 }
 
-/// HAProxy takes a file of the wrong kind, and then trusts nobody, or revokes nothing.
+/// HAProxy accepts a file of the wrong kind, and then trusts no certificate, or revokes none.
 fn check_content(kind: Authorities, blocks: &PemBlocks) -> Result<(), NotTaken> {
     let (wanted, why) = match kind {
         Authorities::Ca => (Content::Certificate, "it has no certificate"),
@@ -68,7 +68,7 @@ fn replace_ca(transaction: &Transaction, blocks: &PemBlocks) -> Result<(), NotTa
     Ok(check_authorities(blocks, &transaction.commit()?)?)
 }
 
-/// HAProxy sorts them, and has each once.
+/// Compares sets, because HAProxy sorts the authorities and keeps each once.
 fn check_authorities(blocks: &PemBlocks, answer: &str) -> Result<(), Reason> {
     let wanted: BTreeSet<String> = blocks.fingerprints().collect();
     let reported: BTreeSet<String> = details::fingerprints(answer).map(str::to_owned).collect();
@@ -78,8 +78,8 @@ fn check_authorities(blocks: &PemBlocks, answer: &str) -> Result<(), Reason> {
     Err(Reason::NotReported("the fingerprints of the authorities".to_owned()))
 }
 
-/// HAProxy reports no fingerprint of a list. What it reports about the lists that it was sent must be what it reports
-/// about those that it uses then.
+/// HAProxy does not report the fingerprint of a list. So its report about the lists before the commit is compared with
+/// the one after it.
 fn replace_crl(transaction: &Transaction, blocks: &PemBlocks) -> Result<(), NotTaken> {
     transaction.begin(&blocks.payloads(&[Content::Certificate, Content::Crl], usize::MAX).concat())?;
     let pending = transaction.pending()?;

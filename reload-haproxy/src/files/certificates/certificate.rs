@@ -24,7 +24,7 @@ pub(crate) struct Certificate<'a> {
     pub(crate) issuer: Option<Vec<u8>>,
     /// The OCSP response, as DER.
     pub(crate) ocsp: Option<Vec<u8>>,
-    /// Signed certificate timestamps. HAProxy takes these bytes as they are, and the socket takes no bytes.
+    /// Signed certificate timestamps, in binary, which the socket does not accept.
     pub(crate) sctl: Option<Vec<u8>>,
 }
 
@@ -73,7 +73,7 @@ impl Prepared {
         })
     }
 
-    /// Replaces the certificate in HAProxy's store; returns what HAProxy tells about it then.
+    /// Replaces the certificate in HAProxy's store; returns what HAProxy then reports about it.
     pub(super) fn replace(&self, runtime: &Runtime, now: SystemTime) -> Result<String, NotTaken> {
         transact(runtime, Kind::Certificate, &self.name, |transaction| self.steps(transaction, now))
     }

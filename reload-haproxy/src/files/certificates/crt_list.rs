@@ -1,7 +1,7 @@
 //! Adds certificates to crt-lists and directories, and removes them.
 //!
 //! HAProxy appends to a list. It serves the first certificate to clients that name no known host, so a certificate
-//! that comes first in its directory is left to a reload. The caller sees to that in crt-list files.
+//! that comes first in its directory is left to a reload. For crt-list files the caller checks that (`list_diff`).
 
 use std::time::SystemTime;
 
@@ -51,8 +51,8 @@ fn try_add(runtime: &Runtime, entry: &ListEntry, now: SystemTime) -> Result<(), 
     added
 }
 
-/// Removes the entries with this certificate from a list, and the certificate itself if nothing else uses it. An entry
-/// that is not there is as good as removed.
+/// Removes the entries with this certificate from a list, and the certificate itself if nothing else uses it. Succeeds
+/// if there is no such entry.
 pub(crate) fn remove_from_list(runtime: &Runtime, list: &str, name: &str) -> Result<Applied, Reason> {
     let (list, name) = (SocketName::new(list)?, SocketName::new(name)?);
     let answer = runtime.ask(&format!("del ssl crt-list {} {}", list.escaped(), name.escaped()))?;

@@ -1,4 +1,4 @@
-//! What `show ssl cert`, `show ssl ca-file` and `show ssl crl-file` tell about one file.
+//! Reads the answers to `show ssl cert`, `show ssl ca-file` and `show ssl crl-file`.
 
 use std::time::SystemTime;
 

@@ -4,8 +4,8 @@
 //! socket, and a transaction outlives its connection. So a change first ends what a killed run left, and takes back
 //! its own transaction whenever a step fails. Connections keep the certificate that they began with.
 //!
-//! A private key goes to the socket and nowhere else: HAProxy gets only PEM blocks that we have written again (a line
-//! between them could be a command), and its answers are passed on only if they begin as we know.
+//! A private key goes to the socket and nowhere else. HAProxy gets only PEM blocks that we have encoded again, because a
+//! line between two blocks could be a command. Its answers are passed on only if they begin with a known phrase.
 
 mod answers;
 mod authorities;

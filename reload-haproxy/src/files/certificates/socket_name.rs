@@ -1,5 +1,6 @@
 //! The name of a file as HAProxy's socket takes it.
 
+use crate::haproxy::commands::escaped;
 use crate::servers::reason::Reason;
 
 /// A name that can be written in a command.
@@ -16,14 +17,7 @@ impl SocketName {
         if plain.is_empty() || plain.starts_with('*') || plain.contains(is_unfit) {
             return Err(Reason::Name);
         }
-        let mut escaped = String::new();
-        for c in plain.chars() {
-            if matches!(c, ' ' | ';' | '\\') {
-                escaped.push('\\');
-            }
-            escaped.push(c);
-        }
-        Ok(SocketName { plain: plain.to_owned(), escaped })
+        Ok(SocketName { plain: plain.to_owned(), escaped: escaped(plain) })
     }
 
     /// The same for a certificate. `set ssl cert` takes some endings for a part of the certificate before them.

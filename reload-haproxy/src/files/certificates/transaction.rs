@@ -1,4 +1,4 @@
-//! One transaction of HAProxy's: all of a file's parts are set, looked at, and then used at once, or none of them.
+//! One transaction of HAProxy's: all parts of a file are set, checked and then used at once, or none of them.
 
 use std::cell::Cell;
 
@@ -77,7 +77,8 @@ impl Transaction<'_> {
     /// Begins with the file's text. What another run has left open is taken back first.
     pub(super) fn begin(&self, payload: &str) -> Result<(), NotTaken> {
         let mut ending = "";
-        // Once for what is open under another name, once for our own that a killed run has left, once for the ending.
+        // Up to three attempts: one may find a transaction of another name, one may find our own that a killed run has
+        // left, and one may have to add the ending.
         for _ in 0..3 {
             self.is_open.set(true);
             let answer = self.send("set", ending, payload)?;
@@ -111,12 +112,12 @@ impl Transaction<'_> {
         self.check_updated(&self.send("add", "", payload)?)
     }
 
-    /// What HAProxy tells about the file as it would be.
+    /// HAProxy's report about the file before the commit.
     pub(super) fn pending(&self) -> Result<String, Reason> {
         self.runtime.ask(&format!("show ssl {} *{}", self.kind.keyword(), self.name.escaped()))
     }
 
-    /// Uses the file; returns what this worker tells about it then.
+    /// Commits the transaction; returns the worker's report about the file afterwards.
     pub(super) fn commit(&self) -> Result<String, NotTaken> {
         let (keyword, name) = (self.kind.keyword(), self.name.escaped());
         let command = format!("commit ssl {keyword} {name};show ssl {keyword} {name};show info");

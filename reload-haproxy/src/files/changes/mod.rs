@@ -1,6 +1,8 @@
 //! What has changed in the files that the configuration names, and what that needs: a change without a reload, or a
 //! reload. Nothing here opens anything.
 
+mod compare;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
@@ -8,41 +10,32 @@ use common::failure::Code;
 
 use crate::config::files::named::FileKind;
 use crate::files::change::{Bad, Change};
+use crate::files::changes::compare::{Seen, compare, turned};
 use crate::files::list_diff::list_changes;
 use crate::servers::reason::Reason;
-use crate::state::loaded_files::{Item, LoadedFiles, Part};
+use crate::state::loaded_files::{Item, LoadedFiles};
 
-/// A file counts as loaded by a worker that no earlier run saw if it had not changed for this long before the worker
-/// started: HAProxy reads for a few seconds at most.
-const REST: Duration = Duration::from_secs(10);
+pub(crate) use crate::files::changes::compare::Since;
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileChanges {
     pub(crate) changes: Vec<Change>,
-    /// Changes that only a reload can load.
+    /// Reasons for a reload, one for each file that only a reload can load.
     pub(crate) reloads: Vec<Reason>,
     pub(crate) bad: Vec<Bad>,
     /// Maps and lists that have changed, but that HAProxy itself writes.
     pub(crate) left_alone: Vec<(String, usize)>,
     /// The files as they are.
     pub(crate) found: LoadedFiles,
-    /// What HAProxy has loaded of those that differ, by their place in `found`.
+    /// For each item that differs, by its index in `found`: the item as HAProxy has loaded it.
     before: HashMap<usize, Item>,
-    /// What HAProxy has loaded and no file names now, because one cannot be read.
+    /// Items that HAProxy has loaded and that were not found, because the list that names them cannot be read.
     unseen: Vec<Item>,
     /// When large maps and lists were last compared with HAProxy's.
     compared: u64,
-    /// Whether what is known is not what was known.
-    pub(crate) is_news: bool,
-}
-
-/// The worker that may have loaded the files.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Since {
-    pub(crate) pid: i32,
-    /// Its start, on the clock of files.
-    pub(crate) born: SystemTime,
+    /// Whether the state directory must be updated.
+    pub(crate) is_unsaved: bool,
 }
 
 /// Compares the files as they were `found` with those that the worker has loaded (`old`), if that is known. Those in
@@ -60,7 +53,7 @@ pub(crate) fn changes(
     let is_list = |item: &Item| matches!(item.kind, FileKind::Map | FileKind::Acl);
     for (place, item) in found.items.iter().enumerate() {
         let before = known.get(&(item.kind, item.name.as_str())).copied();
-        result.is_news |= before.is_none_or(|before| !before.is_remembered_as(item));
+        result.is_unsaved |= before.is_none_or(|before| !before.is_remembered_as(item));
         if let Some(other) = turned(item, &known).filter(|_| before.is_none()) {
             result.add_turned(item, since);
             result.before.insert(place, other.clone());
@@ -77,67 +70,11 @@ pub(crate) fn changes(
         }
         result.before.insert(place, before.map_or_else(|| item.unknown(), Item::clone));
     }
-    result.is_news |= old.is_none_or(|old| old.has_other_names(&found));
+    result.is_unsaved |= old.is_none_or(|old| old.has_other_names(&found));
     if let Some(old) = old.filter(|_| !result.bad.is_empty()) {
         result.unseen = result.unseen(old, &found);
     }
     FileChanges { found, ..result }
-}
-
-/// What was loaded under the name of a certificate that is a directory now, or of a directory that is not one now.
-fn turned<'o>(item: &Item, known: &HashMap<(FileKind, &str), &'o Item>) -> Option<&'o Item> {
-    let other = match item.kind {
-        FileKind::Certificate => FileKind::CertificateList,
-        FileKind::CertificateList => FileKind::Certificate,
-        _ => return None,
-    };
-    known.get(&(other, item.name.trim_end_matches('/'))).copied()
-}
-
-enum Seen {
-    Same,
-    Changed,
-    Bad(Bad),
-}
-
-/// Compares an item with what it was. `is_known` tells whether the worker's files are known at all.
-fn compare(item: &Item, before: Option<&Item>, is_known: bool, since: Since) -> Seen {
-    let was = |part: &Part| before.and_then(|before| before.parts.iter().find(|old| old.role == part.role));
-    for part in &item.parts {
-        // A file that never could be read may be HAProxy's alone, or not be loaded at all.
-        if let (Some(why), Some(_)) = (&part.error, was(part).and_then(|old| old.digest.as_ref())) {
-            let path = part.path.display().to_string();
-            return Seen::Bad(Bad { code: Code::Files, path, line: item.line, why: why.clone() });
-        }
-    }
-    let is_same = match before {
-        Some(before) => {
-            let parts = item.parts.iter();
-            before.parts.len() == item.parts.len()
-                && before.entries == item.entries
-                && parts.clone().all(|part| was(part).is_some_and(|old| is_like(old, part)))
-        }
-        // The line that names it is new, and brings a reload or a server with it.
-        None if is_known => true,
-        None => item.parts.iter().all(|part| is_older(part, since)),
-    };
-    if is_same { Seen::Same } else { Seen::Changed }
-}
-
-fn is_like(old: &Part, part: &Part) -> bool {
-    match (&old.digest, &part.digest) {
-        (Some(old), Some(now)) => old == now,
-        (None, None) => old.stamp == part.stamp,
-        _ => false,
-    }
-}
-
-fn is_older(part: &Part, since: Since) -> bool {
-    match part.stamp {
-        Some(stamp) => stamp.changed() + REST <= since.born,
-        // It is missing, or has just changed.
-        None => part.digest.is_none(),
-    }
 }
 
 impl FileChanges {
@@ -164,7 +101,7 @@ impl FileChanges {
         let is_time = now.abs_diff(self.compared) >= period.as_secs();
         if is_time {
             self.compared = now;
-            self.is_news = true;
+            self.is_unsaved = true;
         }
         is_time
     }
@@ -189,7 +126,7 @@ impl FileChanges {
         }
     }
 
-    /// Adds what a file needs that was a directory, or the other way round.
+    /// Adds what an item needs that has become a directory, or a file. See `turned`.
     fn add_turned(&mut self, item: &Item, since: Since) {
         match item.parts.iter().find_map(|part| part.error.as_ref()) {
             Some(why) => {
@@ -200,8 +137,7 @@ impl FileChanges {
         }
     }
 
-    /// What was loaded and was not found now: a list that cannot be read names no certificates, but HAProxy goes on with
-    /// them.
+    /// What was loaded and was not found: if a list cannot be read, HAProxy still has its certificates.
     fn unseen(&self, old: &LoadedFiles, found: &LoadedFiles) -> Vec<Item> {
         let seen = found.items.iter().chain(self.before.values());
         let seen: HashSet<(FileKind, &str)> = seen.map(|item| (item.kind, item.name.as_str())).collect();
@@ -209,7 +145,7 @@ impl FileChanges {
         old.items.iter().filter(is_unseen).cloned().collect()
     }
 
-    /// `is_certain`: whether the file has certainly changed.
+    /// Adds a reload. `is_certain`: whether the file has certainly changed.
     fn reload_for(&mut self, item: &Item, is_certain: bool, since: Since) {
         let (path, line, pid) = (item.name.clone(), item.line, since.pid);
         self.reloads.push(if is_certain {

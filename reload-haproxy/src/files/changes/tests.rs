@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::state::loaded_files::Stamp;
+use crate::state::loaded_files::{Part, Stamp};
 
 const SINCE: Since = Since { pid: 7, born: SystemTime::UNIX_EPOCH };
 

@@ -2,6 +2,7 @@
 
 use crate::files::lists::differences::Edit;
 use crate::files::lists::list::{Entry, List, ListKind};
+use crate::haproxy::commands::{escaped_with, joined};
 use crate::servers::reason::Reason;
 
 /// HAProxy's buffer takes 16 KiB unless configured, and 2.6 answers nothing at all to more.
@@ -102,31 +103,9 @@ impl Commands {
     }
 }
 
-/// Joins parts up to a length. A part that is longer stands alone.
-fn joined(parts: impl Iterator<Item = String>, most: usize, separator: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for part in parts {
-        match lines.last_mut() {
-            Some(line) if line.len() + separator.len() + part.len() <= most => {
-                line.push_str(separator);
-                line.push_str(&part);
-            }
-            _ => lines.push(part),
-        }
-    }
-    lines
-}
-
-/// A word of a command. In any place of the line, `<<` would begin a payload.
+/// A word of a command. `<` is escaped because `<<` would begin a payload anywhere in the line.
 fn escaped(word: &str) -> String {
-    let mut escaped = String::with_capacity(word.len());
-    for c in word.chars() {
-        if matches!(c, ' ' | '\t' | ';' | '\\' | '"' | '\'' | '#' | '<') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
+    escaped_with(word, "\t\"'#<")
 }
 
 #[cfg(test)]

@@ -56,12 +56,7 @@ pub(crate) fn kept_over<T>(
     match written {
         Ok(objects) => {
             messages.verbose(format!("'{}' carries the counters of {objects} objects", path.display()));
-            let result = reload(messages);
-            // A cold start would load counts that are out of date.
-            if let Err(loss) = put(&path, HEAD) {
-                messages.warn(format!("{loss}; remove this file before HAProxy is started again"));
-            }
-            result
+            carried::reload_with(&path, HEAD, messages, reload)
         }
         Err(loss) => {
             messages.warn(format!("{loss}; the new worker starts with its counters at zero"));

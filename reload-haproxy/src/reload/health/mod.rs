@@ -45,14 +45,7 @@ pub(crate) fn kept_over<T>(
         return reload(messages);
     };
     match text(&wanted, instance).and_then(|text| Ok(put(&path, &text)?)) {
-        Ok(()) => {
-            let result = reload(messages);
-            // A cold start would load a state that is out of date.
-            if let Err(loss) = put(&path, HEAD) {
-                messages.warn(format!("{loss}; remove this file before HAProxy is started again"));
-            }
-            result
-        }
+        Ok(()) => carried::reload_with(&path, HEAD, messages, reload),
         Err(loss) => {
             messages.warn(format!("{loss}; the new worker starts with every server up"));
             reload(messages)

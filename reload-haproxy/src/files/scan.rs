@@ -1,4 +1,4 @@
-//! One look at the files that the configuration names: which differ from what the worker has loaded.
+//! Scans the files that the configuration names, and compares them with what the worker has loaded.
 
 use std::time::SystemTime;
 
@@ -11,19 +11,19 @@ use crate::haproxy::proc::wall_clock;
 use crate::state::loaded_files::LoadedFiles;
 
 /// The files of one configuration, and where they are.
-pub(crate) struct Look<'a> {
+pub(crate) struct Scan<'a> {
     config: &'a Config,
     pub(crate) places: Places<'a>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> Scan<'a> {
     /// For the configuration that `instance` runs.
-    pub(crate) fn new(config: &'a Config, instance: &'a Instance) -> Look<'a> {
+    pub(crate) fn new(config: &'a Config, instance: &'a Instance) -> Scan<'a> {
         let default_path = &config.facts.files.default_path;
-        Look { config, places: Places::new(default_path, &config.path, instance.main.as_ref()) }
+        Scan { config, places: Places::new(default_path, &config.path, instance.main.as_ref()) }
     }
 
-    /// The files as they are now. `old` is what an earlier look found.
+    /// The files as they are now. `old` is what an earlier scan found.
     pub(crate) fn find(&self, old: Option<&LoadedFiles>) -> LoadedFiles {
         find(&self.config.facts.files, &self.places, old, SystemTime::now())
     }
