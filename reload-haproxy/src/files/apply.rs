@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::config::content::fingerprint;
 use crate::config::files::named::FileKind;
 use crate::files::applied::Applied;
-use crate::files::certificates::{self, Authorities, Certificate, ListEntry};
+use crate::files::certificates::{self, Authorities, Certificate, ListEntry, Names};
 use crate::files::change::Change;
 use crate::files::lists::{self, List, ListKind};
 use crate::files::read::content;
@@ -18,7 +18,12 @@ const KEY: &[u8] = b"PRIVATE KEY-----";
 
 /// Makes a change. Returns `None` if a file has changed again since the change was planned. Fails with the reason for a
 /// reload.
-pub(crate) fn apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Result<Option<Applied>, Reason> {
+pub(crate) fn apply(
+    runtime: &Runtime,
+    change: &Change,
+    names: &Names,
+    now: SystemTime,
+) -> Result<Option<Applied>, Reason> {
     let item = match change {
         Change::Remove { list, name, .. } => {
             return certificates::remove_from_list(runtime, list, name).map(Some);
@@ -30,12 +35,12 @@ pub(crate) fn apply(runtime: &Runtime, change: &Change, now: SystemTime) -> Resu
         (Change::Add { list, line, .. }, _) => {
             let certificate = contents.certificate();
             contents.unless_outdated(|| {
-                certificates::add_to_list(runtime, &ListEntry { list, line, certificate }, now)
+                certificates::add_to_list(runtime, &ListEntry { list, line, certificate }, names, now)
             })
         }
         (_, FileKind::Certificate) => {
             let certificate = contents.certificate();
-            contents.unless_outdated(|| certificates::replace(runtime, &certificate, now))
+            contents.unless_outdated(|| certificates::replace(runtime, &certificate, names, now))
         }
         (_, FileKind::Authorities) => contents.authorities(runtime, Authorities::Ca),
         (_, FileKind::Revocations) => contents.authorities(runtime, Authorities::Crl),

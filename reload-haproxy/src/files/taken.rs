@@ -50,7 +50,7 @@ mod tests {
     fn list(entries: &[&str]) -> Item {
         let entries = entries.iter().map(|entry| (*entry).to_owned()).collect();
         let (kind, name) = (FileKind::CertificateList, "/d".to_owned());
-        Item { kind, name, line: 0, parts: Vec::new(), entries }
+        Item { kind, name, line: 0, more_lines: Vec::new(), parts: Vec::new(), entries }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) struct Expiry {
 /// does not report all of them.
 pub(crate) fn first_expiry(instance: &Instance) -> Option<Expiry> {
     let list = instance.ask_worker("show ssl cert")?;
-    let names: Vec<&str> = list.lines().filter(|line| is_name(line)).collect();
+    let names = names_of(&list);
     let mut found = Vec::new();
     let mut answers = 0;
     for line in questions(&names) {
@@ -36,6 +36,19 @@ pub(crate) fn first_expiry(instance: &Instance) -> Option<Expiry> {
     }
     let earliest = found.into_iter().min_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
     earliest.filter(|_| answers == names.len())
+}
+
+/// The certificates in an answer to `show ssl cert`.
+pub(crate) fn names_of(list: &str) -> Vec<&str> {
+    list.lines().filter(|line| is_name(line)).collect()
+}
+
+/// The certificates in an answer to `show ssl cert NAME` for several, each with what HAProxy tells about it.
+pub(crate) fn answers_in(answer: &str) -> impl Iterator<Item = (&str, &str)> {
+    answer.split("Filename: ").skip(1).filter_map(|part| {
+        let name = part.lines().next()?;
+        Some((name, part))
+    })
 }
 
 /// Whether a line of the list is a certificate, and not a comment or a transaction that is open.
@@ -49,7 +62,7 @@ fn is_answer(line: &str) -> bool {
 }
 
 /// Commands for all certificates, as many in a line as HAProxy accepts.
-fn questions(names: &[&str]) -> Vec<String> {
+pub(crate) fn questions(names: &[&str]) -> Vec<String> {
     joined(names.iter().map(|name| format!("show ssl cert {}", escaped(name))), LINE_MAX, ";")
 }
 

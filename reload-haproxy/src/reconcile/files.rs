@@ -8,6 +8,7 @@ use common::messages::Messages;
 use crate::decision::Decision;
 use crate::files::applied::Applied;
 use crate::files::apply::apply;
+use crate::files::certificates::Names;
 use crate::files::change::{Bad, Change};
 use crate::files::paths::write_paths;
 use crate::files::refusals::Refusals;
@@ -104,9 +105,11 @@ impl Reconcile<'_, '_> {
         refused: &mut Refusals,
         messages: &mut Messages,
     ) -> (Vec<Change>, Option<Reason>) {
+        let are_rivals = |one: &str, other: &str| self.files.are_rivals(one, other);
+        let names = Names::new(runtime, &are_rivals);
         let mut done = Vec::new();
         for change in &self.files.changes {
-            match apply(runtime, change, SystemTime::now()) {
+            match apply(runtime, change, &names, SystemTime::now()) {
                 Ok(Some(Applied::Done)) => done.push(change.clone()),
                 Ok(Some(Applied::Refused(why))) => self.refuse(change, why, refused),
                 // The next pass plans it again.

@@ -85,11 +85,7 @@ impl<'r, 't> Reconcile<'r, 't> {
                 return Ok(Pass::Done);
             }
             Decision::Files(different) => match self.change_files(&different, refused, messages)? {
-                Ok(were_all) if were_all && self.is_up_to_date() => {
-                    self.note_loaded()?;
-                    return Ok(Pass::Done);
-                }
-                Ok(_) => return Ok(Pass::Again),
+                Ok(were_all) => return self.end_after_files(were_all, messages),
                 Err(why) => Reason::Differs { difference: different, why: why.into() },
             },
             Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
@@ -168,9 +164,16 @@ impl<'r, 't> Reconcile<'r, 't> {
         with_files(self.decide_by_text(is_forced), &self.files, self.args.method.may_change_servers())
     }
 
-    /// Whether there is nothing to do but to load files.
-    fn is_up_to_date(&self) -> bool {
-        matches!(self.decide_by_text(false), Decision::Nothing(_)) && !self.config.is_outdated()
+    /// Ends a pass that has changed files: the last one, if it has changed all and there is nothing else to do.
+    fn end_after_files(&self, were_all: bool, messages: &mut Messages) -> Result<Pass, Unproven> {
+        match self.decide_by_text(false) {
+            Decision::Nothing(how) if were_all && !self.config.is_outdated() => {
+                messages.verbose(format!("nothing to do: {how}"));
+                self.note_loaded()?;
+                Ok(Pass::Done)
+            }
+            _ => Ok(Pass::Again),
+        }
     }
 
     /// Decides by the configuration alone.

@@ -39,6 +39,8 @@ pub(crate) enum Reason {
     FilesChanged(String),
     #[error("'{name}' would be the first certificate of '{list}'")]
     FirstCertificate { name: String, list: String },
+    #[error("'{file}' is for '{host}', as is '{other}'")]
+    SameName { file: String, host: String, other: String },
     #[error("HAProxy's socket does not take its .sctl file")]
     NoSctl,
     #[error("its private key has a pass phrase")]
@@ -166,6 +168,11 @@ mod tests {
                 "/etc/haproxy/certs/site.pem, which line 12 names, has changed, and 2 more files",
             )),
             Reason::FirstCertificate { name: text("/etc/certs/a.pem"), list: text("/etc/certs") },
+            Reason::SameName {
+                file: text("/etc/certs/a.pem"),
+                host: text("a.example"),
+                other: text("/etc/certs/b.pem"),
+            },
             Reason::NoSctl,
             Reason::PassPhrase,
             Reason::OddPem,

@@ -71,6 +71,7 @@ impl Reason {
             | Reason::ListNotApplied(_)
             | Reason::FilesChanged(_)
             | Reason::FirstCertificate { .. }
+            | Reason::SameName { .. }
             | Reason::NoSctl
             | Reason::PassPhrase
             | Reason::OddPem

@@ -41,6 +41,9 @@ pub(crate) struct Item {
     /// The line that names it, now.
     #[serde(skip)]
     pub(crate) line: usize,
+    /// The other lines that do, now.
+    #[serde(skip)]
+    pub(crate) more_lines: Vec<usize>,
     pub(crate) parts: Vec<Part>,
     /// The certificates of a list or a directory: the lines of the list, or names.
     pub(crate) entries: Vec<String>,
@@ -140,6 +143,14 @@ impl Item {
         self.parts.iter().filter_map(|part| part.stamp).map(Stamp::size).sum()
     }
 
+    /// Whether one line names both.
+    pub(crate) fn shares_a_line_with(&self, other: &Item) -> bool {
+        let lines =
+            |item: &Item| std::iter::once(item.line).chain(item.more_lines.clone()).collect::<Vec<_>>();
+        let others = lines(other);
+        lines(self).iter().any(|line| others.contains(line))
+    }
+
     /// The certificate of one of its entries.
     pub(crate) fn file_of<'e>(&self, entry: &'e str) -> &'e str {
         // A directory has no file of its own, and its entries are names.
@@ -184,8 +195,14 @@ mod tests {
     fn what_was_written_is_read_and_other_bytes_are_not() {
         let part =
             Part { stamp: Some(Stamp(1, 2, 3, -4, 5)), digest: Some("d".to_owned()), ..Part::default() };
-        let item =
-            Item { kind: FileKind::Map, name: "/m".to_owned(), line: 0, parts: vec![part], entries: vec![] };
+        let item = Item {
+            kind: FileKind::Map,
+            name: "/m".to_owned(),
+            line: 0,
+            more_lines: vec![],
+            parts: vec![part],
+            entries: vec![],
+        };
         let files = LoadedFiles { pid: 7, items: vec![item], ..LoadedFiles::default() };
         let bytes = files.bytes();
         assert_eq!(LoadedFiles::parse(&bytes), Some(files));

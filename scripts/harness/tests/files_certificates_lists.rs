@@ -72,6 +72,22 @@ fn a_new_default_certificate_of_a_directory_is_a_reload() {
 }
 
 #[test]
+fn of_two_certificates_for_one_name_clients_get_the_one_that_a_start_would_give() {
+    let mut fixture = TlsFixture::empty();
+    fs::create_dir(fixture.certs("all")).unwrap();
+    put(&fixture, "all/a.pem", HOST);
+    put(&fixture, "all/old-a.pem", HOST);
+    fixture.write_binds(&["crt CERTS/all"]);
+    fixture.start_proven(Mode::MasterSocket);
+    let renewed = put(&fixture, "all/a.pem", HOST);
+    assert_done(&fixture.reload(&[]), "old-a.pem'");
+    fixture.assert_serves(HOST, &renewed);
+    put(&fixture, "all/b.pem", HOST);
+    assert_done(&fixture.reload(&[]), "is for '");
+    fixture.assert_serves(HOST, &renewed);
+}
+
+#[test]
 fn a_crt_list_grows_and_shrinks_without_a_reload() {
     let mut fixture = TlsFixture::empty();
     let certs = fixture.certs("").display().to_string();

@@ -1,6 +1,6 @@
 //! The files that a configuration names, and how it names them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub(crate) struct NamedFile {
     pub(crate) beside: Vec<(&'static str, String)>,
     /// The first line that names it.
     pub(crate) line: usize,
+    /// The other lines that do.
+    pub(crate) more_lines: Vec<usize>,
     /// Whether HAProxy may do without the file: the line is within `.if`, or the name begins with `opt@`.
     pub(crate) is_conditional: bool,
 }
@@ -72,7 +74,8 @@ pub(crate) struct NamedFiles {
     pub(crate) default_path: DefaultPath,
     /// The `crt-store` that is being read.
     pub(super) store: Store,
-    pub(super) seen: BTreeSet<(FileKind, String)>,
+    /// The place of each file in `files`.
+    pub(super) seen: BTreeMap<(FileKind, String), usize>,
 }
 
 impl NamedFiles {
@@ -81,10 +84,21 @@ impl NamedFiles {
         // A literal dollar is only taken for a variable in a word that has one.
         if word.has_variable && name.contains('$') {
             self.unresolved.push((line.number, name));
-        } else if !name.is_empty() && self.seen.insert((kind, name.clone())) {
+        } else if let Some(&place) = self.seen.get(&(kind, name.clone())) {
+            self.files[place].more_lines.push(line.number);
+        } else if !name.is_empty() {
+            self.seen.insert((kind, name.clone()), self.files.len());
             let (path, is_conditional) = (name.clone(), line.is_conditional);
-            let beside = Vec::new();
-            self.files.push(NamedFile { kind, name, path, beside, line: line.number, is_conditional });
+            let (beside, more_lines) = (Vec::new(), Vec::new());
+            self.files.push(NamedFile {
+                kind,
+                name,
+                path,
+                beside,
+                line: line.number,
+                more_lines,
+                is_conditional,
+            });
         }
     }
 }

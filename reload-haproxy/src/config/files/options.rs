@@ -22,10 +22,12 @@ impl NamedFiles {
             let Some((_, kind)) = OPTIONS.iter().find(|(option, _)| *option == pair[0].text) else {
                 continue;
             };
-            // `@system-ca` and `@store/alias` are not files.
+            // `@store/alias` is named by its `load` line already, and `@system-ca` is not a file.
             if !pair[1].text.starts_with('@') {
                 let name = self.joined(*kind, &pair[1].text);
                 self.add(*kind, name, &pair[1], line);
+            } else if let Some(&place) = self.seen.get(&(*kind, pair[1].text.clone())) {
+                self.files[place].more_lines.push(line.number);
             }
         }
     }

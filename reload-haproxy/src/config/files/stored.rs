@@ -48,6 +48,7 @@ impl Store {
             beside: beside.collect(),
             path,
             line: line.number,
+            more_lines: Vec::new(),
             is_conditional: line.is_conditional,
         })
     }

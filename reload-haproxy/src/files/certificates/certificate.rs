@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use crate::files::applied::Applied;
 use crate::files::certificates::answers::{NotTaken, outcome};
 use crate::files::certificates::details;
+use crate::files::certificates::names::Names;
 use crate::files::certificates::pem_blocks::{Content, PemBlocks};
 use crate::files::certificates::socket_name::SocketName;
 use crate::files::certificates::transaction::{Kind, Transaction, transact};
@@ -32,10 +33,11 @@ pub(crate) struct Certificate<'a> {
 pub(crate) fn replace(
     runtime: &Runtime,
     certificate: &Certificate,
+    names: &Names,
     now: SystemTime,
 ) -> Result<Applied, Reason> {
     outcome(Prepared::new(certificate).and_then(|prepared| {
-        let used = prepared.replace(runtime, now)?;
+        let used = prepared.replace(runtime, names, now)?;
         Ok(prepared.check_used(&used)?)
     }))
 }
@@ -74,8 +76,13 @@ impl Prepared {
     }
 
     /// Replaces the certificate in HAProxy's store; returns what HAProxy then reports about it.
-    pub(super) fn replace(&self, runtime: &Runtime, now: SystemTime) -> Result<String, NotTaken> {
-        transact(runtime, Kind::Certificate, &self.name, |transaction| self.steps(transaction, now))
+    pub(super) fn replace(
+        &self,
+        runtime: &Runtime,
+        names: &Names,
+        now: SystemTime,
+    ) -> Result<String, NotTaken> {
+        transact(runtime, Kind::Certificate, &self.name, |transaction| self.steps(transaction, names, now))
     }
 
     /// Fails unless an answer to `show ssl cert` says that this certificate is used. HAProxy also reports success if no
@@ -95,7 +102,7 @@ impl Prepared {
         Err(Reason::NotReported(format!("the fingerprint of '{}'", self.name.plain())))
     }
 
-    fn steps(&self, transaction: &Transaction, now: SystemTime) -> Result<String, NotTaken> {
+    fn steps(&self, transaction: &Transaction, names: &Names, now: SystemTime) -> Result<String, NotTaken> {
         // The certificate comes first: it empties the other parts.
         transaction.begin(&self.payload)?;
         if let Some(issuer) = &self.issuer {
@@ -107,6 +114,7 @@ impl Prepared {
         let pending = transaction.pending()?;
         self.check_fingerprint(&pending)?;
         check_expiry(&pending, now)?;
+        names.check_alone(self.name.plain(), &pending)?;
         let used = transaction.commit()?;
         self.check_fingerprint(&used)?;
         Ok(used)

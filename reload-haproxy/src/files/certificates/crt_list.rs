@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use crate::files::applied::Applied;
 use crate::files::certificates::answers::{NotTaken, is_success, outcome, unexpected};
 use crate::files::certificates::certificate::{Certificate, Prepared};
+use crate::files::certificates::names::Names;
 use crate::files::certificates::socket_name::SocketName;
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
@@ -25,11 +26,16 @@ pub(crate) struct ListEntry<'a> {
 
 /// Adds an entry to a list. If a part is refused, the certificate is taken back too, unless HAProxy had one of that
 /// name before.
-pub(crate) fn add_to_list(runtime: &Runtime, entry: &ListEntry, now: SystemTime) -> Result<Applied, Reason> {
-    outcome(try_add(runtime, entry, now))
+pub(crate) fn add_to_list(
+    runtime: &Runtime,
+    entry: &ListEntry,
+    names: &Names,
+    now: SystemTime,
+) -> Result<Applied, Reason> {
+    outcome(try_add(runtime, entry, names, now))
 }
 
-fn try_add(runtime: &Runtime, entry: &ListEntry, now: SystemTime) -> Result<(), NotTaken> {
+fn try_add(runtime: &Runtime, entry: &ListEntry, names: &Names, now: SystemTime) -> Result<(), NotTaken> {
     let certificate = Prepared::new(&entry.certificate)?;
     let list = SocketName::new(entry.list)?;
     check_line(entry)?;
@@ -42,7 +48,7 @@ fn try_add(runtime: &Runtime, entry: &ListEntry, now: SystemTime) -> Result<(), 
     let is_listed = entry.is_in(&answer);
     let is_new = !is_listed && create(runtime, name)?;
     let added = certificate
-        .replace(runtime, now)
+        .replace(runtime, names, now)
         .and_then(|_| if is_listed { Ok(()) } else { add(runtime, &list, entry, &certificate) });
     if added.is_err() && is_new {
         // If this fails, HAProxy keeps a certificate that nothing uses until the next reload.

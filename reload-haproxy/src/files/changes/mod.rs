@@ -89,6 +89,13 @@ impl FileChanges {
         LoadedFiles { items, directories, compared, ..LoadedFiles::default() }
     }
 
+    /// Whether one line names both certificates, and neither is to be removed.
+    pub(crate) fn are_rivals(&self, one: &str, other: &str) -> bool {
+        let is_it = |item: &&Item, name: &str| item.kind == FileKind::Certificate && item.name == name;
+        let find = |name: &str| self.found.items.iter().find(|item| is_it(item, name));
+        one != other && find(one).zip(find(other)).is_some_and(|(one, other)| one.shares_a_line_with(other))
+    }
+
     /// The maps and lists that HAProxy has loaded and that have not changed since.
     pub(crate) fn unchanged_lists(&self) -> impl Iterator<Item = &Item> {
         let items = self.found.items.iter().enumerate().filter(|(place, _)| !self.before.contains_key(place));

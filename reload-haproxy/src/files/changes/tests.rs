@@ -18,7 +18,14 @@ fn item(kind: FileKind, name: &str, content: &str) -> Item {
         digest: is_readable.then(|| content.to_owned()),
         error: (!is_readable).then(|| "gone".to_owned()),
     };
-    Item { kind, name: name.to_owned(), line: 5, parts: vec![part], entries: Vec::new() }
+    Item {
+        kind,
+        name: name.to_owned(),
+        line: 5,
+        more_lines: Vec::new(),
+        parts: vec![part],
+        entries: Vec::new(),
+    }
 }
 
 fn list(name: &str, content: &str, entries: &[&str]) -> Item {

@@ -31,7 +31,7 @@ pub(crate) fn find(
     let (known, directories) = (known.collect(), old.map(|old| &old.directories));
     let found = LoadedFiles::default();
     let mut search =
-        Search { named, places, known, directories, now, found, seen: HashSet::new(), directory: None };
+        Search { named, places, known, directories, now, found, seen: HashMap::new(), directory: None };
     named.files.iter().for_each(|file| search.add(file));
     search.found
 }
@@ -44,7 +44,8 @@ struct Search<'s> {
     directories: Option<&'s BTreeMap<PathBuf, Stamp>>,
     now: SystemTime,
     found: LoadedFiles,
-    seen: HashSet<(FileKind, String)>,
+    /// The place of each file in `found`.
+    seen: HashMap<(FileKind, String), usize>,
     /// The one that was looked into last: certificates mostly lie together.
     directory: Option<Directory>,
 }
@@ -242,10 +243,15 @@ impl Search<'_> {
 
     /// Adds an item, unless it is there.
     fn push(&mut self, file: &NamedFile, parts: Vec<Part>, entries: Vec<String>) -> bool {
-        let is_new = self.seen.insert((file.kind, file.name.clone()));
+        let (kind, name, line, more_lines) =
+            (file.kind, file.name.clone(), file.line, file.more_lines.clone());
+        let place = *self.seen.entry((kind, name.clone())).or_insert(self.found.items.len());
+        let is_new = place == self.found.items.len();
         if is_new {
-            let (kind, name, line) = (file.kind, file.name.clone(), file.line);
-            self.found.items.push(Item { kind, name, line, parts, entries });
+            self.found.items.push(Item { kind, name, line, more_lines, parts, entries });
+        } else {
+            self.found.items[place].more_lines.push(line);
+            self.found.items[place].more_lines.extend(more_lines);
         }
         is_new
     }
