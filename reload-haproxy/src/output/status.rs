@@ -66,10 +66,13 @@ impl Status {
         decision: &Decided,
     ) -> Status {
         let processes = instance.processes();
-        let (is_up_to_date, reason) = match decision {
-            Decision::Nothing(how) => (true, how.clone()),
-            Decision::Servers(_, why) | Decision::Files(why) => (false, why.clone()),
-            Decision::Reload(why) => (false, why.to_string()),
+        let different_files = files.differences();
+        let (is_up_to_date, reason) = match (decision, different_files.first()) {
+            // A file that cannot be read.
+            (Decision::Nothing(_), Some(different)) => (false, different.clone()),
+            (Decision::Nothing(how), None) => (true, how.clone()),
+            (Decision::Servers(_, why) | Decision::Files(why), _) => (false, why.clone()),
+            (Decision::Reload(why), _) => (false, why.to_string()),
         };
         Status {
             config: config.path.display().to_string(),
@@ -79,7 +82,7 @@ impl Status {
             failed_reloads: processes.as_ref().and_then(|processes| processes.failed),
             servers: count(rows, parked),
             files: files.found.items.len(),
-            different_files: files.differences(),
+            different_files,
             is_up_to_date,
             reason,
         }
