@@ -3,23 +3,22 @@
 //! What an earlier run read is not read again. Whether a certificate has files beside it is looked up only if their
 //! directory has changed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::OsString;
-use std::fs::{self, DirEntry};
+mod directory;
+mod lists;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::config::files::named::{FileKind, NamedFile, NamedFiles};
-use crate::files::certificate_list::{Entry, entries};
-use crate::files::read::{content, part};
+use crate::files::read::part;
 use crate::haproxy::places::Places;
 use crate::state::loaded_files::{Item, LoadedFiles, Part, Stamp};
+use directory::{Directory, certificates_in, names_in};
 
 /// The endings of the names of a bundle.
 const BUNDLE: [&str; 3] = ["rsa", "ecdsa", "dsa"];
-/// Files with these endings in a directory of certificates belong to another file there.
-const BESIDE: [&str; 4] = ["key", "ocsp", "issuer", "sctl"];
-
 /// The files that `named` names, as they are at `now`. `old` is what an earlier run found.
 pub(crate) fn find(
     named: &NamedFiles,
@@ -48,28 +47,6 @@ struct Search<'s> {
     seen: HashMap<(FileKind, String), usize>,
     /// The one that was looked into last: certificates mostly lie together.
     directory: Option<Directory>,
-}
-
-/// A directory with certificates.
-struct Directory {
-    path: PathBuf,
-    /// Whether it has the stamp of an earlier run: then it has the same names.
-    is_same: bool,
-    names_beside: Option<HashSet<OsString>>,
-}
-
-impl Directory {
-    /// The names in it of files that belong to another.
-    fn names_beside(&mut self) -> &HashSet<OsString> {
-        let path = &self.path;
-        let is_one = |name: &OsString| {
-            Path::new(name).extension().is_some_and(|ending| BESIDE.iter().any(|e| ending == *e))
-        };
-        self.names_beside.get_or_insert_with(|| {
-            let entries = fs::read_dir(path).into_iter().flatten().flatten();
-            entries.map(|entry| entry.file_name()).filter(is_one).collect()
-        })
-    }
 }
 
 impl Search<'_> {
@@ -116,55 +93,6 @@ impl Search<'_> {
         let list = NamedFile { kind: FileKind::CertificateList, ..named_like(file, name) };
         if self.push(&list, Vec::new(), names.clone()) {
             names.into_iter().for_each(|name| self.add_certificate(&named_like(file, name)));
-        }
-    }
-
-    /// A `crt-list`, and the files that it lists.
-    fn add_list(&mut self, file: &NamedFile) {
-        let path = self.places.of(&file.path);
-        let mut part = part("", path.clone(), self.known_part(file, ""), self.now);
-        let known = self.known.get(&(file.kind, file.name.as_str()));
-        let is_known = |known: &&&Item| known.parts.first().is_some_and(|old| old.digest == part.digest);
-        let lines = match known.filter(is_known) {
-            Some(known) => known.entries.clone(),
-            None => self.read_list(&path, &mut part),
-        };
-        if self.push(file, vec![part], lines.clone()) {
-            let text = lines.join("\n");
-            entries(&text).iter().for_each(|entry| self.add_entry(file, entry));
-        }
-    }
-
-    /// The lines of a list, with names as HAProxy's socket has them.
-    fn read_list(&self, path: &Path, part: &mut Part) -> Vec<String> {
-        let Ok((bytes, _)) = content(path) else { return Vec::new() };
-        // A list that is being written; HAProxy 3.0 and later reject it.
-        if bytes.last().is_some_and(|last| *last != b'\n') {
-            part.error = Some("it does not end with a newline".to_owned());
-        }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let name = |entry: &Entry| self.named.joined(FileKind::Certificate, entry.file);
-        let line = |entry: &Entry| format!("{} {}", name(entry), entry.rest).trim_end().to_owned();
-        entries(&text).iter().map(line).collect()
-    }
-
-    fn add_entry(&mut self, list: &NamedFile, entry: &Entry) {
-        if !entry.file.starts_with('@') {
-            self.add_certificates(&NamedFile {
-                kind: FileKind::Certificate,
-                ..named_like(list, entry.file.to_owned())
-            });
-        }
-        for pair in entry.options().windows(2) {
-            let kind = match pair[0] {
-                "ca-file" | "ca-verify-file" => FileKind::Authorities,
-                "crl-file" => FileKind::Revocations,
-                _ => continue,
-            };
-            if !pair[1].starts_with('@') {
-                let name = self.named.joined(kind, pair[1]);
-                self.add(&NamedFile { kind, ..named_like(list, name) });
-            }
         }
     }
 
@@ -219,11 +147,7 @@ impl Search<'_> {
             if let Some(stamp) = stamp.filter(|stamp| stamp.is_settled(self.now)) {
                 self.found.directories.insert(path.to_owned(), stamp);
             }
-            Directory {
-                path: path.to_owned(),
-                is_same: known.is_some() && known == stamp.as_ref(),
-                names_beside: None,
-            }
+            Directory::new(path, known.is_some() && known == stamp.as_ref())
         });
         self.directory.insert(directory)
     }
@@ -260,29 +184,6 @@ impl Search<'_> {
 /// A file with this name, which the same line names.
 fn named_like(file: &NamedFile, name: String) -> NamedFile {
     NamedFile { path: name.clone(), name, beside: Vec::new(), ..file.clone() }
-}
-
-/// The names of the certificates in a directory, as HAProxy loads them (crtlist_load_cert_dir in src/ssl_crtlist.c).
-fn certificates_in(path: &Path) -> Vec<String> {
-    let is_one = |entry: &DirEntry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let ending = name.rsplit_once('.').map(|(_, ending)| ending);
-        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file()) || entry.path().is_file();
-        !name.starts_with('.') && !ending.is_some_and(|ending| BESIDE.contains(&ending)) && is_file()
-    };
-    let entries = fs::read_dir(path).into_iter().flatten().flatten().filter(is_one);
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort_unstable();
-    names
-}
-
-/// The names in a directory, sorted; none if it cannot be read.
-fn names_in(path: &Path) -> Vec<String> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort_unstable();
-    names
 }
 
 #[cfg(test)]
