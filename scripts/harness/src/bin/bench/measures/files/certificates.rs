@@ -14,6 +14,8 @@ const COUNT: usize = 1_000;
 const MANY: usize = 10_000;
 /// The certificate that is renewed.
 const RENEWED: usize = COUNT / 2;
+/// HAProxy accepts a line of 16 KiB.
+const LINE: usize = 12 << 10;
 /// What the files may cost a run that has nothing to do, and a renewal beside HAProxy's part.
 const NOTHING: Duration = Duration::from_millis(5);
 const BESIDE: Duration = Duration::from_millis(10);
@@ -78,12 +80,16 @@ fn renewed(
     Ok(())
 }
 
-/// The commands of a renewal, with the certificate that HAProxy already has.
+/// The commands of a renewal, with the certificate that HAProxy already has: it is set, HAProxy is asked for the names of
+/// all certificates, and it is committed.
 fn haproxys_part(balancer: &BalancerOfFiles, name: &str, pem: &str) -> Result<Duration> {
-    let path = balancer.path(name).display().to_string();
-    balancer.answers(&[
-        format!("set ssl cert {path} <<\n{pem}"),
-        format!("show ssl cert *{path}"),
-        format!("commit ssl cert {path};show ssl cert {path};show info"),
-    ])
+    let path = |name: &str| balancer.path(name).display().to_string();
+    let mut lines =
+        vec![format!("set ssl cert {} <<\n{pem}", path(name)), format!("show ssl cert *{}", path(name))];
+    lines.push("show ssl cert".to_owned());
+    let questions: Vec<String> =
+        (0..COUNT).map(|n| format!("show ssl cert {}", path(&certificate(n)))).collect();
+    lines.extend(questions.chunks(LINE / questions[0].len()).map(|chunk| chunk.join(";")));
+    lines.push(format!("commit ssl cert {0};show ssl cert {0};show info", path(name)));
+    balancer.answers(&lines)
 }
