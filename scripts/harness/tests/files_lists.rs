@@ -31,7 +31,7 @@ fn a_changed_map_answers_without_a_reload() {
         ("/a\n/b x", "|"),
     ] {
         fixture.write_file("m", file);
-        fixture.change_file();
+        fixture.change();
         assert_eq!(fixture.body("/a"), body, "{file}");
         assert_done(&fixture.reload(&[]), "nothing to do");
     }
@@ -48,7 +48,7 @@ fn what_haproxy_holds_is_what_it_reads_itself() {
     let changed = HaproxyFixture::with_files(&rules, &[("m", "/a 1\n"), ("a", "x\n")]);
     changed.write_file("m", odd);
     changed.write_file("a", patterns);
-    changed.change_file();
+    changed.change();
     for (noun, name) in [("map", "m"), ("acl", "a")] {
         assert_eq!(changed.entries(noun, name), loaded.entries(noun, name));
         assert!(changed.entries(noun, name).len() > 10);
@@ -69,10 +69,10 @@ fn the_first_pattern_that_fits_stays_the_first() {
     fixture.write_file("r", "^/ab two\n^/a one\n");
     fixture.write_file("i", "7 seven\n1:10 low\n");
     fixture.write_file("ip", "127.0.0.0/8 first\n127.0.0.0/8 all\n");
-    fixture.change_file();
+    fixture.change();
     assert_eq!(fixture.body("/ab"), "two|seven|first");
     fixture.write_file("r", "^/a one\n^/ab two\n");
-    fixture.change_file();
+    fixture.change();
     assert_eq!(fixture.body("/ab"), "one|seven|first");
 }
 
@@ -89,7 +89,7 @@ fn requests_that_found_nothing_in_an_empty_list_find_the_new_entries() {
     run(&format!("add map @1 FILE <<\n{many}")).unwrap();
     assert_eq!(fixture.body("/k3"), "none");
     fixture.write_file("r", &many);
-    fixture.change_file();
+    fixture.change();
     assert_eq!(fixture.body("/k3"), "v3");
 }
 
@@ -106,14 +106,14 @@ fn a_changed_list_decides_without_a_reload() {
     let statuses = || ["/ONE", "/three", "/xy", "/yy"].map(|path| fixture.answer(path).status);
     assert_eq!(statuses(), [403, 200, 403, 200]);
     fixture.write_file("a", "/three\n/one\n/two\n");
-    fixture.change_file();
+    fixture.change();
     assert_eq!(statuses(), [403, 403, 403, 200]);
     fixture.write_file("a", "/three\n");
     fixture.write_file("r", "^/y.$\n^/z(a|b)$\n");
-    let outcome = fixture.change_file();
+    let outcome = fixture.change();
     assert_eq!(statuses(), [200, 403, 200, 403], "{}", outcome.stderr);
     fixture.write_file("a", "");
-    fixture.change_file();
+    fixture.change();
     assert_eq!(statuses(), [200, 200, 200, 403]);
 }
 
@@ -131,7 +131,7 @@ fn a_list_of_keys_and_values_changes_with_the_map_of_the_same_file() {
     assert_eq!((fixture.body("/"), statuses()), ("1".to_owned(), [403, 200, 403, 200]));
     fixture.write_file("m", "/c 3\n/b 2\n/a 9\n");
     fixture.write_file("only", "/y  1\n");
-    fixture.change_file();
+    fixture.change();
     assert_eq!((fixture.body("/"), statuses()), ("9".to_owned(), [403, 403, 200, 403]));
     assert_done(&fixture.reload(&[]), "nothing to do");
 }

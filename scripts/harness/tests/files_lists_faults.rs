@@ -49,7 +49,7 @@ fn a_run_killed_at_any_moment_leaves_the_old_map_or_the_new_one() {
     let fixture = with_map();
     fixture.write_file("m", map(1));
     let start = Instant::now();
-    fixture.change_file();
+    fixture.change();
     let whole = start.elapsed();
     let mut kept = 0;
     for moment in 0..MOMENTS {
@@ -93,7 +93,7 @@ fn no_request_is_answered_by_a_part_of_a_map() {
         let visitors: Vec<_> = (0..4).map(|_| scope.spawn(|| visit(&fixture, &is_over))).collect();
         for generation in 1..10 {
             fixture.write_file("m", map(generation));
-            fixture.change_file();
+            fixture.change();
         }
         is_over.store(true, Ordering::Relaxed);
         let counts = visitors.into_iter().map(|visitor| visitor.join().unwrap());
@@ -155,7 +155,7 @@ fn what_was_changed_by_hand_is_put_right() {
     ] {
         fixture.order(&command.replace("DIR/", fixture.run.join("").to_str().unwrap()));
         assert_ne!(entries(), loaded, "{command}");
-        fixture.change_file();
+        fixture.change();
         assert_eq!(entries(), loaded, "{command}");
         assert_done(&fixture.reload(&[]), "nothing to do");
     }
@@ -201,7 +201,7 @@ fn a_map_outside_of_haproxys_chroot_is_changed() {
     fixture.start_proven(Mode::MasterSocket);
     for (text, value) in [("/a 2\n/b 1\n", "2"), ("/b 3\n/a 3\n", "3")] {
         fixture.write_file("m", text);
-        fixture.change_file();
+        fixture.change();
         assert_eq!(fixture.body("/a"), value);
     }
 }

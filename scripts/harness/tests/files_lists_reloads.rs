@@ -74,7 +74,7 @@ fn a_map_that_the_socket_cannot_take_is_reloaded() {
         assert_eq!(fixture.body("/a"), value);
     }
     fixture.write_file("m", "/a 5\n/b x\n");
-    fixture.change_file();
+    fixture.change();
     assert_eq!(fixture.body("/a"), "5");
 }
 
@@ -84,8 +84,8 @@ fn a_map_whose_name_has_blanks_is_changed() {
     let rule = format!("{answer} \"%[path,map_str('DIR/a b;c.map',none)]\"");
     let fixture = HaproxyFixture::with_files(&[&rule], &[("a b;c.map", "/a 1\n")]);
     fixture.write_file("a b;c.map", "/a 2\n");
-    fixture.change_file();
+    fixture.change();
     fixture.write_file("a b;c.map", "/x 2\n/a 3\n/y 2\n");
-    fixture.change_file();
+    fixture.change();
     assert_eq!(fixture.body("/a"), "3");
 }

@@ -141,7 +141,7 @@ impl HaproxyFixture {
         assert_eq!(self.haproxy().command(command).unwrap().trim(), "", "{command}");
     }
 
-    /// Runs reload-haproxy, which must change servers through the socket and keep the worker.
+    /// Runs reload-haproxy, which must change servers or files through the socket and keep the worker.
     #[track_caller]
     pub fn change(&self) -> Outcome {
         let worker = self.worker();

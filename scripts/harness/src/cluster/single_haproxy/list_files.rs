@@ -57,17 +57,6 @@ impl HaproxyFixture {
         rows.map(|row| row.split_once(' ').unwrap().1.to_owned()).collect()
     }
 
-    /// Runs reload-haproxy, which must change files through the socket and keep the worker.
-    #[track_caller]
-    pub fn change_file(&self) -> Outcome {
-        let worker = self.worker();
-        let outcome = self.reload(&[]);
-        assert_done(&outcome, "runtime: ");
-        assert!(!outcome.stderr.contains("reload ("), "{}", outcome.stderr);
-        assert_eq!(self.worker(), worker, "{}", outcome.stderr);
-        outcome
-    }
-
     /// Runs reload-haproxy, which must reload and say why.
     #[track_caller]
     pub fn reload_file(&self, why: &str) -> Outcome {
