@@ -18,8 +18,9 @@ use crate::reload::method::{self, Method};
 
 /// Make the running HAProxy use the configuration on disk, and prove that it does.
 ///
-/// Does nothing if HAProxy already runs the file. If only `server` lines differ, changes the servers through
-/// HAProxy's socket and reads them back. Otherwise checks the file, reloads with a method that the running
+/// Does nothing if HAProxy already runs the file, and has loaded the files that it names as they are. If only `server`
+/// lines differ, or certificates, maps and lists that the file names, changes these through HAProxy's socket and reads
+/// them back. Otherwise checks the file, reloads with a method that the running
 /// HAProxy supports, and waits until a new worker reports that it runs the file. If the reload fails, the last
 /// good file is restored, and the next run tries the rejected one again.
 #[derive(Parser)]
