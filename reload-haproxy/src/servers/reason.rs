@@ -179,6 +179,7 @@ mod tests {
             Reason::PassPhrase,
             Reason::OddPem,
             Reason::OddName,
+            Reason::Name,
             Reason::NotReported(text("the fingerprint of '/etc/certs/a.pem'")),
             Reason::Issue3165,
             Reason::Unfinished,
