@@ -100,7 +100,7 @@ Examples:
 pub(crate) enum MethodChoice {
     /// Server changes if nothing else has changed; otherwise the first reload method that HAProxy supports
     Auto,
-    /// Server changes through the stats socket only
+    /// Changes through the stats socket only
     Runtime,
     /// `reload` on the master's socket (haproxy -W -S)
     Master,

@@ -25,6 +25,11 @@ impl Refusals {
         self.rejected.is_some()
     }
 
+    /// Whether nothing was refused, so that the run will succeed.
+    pub(crate) fn are_none(&self) -> bool {
+        self.bad.is_empty() && self.rejected.is_none()
+    }
+
     /// Adds a change that HAProxy refused.
     pub(crate) fn add(&mut self, change: &Change, why: String) {
         let (path, line) = change.file();

@@ -19,7 +19,7 @@ impl Reconcile<'_, '_> {
     /// Loads the file.
     pub(super) fn load(&self, reason: &Reason, messages: &mut Messages) -> Result<Pass, Unproven> {
         let why = &reason.to_string();
-        let method = self.args.method(self.instance, why)?;
+        let method = self.args.method(self.instance, why).map_err(Unproven::untried)?;
         messages.info(format!("reload ({}): {why}", method));
         let Taken { worker, is_proven } = self.reload(method, messages)?;
         self.state.count(|counters| counters.reload(reason.class().name()));

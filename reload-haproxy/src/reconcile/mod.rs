@@ -1,6 +1,7 @@
 //! One pass: decide what to do from the file and HAProxy as they are now, and do it. A run makes several
 //! passes while the file keeps changing.
 
+mod dry_run;
 mod files;
 mod load;
 
@@ -11,7 +12,6 @@ use crate::args::Args;
 use crate::config::file::Config;
 use crate::config::sections::Sections;
 use crate::decision::{Decided, Decision, DecisionInput, Question, with_files};
-use crate::files::change::Change;
 use crate::files::changes::FileChanges;
 use crate::files::refusals::Refusals;
 use crate::files::scan::Scan;
@@ -28,7 +28,7 @@ use crate::servers::compare::read_rows;
 use crate::servers::reason::Reason;
 use crate::state::counters::{ChangeKind, Stage};
 use crate::state::directory::StateDir;
-use crate::state::note::{Note, Parked};
+use crate::state::note::Note;
 
 /// What one pass works on.
 pub(crate) struct Reconcile<'r, 't> {
@@ -78,14 +78,14 @@ impl<'r, 't> Reconcile<'r, 't> {
         self.list_files(messages);
         let why = match self.decide(is_forced) {
             Decision::Nothing(how) => {
-                messages.verbose(format!("nothing to do: {how}"));
+                messages.verbose(self.nothing(&how, refused));
                 self.note_loaded()?;
                 self.remember_files()?;
                 self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
                 return Ok(Pass::Done);
             }
             Decision::Files(different) => match self.change_files(&different, refused, messages)? {
-                Ok(were_all) => return self.end_after_files(were_all, messages),
+                Ok(were_all) => return self.end_after_files(were_all, refused, messages),
                 Err(why) => Reason::Differs { difference: different, why: why.into() },
             },
             Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
@@ -107,35 +107,10 @@ impl<'r, 't> Reconcile<'r, 't> {
         }
     }
 
-    /// Prints what would be done.
-    pub(crate) fn dry_run(&self, decision: Decided) -> Result<(), Failure> {
-        let (report, lines) = match decision {
-            Decision::Nothing(how) => {
-                let line = format!("nothing to do: {how}");
-                (Report::nothing(self.config, &how, self.worker.as_ref()), vec![line])
-            }
-            Decision::Servers(found, why) => {
-                let mut lines = vec![format!("runtime: {why}")];
-                if self.args.messages.verbose {
-                    lines.extend(found.lines(&Parked::new()));
-                }
-                (Report::runtime(self.config, &why, self.worker.as_ref(), &found, &Parked::new()), lines)
-            }
-            Decision::Files(why) => {
-                let mut lines = vec![format!("runtime: {why}")];
-                if self.args.messages.verbose {
-                    lines.extend(self.files.changes.iter().map(Change::to_string));
-                }
-                (Report::files(self.config, &why, self.worker.as_ref(), &self.files.changes), lines)
-            }
-            Decision::Reload(why) => {
-                let why = why.to_string();
-                let method = self.args.method(self.instance, &why)?;
-                let line = format!("reload ({method}): {why}");
-                (Report::reload(self.config, &why, self.worker.as_ref(), &method.to_string()), vec![line])
-            }
-        };
-        if self.args.json { self.report(&report.into_dry_run()) } else { print(&(lines.join("\n") + "\n")) }
+    /// The line for the log if there is nothing to do, or nothing but files that must not be loaded.
+    fn nothing(&self, how: &str, refused: &Refusals) -> String {
+        let is_all = refused.are_none() && self.unreadable().is_empty();
+        format!("nothing {}to do: {how}", if is_all { "" } else { "else " })
     }
 
     /// What runs.
@@ -165,10 +140,15 @@ impl<'r, 't> Reconcile<'r, 't> {
     }
 
     /// Ends a pass that has changed files: the last one, if it has changed all and there is nothing else to do.
-    fn end_after_files(&self, were_all: bool, messages: &mut Messages) -> Result<Pass, Unproven> {
+    fn end_after_files(
+        &self,
+        were_all: bool,
+        refused: &Refusals,
+        messages: &mut Messages,
+    ) -> Result<Pass, Unproven> {
         match self.decide_by_text(false) {
             Decision::Nothing(how) if were_all && !self.config.is_outdated() => {
-                messages.verbose(format!("nothing to do: {how}"));
+                messages.verbose(self.nothing(&how, refused));
                 self.note_loaded()?;
                 Ok(Pass::Done)
             }

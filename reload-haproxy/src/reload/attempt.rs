@@ -40,7 +40,7 @@ pub(crate) struct Unproven {
     pub(crate) failure: Failure,
     /// SHA-256 of the bytes that HAProxy was asked to load and rejected; `None` if it was not asked.
     pub(crate) refused: Option<String>,
-    /// Whether HAProxy was not even asked: the file was found to be bad before.
+    /// Whether HAProxy was not even asked: the file was found to be bad before, or HAProxy must or can not be reloaded.
     pub(crate) is_untried: bool,
     /// Workers that are stopped for ever, and keep their master waiting.
     stalled: Vec<i32>,
@@ -53,7 +53,7 @@ impl From<Failure> for Unproven {
 }
 
 impl Unproven {
-    /// A look ahead has failed.
+    /// A failure before HAProxy was asked.
     pub(crate) fn untried(failure: Failure) -> Unproven {
         Unproven { is_untried: true, ..failure.into() }
     }

@@ -22,24 +22,29 @@ fn assert_rejected(outcome: &Outcome) {
     assert_eq!(outcome.stderr.matches("reload (").count(), 1, "{}", outcome.stderr);
 }
 
+/// Writes a configuration with an error page and so many servers.
+fn write_servers(fixture: &HaproxyFixture, count: u8) {
+    let page = "http-request return status 200\nbackend nodes\n  errorfile 503 DIR/page";
+    let servers = (1..=count).map(|number| format!("server s{number} 127.0.0.1:{number}"));
+    let rules: Vec<String> = [page.to_owned()].into_iter().chain(servers).collect();
+    fixture.write_rules(&rules.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// A HAProxy with an error page and a server.
+fn with_page() -> HaproxyFixture {
+    let fixture = HaproxyFixture::with_files(&["http-request return status 200"], &[("page", PAGE)]);
+    write_servers(&fixture, 1);
+    assert_done(&fixture.reload(&[]), "reload (");
+    fixture
+}
+
 #[test]
 fn servers_follow_while_an_error_page_is_bad() {
-    let page = "http-request return status 200\nbackend nodes\n  errorfile 503 DIR/page";
-    let with_servers = |count: u8| {
-        let servers = (1..=count).map(|number| format!("server s{number} 127.0.0.1:{number}"));
-        [vec![page.to_owned()], servers.collect()].concat()
-    };
-    let write = |fixture: &HaproxyFixture, count| {
-        let rules = with_servers(count);
-        fixture.write_rules(&rules.iter().map(String::as_str).collect::<Vec<_>>());
-    };
-    let fixture = HaproxyFixture::with_files(&["http-request return status 200"], &[("page", PAGE)]);
-    write(&fixture, 1);
-    assert_done(&fixture.reload(&[]), "reload (");
+    let fixture = with_page();
     let worker = fixture.worker();
     fixture.write_file("page", "no answer");
     for count in [2, 3] {
-        write(&fixture, count);
+        write_servers(&fixture, count);
         assert_rejected(&fixture.reload(&[]));
         assert!(fixture.server(&format!("s{count}")).is_some());
     }
@@ -48,6 +53,32 @@ fn servers_follow_while_an_error_page_is_bad() {
     fixture.write_file("page", PAGE.replace("down", "mended"));
     assert_done(&fixture.reload(&[]), "reload (");
     assert_done(&fixture.reload(&[]), "nothing to do");
+}
+
+#[test]
+fn servers_follow_while_no_reload_may_load_an_error_page() {
+    let fixture = with_page();
+    let worker = fixture.worker();
+    fixture.write_file("page", PAGE.replace("down", "new"));
+    write_servers(&fixture, 2);
+    let left = "page, which line 16 names, has changed; use --method auto to reload it\n";
+    let outcome = fixture.reload(&["--method", "runtime", "--dry-run"]);
+    assert!(outcome.code == 5 && outcome.stderr.ends_with(left), "{}", outcome.stderr);
+    let printed = fixture.told(&["--method", "runtime", "--dry-run"]).1;
+    assert!(printed.starts_with("runtime: +1 -0 ~0 servers in backend nodes\n"), "{printed}");
+    for done in ["server nodes/s2 added", "nothing else to do: "] {
+        let outcome = fixture.reload(&["--method", "runtime"]);
+        assert!(outcome.code == 5 && outcome.stderr.ends_with(left), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(done) && !outcome.stderr.contains("nothing to do"),
+            "{}",
+            outcome.stderr
+        );
+        assert!(fixture.server("s2").is_some());
+    }
+    assert_eq!(fixture.worker(), worker);
+    assert_done(&fixture.reload(&[]), "reload (");
+    assert_done(&fixture.reload(&["--method", "runtime"]), "nothing to do: ");
 }
 
 #[test]
@@ -78,6 +109,8 @@ fn something_else_in_the_place_of_a_map_is_named_and_does_not_empty_it() {
         let outcome = fixture.reload(&[]);
         let line = format!("m', which line 14 names: it is {what}, not a regular file; HAProxy keeps");
         assert!(outcome.code == 4 && outcome.stderr.contains(&line), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("nothing else to do: "), "{}", outcome.stderr);
+        assert_eq!(fixture.told(&["--dry-run"]).0, 4);
         assert_eq!(fixture.body("/a"), "1");
     };
     fs::remove_file(&map).unwrap();
