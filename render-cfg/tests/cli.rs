@@ -84,7 +84,7 @@ fn a_pipe_as_the_template_does_not_block_the_run() {
     std::fs::remove_file(bed.path("t.tera")).unwrap();
     assert!(Command::new("mkfifo").arg(bed.path("t.tera")).status().unwrap().success());
     let err = bed.run(&[]).ends(4).err;
-    assert_eq!(err, "render-cfg: cannot read 't.tera': it is not a regular file\n");
+    assert_eq!(err, "render-cfg: cannot read 't.tera': it is a named pipe, not a regular file\n");
 }
 
 #[test]

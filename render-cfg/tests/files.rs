@@ -66,7 +66,7 @@ fn a_symlink_is_followed_and_remains() {
 fn only_a_regular_file_is_replaced() {
     let bed = bed();
     let ran = bed.run(&["--output", "nodes"]).ends(4);
-    assert_eq!(ran.err, "render-cfg: cannot replace 'nodes': it is not a regular file\n");
+    assert_eq!(ran.err, "render-cfg: cannot replace 'nodes': it is a directory, not a regular file\n");
     assert!(bed.run(&["--output", "none/out"]).ends(4).err.contains("the directory 'none' does not exist"));
 }
 
@@ -81,7 +81,7 @@ fn no_lock_is_left_beside_a_file_that_cannot_be_replaced() {
     assert!(Command::new("mkfifo").arg(bed.path("out")).status().unwrap().success());
     for how in [&[][..], &["--diff"]] {
         let ran = bed.render(how).ends(4);
-        assert_eq!(ran.err, "render-cfg: cannot replace 'out': it is not a regular file\n");
+        assert_eq!(ran.err, "render-cfg: cannot replace 'out': it is a named pipe, not a regular file\n");
     }
     assert!(!bed.path(".out.lock").exists());
 }

@@ -3,11 +3,14 @@
 //! A file that is not valid UTF-8 is read too, and two such files are the same only if all their bytes are.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::config::words::mark;
+use crate::config::words::{mark, marked};
 
 /// Begins the revision that render-cfg writes into `description`.
 const REVISION_PREFIX: &str = "rollcall-";
@@ -35,10 +38,25 @@ pub(crate) fn flaw(bytes: &[u8]) -> Option<Flaw> {
 /// with different bytes have different texts.
 pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     // The check alone is many times quicker than the replacement.
-    std::str::from_utf8(bytes).map_or_else(|_| marked(bytes).into(), Cow::Borrowed)
+    std::str::from_utf8(bytes).map_or_else(|_| with_marks(bytes).into(), Cow::Borrowed)
 }
 
-fn marked(bytes: &[u8]) -> String {
+/// The path whose name has this text.
+pub(crate) fn path(text: &str) -> PathBuf {
+    if !text.contains(|c| marked(c).is_some()) {
+        return text.into();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match marked(c) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    OsString::from_vec(bytes).into()
+}
+
+fn with_marks(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -69,6 +87,13 @@ mod tests {
     fn files_that_differ_in_an_invalid_byte_have_different_texts() {
         assert_ne!(text(b"caf\xe9"), text(b"caf\xe8"));
         assert_eq!(text(b"caf\xe9\n bind"), format!("caf{}\n bind", mark(0xe9)));
+    }
+
+    #[test]
+    fn a_path_has_the_bytes_of_its_text() {
+        for name in [&b"/etc/a.pem"[..], b"/etc/caf\xe9/\xff.pem", "/etc/caf\u{e9}.pem".as_bytes()] {
+            assert_eq!(path(&text(name)).into_os_string().into_vec(), name);
+        }
     }
 
     #[test]

@@ -91,6 +91,11 @@ pub(crate) fn mark(byte: u8) -> char {
     char::from_u32(MARKS + u32::from(byte)).expect("the last plane has room for 256 more characters")
 }
 
+/// The byte for which a character stands, if it is one of these.
+pub(crate) fn marked(c: char) -> Option<u8> {
+    u8::try_from(u32::from(c).checked_sub(MARKS)?).ok()
+}
+
 /// The first of them, in the last private-use plane.
 const MARKS: u32 = 0x10_fe00;
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
+use crate::config::content;
 use crate::config::files::settings::DefaultPath;
 use crate::haproxy::proc;
 use crate::haproxy::process::Process;
@@ -35,7 +36,7 @@ impl<'a> Places<'a> {
     /// Whether HAProxy certainly finds no file with this name. In another mount namespace symlinks lead elsewhere, so they
     /// are followed below its root.
     pub(crate) fn lacks(&self, name: &str) -> bool {
-        let path = self.base.join(name);
+        let path = self.base.join(content::path(name));
         let Some(main) = self.elsewhere else { return false };
         let Ok(root) = File::open(proc::directory(main.pid).join("root")) else { return false };
         let how = OpenHow::new().flags(OFlag::O_PATH).resolve(ResolveFlag::RESOLVE_IN_ROOT);
@@ -44,7 +45,7 @@ impl<'a> Places<'a> {
 
     /// The path of a file with this name.
     pub(crate) fn of(&self, name: &str) -> PathBuf {
-        let path = self.base.join(name);
+        let path = self.base.join(content::path(name));
         self.elsewhere.and_then(|main| main.place(&path)).unwrap_or(path)
     }
 }

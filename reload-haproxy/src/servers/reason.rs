@@ -47,6 +47,8 @@ pub(crate) enum Reason {
     PassPhrase,
     #[error("it has the beginning of a PEM block inside a line")]
     OddPem,
+    #[error("one of its names has a line break")]
+    OddName,
     #[error("HAProxy does not report {0}")]
     NotReported(String),
     #[error("this HAProxy version may stop after authorities change while it runs (haproxy issue 3165)")]
@@ -176,6 +178,8 @@ mod tests {
             Reason::NoSctl,
             Reason::PassPhrase,
             Reason::OddPem,
+            Reason::OddName,
+            Reason::Name,
             Reason::NotReported(text("the fingerprint of '/etc/certs/a.pem'")),
             Reason::Issue3165,
             Reason::Unfinished,

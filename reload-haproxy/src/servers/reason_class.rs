@@ -75,6 +75,7 @@ impl Reason {
             | Reason::NoSctl
             | Reason::PassPhrase
             | Reason::OddPem
+            | Reason::OddName
             | Reason::NotReported(_)
             | Reason::Issue3165 => Class::File,
             // `why` is why the difference needs a reload.

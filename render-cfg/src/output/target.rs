@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::failure::{Code, Fault};
+use common::regular_file;
 use common::replace::beside;
 use thiserror::Error;
 
@@ -36,11 +37,13 @@ pub(crate) enum OutputError {
         /// Its directory.
         directory: String,
     },
-    /// It is something other than a file.
-    #[error("cannot replace '{}': it is not a regular file", .path.display())]
+    /// It is not a regular file.
+    #[error("cannot replace '{}': {what}", .path.display())]
     NotAFile {
         /// The output.
         path: PathBuf,
+        /// What it is.
+        what: String,
     },
     /// Writing the output would lose the template.
     #[error("cannot replace '{}': it is the template", .path.display())]
@@ -82,8 +85,8 @@ pub(crate) fn find(name: &Path, template: &Path) -> Result<PathBuf, OutputError>
     match fs::metadata(&path) {
         Err(err) if err.kind() == ErrorKind::NotFound => has_directory(name, &path)?,
         Err(err) => return Err(io_error("read", name)(err)),
-        Ok(metadata) if !metadata.is_file() => return Err(OutputError::NotAFile { path: name.to_owned() }),
-        Ok(_) => {}
+        Ok(metadata) => regular_file::check(metadata.file_type())
+            .map_err(|err| OutputError::NotAFile { path: name.to_owned(), what: err.to_string() })?,
     }
     let hidden = [".tmp", ".lock"].map(|suffix| beside(&path, suffix).ok());
     match [Some(path.clone())].iter().chain(&hidden).flatten().any(|written| is_same(written, template)) {

@@ -142,7 +142,10 @@ fn without_a_readable_state_the_number_can_rise_but_not_fall() {
     let dir = TempDir::new().unwrap();
     fs::create_dir(dir.path().join("directory")).unwrap();
     let cases = [
-        ("directory", "cannot read the state 'directory': is a directory; remove it, or give another file"),
+        (
+            "directory",
+            "cannot read the state 'directory': it is a directory, not a regular file; remove it, or give another file",
+        ),
         ("none/state", "cannot lock the state 'none/state'"),
     ];
     for (state, says) in cases {

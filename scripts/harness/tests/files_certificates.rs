@@ -183,3 +183,14 @@ fn a_name_with_blanks_and_semicolons_can_be_renewed() {
     fixture.change_files();
     fixture.assert_serves(HOST, &new);
 }
+
+#[test]
+fn a_certificate_whose_name_has_a_line_break_is_loaded_by_a_reload() {
+    let (fixture, _) = TlsFixture::serving();
+    let odd = fixture.authority.issue("a\\nFilename: b.pem");
+    fixture.put("site.pem", &odd.pem());
+    assert_done(&fixture.reload(&[]), "has changed, and one of its names has a line break");
+    assert_eq!(fixture.authority.look(fixture.tls_address(0), HOST).serial, odd.serial);
+    fixture.renew("site.pem");
+    fixture.change_files();
+}

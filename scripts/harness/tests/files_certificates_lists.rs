@@ -3,8 +3,11 @@
 //! `$HAPROXY` names another HAProxy than the installed one, as in tests/reload_methods.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
+use common::replace::replace;
 use harness::cluster::single_haproxy::assert_done;
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
 use harness::daemons::haproxy::Mode;
@@ -53,6 +56,29 @@ fn a_directory_grows_and_shrinks_without_a_reload() {
     assert_hosts(&fixture, &default, &[("b.example", &back), ("c.example", &second)]);
     assert_done(&fixture.reload(&["--force"]), "reload (");
     assert_hosts(&fixture, &default, &[("b.example", &back), ("c.example", &second)]);
+}
+
+#[test]
+fn a_certificate_whose_name_is_not_utf_8_is_loaded_by_reloads() {
+    let mut fixture = TlsFixture::empty();
+    fs::create_dir(fixture.certs("all")).unwrap();
+    let default = put(&fixture, "all/a.pem", HOST);
+    fixture.write_binds(&["crt CERTS/all"]);
+    fixture.start_proven(Mode::MasterSocket);
+    let odd = fixture.certs("all").join(OsStr::from_bytes(b"caf\xe9.pem"));
+    for change in ["is new in", "has changed"] {
+        let issued = fixture.authority.issue("b.example");
+        replace(&odd, issued.pem().as_bytes(), 0o640).unwrap();
+        let outcome = fixture.reload(&[]);
+        assert_done(&outcome, change);
+        assert_done(&outcome, "its name contains characters that HAProxy's socket does not accept");
+        assert_hosts(&fixture, &default, &[("b.example", &issued)]);
+        assert_done(&fixture.reload(&[]), "nothing to do");
+    }
+    fs::remove_file(&odd).unwrap();
+    assert_done(&fixture.reload(&[]), "reload (");
+    assert_done(&fixture.reload(&[]), "nothing to do");
+    assert_hosts(&fixture, &default, &[]);
 }
 
 #[test]

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
 use harness::cluster::single_haproxy::{HaproxyFixture, Outcome, assert_done};
 use harness::daemons::haproxy::Mode;
+use nix::unistd::mkfifo;
 
 const PAGE: &str = "HTTP/1.0 503 Down\r\n\r\ndown\n";
 
@@ -67,12 +70,27 @@ fn other_certificates_follow_while_one_cannot_be_loaded() {
 }
 
 #[test]
-fn a_directory_in_the_place_of_a_map_does_not_empty_it() {
+fn something_else_in_the_place_of_a_map_is_named_and_does_not_empty_it() {
     let rule = "http-request return status 200 content-type text/plain lf-string %[path,map(DIR/m,none)]";
     let fixture = HaproxyFixture::with_files(&[rule], &[("m", "/a 1\n/b 2\n")]);
-    fs::remove_file(fixture.file("m")).unwrap();
-    fs::create_dir(fixture.file("m")).unwrap();
-    let outcome = fixture.reload(&[]);
-    assert!(outcome.code == 4 && outcome.stderr.contains("is a directory"), "{}", outcome.stderr);
-    assert_eq!(fixture.body("/a"), "1");
+    let map = fixture.file("m");
+    let refuses = |what: &str| {
+        let outcome = fixture.reload(&[]);
+        let line = format!("m', which line 14 names: it is {what}, not a regular file; HAProxy keeps");
+        assert!(outcome.code == 4 && outcome.stderr.contains(&line), "{}", outcome.stderr);
+        assert_eq!(fixture.body("/a"), "1");
+    };
+    fs::remove_file(&map).unwrap();
+    let listener = UnixListener::bind(&map).unwrap();
+    refuses("a socket");
+    drop(listener);
+    fs::remove_file(&map).unwrap();
+    mkfifo(&map, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    refuses("a named pipe");
+    fs::remove_file(&map).unwrap();
+    symlink("/dev/zero", &map).unwrap();
+    refuses("a device");
+    fs::remove_file(&map).unwrap();
+    fs::create_dir(&map).unwrap();
+    refuses("a directory");
 }

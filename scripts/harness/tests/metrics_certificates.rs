@@ -19,10 +19,16 @@ const DAY: f64 = 86400.0;
 
 /// Makes a certificate that expires after this many days, with its key in the same file.
 fn certificate(path: &Path, days: u32) {
+    certificate_for(path, days, "DNS:site.test");
+}
+
+/// The same, with this alternative name.
+fn certificate_for(path: &Path, days: u32, name: &str) {
     let (key, chain) = (path.with_extension("key"), path.with_extension("crt"));
     let mut command = Command::new(programs::find("openssl").unwrap());
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
     command.arg("-keyout").arg(&key).arg("-out").arg(&chain).args(["-subj", "/CN=site.test"]);
+    command.args(["-addext", &format!("subjectAltName={name}")]);
     assert!(command.args(["-days", &days.to_string()]).output().unwrap().status.success());
     replace(path, &[fs::read(&chain).unwrap(), fs::read(&key).unwrap()].concat(), 0o600).unwrap();
     [key, chain].iter().for_each(|part| fs::remove_file(part).unwrap());
@@ -87,6 +93,30 @@ fn the_certificate_that_expires_first_is_named() {
     certificate(&certs.join("d.pem"), 400);
     let left = expiry(&metrics(&mut fixture, &certs), &certs.join("b; c.pem"));
     assert!((8.9 * DAY..9.1 * DAY).contains(&left), "{left}");
+}
+
+#[test]
+fn a_certificate_cannot_tell_the_date_of_another() {
+    if !programs::are_here(&["promtool", "openssl"]) {
+        return;
+    }
+    let mut fixture = HaproxyFixture::empty();
+    let certs = fixture.run.join("certs");
+    fs::create_dir(&certs).unwrap();
+    let (first, other) = (certs.join("b.pem"), certs.join("c.pem"));
+    // HAProxy prints the line breaks as they are.
+    let other_name = other.display();
+    let forged = format!(
+        "DNS:a\\nFilename: {other_name}\\nStatus: Used\\nnotAfter: Jan  1 00:00:00 2020 GMT\\nFilename: {other_name}"
+    );
+    certificate_for(&certs.join("a.pem"), 200, &forged);
+    certificate(&first, 40);
+    certificate(&other, 90);
+    let left = expiry(&metrics(&mut fixture, &certs), &first);
+    assert!((39.9 * DAY..40.1 * DAY).contains(&left), "{left}");
+    let said =
+        fixture.haproxy().command(&format!("show ssl cert {}", certs.join("a.pem").display())).unwrap();
+    assert!(said.contains(&format!("\nFilename: {other_name}\n")), "{said}");
 }
 
 #[test]

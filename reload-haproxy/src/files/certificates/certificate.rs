@@ -12,6 +12,7 @@ use crate::files::certificates::names::Names;
 use crate::files::certificates::pem_blocks::{Content, PemBlocks};
 use crate::files::certificates::socket_name::SocketName;
 use crate::files::certificates::transaction::{Kind, Transaction, transact};
+use crate::haproxy::certificates::is_plain;
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
 
@@ -114,6 +115,9 @@ impl Prepared {
         let pending = transaction.pending()?;
         self.check_fingerprint(&pending)?;
         check_expiry(&pending, now)?;
+        if !is_plain(&pending) {
+            return Err(Reason::OddName.into());
+        }
         names.check_alone(self.name.plain(), &pending)?;
         let used = transaction.commit()?;
         self.check_fingerprint(&used)?;

@@ -5,6 +5,7 @@
 
 use std::time::SystemTime;
 
+use crate::config::words::marked;
 use crate::files::applied::Applied;
 use crate::files::certificates::answers::{NotTaken, is_success, outcome, unexpected};
 use crate::files::certificates::certificate::{Certificate, Prepared};
@@ -135,7 +136,8 @@ fn check_line(entry: &ListEntry) -> Result<(), Reason> {
             .is_some_and(|rest| !first.is_empty() && rest.is_empty() | rest.ends_with('/'))
     });
     let has_odd_name = certificate.name.contains([' ', '\\', '"', '\'', '[', '#']);
-    if line.contains(|c: char| c.is_control() && c != '\t') || !is_its_name || has_odd_name {
+    let is_unfit = |c: char| (c.is_control() && c != '\t') || marked(c).is_some();
+    if line.contains(is_unfit) || !is_its_name || has_odd_name {
         return Err(Reason::Name);
     }
     Ok(())

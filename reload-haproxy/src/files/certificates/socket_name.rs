@@ -1,5 +1,6 @@
 //! The name of a file as HAProxy's socket takes it.
 
+use crate::config::words::marked;
 use crate::haproxy::commands::escaped;
 use crate::servers::reason::Reason;
 
@@ -11,9 +12,9 @@ pub(super) struct SocketName {
 
 impl SocketName {
     /// The name of a file in HAProxy's store. Fails if no command can name it: a `*` at the beginning means an open
-    /// transaction, `<<` a payload, and `:` the number of an entry.
+    /// transaction, `<<` a payload, and `:` the number of an entry. Nor does a command have bytes that are not UTF-8.
     pub(super) fn new(plain: &str) -> Result<SocketName, Reason> {
-        let is_unfit = |c: char| c.is_control() || c == ':' || c == '<';
+        let is_unfit = |c: char| c.is_control() || c == ':' || c == '<' || marked(c).is_some();
         if plain.is_empty() || plain.starts_with('*') || plain.contains(is_unfit) {
             return Err(Reason::Name);
         }
@@ -43,6 +44,7 @@ impl SocketName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::content::text;
 
     #[test]
     fn blanks_semicolons_and_backslashes_are_escaped() {
@@ -52,7 +54,7 @@ mod tests {
 
     #[test]
     fn names_that_no_command_can_hold_are_refused() {
-        for name in ["", "*a.pem", "a\nb.pem", "a<<b.pem", "a.pem:3", "a\tb"] {
+        for name in ["", "*a.pem", "a\nb.pem", "a<<b.pem", "a.pem:3", "a\tb", &text(b"a\xe9")] {
             assert!(SocketName::new(name).is_err(), "{name:?}");
         }
         assert!(SocketName::of_certificate("a.key").is_err());

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use crate::config::content::text;
 
 /// Files with these endings in a directory of certificates belong to another file there.
 const BESIDE: [&str; 4] = ["key", "ocsp", "issuer", "sctl"];
@@ -54,7 +57,7 @@ fn entries(path: &Path) -> impl Iterator<Item = DirEntry> {
 }
 
 fn sorted(entries: impl Iterator<Item = DirEntry>) -> Vec<String> {
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
     names.sort_unstable();
-    names
+    names.iter().map(|name| text(name.as_bytes()).into_owned()).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::config::content::text;
 use crate::config::files::named::{FileKind, NamedFile};
 use crate::files::certificate_list::{Entry, entries};
 use crate::files::find::{Search, named_like};
@@ -32,7 +33,7 @@ impl Search<'_> {
         if bytes.last().is_some_and(|last| *last != b'\n') {
             part.error = Some("it does not end with a newline".to_owned());
         }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = text(&bytes);
         let name = |entry: &Entry| self.named.joined(FileKind::Certificate, entry.file);
         let line = |entry: &Entry| format!("{} {}", name(entry), entry.rest).trim_end().to_owned();
         entries(&text).iter().map(line).collect()

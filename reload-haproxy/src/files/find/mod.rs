@@ -8,9 +8,11 @@ mod lists;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::config::content;
 use crate::config::files::named::{FileKind, NamedFile, NamedFiles};
 use crate::files::read::part;
 use crate::haproxy::places::Places;
@@ -134,7 +136,7 @@ impl Search<'_> {
 
     /// The path of a file beside a certificate.
     fn beside(&self, path: &Path, role: &str) -> PathBuf {
-        self.named.extra.beside(&path.as_os_str().to_string_lossy(), role).into()
+        content::path(&self.named.extra.beside(&content::text(path.as_os_str().as_bytes()), role))
     }
 
     /// Looks into a directory, once in a search.
@@ -144,7 +146,9 @@ impl Search<'_> {
         let directory = self.directory.take().filter(|_| is_it).unwrap_or_else(|| {
             let known = self.directories.and_then(|known| known.get(path));
             let stamp = fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
-            if let Some(stamp) = stamp.filter(|stamp| stamp.is_settled(self.now)) {
+            // The state directory cannot hold another path.
+            let is_kept = |stamp: &Stamp| path.to_str().is_some() && stamp.is_settled(self.now);
+            if let Some(stamp) = stamp.filter(is_kept) {
                 self.found.directories.insert(path.to_owned(), stamp);
             }
             Directory::new(path, known.is_some() && known == stamp.as_ref())
@@ -158,7 +162,9 @@ impl Search<'_> {
             return vec![part("", path.to_owned(), self.known_part(file, ""), self.now)];
         }
         let names = names_in(path).into_iter();
-        names.map(|name| part(&name, path.join(&name), self.known_part(file, &name), self.now)).collect()
+        names
+            .map(|name| part(&name, path.join(content::path(&name)), self.known_part(file, &name), self.now))
+            .collect()
     }
 
     fn known_part(&self, file: &NamedFile, role: &str) -> Option<&Part> {

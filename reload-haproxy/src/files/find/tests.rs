@@ -8,6 +8,7 @@ use common::replace::replace;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::content::text;
 use crate::config::facts::facts;
 use crate::config::files::settings::DefaultPath;
 
@@ -79,6 +80,29 @@ fn a_directory_is_a_list_of_its_certificates() {
         "certificate d/b.pem [\"\"] []",
     ];
     assert_eq!(bed.shown(&bed.find(None)), expected);
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_found_as_haproxy_sorts_them() {
+    let name = |bytes: &[u8]| text(bytes).into_owned();
+    let bed = Bed::new("frontend f\n bind :1 ssl crt DIR/d crt \"DIR/\\xe9/x.pem\"\n", &["d/a.pem"]);
+    for bytes in [&b"d/\xc3\xa9.pem"[..], b"d/\xff.pem", b"d/\xff.pem.key", b"d/\xc1.pem", b"\xe9/x.pem"] {
+        let file = bed.dir.path().join(content::path(&name(bytes)));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        replace(&file, bytes, 0o600).unwrap();
+    }
+    let found = bed.find(None);
+    let expected =
+        ["certificate list d", "certificate d/a.pem", "certificate d/\u{10fec1}.pem", "certificate d/é.pem"]
+            .map(str::to_owned);
+    let shown = bed.shown(&found);
+    for (line, expected) in shown.iter().zip(expected) {
+        assert!(line.starts_with(&expected), "{line}");
+    }
+    assert_eq!(shown[4], format!("certificate {} [\"\", \"key\"] []", name(b"d/\xff.pem")));
+    assert_eq!(shown[5], format!("certificate {} [\"\"] []", name(b"\xe9/x.pem")));
+    assert!(!found.bytes().is_empty(), "it can be remembered");
+    assert_eq!(bed.find(Some(&found)), found);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::failure::{Code, Failure};
 use common::lock;
+use common::regular_file;
 use nix::fcntl::{Flock, OFlag};
 use nix::unistd::{AccessFlags, access};
 
@@ -56,8 +57,7 @@ fn check(directory: &Path) -> Result<(), Failure> {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o640);
-    let file = options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+    regular_file::open_with(&mut options, OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK, path)
 }
 
 fn cannot_write(path: &Path, err: &io::Error) -> Failure {
