@@ -101,7 +101,7 @@ pub(crate) fn is_plain(answer: &str) -> bool {
 }
 
 /// The certificates in an answer to `show ssl cert`.
-pub(crate) fn names_of(list: &str) -> Vec<&str> {
+fn names_of(list: &str) -> Vec<&str> {
     list.lines().filter(|line| is_name(line)).collect()
 }
 
@@ -123,7 +123,7 @@ fn is_name(line: &str) -> bool {
 }
 
 /// Whether a line begins an answer. A certificate that has been removed meanwhile has one, too.
-fn is_answer(line: &str) -> bool {
+pub(crate) fn is_answer(line: &str) -> bool {
     line.starts_with("Filename: ") || line.starts_with("Can't display the certificate")
 }
 

@@ -86,7 +86,8 @@ impl Reconcile<'_, '_> {
             return Ok(Err(why));
         }
         messages.info(format!("runtime: {different}"));
-        let (done, failed) = self.apply_changes(&runtime, refused, messages);
+        let names = Names::new(&runtime, self.state, &self.files);
+        let (done, failed) = self.apply_changes(&runtime, &names, refused, messages);
         let failed = failed.or_else(|| runtime.check_worker().err());
         if failed.is_some() || self.instance.is_loading(worker) {
             return Ok(Err(failed.unwrap_or(Reason::Loading)));
@@ -94,6 +95,7 @@ impl Reconcile<'_, '_> {
         let mut loaded = self.files.loaded();
         self.take_over(&done, &mut loaded, messages);
         self.state.remember_files(loaded, worker)?;
+        names.remember()?;
         self.report(&Report::files(self.config, different, Some(worker), &done))?;
         Ok(Ok(done.len() == self.files.changes.len()))
     }
@@ -102,14 +104,13 @@ impl Reconcile<'_, '_> {
     fn apply_changes(
         &self,
         runtime: &Runtime,
+        names: &Names,
         refused: &mut Refusals,
         messages: &mut Messages,
     ) -> (Vec<Change>, Option<Reason>) {
-        let are_rivals = |one: &str, other: &str| self.files.are_rivals(one, other);
-        let names = Names::new(runtime, &are_rivals);
         let mut done = Vec::new();
         for change in &self.files.changes {
-            match apply(runtime, change, &names, SystemTime::now()) {
+            match apply(runtime, change, names, SystemTime::now()) {
                 Ok(Some(Applied::Done)) => done.push(change.clone()),
                 Ok(Some(Applied::Refused(why))) => self.refuse(change, why, refused),
                 // The next pass plans it again.

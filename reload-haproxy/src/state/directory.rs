@@ -1,5 +1,5 @@
 //! The state directory: for each configuration file a note, a copy of the loaded bytes, the mark of a rejected file,
-//! what was loaded of the files that it names, counters, and a lock.
+//! what was loaded of the files that it names, the host names of its certificates, counters, and a lock.
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::config::content::{fingerprint, text};
 use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
+use crate::state::certificate_hosts::CertificateHosts;
 use crate::state::counter_file::CounterFile;
 use crate::state::counters::Counters;
 use crate::state::loaded_files::LoadedFiles;
@@ -41,6 +42,7 @@ pub(crate) struct StateDir {
     /// What this run has done.
     counted: RefCell<Counters>,
     files: PathBuf,
+    hosts: PathBuf,
     /// Held while a run is at work.
     _lock: Option<Flock<File>>,
 }
@@ -80,6 +82,7 @@ impl StateDir {
             success: directory.join(format!("{key}.success")),
             counted: RefCell::default(),
             files: directory.join(format!("{key}.files")),
+            hosts: directory.join(format!("{key}.hosts")),
             _lock: None,
         }
     }
@@ -116,6 +119,18 @@ impl StateDir {
     /// Remembers the files that the worker has loaded.
     pub(crate) fn remember_files(&self, files: LoadedFiles, worker: &Worker) -> Result<(), Failure> {
         put(&self.files, &files.of(worker).bytes(), 0o640)
+    }
+
+    /// The host names of certificates, as far as they are known.
+    pub(crate) fn hosts(&self) -> CertificateHosts {
+        regular_file::read(&self.hosts, NOTE_MAX)
+            .map(|bytes| CertificateHosts::parse(&bytes))
+            .unwrap_or_default()
+    }
+
+    /// Remembers the bytes of `CertificateHosts`.
+    pub(crate) fn remember_hosts(&self, bytes: &[u8]) -> Result<(), Failure> {
+        put(&self.hosts, bytes, 0o640)
     }
 
     /// The mark of a refused file, if there is one that can be read.

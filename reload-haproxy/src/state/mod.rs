@@ -1,5 +1,7 @@
 //! What earlier runs left in --state-dir.
 
+pub(crate) mod by_name;
+pub(crate) mod certificate_hosts;
 pub(crate) mod counter_file;
 pub(crate) mod counters;
 pub(crate) mod directory;

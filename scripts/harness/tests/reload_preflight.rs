@@ -155,13 +155,14 @@ fn a_pid_file_without_a_directory_is_refused_unless_the_command_line_sets_anothe
 #[test]
 fn options_that_need_root_are_refused_for_an_unprivileged_haproxy() {
     let chroot = (Global, "chroot /", "its master has no right to chroot to '/'");
+    let port = (Frontend, "bind 127.0.0.1:1", "may not use the port");
     for case in [
         (Global, "user games", "its master has no right to become user 'games'"),
         (Global, "gid 60", "its master has no right to become group '60'"),
-        (Frontend, "bind 127.0.0.1:1", "may not use the port"),
     ]
     .into_iter()
     .chain((!chroots_unprivileged()).then_some(chroot))
+    .chain(low_ports_need_a_right().then_some(port))
     {
         let Some(fixture) = unprivileged(Mode::MasterSocket) else { return };
         assert_seen_rightly(&fixture, || as_nobody(&fixture), case);
@@ -197,6 +198,12 @@ fn an_unprivileged_haproxy_may_chroot_if_it_can() {
 /// Whether `chroot` works without the right to it, and `chroot auto` needs no directory.
 fn chroots_unprivileged() -> bool {
     is_since((3, 4))
+}
+
+/// Whether only root may listen on low ports. In a container of Docker's, all users may.
+fn low_ports_need_a_right() -> bool {
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    first.trim().parse::<u16>().unwrap() > 1
 }
 
 /// A HAProxy of another user than root; `None` without root.

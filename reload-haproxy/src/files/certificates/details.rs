@@ -1,8 +1,10 @@
 //! Reads the answers to `show ssl cert`, `show ssl ca-file` and `show ssl crl-file`.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::haproxy::certificates::openssl_time;
+use crate::state::certificate_hosts::Host;
 
 /// The SHA-1 fingerprints in an answer, in its order.
 pub(super) fn fingerprints(answer: &str) -> impl Iterator<Item = &str> {
@@ -12,6 +14,17 @@ pub(super) fn fingerprints(answer: &str) -> impl Iterator<Item = &str> {
 /// When the certificate in an answer to `show ssl cert` expires; `None` if it does not say so.
 pub(super) fn expiry(answer: &str) -> Option<SystemTime> {
     openssl_time(answer.lines().find_map(|line| line.strip_prefix("notAfter: "))?)
+}
+
+/// The host names in an answer to `show ssl cert`: the alternative names and the common name.
+pub(super) fn hosts(answer: &str) -> Vec<Host> {
+    let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let key: String = field("Algorithm: ").chars().take_while(char::is_ascii_alphabetic).collect();
+    let alternative =
+        field("Subject Alternative Name: ").split(", ").filter_map(|name| name.strip_prefix("DNS:"));
+    let common = field("Subject: ").split('/').filter_map(|part| part.strip_prefix("CN="));
+    let names: BTreeSet<String> = alternative.chain(common).map(str::to_ascii_lowercase).collect();
+    names.into_iter().map(|name| Host { name, key: key.clone() }).collect()
 }
 
 /// The lists of revoked certificates in an answer to `show ssl crl-file`: all lines from the first list on, and how
@@ -34,6 +47,14 @@ mod tests {
         assert_eq!(fingerprints(ANSWER).collect::<Vec<_>>(), ["7B3A158E"]);
         let expiry = humantime::format_rfc3339(expiry(ANSWER).unwrap()).to_string();
         assert_eq!(expiry, "2027-02-05T13:01:37Z");
+    }
+
+    #[test]
+    fn the_hosts_of_a_certificate_are_its_alternative_names_and_its_common_name() {
+        let answer = "Filename: a.pem\nStatus: Used\nSubject Alternative Name: DNS:A.test, DNS:*.b.test, IP Address:1\n\
+                      Algorithm: EC256\nSubject: /O=x/CN=c.test\n";
+        let host = |name: &str| Host { name: name.to_owned(), key: "EC".to_owned() };
+        assert_eq!(hosts(answer), [host("*.b.test"), host("a.test"), host("c.test")]);
     }
 
     #[test]

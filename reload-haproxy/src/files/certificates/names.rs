@@ -3,90 +3,126 @@
 //! HAProxy puts a certificate that was changed behind others of its kind for the same name, so clients would get one of
 //! those (seen on 2.6 to 3.4). Only a reload restores the order.
 
-use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::cell::{RefCell, RefMut};
+use std::collections::HashMap;
 
-use crate::haproxy::certificates::{answers_in, names_of, questions};
+use common::failure::Failure;
+
+use crate::config::content::fingerprint;
+use crate::files::certificates::details::{fingerprints, hosts};
+use crate::files::certificates::pem_blocks::PemBlocks;
+use crate::files::changes::FileChanges;
+use crate::files::read::content;
+use crate::haproxy::certificates::{answers_in, is_answer, questions};
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
+use crate::state::certificate_hosts::{CertificateHosts, Host};
+use crate::state::directory::StateDir;
+use crate::state::loaded_files::Item;
 
-/// A host name, and the kind of the key: HAProxy has a certificate of each kind for a client to choose.
-type Host = (String, String);
-
-/// The host names of all certificates, asked for once in a run.
+/// The host names of all certificates, looked up once in a run, and only if a certificate is changed.
 pub(crate) struct Names<'r> {
     runtime: &'r Runtime<'r>,
-    /// Whether HAProxy chooses between two certificates, because they are for the same listener.
-    are_rivals: &'r dyn Fn(&str, &str) -> bool,
-    known: OnceCell<HashMap<Host, HashSet<String>>>,
+    state: &'r StateDir,
+    files: &'r FileChanges,
+    known: RefCell<Option<Known>>,
+}
+
+struct Known {
+    /// The certificates with their hosts.
+    files: Vec<(String, Vec<Host>)>,
+    remembered: CertificateHosts,
 }
 
 impl<'r> Names<'r> {
-    /// `are_rivals` tells whether two certificates are for the same listener.
-    pub(crate) fn new(runtime: &'r Runtime<'r>, are_rivals: &'r dyn Fn(&str, &str) -> bool) -> Names<'r> {
-        Names { runtime, are_rivals, known: OnceCell::new() }
+    /// Of the certificates in `files`. HAProxy is asked for those that the state directory does not know.
+    pub(crate) fn new(runtime: &'r Runtime<'r>, state: &'r StateDir, files: &'r FileChanges) -> Names<'r> {
+        Names { runtime, state, files, known: RefCell::default() }
     }
 
     /// Fails if another certificate of its listener has a host name of the one in this answer to `show ssl cert`.
     pub(super) fn check_alone(&self, file: &str, answer: &str) -> Result<(), Reason> {
-        for (host, key) in hosts(answer) {
-            let files = self.known()?.get(&(host.clone(), key));
-            if let Some(other) =
-                files.into_iter().flatten().filter(|other| (self.are_rivals)(file, other)).min()
-            {
-                return Err(Reason::SameName { file: file.to_owned(), host, other: other.clone() });
+        let mut known = self.known()?;
+        let hosts = hosts(answer);
+        for (other, others) in &known.files {
+            let shared = hosts.iter().find(|host| others.contains(host));
+            if let Some(host) = shared.filter(|_| self.files.are_rivals(file, other)) {
+                let (file, host, other) = (file.to_owned(), host.name.clone(), other.clone());
+                return Err(Reason::SameName { file, host, other });
             }
+        }
+        known.files.push((file.to_owned(), hosts.clone()));
+        if let Some(digest) = self.files.certificate(file).and_then(digest) {
+            known.remembered.add(digest, hosts);
         }
         Ok(())
     }
 
-    fn known(&self) -> Result<&HashMap<Host, HashSet<String>>, Reason> {
-        if let Some(known) = self.known.get() {
-            return Ok(known);
+    /// Leaves what is known for the next run.
+    pub(crate) fn remember(self) -> Result<(), Failure> {
+        let Some(mut known) = self.known.into_inner() else { return Ok(()) };
+        let (found, loaded) = (self.files.found.items.iter(), self.files.loaded_certificates());
+        let used = found.chain(loaded).filter_map(digest).collect();
+        known.remembered.unsaved(&used).map_or(Ok(()), |bytes| self.state.remember_hosts(&bytes))
+    }
+
+    fn known(&self) -> Result<RefMut<'_, Known>, Reason> {
+        let mut known = self.known.borrow_mut();
+        if known.is_none() {
+            *known = Some(self.look_up()?);
         }
-        let list = self.runtime.ask("show ssl cert")?;
-        let files = names_of(&list);
-        let mut known: HashMap<Host, HashSet<String>> = HashMap::new();
-        let mut count = 0;
-        // One certificate is alone.
-        for line in questions(&files).into_iter().filter(|_| files.len() > 1) {
-            let answer = self.runtime.ask(&line)?;
-            for (file, answer) in answers_in(&answer) {
-                count += 1;
-                for host in hosts(answer).filter(|_| answer.contains("\nStatus: Used\n")) {
-                    known.entry(host).or_default().insert(file.to_owned());
+        Ok(RefMut::map(known, |known| known.get_or_insert_with(|| unreachable!("it was looked up"))))
+    }
+
+    fn look_up(&self) -> Result<Known, Reason> {
+        let mut known = Known { files: Vec::new(), remembered: self.state.hosts() };
+        let mut unknown = HashMap::new();
+        for item in self.files.loaded_certificates() {
+            match digest(item).and_then(|digest| known.remembered.of(digest)) {
+                Some(hosts) => known.files.push((item.name.clone(), hosts.to_vec())),
+                None => {
+                    unknown.insert(item.name.as_str(), item);
                 }
             }
         }
-        if files.len() > 1 && count < files.len() {
+        self.ask(&unknown, &mut known)?;
+        Ok(known)
+    }
+
+    /// Asks HAProxy for the names of certificates.
+    fn ask(&self, unknown: &HashMap<&str, &Item>, known: &mut Known) -> Result<(), Reason> {
+        let files: Vec<&str> = unknown.keys().copied().collect();
+        let mut count = 0;
+        for line in questions(&files) {
+            let answer = self.runtime.ask(&line)?;
+            count += answer.lines().filter(|line| is_answer(line)).count();
+            for (file, answer) in answers_in(&answer) {
+                let hosts = hosts(answer);
+                known.files.push((file.to_owned(), hosts.clone()));
+                if let Some(digest) = unknown.get(file).and_then(|item| digest_of_loaded(item, answer)) {
+                    known.remembered.add(digest, hosts);
+                }
+            }
+        }
+        if count < files.len() {
             return Err(Reason::NotReported("the names of all certificates".to_owned()));
         }
-        Ok(self.known.get_or_init(|| known))
+        Ok(())
     }
 }
 
-/// The host names of a certificate, each with the kind of its key.
-fn hosts(answer: &str) -> impl Iterator<Item = Host> {
-    let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    let key: String = field("Algorithm: ").chars().take_while(char::is_ascii_alphabetic).collect();
-    let alternative =
-        field("Subject Alternative Name: ").split(", ").filter_map(|name| name.strip_prefix("DNS:"));
-    let common = field("Subject: ").split('/').filter_map(|part| part.strip_prefix("CN="));
-    let names: HashSet<String> = alternative.chain(common).map(str::to_ascii_lowercase).collect();
-    names.into_iter().map(move |name| (name, key.clone()))
+/// The digest of a certificate's own file, if it is known what that held.
+fn digest(item: &Item) -> Option<&str> {
+    item.parts.first()?.digest.as_deref().filter(|digest| !digest.is_empty())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hosts_of_a_certificate_are_its_alternative_names_and_its_common_name() {
-        let answer = "Filename: a.pem\nStatus: Used\nSubject Alternative Name: DNS:A.test, DNS:*.b.test, IP Address:1\n\
-                      Algorithm: EC256\nSubject: /O=x/CN=c.test\n";
-        let mut found: Vec<Host> = hosts(answer).collect();
-        found.sort();
-        let host = |name: &str| (name.to_owned(), "EC".to_owned());
-        assert_eq!(found, [host("*.b.test"), host("a.test"), host("c.test")]);
-    }
+/// The same, if this answer to `show ssl cert` is about the certificate in the file, and not about one that somebody
+/// has set at the socket.
+fn digest_of_loaded<'i>(item: &'i Item, answer: &str) -> Option<&'i str> {
+    let digest = digest(item)?;
+    let (bytes, _) = content(&item.parts.first()?.path).ok()?;
+    let blocks = PemBlocks::read(&bytes).ok()?;
+    let is_it = fingerprint(&bytes) == digest
+        && blocks.fingerprints().next().as_deref() == fingerprints(answer).next();
+    is_it.then_some(digest)
 }

@@ -1,12 +1,12 @@
 //! Compares one item with what the worker has loaded.
 
-use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use common::failure::Code;
 
 use crate::config::files::named::FileKind;
 use crate::files::change::Bad;
+use crate::state::by_name::ByName;
 use crate::state::loaded_files::{Item, Part};
 
 /// A file counts as loaded by a worker that no earlier run saw if it had not changed for this long before the worker
@@ -22,13 +22,13 @@ pub(crate) struct Since {
 }
 
 /// The item that was loaded under this name, if a file has become a directory of certificates or the other way round.
-pub(super) fn turned<'o>(item: &Item, known: &HashMap<(FileKind, &str), &'o Item>) -> Option<&'o Item> {
+pub(super) fn turned<'o>(item: &Item, known: &ByName<'o>) -> Option<&'o Item> {
     let other = match item.kind {
         FileKind::Certificate => FileKind::CertificateList,
         FileKind::CertificateList => FileKind::Certificate,
         _ => return None,
     };
-    known.get(&(other, item.name.trim_end_matches('/'))).copied()
+    known.get(other, item.name.trim_end_matches('/'))
 }
 
 /// What a comparison found.

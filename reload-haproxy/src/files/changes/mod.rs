@@ -13,6 +13,7 @@ use crate::files::change::{Bad, Change};
 use crate::files::changes::compare::{Seen, compare, turned};
 use crate::files::list_diff::list_changes;
 use crate::servers::reason::Reason;
+use crate::state::by_name::ByName;
 use crate::state::loaded_files::{Item, LoadedFiles};
 
 pub(crate) use crate::files::changes::compare::Since;
@@ -46,15 +47,14 @@ pub(crate) fn changes(
     written: &BTreeSet<String>,
     since: Since,
 ) -> FileChanges {
-    let known = old.iter().flat_map(|old| &old.items).map(|item| ((item.kind, item.name.as_str()), item));
-    let known: HashMap<_, _> = known.collect();
+    let known = ByName::new(old.map_or(&[][..], |old| &old.items));
     let compared = old.map_or(0, |old| old.compared);
     let mut result = FileChanges { compared, ..FileChanges::default() };
     let is_list = |item: &Item| matches!(item.kind, FileKind::Map | FileKind::Acl);
     for (place, item) in found.items.iter().enumerate() {
-        let before = known.get(&(item.kind, item.name.as_str())).copied();
+        let before = known.get(item.kind, &item.name);
         result.is_unsaved |= before.is_none_or(|before| !before.is_remembered_as(item));
-        if let Some(other) = turned(item, &known).filter(|_| before.is_none()) {
+        if let Some(other) = before.is_none().then(|| turned(item, &known)).flatten() {
             result.add_turned(item, since);
             result.before.insert(place, other.clone());
             continue;
@@ -89,11 +89,23 @@ impl FileChanges {
         LoadedFiles { items, directories, compared, ..LoadedFiles::default() }
     }
 
+    /// The certificates, each as HAProxy has loaded it, as far as is known.
+    pub(crate) fn loaded_certificates(&self) -> impl Iterator<Item = &Item> {
+        let items = self.found.items.iter().enumerate();
+        items
+            .filter(|(_, item)| item.kind == FileKind::Certificate)
+            .map(|(place, item)| self.before.get(&place).unwrap_or(item))
+    }
+
     /// Whether one line names both certificates, and neither is to be removed.
     pub(crate) fn are_rivals(&self, one: &str, other: &str) -> bool {
-        let is_it = |item: &&Item, name: &str| item.kind == FileKind::Certificate && item.name == name;
-        let find = |name: &str| self.found.items.iter().find(|item| is_it(item, name));
-        one != other && find(one).zip(find(other)).is_some_and(|(one, other)| one.shares_a_line_with(other))
+        let both = || self.certificate(one).zip(self.certificate(other));
+        one != other && both().is_some_and(|(one, other)| one.shares_a_line_with(other))
+    }
+
+    /// The certificate of this name, as it was found.
+    pub(crate) fn certificate(&self, name: &str) -> Option<&Item> {
+        self.found.items.iter().find(|item| item.kind == FileKind::Certificate && item.name == name)
     }
 
     /// The maps and lists that HAProxy has loaded and that have not changed since.

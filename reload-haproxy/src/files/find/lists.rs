@@ -14,8 +14,8 @@ impl Search<'_> {
     pub(super) fn add_list(&mut self, file: &NamedFile) {
         let path = self.places.of(&file.path);
         let mut part = part("", path.clone(), self.known_part(file, ""), self.now);
-        let known = self.known.get(&(file.kind, file.name.as_str()));
-        let is_known = |known: &&&Item| known.parts.first().is_some_and(|old| old.digest == part.digest);
+        let known = self.known.get(file.kind, &file.name);
+        let is_known = |known: &&Item| known.parts.first().is_some_and(|old| old.digest == part.digest);
         let lines = match known.filter(is_known) {
             Some(known) => known.entries.clone(),
             None => self.read_list(&path, &mut part),

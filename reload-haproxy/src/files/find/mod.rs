@@ -16,6 +16,7 @@ use crate::config::content;
 use crate::config::files::named::{FileKind, NamedFile, NamedFiles};
 use crate::files::read::part;
 use crate::haproxy::places::Places;
+use crate::state::by_name::ByName;
 use crate::state::loaded_files::{Item, LoadedFiles, Part, Stamp};
 use directory::{Directory, certificates_in, names_in};
 
@@ -28,11 +29,10 @@ pub(crate) fn find(
     old: Option<&LoadedFiles>,
     now: SystemTime,
 ) -> LoadedFiles {
-    let known = old.iter().flat_map(|old| &old.items).map(|item| ((item.kind, item.name.as_str()), item));
-    let (known, directories) = (known.collect(), old.map(|old| &old.directories));
-    let found = LoadedFiles::default();
-    let mut search =
-        Search { named, places, known, directories, now, found, seen: HashMap::new(), directory: None };
+    let items = old.map_or(&[][..], |old| &old.items);
+    let (known, directories) = (ByName::new(items), old.map(|old| &old.directories));
+    let (found, seen) = (LoadedFiles::default(), HashMap::with_capacity(items.len()));
+    let mut search = Search { named, places, known, directories, now, found, seen, directory: None };
     named.files.iter().for_each(|file| search.add(file));
     search.found
 }
@@ -41,7 +41,7 @@ struct Search<'s> {
     named: &'s NamedFiles,
     places: &'s Places<'s>,
     /// What an earlier run found.
-    known: HashMap<(FileKind, &'s str), &'s Item>,
+    known: ByName<'s>,
     directories: Option<&'s BTreeMap<PathBuf, Stamp>>,
     now: SystemTime,
     found: LoadedFiles,
@@ -87,7 +87,7 @@ impl Search<'_> {
     fn add_directory(&mut self, file: &NamedFile, path: &Path) {
         let name = file.path.trim_end_matches('/').to_owned();
         let is_same = self.look_into(path).is_same;
-        let known = self.known.get(&(FileKind::CertificateList, name.as_str())).filter(|_| is_same);
+        let known = self.known.get(FileKind::CertificateList, &name).filter(|_| is_same);
         let names: Vec<String> = match known {
             Some(known) => known.entries.clone(),
             None => certificates_in(path).iter().map(|found| format!("{name}/{found}")).collect(),
@@ -101,7 +101,7 @@ impl Search<'_> {
     /// A certificate and the files beside it.
     fn add_certificate(&mut self, file: &NamedFile) {
         let path = self.places.of(&file.path);
-        let known = self.known.get(&(file.kind, file.name.as_str())).copied();
+        let known = self.known.get(file.kind, &file.name);
         let old = |role: &str| known?.parts.iter().find(|part| part.role == role);
         let mut parts = vec![part("", path.clone(), old(""), self.now)];
         for (role, name) in &file.beside {
@@ -168,7 +168,7 @@ impl Search<'_> {
     }
 
     fn known_part(&self, file: &NamedFile, role: &str) -> Option<&Part> {
-        self.known.get(&(file.kind, file.name.as_str()))?.parts.iter().find(|part| part.role == role)
+        self.known.get(file.kind, &file.name)?.parts.iter().find(|part| part.role == role)
     }
 
     /// Adds an item, unless it is there.

@@ -130,7 +130,10 @@ pub fn package() -> Result<PathBuf> {
 fn build() -> Result<PathBuf> {
     let programs_dir = programs::bin_dir()?;
     let mut command = Command::new(programs::shipped("scripts/package"));
-    command.arg("--programs").arg(&programs_dir).arg(programs_dir.join("debian"));
+    if has_oldest_libc()? {
+        command.arg("--programs").arg(&programs_dir);
+    }
+    command.arg(programs_dir.join("debian"));
     let shown = format!("{command:?}");
     let output = command.output().map_err(system("run", &shown))?;
     if output.status.success() {
@@ -138,4 +141,13 @@ fn build() -> Result<PathBuf> {
     }
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(Error::Command { command: shown, status: output.status.to_string(), output: text })
+}
+
+/// Whether this machine's C library is not newer than Debian 12's. Programs that were linked with a newer one for this
+/// machine may not run there; scripts/package links its own so that they do.
+fn has_oldest_libc() -> Result<bool> {
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output().map_err(system("run", "getconf"))?;
+    let version = String::from_utf8_lossy(&output.stdout);
+    let minor = version.trim().strip_prefix("glibc 2.").and_then(|minor| minor.parse::<u32>().ok());
+    Ok(minor.is_some_and(|minor| minor <= 36))
 }

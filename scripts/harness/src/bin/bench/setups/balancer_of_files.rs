@@ -101,6 +101,17 @@ impl BalancerOfFiles {
         if is_same { Ok(took) } else { Err(Error::Unfit("it was reloaded".to_owned())) }
     }
 
+    /// Removes what reload-haproxy remembers of the host names of certificates.
+    pub fn forget_hosts(&self) -> Result<()> {
+        let state = self.path("state");
+        for entry in fs::read_dir(&state).map_err(system("read", &state))?.flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == "hosts") {
+                fs::remove_file(entry.path()).map_err(system("remove", &entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// How long reload-haproxy takes to reload.
     pub fn reload(&self) -> Result<Duration> {
         self.run(&["--force", "--method", "master"])

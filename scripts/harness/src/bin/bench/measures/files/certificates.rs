@@ -14,8 +14,6 @@ const COUNT: usize = 1_000;
 const MANY: usize = 10_000;
 /// The certificate that is renewed.
 const RENEWED: usize = COUNT / 2;
-/// HAProxy accepts a line of 16 KiB.
-const LINE: usize = 12 << 10;
 /// What the files may cost a run that has nothing to do, and a renewal beside HAProxy's part.
 const NOTHING: Duration = Duration::from_millis(5);
 const BESIDE: Duration = Duration::from_millis(10);
@@ -60,11 +58,12 @@ fn renewed(
     let n = bench.rounds(40, 3);
     let (round, name) = (Round::default(), certificate(RENEWED));
     let renew = || balancer.put(&name, &issued[round.next() % 2].pem());
-    let [reloaded, changed, answered] = in_turn(
+    let [reloaded, changed, first, answered] = in_turn(
         n,
         [
             &mut || renew().and_then(|()| balancer.reload()),
             &mut || renew().and_then(|()| balancer.change()),
+            &mut || renew().and_then(|()| balancer.forget_hosts()).and_then(|()| balancer.change()),
             &mut || haproxys_part(balancer, &name, &issued[round.now() % 2].pem()),
         ],
     )?;
@@ -75,21 +74,20 @@ fn renewed(
     row(", HAProxy's part of it", Figure::Time(answered), None);
     let beside = changed.saturating_sub(answered);
     row(", beside HAProxy's part", Figure::Time(beside), Some(Figure::Time(BESIDE)));
+    row(", the first of all", Figure::Time(first), None);
     row(", by a reload", Figure::Time(reloaded), None);
     row(", reload : change", Figure::Ratio(ratio(reloaded, changed)), None);
     Ok(())
 }
 
-/// The commands of a renewal, with the certificate that HAProxy already has: it is set, HAProxy is asked for the names of
-/// all certificates, and it is committed.
+/// The commands of a renewal, with the certificate that HAProxy already has.
 fn haproxys_part(balancer: &BalancerOfFiles, name: &str, pem: &str) -> Result<Duration> {
-    let path = |name: &str| balancer.path(name).display().to_string();
-    let mut lines =
-        vec![format!("set ssl cert {} <<\n{pem}", path(name)), format!("show ssl cert *{}", path(name))];
-    lines.push("show ssl cert".to_owned());
-    let questions: Vec<String> =
-        (0..COUNT).map(|n| format!("show ssl cert {}", path(&certificate(n)))).collect();
-    lines.extend(questions.chunks(LINE / questions[0].len()).map(|chunk| chunk.join(";")));
-    lines.push(format!("commit ssl cert {0};show ssl cert {0};show info", path(name)));
-    balancer.answers(&lines)
+    let path = balancer.path(name).display().to_string();
+    balancer.answers(&[
+        "show info".to_owned(),
+        format!("set ssl cert {path} <<\n{pem}"),
+        format!("show ssl cert *{path}"),
+        format!("commit ssl cert {path};show ssl cert {path};show info"),
+        "show info".to_owned(),
+    ])
 }
