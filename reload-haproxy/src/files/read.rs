@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use common::regular_file;
+use nix::unistd::geteuid;
 
 use crate::config::content::fingerprint;
 use crate::state::loaded_files::{Part, Stamp};
@@ -15,24 +16,39 @@ pub(crate) const FILE_MAX: u64 = 256 << 20;
 
 /// The part with this role at `path`, as it is now. `old` is the same part as it was.
 pub(crate) fn part(role: &str, path: PathBuf, old: Option<&Part>, now: SystemTime) -> Part {
-    let part = Part { role: role.to_owned(), path, stamp: None, digest: None, error: None };
+    let part = Part { role: role.to_owned(), path, ..Part::default() };
     let stamp = match fs::metadata(&part.path) {
         Ok(metadata) => Stamp::of(&metadata),
-        Err(err) => return Part { error: Some(err.to_string()), ..part },
+        Err(err) => return Part { error: Some(explained(&err)), ..part },
     };
+    let known = |old: &Part| Part { digest: old.digest.clone(), ..part.clone() };
     if let Some(old) = old.filter(|old| old.stamp == Some(stamp)) {
-        return Part { stamp: old.stamp, digest: old.digest.clone(), ..part };
+        return Part { stamp: old.stamp, ..known(old) };
     }
     match content(&part.path) {
         Ok((bytes, stamp)) => {
-            let stamp = Some(stamp).filter(|stamp| stamp.is_settled(now));
-            Part { stamp, digest: Some(fingerprint(&bytes)), ..part }
+            let (stamp, unsettled) =
+                if stamp.is_settled(now) { (Some(stamp), None) } else { (None, Some(stamp)) };
+            Part { stamp, unsettled, digest: Some(fingerprint(&bytes)), ..part }
         }
         // HAProxy's master may have more rights than this program: such a file is known by its stamp alone.
         Err(err) if err.kind() == ErrorKind::PermissionDenied => {
-            Part { stamp: Some(stamp), error: Some(err.to_string()), ..part }
+            match old.filter(|old| old.unsettled == Some(stamp)) {
+                Some(old) => Part { unsettled: old.unsettled, ..known(old) },
+                None => Part { stamp: Some(stamp), error: Some(explained(&err)), ..part },
+            }
         }
         Err(err) => Part { error: Some(err.to_string()), ..part },
+    }
+}
+
+/// Why a file cannot be read, and what to do if its reader has no right to.
+fn explained(err: &io::Error) -> String {
+    match geteuid() {
+        user if err.kind() == ErrorKind::PermissionDenied && !user.is_root() => {
+            format!("{err}: run this as root, or let user {user} read it")
+        }
+        _ => err.to_string(),
     }
 }
 

@@ -59,6 +59,9 @@ pub(crate) struct Part {
     pub(crate) path: PathBuf,
     /// What it held is known as long as it has this stamp.
     pub(crate) stamp: Option<Stamp>,
+    /// Its stamp if it was read so shortly after a change that it may have changed again with the same times. That is enough
+    /// for a user who cannot read it.
+    pub(crate) unsettled: Option<Stamp>,
     /// SHA-256 of its bytes, in hexadecimal; `None` if they could not be read.
     pub(crate) digest: Option<String>,
     /// Why it could not be read, now.
@@ -71,7 +74,7 @@ pub(crate) struct Part {
 pub(crate) struct Stamp(u64, u64, u64, i64, i64);
 
 /// Begins the file. Another layout needs another number.
-const FORMAT: &[u8] = b"rollcall files 1\n";
+const FORMAT: &[u8] = b"rollcall files 2\n";
 
 impl LoadedFiles {
     /// Reads them from the bytes of a file; `None` if it is not one of these.
@@ -116,7 +119,8 @@ impl Item {
     pub(crate) fn is_remembered_as(&self, other: &Item) -> bool {
         let parts = self.parts.iter().zip(&other.parts);
         let is_same = |(one, other): (&Part, &Part)| {
-            one.role == other.role && one.stamp == other.stamp && one.digest == other.digest
+            let stamps = |part: &Part| (part.stamp, part.unsettled);
+            one.role == other.role && stamps(one) == stamps(other) && one.digest == other.digest
         };
         self.parts.len() == other.parts.len()
             && self.entries == other.entries
@@ -125,7 +129,8 @@ impl Item {
 
     /// The same item if it is not known what HAProxy has loaded.
     pub(crate) fn unknown(&self) -> Item {
-        let part = |part: &Part| Part { stamp: None, digest: Some(String::new()), ..part.clone() };
+        let part =
+            |part: &Part| Part { stamp: None, unsettled: None, digest: Some(String::new()), ..part.clone() };
         Item { parts: self.parts.iter().map(part).collect(), ..self.clone() }
     }
 

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 
+use common::replace::replace;
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
 use harness::cluster::single_haproxy::{Outcome, assert_done, assert_refused};
 use harness::daemons::haproxy::Mode;
 use harness::daemons::tls::Issued;
+use nix::unistd::geteuid;
 
 /// Asserts that a run ends with this code and one error, which names the file and contains `says`; that no worker was
 /// replaced, and that clients get the old certificate.
@@ -84,6 +87,44 @@ fn a_file_that_cannot_be_read_is_refused_and_the_mended_one_is_served() {
     fixture.assert_serves(HOST, &old);
     fs::remove_dir(&path).unwrap();
     mend(&fixture);
+}
+
+/// What would be done, as another user of root's group: the exit code and stderr.
+fn as_another_user(fixture: &TlsFixture) -> (i32, String) {
+    let own = fixture.command(&["--dry-run"]);
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "0", "--clear-groups", "--"]);
+    let output = command.arg(own.get_program()).args(own.get_args()).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_file_that_only_root_can_read_is_known_to_others_until_it_changes() {
+    if !geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "to be another user needs root");
+        eprintln!("SKIPPED: to be another user needs root");
+        return;
+    }
+    let (fixture, _) = TlsFixture::serving();
+    for directory in [fixture.run.path().to_owned(), fixture.certs("")] {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let renew = || {
+        let issued = fixture.authority.issue(HOST);
+        replace(&fixture.certs("site.pem"), issued.pem().as_bytes(), 0o600).unwrap();
+    };
+    let advice = "Permission denied (os error 13): run this as root, or let user 65534 read it; ";
+    for _ in 0..2 {
+        renew();
+        let (code, said) = as_another_user(&fixture);
+        assert!(code == 4 && said.contains(advice), "{code}: {said}");
+        // Root may have read it a moment after it was written.
+        fixture.change();
+        assert_eq!(as_another_user(&fixture), (0, String::new()));
+    }
+    fs::set_permissions(fixture.certs(""), fs::Permissions::from_mode(0o700)).unwrap();
+    let (code, said) = as_another_user(&fixture);
+    assert!(code == 4 && said.contains(advice), "{code}: {said}");
 }
 
 #[test]

@@ -12,11 +12,10 @@ const SINCE: Since = Since { pid: 7, born: SystemTime::UNIX_EPOCH };
 fn item(kind: FileKind, name: &str, content: &str) -> Item {
     let is_readable = !content.is_empty();
     let part = Part {
-        role: String::new(),
         path: name.into(),
-        stamp: None,
         digest: is_readable.then(|| content.to_owned()),
         error: (!is_readable).then(|| "gone".to_owned()),
+        ..Part::default()
     };
     Item {
         kind,

@@ -146,7 +146,8 @@ fn build() -> Result<PathBuf> {
 /// Whether this machine's C library is not newer than Debian 12's. Programs that were linked with a newer one for this
 /// machine may not run there; scripts/package links its own so that they do.
 fn has_oldest_libc() -> Result<bool> {
-    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output().map_err(system("run", "getconf"))?;
+    let output =
+        Command::new("getconf").arg("GNU_LIBC_VERSION").output().map_err(system("run", "getconf"))?;
     let version = String::from_utf8_lossy(&output.stdout);
     let minor = version.trim().strip_prefix("glibc 2.").and_then(|minor| minor.parse::<u32>().ok());
     Ok(minor.is_some_and(|minor| minor <= 36))
