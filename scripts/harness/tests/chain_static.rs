@@ -40,6 +40,7 @@ fn run_in(root: &Path, program: &str, arguments: &[&str]) -> Output {
 #[test]
 fn a_static_program_runs_in_an_empty_root() {
     if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "chroot needs root");
         eprintln!("SKIPPED: chroot needs root");
         return;
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::cluster::single_haproxy::fixture::HaproxyFixture;
 use crate::cluster::single_haproxy::outcome::{Outcome, assert_done};
-use crate::cluster::single_haproxy::tested_haproxy::is_since;
+use crate::cluster::single_haproxy::tested_haproxy::{is_meant, is_since};
 use crate::daemons::counting_server::CountingServer;
 use crate::daemons::haproxy::Mode;
 use crate::traffic::http::Client;
@@ -41,14 +41,9 @@ impl DerefMut for CountersFixture {
     }
 }
 
-/// Whether HAProxy can load counters. If not, the test is skipped aloud.
+/// Whether HAProxy can load counters. If not, the test is not meant for it.
 pub fn can_load_counters() -> bool {
-    let can = is_since((3, 0));
-    if !can {
-        // Not counted as skipped: scripts/test repeats these tests on later versions.
-        eprintln!("not for this HAProxy: counters are loaded from 3.0 on");
-    }
-    can
+    is_meant(is_since((3, 0)), "HAProxy 3.0 and later, which can load counters")
 }
 
 /// Whether HAProxy can change its user. If not, the test is skipped aloud.

@@ -15,4 +15,4 @@ pub mod varied_servers;
 pub use backend_servers::{BALANCED, Facts, many};
 pub use fixture::{HaproxyFixture, MODES, every_mode, revision};
 pub use outcome::{Outcome, assert_done, assert_refused, finish};
-pub use tested_haproxy::{is_since, program};
+pub use tested_haproxy::{is_meant, is_since, program};
