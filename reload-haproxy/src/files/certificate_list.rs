@@ -3,6 +3,9 @@
 //! HAProxy splits them at blanks, without quotes (crtlist_parse_line in src/ssl_crtlist.c). Only a line that begins with
 //! `#` is a comment.
 
+/// The filter of a certificate that HAProxy serves for each name that no other certificate is for.
+pub(crate) const ANY: &str = "*";
+
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry<'t> {
@@ -32,6 +35,12 @@ impl Entry<'_> {
             options.split(' ').filter(|word| !word.is_empty()).collect()
         })
     }
+
+    /// The server names.
+    pub(crate) fn filters(&self) -> Vec<&str> {
+        let options_end = self.rest.find(']').filter(|_| self.rest.starts_with('[')).map_or(0, |at| at + 1);
+        self.rest[options_end..].split_whitespace().collect()
+    }
 }
 
 #[cfg(test)]
@@ -44,5 +53,7 @@ mod tests {
         assert_eq!(entries[0], Entry { file: "a.pem", rest: String::new() });
         assert_eq!(entries[1].rest, "[alpn h2 ca-file /x] *.b.test !c.b.test");
         assert_eq!(entries[1].options(), ["alpn", "h2", "ca-file", "/x"]);
+        assert_eq!(entries[1].filters(), ["*.b.test", "!c.b.test"]);
+        assert_eq!(entries[0].filters(), [] as [&str; 0]);
     }
 }

@@ -64,6 +64,12 @@ impl Version {
         (Version(3, 2, 26)..Version(3, 3, 0)).contains(&self) || self >= Version(3, 4, 0)
     }
 
+    /// Whether the filter `*` of a `crt-list` is for all names that no other certificate is for. Before, it is for none
+    /// (seen with 2.6.12).
+    pub(crate) fn has_filter_for_any(self) -> bool {
+        self >= Version(3, 0, 0)
+    }
+
     /// Whether an added server has no dynamic cookie until its port is set.
     pub(crate) fn forgets_cookie(self) -> bool {
         self < Version(3, 0, 0)

@@ -7,17 +7,25 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-/// A host name in lower case, and the kind of the key: HAProxy has a certificate of each kind for a client to choose.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Host {
-    pub(crate) name: String,
+/// The host names of a certificate, in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hosts {
+    /// The kind of its key: HAProxy has a certificate of each kind for a client to choose.
     pub(crate) key: String,
+    pub(crate) names: Vec<String>,
+}
+
+impl Hosts {
+    /// The first name that both have, if a client would have the choice between both certificates.
+    pub(crate) fn shared(&self, other: &Hosts) -> Option<&String> {
+        self.names.iter().find(|name| self.key == other.key && other.names.contains(name))
+    }
 }
 
 /// The host names of each certificate, by the SHA-256 of its file in hexadecimal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CertificateHosts {
-    hosts: HashMap<String, Vec<Host>>,
+    hosts: HashMap<String, Hosts>,
     /// Whether the state directory has others.
     is_unsaved: bool,
 }
@@ -42,12 +50,12 @@ impl CertificateHosts {
     }
 
     /// The host names of the certificate with this digest, if they are known.
-    pub(crate) fn of(&self, digest: &str) -> Option<&[Host]> {
-        self.hosts.get(digest).map(Vec::as_slice)
+    pub(crate) fn of(&self, digest: &str) -> Option<&Hosts> {
+        self.hosts.get(digest)
     }
 
     /// Notes the host names of a certificate.
-    pub(crate) fn add(&mut self, digest: &str, hosts: Vec<Host>) {
+    pub(crate) fn add(&mut self, digest: &str, hosts: Hosts) {
         self.is_unsaved |= self.of(digest) != Some(&hosts);
         self.hosts.insert(digest.to_owned(), hosts);
     }
@@ -57,20 +65,31 @@ impl CertificateHosts {
 mod tests {
     use super::*;
 
+    fn hosts(key: &str, names: &[&str]) -> Hosts {
+        Hosts { key: key.to_owned(), names: names.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
     #[test]
     fn what_was_written_is_read_without_what_is_not_used_any_more() {
-        let host = |name: &str| Host { name: name.to_owned(), key: "EC".to_owned() };
-        let mut hosts = CertificateHosts::default();
-        hosts.add("1", vec![host("a"), host("b")]);
-        hosts.add("2", vec![]);
-        let bytes = hosts.unsaved(&HashSet::from(["1"])).unwrap();
-        assert_eq!(hosts.unsaved(&HashSet::from(["1"])), None, "it is saved now");
+        let mut known = CertificateHosts::default();
+        known.add("1", hosts("EC", &["a", "b"]));
+        known.add("2", hosts("RSA", &[]));
+        let bytes = known.unsaved(&HashSet::from(["1"])).unwrap();
+        assert_eq!(known.unsaved(&HashSet::from(["1"])), None, "it is saved now");
         let mut read = CertificateHosts::parse(&bytes);
-        assert_eq!(read, hosts);
-        assert_eq!((read.of("1"), read.of("2")), (Some(&[host("a"), host("b")][..]), None));
-        read.add("1", vec![host("a"), host("b")]);
+        assert_eq!(read, known);
+        assert_eq!((read.of("1"), read.of("2")), (Some(&hosts("EC", &["a", "b"])), None));
+        read.add("1", hosts("EC", &["a", "b"]));
         assert_eq!(read.unsaved(&HashSet::new()), None, "nothing is new");
         assert_eq!(CertificateHosts::parse(&bytes[1..]), CertificateHosts::default());
         assert_eq!(CertificateHosts::parse(&bytes[..bytes.len() - 1]), CertificateHosts::default());
+    }
+
+    #[test]
+    fn a_client_has_the_choice_between_certificates_of_one_kind_for_one_name() {
+        let one = hosts("EC", &["a", "b"]);
+        assert_eq!(one.shared(&hosts("EC", &["c", "b"])).map(String::as_str), Some("b"));
+        assert_eq!(one.shared(&hosts("RSA", &["a"])), None);
+        assert_eq!(one.shared(&hosts("EC", &[])), None);
     }
 }

@@ -53,7 +53,6 @@ fn assert_changes(fixture: &TlsFixture, (name, host): (&str, &str), asked: &str)
 }
 
 #[test]
-#[ignore = "fails: filters are not compared"]
 fn a_certificate_with_the_filter_of_another_is_renewed_by_a_reload() {
     let fixture = serving(&[
         ("default", HOST, ""),
@@ -70,7 +69,6 @@ fn a_certificate_with_the_filter_of_another_is_renewed_by_a_reload() {
 }
 
 #[test]
-#[ignore = "fails: filters are not compared"]
 fn a_certificate_is_not_for_its_own_names_if_it_has_filters() {
     let fixture = serving(&[
         ("default", HOST, ""),
@@ -88,7 +86,6 @@ fn a_certificate_is_not_for_its_own_names_if_it_has_filters() {
 }
 
 #[test]
-#[ignore = "fails: filters are not compared"]
 fn a_certificate_for_all_other_names_is_renewed_so_that_it_stays_behind_the_first() {
     let fixture = serving(&[("default", HOST, ""), ("a", "a.example", "*")]);
     // Before 3.0 this filter is for no name.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::haproxy::certificates::openssl_time;
-use crate::state::certificate_hosts::Host;
+use crate::state::certificate_hosts::Hosts;
 
 /// The SHA-1 fingerprints in an answer, in its order.
 pub(super) fn fingerprints(answer: &str) -> impl Iterator<Item = &str> {
@@ -17,14 +17,14 @@ pub(super) fn expiry(answer: &str) -> Option<SystemTime> {
 }
 
 /// The host names in an answer to `show ssl cert`: the alternative names and the common name.
-pub(super) fn hosts(answer: &str) -> Vec<Host> {
+pub(super) fn hosts(answer: &str) -> Hosts {
     let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let key: String = field("Algorithm: ").chars().take_while(char::is_ascii_alphabetic).collect();
     let alternative =
         field("Subject Alternative Name: ").split(", ").filter_map(|name| name.strip_prefix("DNS:"));
     let common = field("Subject: ").split('/').filter_map(|part| part.strip_prefix("CN="));
     let names: BTreeSet<String> = alternative.chain(common).map(str::to_ascii_lowercase).collect();
-    names.into_iter().map(|name| Host { name, key: key.clone() }).collect()
+    Hosts { key, names: names.into_iter().collect() }
 }
 
 /// The lists of revoked certificates in an answer to `show ssl crl-file`: all lines from the first list on, and how
@@ -53,8 +53,8 @@ mod tests {
     fn the_hosts_of_a_certificate_are_its_alternative_names_and_its_common_name() {
         let answer = "Filename: a.pem\nStatus: Used\nSubject Alternative Name: DNS:A.test, DNS:*.b.test, IP Address:1\n\
                       Algorithm: EC256\nSubject: /O=x/CN=c.test\n";
-        let host = |name: &str| Host { name: name.to_owned(), key: "EC".to_owned() };
-        assert_eq!(hosts(answer), [host("*.b.test"), host("a.test"), host("c.test")]);
+        let found = hosts(answer);
+        assert_eq!((found.key.as_str(), found.names.join(" ").as_str()), ("EC", "*.b.test a.test c.test"));
     }
 
     #[test]

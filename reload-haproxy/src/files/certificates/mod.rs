@@ -14,6 +14,7 @@ mod crt_list;
 mod details;
 mod names;
 mod pem_blocks;
+mod served;
 mod socket_name;
 mod transaction;
 

@@ -11,12 +11,13 @@ use common::failure::Failure;
 use crate::config::content::fingerprint;
 use crate::files::certificates::details::{fingerprints, hosts};
 use crate::files::certificates::pem_blocks::PemBlocks;
+use crate::files::certificates::served::Served;
 use crate::files::changes::FileChanges;
 use crate::files::read::content;
 use crate::haproxy::certificates::{answers_in, is_answer, questions};
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
-use crate::state::certificate_hosts::{CertificateHosts, Host};
+use crate::state::certificate_hosts::{CertificateHosts, Hosts};
 use crate::state::directory::StateDir;
 use crate::state::loaded_files::Item;
 
@@ -25,12 +26,13 @@ pub(crate) struct Names<'r> {
     runtime: &'r Runtime<'r>,
     state: &'r StateDir,
     files: &'r FileChanges,
-    known: RefCell<Option<Known>>,
+    known: RefCell<Option<Known<'r>>>,
 }
 
-struct Known {
-    /// The certificates with their hosts.
-    files: Vec<(String, Vec<Host>)>,
+struct Known<'r> {
+    served: Served<'r>,
+    /// The certificates with the names for which they are served.
+    files: Vec<(&'r str, Hosts)>,
     remembered: CertificateHosts,
 }
 
@@ -40,20 +42,26 @@ impl<'r> Names<'r> {
         Names { runtime, state, files, known: RefCell::default() }
     }
 
-    /// Fails if another certificate of its listener has a host name of the one in this answer to `show ssl cert`.
+    /// Fails if another certificate of its listener is served for a name for which the one in this answer to
+    /// `show ssl cert` is, too.
     pub(super) fn check_alone(&self, file: &str, answer: &str) -> Result<(), Reason> {
         let mut known = self.known()?;
-        let hosts = hosts(answer);
+        let Some(item) = self.files.certificate(file) else { return Ok(()) };
+        let own = hosts(answer);
+        let hosts = match self.runtime.version.has_filter_for_any() {
+            true => known.served.hosts_and_any(item, &own),
+            false => known.served.hosts(item, &own),
+        };
         for (other, others) in &known.files {
-            let shared = hosts.iter().find(|host| others.contains(host));
-            if let Some(host) = shared.filter(|_| self.files.are_rivals(file, other)) {
-                let (file, host, other) = (file.to_owned(), host.name.clone(), other.clone());
+            if let Some(host) = hosts.shared(others).filter(|_| self.files.are_rivals(file, other)) {
+                let (file, host, other) = (file.to_owned(), host.clone(), (*other).to_owned());
                 return Err(Reason::SameName { file, host, other });
             }
         }
-        known.files.push((file.to_owned(), hosts.clone()));
-        if let Some(digest) = self.files.certificate(file).and_then(digest) {
-            known.remembered.add(digest, hosts);
+        let hosts = known.served.hosts(item, &own);
+        known.files.push((&item.name, hosts));
+        if let Some(digest) = digest(item) {
+            known.remembered.add(digest, own);
         }
         Ok(())
     }
@@ -66,7 +74,7 @@ impl<'r> Names<'r> {
         known.remembered.unsaved(&used).map_or(Ok(()), |bytes| self.state.remember_hosts(&bytes))
     }
 
-    fn known(&self) -> Result<RefMut<'_, Known>, Reason> {
+    fn known(&self) -> Result<RefMut<'_, Known<'r>>, Reason> {
         let mut known = self.known.borrow_mut();
         if known.is_none() {
             *known = Some(self.look_up()?);
@@ -74,12 +82,13 @@ impl<'r> Names<'r> {
         Ok(RefMut::map(known, |known| known.get_or_insert_with(|| unreachable!("it was looked up"))))
     }
 
-    fn look_up(&self) -> Result<Known, Reason> {
-        let mut known = Known { files: Vec::new(), remembered: self.state.hosts() };
+    fn look_up(&self) -> Result<Known<'r>, Reason> {
+        let (served, remembered) = (Served::new(&self.files.found), self.state.hosts());
+        let mut known = Known { served, files: Vec::new(), remembered };
         let mut unknown = HashMap::new();
         for item in self.files.loaded_certificates() {
             match digest(item).and_then(|digest| known.remembered.of(digest)) {
-                Some(hosts) => known.files.push((item.name.clone(), hosts.to_vec())),
+                Some(own) => known.files.push((&item.name, known.served.hosts(item, own))),
                 None => {
                     unknown.insert(item.name.as_str(), item);
                 }
@@ -90,17 +99,18 @@ impl<'r> Names<'r> {
     }
 
     /// Asks HAProxy for the names of certificates.
-    fn ask(&self, unknown: &HashMap<&str, &Item>, known: &mut Known) -> Result<(), Reason> {
+    fn ask(&self, unknown: &HashMap<&str, &'r Item>, known: &mut Known<'r>) -> Result<(), Reason> {
         let files: Vec<&str> = unknown.keys().copied().collect();
         let mut count = 0;
         for line in questions(&files) {
             let answer = self.runtime.ask(&line)?;
             count += answer.lines().filter(|line| is_answer(line)).count();
             for (file, answer) in answers_in(&answer) {
-                let hosts = hosts(answer);
-                known.files.push((file.to_owned(), hosts.clone()));
-                if let Some(digest) = unknown.get(file).and_then(|item| digest_of_loaded(item, answer)) {
-                    known.remembered.add(digest, hosts);
+                let Some(item) = unknown.get(file) else { continue };
+                let own = hosts(answer);
+                known.files.push((&item.name, known.served.hosts(item, &own)));
+                if let Some(digest) = digest_of_loaded(item, answer) {
+                    known.remembered.add(digest, own);
                 }
             }
         }
