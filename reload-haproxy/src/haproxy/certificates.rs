@@ -97,7 +97,10 @@ pub(crate) fn is_plain(answer: &str) -> bool {
         let mut lines = answer.lines().enumerate().filter(|(_, line)| line.starts_with(field));
         lines.next().filter(|_| lines.next().is_none()).map(|(place, _)| place)
     });
-    places[0].is_some_and(|first| (first..).zip(places).all(|(expected, place)| place == Some(expected)))
+    let is_empty = field(answer, "Status: ") == Some("Empty");
+    is_empty
+        || places[0]
+            .is_some_and(|first| (first..).zip(places).all(|(expected, place)| place == Some(expected)))
 }
 
 /// The certificates in an answer to `show ssl cert`.
@@ -138,8 +141,13 @@ fn question(name: &str) -> String {
 
 /// When a certificate expires, if it is in use. The first line of each kind is HAProxy's: names come later.
 fn expiry(report: &str) -> Option<Duration> {
-    let field = |name: &str| report.lines().find_map(|line| line.strip_prefix(name));
-    field("Status: ").filter(|status| *status == "Used").and(field("notAfter: ")).and_then(time)
+    let is_used = field(report, "Status: ") == Some("Used");
+    field(report, "notAfter: ").filter(|_| is_used).and_then(time)
+}
+
+/// The first line that begins so, without the beginning.
+fn field<'a>(answer: &'a str, beginning: &str) -> Option<&'a str> {
+    answer.lines().find_map(|line| line.strip_prefix(beginning))
 }
 
 /// Reads a time as OpenSSL prints it, such as `Feb  5 12:52:06 2027 GMT`.
@@ -197,6 +205,7 @@ mod tests {
         assert_eq!(reports(&names, |_| None), None);
         assert_eq!(reports(&[], |_| None), Some(Vec::new()));
         assert_eq!(ANSWERS.map(is_plain), [true, false, false]);
+        assert!(is_plain("Filename: /a/new.pem\nStatus: Empty\n\n"));
     }
 
     #[test]

@@ -75,10 +75,13 @@ fn a_certificate_whose_name_is_not_utf_8_is_loaded_by_reloads() {
         assert_hosts(&fixture, &default, &[("b.example", &issued)]);
         assert_done(&fixture.reload(&[]), "nothing to do");
     }
+    // The others change without a reload.
+    let renewed = put(&fixture, "all/a.pem", HOST);
+    fixture.change_files();
     fs::remove_file(&odd).unwrap();
     assert_done(&fixture.reload(&[]), "reload (");
     assert_done(&fixture.reload(&[]), "nothing to do");
-    assert_hosts(&fixture, &default, &[]);
+    assert_hosts(&fixture, &renewed, &[]);
 }
 
 #[test]
