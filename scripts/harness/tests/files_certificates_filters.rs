@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use harness::cluster::single_haproxy::tls_fixture::{HOST, TlsFixture};
-use harness::cluster::single_haproxy::{assert_done, is_since};
+use harness::cluster::single_haproxy::{assert_done, is_meant, is_since};
 use harness::daemons::haproxy::Mode;
 
 /// A proven HAProxy with a crt-list of these entries: the name of the file, the host in the certificate, the filters.
@@ -95,4 +95,23 @@ fn a_certificate_for_all_other_names_is_renewed_so_that_it_stays_behind_the_firs
     } else {
         assert_changes(&fixture, ("default", HOST), "unknown.example");
     }
+}
+
+#[test]
+fn a_default_certificate_is_renewed_by_a_reload() {
+    if !is_meant(is_since((3, 0)), "HAProxy 3.0 and later, which have default-crt") {
+        return;
+    }
+    let mut fixture = TlsFixture::empty();
+    put(&fixture, "site", HOST);
+    put(&fixture, "default", "default.example");
+    fixture.write_binds(&["default-crt CERTS/default.pem crt CERTS/site.pem"]);
+    fixture.start_proven(Mode::MasterSocket);
+    assert_reloads(
+        &fixture,
+        ("default", "default.example"),
+        "unknown.example",
+        "default.pem, which line 13 names, has changed",
+    );
+    assert_changes(&fixture, ("site", HOST), HOST);
 }

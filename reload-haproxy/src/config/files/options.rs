@@ -4,9 +4,14 @@ use crate::config::files::named::{FileKind, NamedFiles};
 use crate::config::lines::Line;
 use crate::config::words::Word;
 
+/// A certificate for clients that name no known host. HAProxy joins its name to `crt-base`.
+const DEFAULT: &str = "default-crt";
+
 /// Options with the name of a file, and what is done with it.
-const OPTIONS: [(&str, FileKind); 7] = [
+const OPTIONS: [(&str, FileKind); 8] = [
     ("crt", FileKind::Certificate),
+    // Its place among the others for unknown names would change at run time.
+    (DEFAULT, FileKind::Other),
     ("crt-list", FileKind::CertificateList),
     ("ca-file", FileKind::Authorities),
     ("ca-verify-file", FileKind::Authorities),
@@ -24,7 +29,8 @@ impl NamedFiles {
             };
             // `@store/alias` is named by its `load` line already, and `@system-ca` is not a file.
             if !pair[1].text.starts_with('@') {
-                let name = self.joined(*kind, &pair[1].text);
+                let joined_as = if pair[0].text == DEFAULT { FileKind::Certificate } else { *kind };
+                let name = self.joined(joined_as, &pair[1].text);
                 self.add(*kind, name, &pair[1], line);
             } else if let Some(&place) = self.seen.get(&(*kind, pair[1].text.clone())) {
                 self.files[place].more_lines.push(line.number);

@@ -18,7 +18,7 @@ defaults
   errorfile 503 /e/503.http
 frontend f
   bind :443 ssl crt site.pem crt /abs/dir/ ca-file ca.pem crl-file \"/c r l\" crt @web/a ca-verify-file @system-ca
-  bind :444 ssl crt-list /l.txt crt \"$NAME.pem\"
+  bind :444 ssl crt-list /l.txt default-crt d.pem crt \"$NAME.pem\"
   acl a hdr(host) -i -m str -f /a.lst -f /b.lst -- -f /no
   http-request deny if { src -f /c.lst } !{ path -f } { path -M -f /k.map }
   http-request set-map(/w.map) %[src] %[path,map_beg(/m.map,none),lower]
@@ -53,6 +53,7 @@ fn the_files_of_all_lines_are_found_once_each() {
         "15 Authorities /etc/ca/ca.pem",
         "15 Revocations /c r l",
         "16 CertificateList /l.txt",
+        "16 Other /etc/certs/d.pem",
         "17 Acl /a.lst",
         "17 Acl /b.lst",
         "18 Acl /c.lst",
