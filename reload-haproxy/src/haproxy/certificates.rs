@@ -167,8 +167,8 @@ fn time(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// From HAProxy 3.2.26, without most lines that are not read. The second certificate has line breaks in its alternative
-    /// name and in its subject.
+    /// From HAProxy 3.2.26, without most lines that are not read. The second certificate has line breaks in its
+    /// alternative name and in its subject.
     const ANSWERS: [&str; 3] = [
         "Filename: /a/b c.pem\nCrt filename: /a/b c.pem\nStatus: Used\nSerial: 01\n\
          notBefore: Nov 27 13:08:54 2026 GMT\nnotAfter: Jan  6 13:08:54 2027 GMT\nSubject Alternative Name: \n\

@@ -59,8 +59,8 @@ pub(crate) struct Part {
     pub(crate) path: PathBuf,
     /// What it held is known as long as it has this stamp.
     pub(crate) stamp: Option<Stamp>,
-    /// Its stamp if it was read so shortly after a change that it may have changed again with the same times. That is enough
-    /// for a user who cannot read it.
+    /// Its stamp if it was read so shortly after a change that it may have changed again with the same times. That is
+    /// enough for a user who cannot read it.
     pub(crate) unsettled: Option<Stamp>,
     /// SHA-256 of its bytes, in hexadecimal; `None` if they could not be read.
     pub(crate) digest: Option<String>,

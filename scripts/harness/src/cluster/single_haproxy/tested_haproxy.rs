@@ -13,7 +13,8 @@ pub fn program() -> PathBuf {
 }
 
 /// Whether a test is about the HAProxy to test with: `is_about_it`. If not, it prints that it is about `others`, and
-/// scripts/test does not count it as passed. It is not skipped either, because another run of the tests has such a HAProxy.
+/// scripts/test does not count it as passed. It is not skipped either, because another run of the tests has such a
+/// HAProxy.
 pub fn is_meant(is_about_it: bool, others: &str) -> bool {
     if !is_about_it {
         eprintln!("NOT MEANT: this test is about {others}");
