@@ -124,6 +124,14 @@ impl BalancerOfFiles {
         Ok(start.elapsed())
     }
 
+    /// How long HAProxy's master takes to list its processes, which shows whether it is being reloaded.
+    pub fn masters_answer(&self) -> Result<Duration> {
+        let socket = self.fixture.haproxy().master_socket();
+        let socket = socket.ok_or_else(|| Error::Unfit("HAProxy has no master".to_owned()))?;
+        let start = Instant::now();
+        ask(socket, "show proc").map(|_| start.elapsed())
+    }
+
     /// HAProxy's answer.
     pub fn answer(&self, line: &str) -> Result<String> {
         ask(&self.fixture.file("admin.sock"), line)

@@ -80,14 +80,21 @@ fn renewed(
     Ok(())
 }
 
-/// The commands of a renewal, with the certificate that HAProxy already has.
+/// What a renewal asks HAProxy, with the certificate that it already has.
 fn haproxys_part(balancer: &BalancerOfFiles, name: &str, pem: &str) -> Result<Duration> {
     let path = balancer.path(name).display().to_string();
-    balancer.answers(&[
+    let compare = "show info;show servers state".to_owned();
+    let before = balancer.answers(&["show info".to_owned(), compare.clone()])?;
+    let change = balancer.answers(&[
         "show info".to_owned(),
         format!("set ssl cert {path} <<\n{pem}"),
         format!("show ssl cert *{path}"),
         format!("commit ssl cert {path};show ssl cert {path};show info"),
         "show info".to_owned(),
-    ])
+    ])?;
+    Ok(before
+        + balancer.masters_answer()?
+        + change
+        + balancer.masters_answer()?
+        + balancer.answers(&[compare])?)
 }
