@@ -40,11 +40,13 @@ pub fn check(kind: FileType) -> io::Result<()> {
 pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let too_large = || io::Error::other(format!("it is larger than {max} bytes"));
     let file = open(path)?;
+    let size = file.metadata()?.len();
     // Not after seconds of reading.
-    if file.metadata()?.len() > max {
+    if size > max {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
+    // One byte more, so that the last read finds the end.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
     file.take(max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max { Err(too_large()) } else { Ok(bytes) }
 }

@@ -108,30 +108,18 @@ fn names_of(list: &str) -> Vec<&str> {
     list.lines().filter(|line| is_name(line)).collect()
 }
 
-/// The certificates in an answer to `show ssl cert NAME` for several, each with what HAProxy tells about it. See
-/// `reports` for what a certificate may hold.
-pub(crate) fn answers_in(answer: &str) -> impl Iterator<Item = (&str, &str)> {
-    let starts = answer.match_indices("Filename: ").map(|(at, _)| at);
-    let starts = starts.filter(|at| *at == 0 || answer[..*at].ends_with('\n')).collect::<Vec<_>>();
-    let ends = starts.clone().into_iter().skip(1).chain([answer.len()]);
-    starts.into_iter().zip(ends).filter_map(|(start, end)| {
-        let report = &answer[start..end];
-        Some((report.lines().next()?.strip_prefix("Filename: ")?, report))
-    })
-}
-
 /// Whether a line of the list is a certificate, and not a comment or a transaction that is open.
 fn is_name(line: &str) -> bool {
     !line.is_empty() && !line.starts_with(['#', '*'])
 }
 
 /// Whether a line begins an answer. A certificate that has been removed meanwhile has one, too.
-pub(crate) fn is_answer(line: &str) -> bool {
+fn is_answer(line: &str) -> bool {
     line.starts_with("Filename: ") || line.starts_with("Can't display the certificate")
 }
 
 /// Commands for all certificates, as many in a line as HAProxy accepts.
-pub(crate) fn questions(names: &[&str]) -> Vec<String> {
+fn questions(names: &[&str]) -> Vec<String> {
     joined(names.iter().map(|name| question(name)), LINE_MAX, ";")
 }
 
@@ -206,15 +194,6 @@ mod tests {
         assert_eq!(reports(&[], |_| None), Some(Vec::new()));
         assert_eq!(ANSWERS.map(is_plain), [true, false, false]);
         assert!(is_plain("Filename: /a/new.pem\nStatus: Empty\n\n"));
-    }
-
-    #[test]
-    fn a_name_is_found_only_where_a_line_begins() {
-        let names: Vec<&str> = answers_in(ANSWERS[0]).map(|(name, _)| name).collect();
-        assert_eq!(names, ["/a/b c.pem"]);
-        let both = ANSWERS[0].to_owned() + ANSWERS[2];
-        let found: Vec<(&str, &str)> = answers_in(&both).collect();
-        assert_eq!(found, [("/a/b c.pem", ANSWERS[0]), ("/a/d.pem", ANSWERS[2])]);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Reconcile<'_, '_> {
             return Ok(Err(why));
         }
         messages.info(format!("runtime: {different}"));
-        let names = Names::new(&runtime, self.state, &self.files);
+        let names = Names::new(&runtime, self.state, &self.files, &self.config.facts.files);
         let (done, failed) = self.apply_changes(&runtime, &names, refused, messages);
         let failed = failed.or_else(|| runtime.check_worker().err());
         if failed.is_some() || self.instance.is_loading(worker) {

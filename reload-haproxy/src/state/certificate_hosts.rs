@@ -26,9 +26,12 @@ impl Hosts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CertificateHosts {
     hosts: HashMap<String, Hosts>,
-    /// Whether the state directory has others.
-    is_unsaved: bool,
+    /// How many the state directory does not have.
+    unsaved: usize,
 }
+
+/// To write the file takes longer than to ask HAProxy for so many certificates.
+const FEW: usize = 10;
 
 /// Begins the file. Another layout needs another number.
 const FORMAT: &[u8] = b"rollcall hosts 1\n";
@@ -37,14 +40,15 @@ impl CertificateHosts {
     /// Reads them from the bytes of a file; none if it is not one of these.
     pub(crate) fn parse(bytes: &[u8]) -> CertificateHosts {
         let hosts = bytes.strip_prefix(FORMAT).and_then(|rest| postcard::from_bytes(rest).ok());
-        CertificateHosts { hosts: hosts.unwrap_or_default(), is_unsaved: false }
+        CertificateHosts { hosts: hosts.unwrap_or_default(), unsaved: 0 }
     }
 
-    /// The bytes of their file, if the state directory has others. Only certificates in `used` are kept.
+    /// The bytes of their file, if the state directory lacks more than a few. Only certificates in `used` are kept.
     pub(crate) fn unsaved(&mut self, used: &HashSet<&str>) -> Option<Vec<u8>> {
-        if !std::mem::take(&mut self.is_unsaved) {
+        if self.unsaved <= FEW {
             return None;
         }
+        self.unsaved = 0;
         self.hosts.retain(|digest, _| used.contains(digest.as_str()));
         postcard::to_extend(&self.hosts, FORMAT.to_vec()).ok()
     }
@@ -56,7 +60,7 @@ impl CertificateHosts {
 
     /// Notes the host names of a certificate.
     pub(crate) fn add(&mut self, digest: &str, hosts: Hosts) {
-        self.is_unsaved |= self.of(digest) != Some(&hosts);
+        self.unsaved += usize::from(self.of(digest) != Some(&hosts));
         self.hosts.insert(digest.to_owned(), hosts);
     }
 }
@@ -72,6 +76,10 @@ mod tests {
     #[test]
     fn what_was_written_is_read_without_what_is_not_used_any_more() {
         let mut known = CertificateHosts::default();
+        for digest in 0..FEW {
+            known.add(&format!("old {digest}"), Hosts::default());
+            assert_eq!(known.unsaved(&HashSet::new()), None, "these are few");
+        }
         known.add("1", hosts("EC", &["a", "b"]));
         known.add("2", hosts("RSA", &[]));
         let bytes = known.unsaved(&HashSet::from(["1"])).unwrap();

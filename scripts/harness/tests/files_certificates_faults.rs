@@ -99,7 +99,7 @@ fn the_next_run_completes_a_renewal_that_was_killed_at_any_command() {
             break;
         }
     }
-    assert!(at == 6 && were_old > 4 && were_new > 4, "{at} {were_old} {were_new}");
+    assert!(at >= 6 && were_old > 4 && were_new > 4, "{at} {were_old} {were_new}");
     assert_eq!(fixture.worker(), worker);
 }
 

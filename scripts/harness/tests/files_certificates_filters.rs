@@ -104,14 +104,17 @@ fn a_default_certificate_is_renewed_by_a_reload() {
     }
     let mut fixture = TlsFixture::empty();
     put(&fixture, "site", HOST);
+    put(&fixture, "other", "other.example");
     put(&fixture, "default", "default.example");
-    fixture.write_binds(&["default-crt CERTS/default.pem crt CERTS/site.pem"]);
+    fixture.write_binds(&["crt CERTS/site.pem crt CERTS/other.pem default-crt CERTS/default.pem"]);
     fixture.start_proven(Mode::MasterSocket);
     assert_reloads(
         &fixture,
         ("default", "default.example"),
-        "unknown.example",
+        "default.example",
         "default.pem, which line 13 names, has changed",
     );
-    assert_changes(&fixture, ("site", HOST), HOST);
+    assert_changes(&fixture, ("other", "other.example"), "other.example");
+    // Changed at run time, it would be behind the other one for unknown names.
+    assert_reloads(&fixture, ("site", HOST), "unknown.example", "default.pem'");
 }

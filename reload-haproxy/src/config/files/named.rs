@@ -68,6 +68,8 @@ pub(crate) struct NamedFiles {
     pub(crate) unresolved: Vec<(usize, String)>,
     /// Maps and lists that the configuration itself changes at run time (`set-map`, `add-acl`, ...).
     pub(crate) written: BTreeSet<String>,
+    /// The last `default-crt` of each line that has one.
+    pub(crate) defaults: BTreeMap<usize, String>,
     pub(crate) bases: Bases,
     /// Which files beside a certificate are loaded with it.
     pub(crate) extra: ExtraFiles,

@@ -27,6 +27,9 @@ impl NamedFiles {
             let Some((_, kind)) = OPTIONS.iter().find(|(option, _)| *option == pair[0].text) else {
                 continue;
             };
+            if pair[0].text == DEFAULT {
+                self.defaults.insert(line.number, pair[1].text.clone());
+            }
             // `@store/alias` is named by its `load` line already, and `@system-ca` is not a file.
             if !pair[1].text.starts_with('@') {
                 let joined_as = if pair[0].text == DEFAULT { FileKind::Certificate } else { *kind };

@@ -4,17 +4,19 @@
 //! those (seen on 2.6 to 3.4). Only a reload restores the order.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use common::failure::Failure;
 
 use crate::config::content::fingerprint;
+use crate::config::files::named::NamedFiles;
+use crate::files::certificate_list::ANY;
 use crate::files::certificates::details::{fingerprints, hosts};
 use crate::files::certificates::pem_blocks::PemBlocks;
 use crate::files::certificates::served::Served;
 use crate::files::changes::FileChanges;
 use crate::files::read::content;
-use crate::haproxy::certificates::{answers_in, is_answer, questions};
+use crate::haproxy::certificates::{is_plain, reports};
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
 use crate::state::certificate_hosts::{CertificateHosts, Hosts};
@@ -26,6 +28,8 @@ pub(crate) struct Names<'r> {
     runtime: &'r Runtime<'r>,
     state: &'r StateDir,
     files: &'r FileChanges,
+    /// The `default-crt` of each line that has one.
+    defaults: &'r BTreeMap<usize, String>,
     known: RefCell<Option<Known<'r>>>,
 }
 
@@ -33,13 +37,21 @@ struct Known<'r> {
     served: Served<'r>,
     /// The certificates with the names for which they are served.
     files: Vec<(&'r str, Hosts)>,
+    /// Certificates whose names cannot be told, because one has a line break.
+    odd: Vec<&'r str>,
     remembered: CertificateHosts,
 }
 
 impl<'r> Names<'r> {
-    /// Of the certificates in `files`. HAProxy is asked for those that the state directory does not know.
-    pub(crate) fn new(runtime: &'r Runtime<'r>, state: &'r StateDir, files: &'r FileChanges) -> Names<'r> {
-        Names { runtime, state, files, known: RefCell::default() }
+    /// Of the certificates in `files`, which `named` names. HAProxy is asked for those that the state directory does not
+    /// know.
+    pub(crate) fn new(
+        runtime: &'r Runtime<'r>,
+        state: &'r StateDir,
+        files: &'r FileChanges,
+        named: &'r NamedFiles,
+    ) -> Names<'r> {
+        Names { runtime, state, files, defaults: &named.defaults, known: RefCell::default() }
     }
 
     /// Fails if another certificate of its listener is served for a name for which the one in this answer to
@@ -47,11 +59,15 @@ impl<'r> Names<'r> {
     pub(super) fn check_alone(&self, file: &str, answer: &str) -> Result<(), Reason> {
         let mut known = self.known()?;
         let Some(item) = self.files.certificate(file) else { return Ok(()) };
+        if let Some(odd) = known.odd.iter().find(|odd| self.files.are_rivals(file, odd)) {
+            return Err(Reason::NotReported(format!("the names of '{odd}'")));
+        }
         let own = hosts(answer);
-        let hosts = match self.runtime.version.has_filter_for_any() {
-            true => known.served.hosts_and_any(item, &own),
-            false => known.served.hosts(item, &own),
-        };
+        let mut hosts = known.served.hosts(item, &own);
+        if self.runtime.version.has_filter_for_any() && known.served.is_first(item) {
+            self.check_default(item)?;
+            hosts.names.push(ANY.to_owned());
+        }
         for (other, others) in &known.files {
             if let Some(host) = hosts.shared(others).filter(|_| self.files.are_rivals(file, other)) {
                 let (file, host, other) = (file.to_owned(), host.clone(), (*other).to_owned());
@@ -64,6 +80,14 @@ impl<'r> Names<'r> {
             known.remembered.add(digest, own);
         }
         Ok(())
+    }
+
+    /// Fails if a line of a first certificate has a `default-crt`, which HAProxy serves for unknown names, too.
+    fn check_default(&self, item: &Item) -> Result<(), Reason> {
+        let mut lines = [&item.line].into_iter().chain(&item.more_lines);
+        let Some(other) = lines.find_map(|line| self.defaults.get(line)) else { return Ok(()) };
+        let (file, host) = (item.name.clone(), ANY.to_owned());
+        Err(Reason::SameName { file, host, other: other.clone() })
     }
 
     /// Leaves what is known for the next run.
@@ -84,7 +108,7 @@ impl<'r> Names<'r> {
 
     fn look_up(&self) -> Result<Known<'r>, Reason> {
         let (served, remembered) = (Served::new(&self.files.found), self.state.hosts());
-        let mut known = Known { served, files: Vec::new(), remembered };
+        let mut known = Known { served, files: Vec::new(), odd: Vec::new(), remembered };
         let mut unknown = HashMap::new();
         for item in self.files.loaded_certificates() {
             match digest(item).and_then(|digest| known.remembered.of(digest)) {
@@ -101,21 +125,18 @@ impl<'r> Names<'r> {
     /// Asks HAProxy for the names of certificates.
     fn ask(&self, unknown: &HashMap<&str, &'r Item>, known: &mut Known<'r>) -> Result<(), Reason> {
         let files: Vec<&str> = unknown.keys().copied().collect();
-        let mut count = 0;
-        for line in questions(&files) {
-            let answer = self.runtime.ask(&line)?;
-            count += answer.lines().filter(|line| is_answer(line)).count();
-            for (file, answer) in answers_in(&answer) {
-                let Some(item) = unknown.get(file) else { continue };
-                let own = hosts(answer);
-                known.files.push((&item.name, known.served.hosts(item, &own)));
-                if let Some(digest) = digest_of_loaded(item, answer) {
-                    known.remembered.add(digest, own);
-                }
+        let all = || Reason::NotReported("the names of all certificates".to_owned());
+        for (file, report) in reports(&files, |line| self.runtime.ask(line).ok()).ok_or_else(all)? {
+            let Some(item) = unknown.get(file) else { continue };
+            if !is_plain(&report) {
+                known.odd.push(&item.name);
+                continue;
             }
-        }
-        if count < files.len() {
-            return Err(Reason::NotReported("the names of all certificates".to_owned()));
+            let own = hosts(&report);
+            known.files.push((&item.name, known.served.hosts(item, &own)));
+            if let Some(digest) = digest_of_loaded(item, &report) {
+                known.remembered.add(digest, own);
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::config::files::named::FileKind;
-use crate::files::certificate_list::{ANY, entries};
+use crate::files::certificate_list::entries;
 use crate::state::certificate_hosts::Hosts;
 use crate::state::loaded_files::{Item, LoadedFiles};
 
@@ -64,13 +64,9 @@ impl<'f> Served<'f> {
         Hosts { key: own.key.clone(), names: filtered.names.iter().chain(own_names).cloned().collect() }
     }
 
-    /// The same, with the filter for all names that no other certificate is for, if it may be served for those.
-    pub(super) fn hosts_and_any(&self, item: &Item, own: &Hosts) -> Hosts {
-        let mut hosts = self.hosts(item, own);
-        if self.first.contains(item.name.as_str()) {
-            hosts.names.push(ANY.to_owned());
-        }
-        hosts
+    /// Whether HAProxy may serve a certificate for names that no other is for.
+    pub(super) fn is_first(&self, item: &Item) -> bool {
+        self.first.contains(item.name.as_str())
     }
 }
 
@@ -108,7 +104,6 @@ mod tests {
         assert_eq!(names(2), ["*.b.test"]);
         assert_eq!(names(3), [] as [&str; 0]);
         assert_eq!(names(4), ["d.test", "own"]);
-        assert_eq!(served.hosts_and_any(&found.items[1], &own).names, ["own", ANY]);
-        assert_eq!(served.hosts_and_any(&found.items[2], &own).names, ["*.b.test"]);
+        assert_eq!([1, 2].map(|place| served.is_first(&found.items[place])), [true, false]);
     }
 }

@@ -18,7 +18,7 @@ use crate::files::read::part;
 use crate::haproxy::places::Places;
 use crate::state::by_name::ByName;
 use crate::state::loaded_files::{Item, LoadedFiles, Part, Stamp};
-use directory::{Directory, certificates_in, names_in};
+use directory::{Directory, names_in};
 
 /// The endings of the names of a bundle.
 const BUNDLE: [&str; 3] = ["rsa", "ecdsa", "dsa"];
@@ -90,7 +90,9 @@ impl Search<'_> {
         let known = self.known.get(FileKind::CertificateList, &name).filter(|_| is_same);
         let names: Vec<String> = match known {
             Some(known) => known.entries.clone(),
-            None => certificates_in(path).iter().map(|found| format!("{name}/{found}")).collect(),
+            None => {
+                self.look_into(path).certificates().iter().map(|found| format!("{name}/{found}")).collect()
+            }
         };
         let list = NamedFile { kind: FileKind::CertificateList, ..named_like(file, name) };
         if self.push(&list, Vec::new(), names.clone()) {
