@@ -23,13 +23,18 @@ impl<'i> ByName<'i> {
 
     /// The item of this kind and name.
     pub(crate) fn get(&self, kind: FileKind, name: &str) -> Option<&'i Item> {
+        self.place(kind, name).map(|place| &self.items[place])
+    }
+
+    /// The place of the item of this kind and name.
+    pub(crate) fn place(&self, kind: FileKind, name: &str) -> Option<usize> {
         let (items, last) = (self.items, self.last.get());
         let is_it =
             |place: &usize| items.get(*place).is_some_and(|item| item.kind == kind && item.name == name);
         let near = [last, last + 1].into_iter().find(is_it);
         let place = near.or_else(|| self.places().get(&(kind, name)).copied())?;
         self.last.set(place);
-        Some(&items[place])
+        Some(place)
     }
 
     fn places(&self) -> &HashMap<(FileKind, &'i str), usize> {

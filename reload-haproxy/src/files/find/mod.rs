@@ -31,7 +31,8 @@ pub(crate) fn find(
 ) -> LoadedFiles {
     let items = old.map_or(&[][..], |old| &old.items);
     let (known, directories) = (ByName::new(items), old.map(|old| &old.directories));
-    let (found, seen) = (LoadedFiles::default(), HashMap::with_capacity(items.len()));
+    let (found, seen) =
+        (LoadedFiles::default(), Seen { known: vec![None; items.len()], new: HashMap::new() });
     let mut search = Search { named, places, known, directories, now, found, seen, directory: None };
     named.files.iter().for_each(|file| search.add(file));
     search.found
@@ -45,10 +46,17 @@ struct Search<'s> {
     directories: Option<&'s BTreeMap<PathBuf, Stamp>>,
     now: SystemTime,
     found: LoadedFiles,
-    /// The place of each file in `found`.
-    seen: HashMap<(FileKind, String), usize>,
+    seen: Seen,
     /// The one that was looked into last: certificates mostly lie together.
     directory: Option<Directory>,
+}
+
+/// The place of each file in what was found.
+struct Seen {
+    /// By the place in what an earlier run found.
+    known: Vec<Option<usize>>,
+    /// Of those that it did not find.
+    new: HashMap<(FileKind, String), usize>,
 }
 
 impl Search<'_> {
@@ -177,8 +185,12 @@ impl Search<'_> {
     fn push(&mut self, file: &NamedFile, parts: Vec<Part>, entries: Vec<String>) -> bool {
         let (kind, name, line, more_lines) =
             (file.kind, file.name.clone(), file.line, file.more_lines.clone());
-        let place = *self.seen.entry((kind, name.clone())).or_insert(self.found.items.len());
-        let is_new = place == self.found.items.len();
+        let next = self.found.items.len();
+        let place = match self.known.place(kind, &name) {
+            Some(known) => *self.seen.known[known].get_or_insert(next),
+            None => *self.seen.new.entry((kind, name.clone())).or_insert(next),
+        };
+        let is_new = place == next;
         if is_new {
             self.found.items.push(Item { kind, name, line, more_lines, parts, entries });
         } else {
