@@ -10,7 +10,7 @@ use crate::template;
 use crate::vars::{Var, is_name_byte};
 
 /// scripts/settings.sh sets it in any case, and a template need not use it.
-const ALWAYS_SET: &str = "self";
+pub(crate) const ALWAYS_SET: &str = "self";
 
 /// Warns about each setting that the template does not use. With --log-state a warning that lasts is logged only once
 /// an hour, and printed with `-v`. A template that cannot be read is reported later.
@@ -40,7 +40,7 @@ fn unused(vars: &[Var], source: &str) -> Vec<String> {
 
 /// The names in `vars.NAME` and `vars["NAME"]`. `None` if the template uses `vars` in another way, so that any name may
 /// be used.
-fn used(source: &str) -> Option<BTreeSet<&str>> {
+pub(crate) fn used(source: &str) -> Option<BTreeSet<&str>> {
     let mut names = BTreeSet::new();
     for (at, vars) in source.match_indices("vars") {
         let (before, after) = (source[..at].bytes().last(), &source[at + vars.len()..]);
