@@ -150,7 +150,8 @@ self=${ROLLCALL_SELF:-}
 [ -n "$self" ] || read -r self </proc/sys/kernel/hostname || self=$(uname -n)
 export ROLLCALL_MIN_NODES="${ROLLCALL_MIN_NODES:-backend=1}"
 set -- "$@" --template "$template" --output "$config" --set "self=$self" \
-    --set-from ROLLCALL_SET --vars-from ROLLCALL_VARS --min-nodes-from ROLLCALL_MIN_NODES --check-timeout "$wait" --lock-timeout "$wait"
+    --set-from ROLLCALL_SET --vars-from ROLLCALL_VARS --min-nodes-from ROLLCALL_MIN_NODES \
+    --check-timeout "$wait" --lock-timeout "$wait"
 if [ -n "${ROLLCALL_CHECK:-}" ]; then
     set -- "$@" --check-from ROLLCALL_CHECK
 else

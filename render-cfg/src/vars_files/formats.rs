@@ -54,12 +54,16 @@ fn toml(text: &str) -> Parsed {
     })
 }
 
-/// YAML 1.2: `no`, `on` and `1:30` are text. Aliases are limited, and merge keys (`<<`) are refused.
+/// YAML 1.2: `no`, `on` and `1:30` are text. So are `0755` and `1_000`, which other readers take for several numbers.
+/// Aliases are limited, and merge keys (`<<`) are refused. A key that is there twice is passed on, so that it is refused
+/// in the same words as in JSON.
 fn yaml(text: &str) -> Parsed {
     let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::Error,
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map(|Table(table)| table).map_err(|err| {
@@ -68,9 +72,19 @@ fn yaml(text: &str) -> Parsed {
         let reason = whole.split(" at line ").next().unwrap_or_default();
         Wrong {
             place: place.filter(|(line, _)| *line > 0).or(Some((1, 1))),
-            reason: reason.replace('\n', ", "),
+            reason: plain(reason).replace('\n', ", "),
         }
     })
+}
+
+/// The reason for an operator, where the crate's own words are about its options.
+fn plain(reason: &str) -> &str {
+    let known = [
+        ("multiple YAML documents", "a file must have only one YAML document"),
+        ("YAML merge keys", "merge keys (<<) are not allowed; a later --vars FILE can replace settings"),
+        ("non-finite float", "a number must be finite; quote it if it is text"),
+    ];
+    known.iter().find(|(start, _)| reason.starts_with(start)).map_or(reason, |(_, plain)| plain)
 }
 
 #[cfg(test)]

@@ -37,33 +37,30 @@ fn a_fault_has_its_line_and_column() {
         (Format::Toml, "a = 1\nb = nan\n", "2:5: a number must be finite"),
         (Format::Toml, "a = 1\nb = -inf\n", "2:5: a number must be finite"),
         (Format::Toml, "a = 2026-01-02\n", "a date or time must be quoted"),
-        (Format::Yaml, "a: 1\nb: 2\na: 3\n", "3:1: "),
-        (Format::Yaml, "t:\n  a: 1\n  a: 1\n", "3:3: "),
-        (Format::Yaml, "a: 1\nb: .nan\n", "2:4: non-finite"),
-        (Format::Yaml, "a: 1\nb: .inf\n", "2:4: non-finite"),
+        (Format::Yaml, "a: 1\nb: 2\na: 3\n", "the key 'a' is there twice"),
+        (Format::Yaml, "t:\n  a: 1\n  a: 1\n", "the key 'a' is there twice"),
+        (Format::Yaml, "a: 1\nb: .nan\n", "2:4: a number must be finite"),
+        (Format::Yaml, "a: 1\nb: .inf\n", "2:4: a number must be finite"),
         (Format::Yaml, "a: 1\nb:\n", "2:"),
         (Format::Yaml, "a: 1\n80: x\n", "2:1: the key 80 must be text: quote it"),
         (Format::Yaml, "a: 1\ntrue: x\n", "2:1: the key true must be text: quote it"),
         (Format::Yaml, "a: 1\n[k]: x\n", "2:"),
-        (Format::Yaml, "a: 1\n---\nb: 2\n", ""),
-        (Format::Yaml, "a: &x {k: 1}\nb:\n  <<: *x\n", "3:3: "),
+        (Format::Yaml, "a: 1\n---\nb: 2\n", "only one YAML document"),
+        (Format::Yaml, "a: &x {k: 1}\nb:\n  <<: *x\n", "3:3: merge keys (<<) are not allowed"),
         (Format::Yaml, "- a\n", "the outermost value must be a table"),
         (Format::Yaml, "", ""),
         (Format::Yaml, "a: [1\nb: 2\n", ""),
     ] {
-        let reason = refused(format, text); eprintln!("{text:?} => {reason}");
+        let reason = refused(format, text);
         assert!(reason.contains(wanted), "{text:?}: {reason}");
     }
 }
 
 #[test]
 fn yaml_has_the_booleans_of_1_2_and_no_sexagesimal_numbers() {
-    let text = "a: no\nb: on\nc: 1:30\nd: yes\ne: off\nf: y\ng: true\nh: False\ni: 1_000\n";
-    let wanted =
-        json!({"a": "no", "b": "on", "c": "1:30", "d": "yes", "e": "off", "f": "y", "g": true, "h": false});
-    let mut read = parsed(Format::Yaml, text);
-    read.as_object_mut().unwrap().remove("i");
-    assert_eq!(read, wanted);
+    let text = "a: no\nb: on\nc: 1:30\nd: yes\ne: off\nf: y\ng: true\nh: False\ni: 1_000\nj: 0755\nk: 1.10\n";
+    let wanted = json!({"a": "no", "b": "on", "c": "1:30", "d": "yes", "e": "off", "f": "y", "g": true, "h": false, "i": "1_000", "j": "0755", "k": 1.1});
+    assert_eq!(parsed(Format::Yaml, text), wanted);
 }
 
 #[test]
