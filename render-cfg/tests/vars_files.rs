@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 
+use common::replace::replace;
 use nix::sys::stat::Mode;
 use support::watcher::EVENTS_ONLY;
 use support::{Bed, Ran, SHIPPED};
@@ -50,7 +51,7 @@ fn a_wrong_file_is_refused_with_its_place_and_the_output_is_kept() {
         assert!(err.contains(reason) && err.lines().count() == 1 && !err.contains('\x1b'), "{text}: {err}");
         assert_eq!(bed.read("out"), "old");
     }
-    fs::write(bed.path("v.toml"), b"a = 1\nb = '\xff'").unwrap();
+    replace(&bed.path("v.toml"), b"a = 1\nb = '\xff'", 0o644).unwrap();
     let err = bed.render(&["--vars", "v.toml"]).ends(2).err;
     assert!(err.contains("cannot use 'v.toml:2:6': it is not valid UTF-8"), "{err}");
 }
@@ -61,7 +62,7 @@ fn what_is_not_a_small_regular_file_is_not_read() {
     nix::unistd::mkfifo(&bed.path("pipe.json"), Mode::S_IRWXU).unwrap();
     let err = bed.run(&["--vars", "pipe.json"]).ends(4).err;
     assert!(err.contains("cannot read 'pipe.json': it is a named pipe, not a regular file"), "{err}");
-    let large = fs::File::create(bed.path("large.json")).unwrap();
+    let large = fs::File::create_new(bed.path("large.json")).unwrap();
     large.set_len((8 << 20) + 1).unwrap();
     let err = bed.run(&["--vars", "large.json"]).ends(4).err;
     assert!(err.contains("cannot read 'large.json': it is larger than 8388608 bytes"), "{err}");
