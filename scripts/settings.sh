@@ -1,8 +1,8 @@
 #!/bin/sh
 # settings.sh: the settings of reconcile, watch and docker/ha/lib/first-config, from the environment.
 #
-# It adds to "$@" the options that they all give render-cfg, which reads ROLLCALL_SET, ROLLCALL_MIN_NODES and
-# ROLLCALL_CHECK itself. If a setting that the other programs need is wrong, the script ends with 2. A script that
+# It adds to "$@" the options that they all give render-cfg, which reads ROLLCALL_SET, ROLLCALL_VARS,
+# ROLLCALL_MIN_NODES and ROLLCALL_CHECK itself. If a setting that the other programs need is wrong, the script ends with 2. A script that
 # renders calls check_rendering before. In the good case this starts no process, because Serf waits for its handler.
 #
 # usage: . "$here/settings.sh"    by a script with `set -euf` that has set $here to the directory of both
@@ -150,7 +150,8 @@ self=${ROLLCALL_SELF:-}
 [ -n "$self" ] || read -r self </proc/sys/kernel/hostname || self=$(uname -n)
 export ROLLCALL_MIN_NODES="${ROLLCALL_MIN_NODES:-backend=1}"
 set -- "$@" --template "$template" --output "$config" --set "self=$self" \
-    --set-from ROLLCALL_SET --min-nodes-from ROLLCALL_MIN_NODES --check-timeout "$wait" --lock-timeout "$wait"
+    --set-from ROLLCALL_SET --vars-from ROLLCALL_VARS --min-nodes-from ROLLCALL_MIN_NODES \
+    --check-timeout "$wait" --lock-timeout "$wait"
 if [ -n "${ROLLCALL_CHECK:-}" ]; then
     set -- "$@" --check-from ROLLCALL_CHECK
 else

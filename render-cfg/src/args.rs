@@ -13,6 +13,7 @@ use crate::min_nodes::Floor;
 use crate::on_failure::OnFailure;
 use crate::then::Then;
 use crate::vars::Var;
+use crate::vars_files::VarsFile;
 
 pub(crate) const PROGRAM: &str = "render-cfg";
 
@@ -47,6 +48,12 @@ pub(crate) struct Args {
     /// Environment variable with such values, separated by blanks
     #[arg(long, value_name = "VARIABLE")]
     pub(crate) min_nodes_from: Option<String>,
+    /// File of template variables (.json, .toml, .yaml), beneath --set; may be repeated, a later file wins
+    #[arg(long = "vars", value_name = "FILE", value_parser = VarsFile::parse)]
+    pub(crate) vars_files: Vec<VarsFile>,
+    /// Environment variable with such files, separated by blanks and quoted as for a shell
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) vars_from: Option<String>,
     /// Set the template variable vars.K; may be repeated
     #[arg(long = "set", value_name = "K=V", value_parser = Var::parse)]
     pub(crate) vars: Vec<Var>,
@@ -73,7 +80,7 @@ pub(crate) struct Args {
 /// The options for watching.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct WatchArgs {
-    /// Keep running, and render whenever the nodes directory or the template changes
+    /// Keep running, and render whenever the nodes directory, the template or a --vars file changes
     #[arg(long, conflicts_with_all = ["diff", "dry_run", "time_limit"])]
     pub(crate) watch: bool,
     /// How long to wait after a change for the next one

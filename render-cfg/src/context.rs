@@ -1,4 +1,4 @@
-//! The variables of a template: the nodes, sorted and grouped by role, the environment, and the values of `--set`.
+//! The variables of a template: the nodes, sorted and grouped by role, the environment, and the settings.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -8,6 +8,7 @@ use tera::value::Key;
 use tera::{Context, Value};
 
 use crate::vars::Var;
+use crate::vars_files::FileVars;
 
 /// A node as a template sees it.
 #[derive(Debug)]
@@ -47,12 +48,14 @@ pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
     nodes.into_iter().map(view).collect()
 }
 
-/// The part of the context that is the same for any nodes: the environment and the values of `--set`.
-pub(crate) fn fixed(vars: &[Var]) -> Context {
-    let vars: BTreeMap<String, String> =
-        vars.iter().map(|var| (var.name.clone(), var.value.clone())).collect();
+/// The part of the context that is the same for any nodes: the environment and the settings. Those of `--set`
+/// replace those of the files.
+pub(crate) fn fixed(files: &FileVars, vars: &[Var]) -> Context {
+    let mut all: BTreeMap<String, Value> =
+        files.table.iter().map(|(key, value)| (key.clone(), Value::from_serializable(value))).collect();
+    all.extend(vars.iter().map(|var| (var.name.clone(), Value::from(var.value.as_str()))));
     let mut context = Context::new();
-    context.insert_value("vars", Value::from(vars));
+    context.insert_value("vars", Value::from(all));
     context.insert_value("env", environment());
     context
 }

@@ -1,4 +1,4 @@
-//! Settings from environment variables: `--set-from`, `--min-nodes-from` and `--check-from` name the variables.
+//! Settings from environment variables: `--set-from`, `--vars-from`, `--min-nodes-from` and `--check-from` name the variables.
 //!
 //! scripts/settings.sh passes an operator's settings in this way. The operator has set a variable and has never seen an
 //! option, so an error names the variable.
@@ -12,6 +12,7 @@ use crate::args::Args;
 use crate::check::Check;
 use crate::min_nodes::Floor;
 use crate::vars::Var;
+use crate::vars_files::VarsFile;
 
 /// An environment variable that is not empty.
 struct Setting<'a> {
@@ -24,6 +25,10 @@ pub(crate) fn add_settings(args: &mut Args) -> Result<(), Failure> {
     if let Some(setting) = Setting::read(args.set_from.as_deref())? {
         let from_here = |var| Var { variable: Some(setting.name.to_owned()), ..var };
         args.vars.extend(setting.each_word(pair)?.into_iter().map(from_here));
+    }
+    if let Some(setting) = Setting::read(args.vars_from.as_deref())? {
+        let files = setting.each_word(VarsFile::parse)?.into_iter();
+        args.vars_files.extend(files.map(|file| file.of_variable(setting.name)));
     }
     if let Some(setting) = Setting::read(args.min_nodes_from.as_deref())? {
         args.min_nodes.extend(setting.floors()?.into_iter().map(|floor| floor.of_variable(setting.name)));

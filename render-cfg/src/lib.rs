@@ -25,6 +25,7 @@ mod truncate;
 mod unused_vars;
 mod values;
 mod vars;
+mod vars_files;
 mod watch;
 
 use std::process::ExitCode;

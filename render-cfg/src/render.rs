@@ -20,6 +20,7 @@ use crate::output::Output;
 use crate::rendering::Rendering;
 use crate::search::draft::{Draft, draft, without_refused};
 use crate::template::error::TemplateError;
+use crate::vars_files;
 
 /// The result of a render.
 pub(crate) struct Outcome {
@@ -33,7 +34,9 @@ pub(crate) struct Outcome {
 pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcome, Failure> {
     let output = open_output(args)?;
     let nodes = read_nodes(&args.nodes, messages)?;
-    let rendering = Rendering::open(args, nodes).map_err(template_failure)?;
+    let files = vars_files::read(&args.vars_files)?;
+    vars_files::refuse_unknown(args, &files)?;
+    let rendering = Rendering::open(args, files, nodes).map_err(template_failure)?;
     let mut draft = draft(&rendering, output.as_ref().and_then(Output::old)).map_err(template_failure)?;
     say_if_without_nodes(&rendering, &draft, messages);
     let is_written = settle(args, output.as_ref(), &rendering, &mut draft, messages)?;

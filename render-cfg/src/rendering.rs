@@ -10,12 +10,14 @@ use crate::context::{self, NodeView};
 use crate::template::Template;
 use crate::template::error::TemplateError;
 use crate::vars::Var;
+use crate::vars_files::FileVars;
 
 /// A template and its input.
 pub(crate) struct Rendering {
     template: Template,
     fixed: Context,
     vars: Vec<Var>,
+    files: FileVars,
     /// The nodes, in the order of the text.
     pub(crate) nodes: Vec<NodeView>,
 }
@@ -31,10 +33,14 @@ pub(crate) struct Text {
 
 impl Rendering {
     /// Reads the template.
-    pub(crate) fn open(args: &Args, nodes: Vec<NodeView>) -> Result<Rendering, TemplateError> {
+    pub(crate) fn open(
+        args: &Args,
+        files: FileVars,
+        nodes: Vec<NodeView>,
+    ) -> Result<Rendering, TemplateError> {
         let template = Template::read(&args.template)?;
-        let fixed = context::fixed(&args.vars);
-        Ok(Rendering { template, fixed, vars: args.vars.clone(), nodes })
+        let fixed = context::fixed(&files, &args.vars);
+        Ok(Rendering { template, fixed, vars: args.vars.clone(), files, nodes })
     }
 
     /// The text of all nodes.
@@ -70,7 +76,8 @@ impl Rendering {
 
     fn render<'n>(&self, nodes: impl Iterator<Item = &'n NodeView>) -> Result<Text, TemplateError> {
         let mut context = context::with_nodes(self.fixed.clone(), nodes);
-        let text = self.template.render(&mut context).map_err(|err| err.with_variable(&self.vars))?;
+        let text =
+            self.template.render(&mut context).map_err(|err| err.with_origin(&self.vars, &self.files))?;
         Ok(Text { text, unservable: self.template.unservable(), _spent: context })
     }
 }

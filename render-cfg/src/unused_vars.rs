@@ -10,7 +10,7 @@ use crate::template;
 use crate::vars::{Var, is_name_byte};
 
 /// scripts/settings.sh sets it in any case, and a template need not use it.
-const ALWAYS_SET: &str = "self";
+pub(crate) const ALWAYS_SET: &str = "self";
 
 /// Warns about each setting that the template does not use. With --log-state a warning that lasts is logged only once
 /// an hour, and printed with `-v`. A template that cannot be read is reported later.
@@ -38,9 +38,21 @@ fn unused(vars: &[Var], source: &str) -> Vec<String> {
     news.map(|var| format!("the template does not use setting '{}'{}; {all}", var.name, from(var))).collect()
 }
 
-/// The names in `vars.NAME` and `vars["NAME"]`. `None` if the template uses `vars` in another way, so that any name may
-/// be used.
-fn used(source: &str) -> Option<BTreeSet<&str>> {
+/// The names in `vars.NAME` and `vars["NAME"]`, outside comments. `None` if the template uses `vars` in another way, so
+/// that any name may be used.
+pub(crate) fn used(source: &str) -> Option<BTreeSet<&str>> {
+    let mut parts = source.split("{#");
+    let first = parts.next();
+    let rest = parts.filter_map(|part| part.split_once("#}")).map(|(_, after)| after);
+    let mut names = BTreeSet::new();
+    for part in first.into_iter().chain(rest) {
+        names.extend(used_in(part)?);
+    }
+    Some(names)
+}
+
+/// The same for a part of the source without comments.
+fn used_in(source: &str) -> Option<BTreeSet<&str>> {
     let mut names = BTreeSet::new();
     for (at, vars) in source.match_indices("vars") {
         let (before, after) = (source[..at].bytes().last(), &source[at + vars.len()..]);
@@ -69,6 +81,7 @@ mod tests {
                 "{{ my_vars.x }}{{ node.vars.x }}{{ vars_of.x }}{{ vars.a.b | default(value=vars.b) }}",
                 Some(&["a", "b"]),
             ),
+            ("{# `--vars`, vars.b #}{{ vars.a }}{#- vars -#}", Some(&["a"])),
             ("{{ vars.a }}{% for k, v in vars %}", None),
             ("{{ vars[name] }}", None),
             ("{{ vars | length }}", None),

@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::template::hints::tag_around;
 use crate::truncate::{truncate, truncate_around};
 use crate::vars::Var;
+use crate::vars_files::FileVars;
 
 /// Why a template could not be rendered.
 #[derive(Debug, Error)]
@@ -37,12 +38,12 @@ pub(crate) enum TemplateError {
         /// The line itself.
         text: String,
     },
-    /// A value of `--set` is not what the template wants.
+    /// A setting is not what the template wants.
     #[error("{}", wrong(.setting, .variable.as_deref(), .reason))]
     Setting {
         /// Its name.
         setting: String,
-        /// The environment variable that it comes from.
+        /// The environment variable or the file that it comes from.
         variable: Option<String>,
         /// The error.
         reason: String,
@@ -83,12 +84,16 @@ impl TemplateError {
         TemplateError::Setting { setting, variable: None, reason }
     }
 
-    /// The same error; a wrong setting gets the environment variable that it comes from.
-    pub(crate) fn with_variable(mut self, vars: &[Var]) -> TemplateError {
+    /// The same error; a wrong setting gets the environment variable or the file that it
+    /// comes from.
+    pub(crate) fn with_origin(mut self, vars: &[Var], files: &FileVars) -> TemplateError {
         if let TemplateError::Setting { setting, variable, .. } = &mut self {
             // Of two with one name the last counts.
             let var = vars.iter().rev().find(|var| var.name == *setting);
-            *variable = var.and_then(|var| var.variable.clone());
+            *variable = match var {
+                Some(var) => var.variable.clone(),
+                None => files.origin(setting).map(|path| format!("'{}'", path.display())),
+            };
         }
         self
     }
@@ -150,8 +155,9 @@ pub(crate) fn wrong_setting(line: &str, column: usize, reason: &str, vars: &Valu
         after.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
     });
     let is_wrong = |name: &&str| {
-        let value = vars.get_from_path(name).and_then(Value::as_str);
-        value.is_some_and(|value| reason.starts_with(&format!("'{}' is not ", excerpt(value.as_bytes()))))
+        vars.get_from_path(name).is_some_and(|value| {
+            reason.starts_with(&format!("'{}' is not ", excerpt(value.to_string().as_bytes())))
+        })
     };
     names.filter(|name| !name.is_empty()).find(is_wrong).map(str::to_owned)
 }

@@ -151,7 +151,7 @@ mod tests {
     #[track_caller]
     fn assert_noticed(events: &mut Events, paths: [&Path; 2], expected: bool, action: impl FnOnce()) {
         let [nodes, template] = paths;
-        events.set(Sources::Input { nodes, template }).unwrap();
+        events.set(Sources::Input { nodes, template, vars: &[] }).unwrap();
         events.take();
         action();
         let limit = if expected { Duration::from_secs(10) } else { Duration::from_millis(300) };

@@ -1,4 +1,4 @@
-//! `--watch`: renders at once, and again whenever the nodes directory or the template changes; then runs `--then`. That
+//! `--watch`: renders at once, and again whenever the nodes directory, the template or a file of settings changes; then runs `--then`. That
 //! also runs at intervals, and when a file changes that it has listed.
 //!
 //! The kernel drops some events, and some file systems send none. So an event is only a reason to render: each render

@@ -1,4 +1,4 @@
-//! What is watched: the nodes directory and the template, or the files that `--then-files` lists.
+//! What is watched: the nodes directory, the template and the files of `--vars`, or the files that `--then-files` lists.
 //!
 //! Each path is followed through its symlinks. A Kubernetes volume has such files: `s1.json` leads through `..data`, and
 //! an update replaces only that link. Certbot's `live/` leads to `archive/` in the same way.
@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::iter::once;
 use std::path::{Path, PathBuf};
 
 use common::records::is_record_name;
 
 use super::route::{Part, Route, is_visible};
 use crate::path_walk::walk;
+use crate::vars_files::VarsFile;
 
 /// The directories that have been walked, with where each path leads. Many files lie in one directory.
 type Walked = HashMap<PathBuf, Option<PathBuf>>;
@@ -25,6 +27,8 @@ pub(crate) enum Sources<'a> {
         nodes: &'a Path,
         /// The template.
         template: &'a Path,
+        /// The files of settings.
+        vars: &'a [VarsFile],
     },
     /// Files, and directories with all their visible files.
     Files(&'a [PathBuf]),
@@ -44,7 +48,10 @@ impl Sources<'_> {
     /// no change.
     pub(crate) fn visit(&self, mut visit: impl FnMut(&Path, Part)) {
         match self {
-            Sources::Input { nodes, template } => visit_input(nodes, template, &mut visit),
+            Sources::Input { nodes, template, vars } => {
+                let files = vars.iter().map(|file| file.path.as_path());
+                visit_input(nodes, once(*template).chain(files), &mut visit);
+            }
             Sources::Files(paths) => {
                 let mut walked = Walked::new();
                 // An error means that the working directory is gone.
@@ -55,17 +62,16 @@ impl Sources<'_> {
     }
 }
 
-fn visit_input(nodes: &Path, template: &Path, visit: &mut impl FnMut(&Path, Part)) {
+fn visit_input<'p>(nodes: &Path, files: impl Iterator<Item = &'p Path>, visit: &mut impl FnMut(&Path, Part)) {
     // An error means that the working directory is gone, and reading the records reports it.
-    let (Ok(nodes), Ok(template)) = (std::path::absolute(nodes), std::path::absolute(template)) else {
-        return;
-    };
+    let Ok(nodes) = std::path::absolute(nodes) else { return };
     if let Ok(directory) = walk(&nodes, |directory, name| visit(directory, Part::Name(name))) {
         visit(&directory, Part::Records);
         visit_links(&directory, is_record_name, &mut Walked::new(), visit);
     }
-    if let Ok(file) = walk(&template, |directory, name| visit(directory, Part::Name(name))) {
-        // A template that is bind-mounted is changed in a directory that is not visible here.
+    for file in files.flat_map(std::path::absolute) {
+        let Ok(file) = walk(&file, |directory, name| visit(directory, Part::Name(name))) else { continue };
+        // A file that is bind-mounted is changed in a directory that is not visible here.
         visit(&file, Part::Itself);
     }
 }

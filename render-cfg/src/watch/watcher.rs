@@ -109,8 +109,8 @@ impl<'a> Watcher<'a> {
         self.service.beat(now);
         self.changes.clear();
         self.messages.begin_round(&self.args.messages);
-        let watched =
-            self.events.set(Sources::Input { nodes: &self.args.nodes, template: &self.args.template });
+        let Args { nodes, template, vars_files: vars, .. } = &self.args;
+        let watched = self.events.set(Sources::Input { nodes, template, vars });
         let rendered = render_once(&self.args, self.messages);
         let is_soon = watched.is_err() || is_locked_out(&rendered);
         self.next_render =
@@ -134,7 +134,14 @@ impl<'a> Watcher<'a> {
         faults.extend(self.tell_failure(on_failure::code(&faults, rendered.as_ref().err())).err());
         faults.extend(watched.err().map(|sysctl| watch_limit(sysctl, &self.args)));
         match rendered {
-            Err(failure) if failure.code == Code::Usage && !self.service.is_ready() => return Err(failure),
+            // A wrong setting in a file can be corrected without a restart.
+            Err(failure)
+                if failure.code == Code::Usage
+                    && !self.service.is_ready()
+                    && self.args.vars_files.is_empty() =>
+            {
+                return Err(failure);
+            }
             Err(failure) if failure.code != Code::Guard => faults.push(failure),
             good => {
                 faults.extend(self.service.ready().err().map(not_notified));

@@ -138,3 +138,40 @@ fn a_map_that_changes_under_its_name_is_used_in_less_than_the_interval() {
     println!("used {:.2} s after it changed", start.elapsed().as_secs_f64());
     assert!(start.elapsed() < Duration::from_secs(10), "the interval found it, not the watcher");
 }
+
+#[test]
+fn a_change_of_a_file_of_settings_reaches_haproxy_and_a_wrong_one_changes_nothing() {
+    if !programs::are_all_here() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("vars.yaml");
+    let write = |text: &str| replace(&file, text.as_bytes(), 0o600).unwrap();
+    write("maxconn: 1111\n");
+    let mut cluster = Cluster::new().unwrap();
+    cluster.balancer.set_env("ROLLCALL_ONLY_RECORD", "1");
+    cluster.balancer.set_env("ROLLCALL_VARS", file.to_str().unwrap());
+    cluster.start_balancer().unwrap();
+    cluster.balancer.start_watcher().unwrap();
+    cluster.add("s1").unwrap();
+    cluster.wait_for_up("s1", SOON).unwrap();
+    let wait_for_maxconn = |cluster: &Cluster, maxconn: &str| {
+        poll::until(SOON, &format!("maxconn {maxconn}"), || {
+            let info = cluster.balancer.haproxy().unwrap().command("show info").ok()?;
+            info.lines().any(|line| line == format!("Maxconn: {maxconn}")).then_some(())
+        })
+        .unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
+    };
+    write("maxconn: 2222\n");
+    wait_for_maxconn(&cluster, "2222");
+    let before = fs::read(cluster.balancer.config()).unwrap();
+    write("maxcon: 3333\n");
+    let reason = "the template does not use setting 'maxcon'; did you mean 'maxconn'?";
+    poll::until(SOON, reason, || cluster.balancer.log().contains(reason).then_some(()))
+        .unwrap_or_else(|err| panic!("{err}\n{}", cluster.balancer.log()));
+    wait_for_maxconn(&cluster, "2222");
+    assert_eq!(fs::read(cluster.balancer.config()).unwrap(), before);
+    write("maxconn: 3333\n");
+    wait_for_maxconn(&cluster, "3333");
+    assert_eq!(cluster.balancer.log().matches(reason).count(), 1, "{}", cluster.balancer.log());
+}

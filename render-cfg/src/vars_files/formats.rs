@@ -1,0 +1,91 @@
+//! The formats of a file of settings, by the ending of its name: JSON, TOML and YAML.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy};
+
+use super::strict::{Table, Wrong};
+
+type Parsed = Result<Map<String, Value>, Wrong>;
+
+/// A format.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Format {
+    Json,
+    Toml,
+    Yaml,
+}
+
+impl Format {
+    /// The format of a file, by the ending of its name.
+    pub(super) fn of(path: &Path) -> Option<Format> {
+        match path.extension()?.to_str()? {
+            "json" => Some(Format::Json),
+            "toml" => Some(Format::Toml),
+            "yaml" | "yml" => Some(Format::Yaml),
+            _ => None,
+        }
+    }
+
+    pub(super) fn parse(self, text: &str) -> Parsed {
+        match self {
+            Format::Json => json(text),
+            Format::Toml => toml(text),
+            Format::Yaml => yaml(text),
+        }
+    }
+}
+
+fn json(text: &str) -> Parsed {
+    serde_json::from_str(text).map(|Table(table)| table).map_err(|err| {
+        let whole = err.to_string();
+        let reason = whole.split(" at line ").next().unwrap_or_default();
+        // It has no position in the one case that the outermost value was read whole.
+        let place = (err.line() > 0).then(|| (err.line(), err.column().max(1)));
+        Wrong { place: place.or(Some((1, 1))), reason: reason.to_owned() }
+    })
+}
+
+fn toml(text: &str) -> Parsed {
+    toml::from_str(text).map(|Table(table)| table).map_err(|err| {
+        let at = err.span().map_or(0, |span| span.start);
+        Wrong::at(text, at, err.message().replace('\n', ", "))
+    })
+}
+
+/// YAML 1.2: `no`, `on` and `1:30` are text. So are `0755` and `1_000`, which other readers take for several numbers.
+/// Aliases are limited, and merge keys (`<<`) are refused. A key that is there twice is passed on, so that it is refused
+/// in the same words as in JSON.
+fn yaml(text: &str) -> Parsed {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options).map(|Table(table)| table).map_err(|err| {
+        let whole = err.to_string();
+        let place = err.location().map(|at| (at.line() as usize, at.column() as usize));
+        let reason = whole.split(" at line ").next().unwrap_or_default();
+        Wrong {
+            place: place.filter(|(line, _)| *line > 0).or(Some((1, 1))),
+            reason: plain(reason).replace('\n', ", "),
+        }
+    })
+}
+
+/// The reason for an operator, where the crate's own words are about its options.
+fn plain(reason: &str) -> &str {
+    let known = [
+        ("multiple YAML documents", "a file must have only one YAML document"),
+        ("YAML merge keys", "merge keys (<<) are not allowed; a later --vars FILE can replace settings"),
+        ("non-finite float", "a number must be finite; quote it if it is text"),
+    ];
+    known.iter().find(|(start, _)| reason.starts_with(start)).map_or(reason, |(_, plain)| plain)
+}
+
+#[cfg(test)]
+mod tests;
