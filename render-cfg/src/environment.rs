@@ -1,4 +1,5 @@
-//! Settings from environment variables: `--set-from`, `--vars-from`, `--min-nodes-from` and `--check-from` name the variables.
+//! Settings from environment variables: `--set-from`, `--vars-from`, `--min-nodes-from` and `--check-from` name the
+//! variables.
 //!
 //! scripts/settings.sh passes an operator's settings in this way. The operator has set a variable and has never seen an
 //! option, so an error names the variable.

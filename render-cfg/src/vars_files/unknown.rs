@@ -1,6 +1,7 @@
 //! Refuses a setting of a file that the template does not use: a slip must not silently do nothing.
 
 use common::failure::{Code, Failure};
+use strsim::levenshtein;
 
 use super::FileVars;
 use crate::args::Args;
@@ -33,24 +34,8 @@ pub(crate) fn refuse_unknown(args: &Args, files: &FileVars) -> Result<(), Failur
 fn near<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let plain = |text: &str| text.to_lowercase().replace('-', "_");
     let name: String = plain(name).chars().take(100).collect();
-    let distances = known.map(|known| (distance(&name, &plain(known)), known));
+    let distances = known.map(|known| (levenshtein(&name, &plain(known)), known));
     distances.min().filter(|(far, known)| *far <= known.len().div_ceil(3)).map(|(_, known)| known)
-}
-
-/// The number of letters to insert, delete or replace (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

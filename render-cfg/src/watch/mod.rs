@@ -1,5 +1,5 @@
-//! `--watch`: renders at once, and again whenever the nodes directory, the template or a file of settings changes; then runs `--then`. That
-//! also runs at intervals, and when a file changes that it has listed.
+//! `--watch`: renders at once, and again whenever the nodes directory, the template or a file of settings changes; then
+//! runs `--then`. That also runs at intervals, and when a file changes that it has listed.
 //!
 //! The kernel drops some events, and some file systems send none. So an event is only a reason to render: each render
 //! reads all its input again, and renders also happen regularly without an event. One thread does one thing at a time,
