@@ -2,8 +2,9 @@
 # settings.sh: the settings of reconcile, watch and docker/ha/lib/first-config, from the environment.
 #
 # It adds to "$@" the options that they all give render-cfg, which reads ROLLCALL_SET, ROLLCALL_VARS,
-# ROLLCALL_MIN_NODES and ROLLCALL_CHECK itself. If a setting that the other programs need is wrong, the script ends with 2. A script that
-# renders calls check_rendering before. In the good case this starts no process, because Serf waits for its handler.
+# ROLLCALL_MIN_NODES and ROLLCALL_CHECK itself. If a setting that the other programs need is wrong, the script ends
+# with 2. A script that renders calls check_rendering before. In the good case this starts no process, because Serf waits
+# for its handler.
 #
 # usage: . "$here/settings.sh"    by a script with `set -euf` that has set $here to the directory of both
 # needs: report.sh beside it
