@@ -121,7 +121,7 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> 
 /// A web server on a thread: `answer` receives each request's head and returns a body, or nothing to close the connection
 /// without a response. /healthz gets a response in any case.
 pub fn serve(address: SocketAddr, mut answer: impl FnMut(&str) -> Option<String> + Send + 'static) {
-    let listener = TcpListener::bind(address).unwrap();
+    let listener = until("a free address", || TcpListener::bind(address).ok());
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let mut stream = stream;
