@@ -46,14 +46,14 @@ fn a_static_program_runs_in_an_empty_root() {
     }
     for program in PROGRAMS {
         let root = tempfile::tempdir().unwrap();
-        fs::copy(built().join(program), root.path().join(program)).unwrap();
+        programs::copy(&built().join(program), &root.path().join(program)).unwrap();
         let output = run_in(root.path(), program, &["--version"]);
         let version = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(version, format!("{program} {}\n", env!("CARGO_PKG_VERSION")), "{output:?}");
     }
     let root = tempfile::tempdir().unwrap();
     for program in ["member-join", "render-cfg"] {
-        fs::copy(built().join(program), root.path().join(program)).unwrap();
+        programs::copy(&built().join(program), &root.path().join(program)).unwrap();
     }
     let template = b"{% for node in nodes %}server {{ node.name }} {{ node.address }}\n{% endfor %}";
     replace(&root.path().join("template"), template, 0o600).unwrap();

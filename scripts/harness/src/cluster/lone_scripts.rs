@@ -57,7 +57,7 @@ impl LoneScripts {
         }
         for script in SCRIPTS.map(programs::shipped) {
             let to = root.join("scripts").join(script.file_name().unwrap_or_default());
-            fs::copy(&script, &to).map_err(system("copy", script.display()))?;
+            programs::copy(&script, &to)?;
         }
         let template = root.join("template");
         replace(&template, TEMPLATE.as_bytes(), 0o600).map_err(system("write", template.display()))?;

@@ -5,8 +5,9 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::run::error::{Error, Result};
+use crate::run::error::{Error, Result, system};
 
 /// The four programs of this workspace.
 pub const OURS: [&str; 4] = ["member-join", "member-leave", "render-cfg", "reload-haproxy"];
@@ -53,6 +54,19 @@ pub fn find(program: &str) -> Result<PathBuf> {
     let mut candidates = env::split_paths(&path).chain(daemons).map(|directory| directory.join(program));
     let missing = || Error::Missing { program: program.to_owned(), hint: "install it".to_owned() };
     candidates.find(|candidate| candidate.is_file()).ok_or_else(missing)
+}
+
+/// Copies a program that is to be run. `cp` does it, because a file that is open for writing cannot be run, and a process
+/// that another thread starts at that moment has this one's open files for a while.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut copy = Command::new("cp");
+    copy.arg(from).arg(to);
+    let output = copy.output().map_err(system("run", "cp"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::Command { command: format!("{copy:?}"), status: output.status.to_string(), output: text })
 }
 
 /// True if everything that a test of the whole chain needs is installed. If not, the test fails where `$CI` is set,
