@@ -38,6 +38,9 @@ impl Format {
 }
 
 fn json(text: &str) -> Parsed {
+    if text.trim().is_empty() {
+        return Err(Wrong::at(text, 0, "it is empty: write {} for no settings"));
+    }
     serde_json::from_str(text).map(|Table(table)| table).map_err(|err| {
         let whole = err.to_string();
         let reason = whole.split(" at line ").next().unwrap_or_default();
@@ -55,18 +58,18 @@ fn toml(text: &str) -> Parsed {
 }
 
 /// YAML 1.2: `no`, `on` and `1:30` are text. So are `0755` and `1_000`, which other readers take for several numbers.
-/// Aliases are limited, and merge keys (`<<`) are refused. A key that is there twice is passed on, so that it is refused
-/// in the same words as in JSON.
+/// Aliases are limited, and merge keys (`<<`) are refused. A file that has only comments has no settings.
 fn yaml(text: &str) -> Parsed {
     let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map(|Table(table)| table).map_err(|err| {
+    let table = serde_saphyr::from_str_with_options::<Option<Table>>(text, options);
+    table.map(|table| table.map_or_else(Map::new, |Table(table)| table)).map_err(|err| {
         let whole = err.to_string();
         let place = err.location().map(|at| (at.line() as usize, at.column() as usize));
         let reason = whole.split(" at line ").next().unwrap_or_default();

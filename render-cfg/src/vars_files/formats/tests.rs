@@ -37,8 +37,8 @@ fn a_fault_has_its_line_and_column() {
         (Format::Toml, "a = 1\nb = nan\n", "2:5: a number must be finite"),
         (Format::Toml, "a = 1\nb = -inf\n", "2:5: a number must be finite"),
         (Format::Toml, "a = 2026-01-02\n", "a date or time must be quoted"),
-        (Format::Yaml, "a: 1\nb: 2\na: 3\n", "the key 'a' is there twice"),
-        (Format::Yaml, "t:\n  a: 1\n  a: 1\n", "the key 'a' is there twice"),
+        (Format::Yaml, "a: 1\nb: 2\na: 3\n", "3:1: duplicate mapping key: a"),
+        (Format::Yaml, "t:\n  a: 1\n  a: 1\n", "3:3: duplicate mapping key: a"),
         (Format::Yaml, "a: 1\nb: .nan\n", "2:4: a number must be finite"),
         (Format::Yaml, "a: 1\nb: .inf\n", "2:4: a number must be finite"),
         (Format::Yaml, "a: 1\nb:\n", "2:"),
@@ -48,8 +48,8 @@ fn a_fault_has_its_line_and_column() {
         (Format::Yaml, "a: 1\n---\nb: 2\n", "only one YAML document"),
         (Format::Yaml, "a: &x {k: 1}\nb:\n  <<: *x\n", "3:3: merge keys (<<) are not allowed"),
         (Format::Yaml, "- a\n", "the outermost value must be a table"),
-        (Format::Yaml, "", ""),
-        (Format::Yaml, "a: [1\nb: 2\n", ""),
+        (Format::Yaml, "a: [1\nb: 2\n", "2:2: "),
+        (Format::Json, " \n", "1:1: it is empty: write {} for no settings"),
     ] {
         let reason = refused(format, text);
         assert!(reason.contains(wanted), "{text:?}: {reason}");
@@ -57,9 +57,23 @@ fn a_fault_has_its_line_and_column() {
 }
 
 #[test]
+fn a_file_without_settings_is_no_fault() {
+    for (format, text) in [
+        (Format::Json, "{}"),
+        (Format::Toml, "# bind = ':80'\n"),
+        (Format::Yaml, ""),
+        (Format::Yaml, "# bind: ':80'\n"),
+        (Format::Yaml, "---\n"),
+    ] {
+        assert_eq!(parsed(format, text), json!({}), "{text:?}");
+    }
+}
+
+#[test]
 fn yaml_has_the_booleans_of_1_2_and_no_sexagesimal_numbers() {
     let text = "a: no\nb: on\nc: 1:30\nd: yes\ne: off\nf: y\ng: true\nh: False\ni: 1_000\nj: 0755\nk: 1.10\n";
-    let wanted = json!({"a": "no", "b": "on", "c": "1:30", "d": "yes", "e": "off", "f": "y", "g": true, "h": false, "i": "1_000", "j": "0755", "k": 1.1});
+    let wanted = json!({"a": "no", "b": "on", "c": "1:30", "d": "yes", "e": "off", "f": "y", "g": true, "h": false,
+                        "i": "1_000", "j": "0755", "k": 1.1});
     assert_eq!(parsed(Format::Yaml, text), wanted);
 }
 
