@@ -75,9 +75,16 @@ fn yaml(text: &str) -> Parsed {
         let reason = whole.split(" at line ").next().unwrap_or_default();
         Wrong {
             place: place.filter(|(line, _)| *line > 0).or(Some((1, 1))),
-            reason: plain(reason).replace('\n', ", "),
+            reason: twice(reason).unwrap_or_else(|| plain(reason).replace('\n', ", ")),
         }
     })
+}
+
+/// The reason for a key that a table has twice, in the words that JSON's has.
+fn twice(reason: &str) -> Option<String> {
+    let key = reason.strip_prefix("duplicate mapping key: ")?;
+    let key = key.split_once(", set DuplicateKeyPolicy").map_or(key, |(key, _)| key);
+    Some(format!("the key '{key}' is there twice"))
 }
 
 /// The reason for an operator, where the crate's own words are about its options.
