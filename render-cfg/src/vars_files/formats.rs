@@ -92,6 +92,7 @@ fn plain(reason: &str) -> &str {
     let known = [
         ("multiple YAML documents", "a file must have only one YAML document"),
         ("YAML merge keys", "merge keys (<<) are not allowed; a later --vars FILE can replace settings"),
+        ("budget breached", "it has too many values, or its aliases repeat too many"),
         ("non-finite float", "a number must be finite; quote it if it is text"),
     ];
     known.iter().find(|(start, _)| reason.starts_with(start)).map_or(reason, |(_, plain)| plain)

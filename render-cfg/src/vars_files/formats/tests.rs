@@ -85,7 +85,8 @@ fn aliases_are_followed_but_a_bomb_of_them_is_refused() {
         let below = vec![format!("*a{}", n - 1); 9].join(",");
         bomb += &format!("a{n}: &a{n} [{below}]\n");
     }
-    refused(Format::Yaml, &bomb);
+    let reason = refused(Format::Yaml, &bomb);
+    assert!(reason.ends_with("it has too many values, or its aliases repeat too many"), "{reason}");
 }
 
 #[test]
