@@ -43,7 +43,7 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The path whose name has this text.
 pub(crate) fn path(text: &str) -> PathBuf {
-    if !text.contains(|c| marked(c).is_some()) {
+    if text.is_ascii() || !text.contains(|c| marked(c).is_some()) {
         return text.into();
     }
     let mut bytes = Vec::with_capacity(text.len());

@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use crate::config::content::fingerprint;
 use crate::config::files::named::FileKind;
 use crate::files::applied::Applied;
 use crate::files::certificates::{self, Authorities, Certificate, ListEntry, Names};
@@ -11,6 +10,7 @@ use crate::files::lists::{self, List, ListKind};
 use crate::files::read::content;
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
+use crate::state::digest::Digest;
 use crate::state::loaded_files::{Item, Part};
 
 /// A private key in a certificate's own file, in any of its forms.
@@ -93,7 +93,7 @@ impl<'i> Contents<'i> {
     fn part(&mut self, role: &str) -> Option<Vec<u8>> {
         let part: &Part = self.item.parts.iter().find(|part| part.role == role)?;
         let bytes = content(&part.path).map(|(bytes, _)| bytes).ok();
-        self.is_outdated |= bytes.as_deref().map(fingerprint) != part.digest;
+        self.is_outdated |= bytes.as_deref().map(Digest::of) != part.digest;
         bytes
     }
 }

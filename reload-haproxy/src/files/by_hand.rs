@@ -4,13 +4,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::config::content::fingerprint;
 use crate::config::files::named::{FileKind, NamedFiles};
 use crate::files::change::Change;
 use crate::files::changes::FileChanges;
 use crate::files::lists::{List, ListKind, matches};
 use crate::files::read::content;
 use crate::servers::apply::Runtime;
+use crate::state::digest::Digest;
 use crate::state::loaded_files::Item;
 
 /// The size of a small file, in bytes, and how many of them are compared at each run.
@@ -49,6 +49,6 @@ fn kind(item: &Item) -> Option<ListKind> {
 fn differs(item: &Item, runtime: &Runtime) -> bool {
     let (Some(kind), [part]) = (kind(item), &item.parts[..]) else { return false };
     let Ok((bytes, _)) = content(&part.path) else { return false };
-    let is_unchanged = part.digest.as_ref() == Some(&fingerprint(&bytes));
+    let is_unchanged = part.digest == Some(Digest::of(&bytes));
     is_unchanged && matches(runtime, &List { kind, name: &item.name, bytes: &bytes }) == Ok(false)
 }

@@ -29,9 +29,9 @@ pub(crate) fn list_changes(now: &Item, before: &Item, found: &LoadedFiles) -> Op
         if removed.contains(&now.file_of(entry)) {
             return None;
         }
-        let is_it = |item: &&Item| item.kind == FileKind::Certificate && item.name == now.file_of(entry);
+        let is_it = |item: &Item| item.kind == FileKind::Certificate && item.name == now.file_of(entry);
         // A bundle or a stored certificate has no file of that name.
-        let certificate = found.items.iter().find(is_it)?.clone();
+        let certificate = Item::clone(found.items.iter().find(|item| is_it(item))?);
         changes.push(Change::Add { list: now.name.clone(), line: entry.clone(), certificate });
     }
     changes.extend(removed.into_iter().map(|name| Change::Remove {

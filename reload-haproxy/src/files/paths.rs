@@ -23,9 +23,9 @@ pub(crate) fn write_paths(file: &Path, named: &NamedFiles, found: &LoadedFiles) 
 
 fn lines(named: &NamedFiles, found: &LoadedFiles) -> String {
     let directories: BTreeSet<&str> =
-        found.items.iter().filter(is_directory).map(|item| item.name.as_str()).collect();
+        found.items.iter().filter(|item| is_directory(item)).map(|item| item.name.as_str()).collect();
     let is_within =
-        |item: &&Item| item.name.rsplit_once('/').is_some_and(|(place, _)| directories.contains(place));
+        |item: &Item| item.name.rsplit_once('/').is_some_and(|(place, _)| directories.contains(place));
     let items = found.items.iter().filter(|item| item.kind != FileKind::Certificate || !is_within(item));
     let mut paths: BTreeSet<String> = items.flat_map(|item| paths_of(named, item)).collect();
     paths.extend(directories.iter().map(|directory| (*directory).to_owned()));
@@ -34,7 +34,7 @@ fn lines(named: &NamedFiles, found: &LoadedFiles) -> String {
 }
 
 /// Whether it is a directory of certificates, which has no file of its own.
-fn is_directory(item: &&Item) -> bool {
+fn is_directory(item: &Item) -> bool {
     item.kind == FileKind::CertificateList && item.parts.is_empty()
 }
 

@@ -1,5 +1,7 @@
 //! What HAProxy has loaded after a change.
 
+use std::rc::Rc;
+
 use crate::config::files::named::FileKind;
 use crate::files::change::Change;
 use crate::state::loaded_files::{Item, LoadedFiles};
@@ -25,21 +27,22 @@ fn take_list(
     found: &LoadedFiles,
     change: impl FnOnce(&mut Vec<String>, &Item),
 ) {
-    let is_it = |item: &&Item| item.kind == FileKind::CertificateList && item.name == list;
-    let Some(now) = found.items.iter().find(is_it) else { return };
-    let Some(item) = loaded.items.iter_mut().find(|item| is_it(&&**item)) else { return };
-    change(&mut item.entries, now);
+    let is_it = |item: &Item| item.kind == FileKind::CertificateList && item.name == list;
+    let Some(now) = found.items.iter().find(|item| is_it(item)) else { return };
+    let Some(item) = loaded.items.iter_mut().find(|item| is_it(item)) else { return };
+    let entries = &mut Rc::make_mut(item).entries;
+    change(entries, now);
     let place = |entry: &String| now.entries.iter().position(|other| other == entry);
-    item.entries.sort_by_key(place);
-    if item.entries == now.entries {
-        *item = now.clone();
+    entries.sort_by_key(place);
+    if *entries == now.entries {
+        *item = Rc::clone(now);
     }
 }
 
 fn put(loaded: &mut LoadedFiles, item: &Item) {
     match loaded.items.iter_mut().find(|old| (old.kind, &old.name) == (item.kind, &item.name)) {
-        Some(old) => *old = item.clone(),
-        None => loaded.items.push(item.clone()),
+        Some(old) => *old = Rc::new(item.clone()),
+        None => loaded.items.push(Rc::new(item.clone())),
     }
 }
 
@@ -55,14 +58,15 @@ mod tests {
 
     #[test]
     fn a_list_has_what_was_taken_in_the_order_of_the_file() {
-        let found = LoadedFiles { items: vec![list(&["a", "b", "c", "e"])], ..LoadedFiles::default() };
-        let mut loaded = LoadedFiles { items: vec![list(&["a", "d", "e"])], ..LoadedFiles::default() };
+        let files = |item| LoadedFiles { items: vec![Rc::new(item)], ..LoadedFiles::default() };
+        let found = files(list(&["a", "b", "c", "e"]));
+        let mut loaded = files(list(&["a", "d", "e"]));
         let certificate = Item { kind: FileKind::Certificate, name: "c".to_owned(), ..list(&[]) };
         let add =
             Change::Add { list: "/d".to_owned(), line: "c".to_owned(), certificate: certificate.clone() };
         take(&mut loaded, &add, &found);
         let remove = Change::Remove { list: "/d".to_owned(), name: "d".to_owned(), number: 0 };
         take(&mut loaded, &remove, &found);
-        assert_eq!(loaded.items, [list(&["a", "c", "e"]), certificate]);
+        assert_eq!(loaded.items, [list(&["a", "c", "e"]), certificate].map(Rc::new));
     }
 }

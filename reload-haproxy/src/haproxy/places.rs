@@ -45,7 +45,8 @@ impl<'a> Places<'a> {
 
     /// The path of a file with this name.
     pub(crate) fn of(&self, name: &str) -> PathBuf {
-        let path = self.base.join(content::path(name));
+        let path = content::path(name);
+        let path = if path.is_absolute() { path } else { self.base.join(path) };
         self.elsewhere.and_then(|main| main.place(&path)).unwrap_or(path)
     }
 }

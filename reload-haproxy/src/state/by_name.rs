@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::config::files::named::FileKind;
 use crate::state::loaded_files::Item;
@@ -10,19 +11,19 @@ use crate::state::loaded_files::Item;
 /// Looks items up.
 #[derive(Default)]
 pub(crate) struct ByName<'i> {
-    items: &'i [Item],
+    items: &'i [Rc<Item>],
     /// The place of the item that was looked up last.
     last: Cell<usize>,
     places: OnceCell<HashMap<(FileKind, &'i str), usize>>,
 }
 
 impl<'i> ByName<'i> {
-    pub(crate) fn new(items: &'i [Item]) -> ByName<'i> {
+    pub(crate) fn new(items: &'i [Rc<Item>]) -> ByName<'i> {
         ByName { items, ..ByName::default() }
     }
 
     /// The item of this kind and name.
-    pub(crate) fn get(&self, kind: FileKind, name: &str) -> Option<&'i Item> {
+    pub(crate) fn get(&self, kind: FileKind, name: &str) -> Option<&'i Rc<Item>> {
         self.place(kind, name).map(|place| &self.items[place])
     }
 
@@ -38,7 +39,7 @@ impl<'i> ByName<'i> {
     }
 
     fn places(&self) -> &HashMap<(FileKind, &'i str), usize> {
-        let key = |(place, item): (usize, &'i Item)| ((item.kind, item.name.as_str()), place);
+        let key = |(place, item): (usize, &'i Rc<Item>)| ((item.kind, item.name.as_str()), place);
         self.places.get_or_init(|| self.items.iter().enumerate().map(key).collect())
     }
 }
@@ -57,7 +58,7 @@ mod tests {
             parts: Vec::new(),
             entries: Vec::new(),
         };
-        let items = ["a", "b", "c"].map(|name| item(FileKind::Map, name));
+        let items = ["a", "b", "c"].map(|name| Rc::new(item(FileKind::Map, name)));
         let by_name = ByName::new(&items);
         for name in ["a", "b", "b", "c", "a", "c"] {
             assert_eq!(by_name.get(FileKind::Map, name).map(|item| item.name.as_str()), Some(name));

@@ -4,8 +4,11 @@
 //! and not for all of them whenever one is renewed.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::state::digest::Digest;
 
 /// The host names of a certificate, in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +25,10 @@ impl Hosts {
     }
 }
 
-/// The host names of each certificate, by the SHA-256 of its file in hexadecimal.
+/// The host names of each certificate, by the digest of its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CertificateHosts {
-    hosts: HashMap<String, Hosts>,
+    hosts: HashMap<Digest, Rc<Hosts>>,
     /// How many the state directory does not have.
     unsaved: usize,
 }
@@ -34,7 +37,7 @@ pub(crate) struct CertificateHosts {
 const FEW: usize = 10;
 
 /// Begins the file. Another layout needs another number.
-const FORMAT: &[u8] = b"rollcall hosts 1\n";
+const FORMAT: &[u8] = b"rollcall hosts 2\n";
 
 impl CertificateHosts {
     /// Reads them from the bytes of a file; none if it is not one of these.
@@ -44,24 +47,25 @@ impl CertificateHosts {
     }
 
     /// The bytes of their file, if the state directory lacks more than a few. Only certificates in `used` are kept.
-    pub(crate) fn unsaved(&mut self, used: &HashSet<&str>) -> Option<Vec<u8>> {
+    pub(crate) fn unsaved(&mut self, used: impl FnOnce() -> HashSet<Digest>) -> Option<Vec<u8>> {
         if self.unsaved <= FEW {
             return None;
         }
         self.unsaved = 0;
-        self.hosts.retain(|digest, _| used.contains(digest.as_str()));
+        let used = used();
+        self.hosts.retain(|digest, _| used.contains(digest));
         postcard::to_extend(&self.hosts, FORMAT.to_vec()).ok()
     }
 
     /// The host names of the certificate with this digest, if they are known.
-    pub(crate) fn of(&self, digest: &str) -> Option<&Hosts> {
-        self.hosts.get(digest)
+    pub(crate) fn of(&self, digest: Digest) -> Option<&Rc<Hosts>> {
+        self.hosts.get(&digest)
     }
 
     /// Notes the host names of a certificate.
-    pub(crate) fn add(&mut self, digest: &str, hosts: Hosts) {
+    pub(crate) fn add(&mut self, digest: Digest, hosts: Rc<Hosts>) {
         self.unsaved += usize::from(self.of(digest) != Some(&hosts));
-        self.hosts.insert(digest.to_owned(), hosts);
+        self.hosts.insert(digest, hosts);
     }
 }
 
@@ -69,26 +73,30 @@ impl CertificateHosts {
 mod tests {
     use super::*;
 
-    fn hosts(key: &str, names: &[&str]) -> Hosts {
-        Hosts { key: key.to_owned(), names: names.iter().map(|name| (*name).to_owned()).collect() }
+    fn hosts(key: &str, names: &[&str]) -> Rc<Hosts> {
+        Rc::new(Hosts { key: key.to_owned(), names: names.iter().map(|name| (*name).to_owned()).collect() })
+    }
+
+    fn digest(number: usize) -> Digest {
+        Digest::of(&number.to_be_bytes())
     }
 
     #[test]
     fn what_was_written_is_read_without_what_is_not_used_any_more() {
         let mut known = CertificateHosts::default();
-        for digest in 0..FEW {
-            known.add(&format!("old {digest}"), Hosts::default());
-            assert_eq!(known.unsaved(&HashSet::new()), None, "these are few");
+        for old in 2..2 + FEW {
+            known.add(digest(old), Rc::default());
+            assert_eq!(known.unsaved(HashSet::new), None, "these are few");
         }
-        known.add("1", hosts("EC", &["a", "b"]));
-        known.add("2", hosts("RSA", &[]));
-        let bytes = known.unsaved(&HashSet::from(["1"])).unwrap();
-        assert_eq!(known.unsaved(&HashSet::from(["1"])), None, "it is saved now");
+        known.add(digest(0), hosts("EC", &["a", "b"]));
+        known.add(digest(1), hosts("RSA", &[]));
+        let bytes = known.unsaved(|| HashSet::from([digest(0)])).unwrap();
+        assert_eq!(known.unsaved(HashSet::new), None, "it is saved now");
         let mut read = CertificateHosts::parse(&bytes);
         assert_eq!(read, known);
-        assert_eq!((read.of("1"), read.of("2")), (Some(&hosts("EC", &["a", "b"])), None));
-        read.add("1", hosts("EC", &["a", "b"]));
-        assert_eq!(read.unsaved(&HashSet::new()), None, "nothing is new");
+        assert_eq!((read.of(digest(0)), read.of(digest(1))), (Some(&hosts("EC", &["a", "b"])), None));
+        read.add(digest(0), hosts("EC", &["a", "b"]));
+        assert_eq!(read.unsaved(HashSet::new), None, "nothing is new");
         assert_eq!(CertificateHosts::parse(&bytes[1..]), CertificateHosts::default());
         assert_eq!(CertificateHosts::parse(&bytes[..bytes.len() - 1]), CertificateHosts::default());
     }

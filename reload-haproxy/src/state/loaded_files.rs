@@ -1,18 +1,20 @@
 //! What is remembered about the files that the configuration names: what each held when HAProxy loaded it.
 //!
-//! A file is read again only if its stamp has changed, so an unchanged file costs one `stat`. Contents are kept as
-//! SHA-256 only: there are private keys among them.
+//! A file is read again only if its stamp has changed, so an unchanged file costs one `stat`. Contents are kept as digests
+//! only: there are private keys among them.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::files::named::FileKind;
 use crate::haproxy::instance::Worker;
+use crate::state::digest::Digest;
 use crate::state::note::Note;
 
 /// The times of a file are those of a clock that ticks up to every 10 ms. A file that has changed so shortly before it
@@ -25,7 +27,8 @@ pub(crate) struct LoadedFiles {
     /// The worker, as in the note.
     pub(crate) pid: i32,
     pub(crate) birth: u64,
-    pub(crate) items: Vec<Item>,
+    /// Shared between what was found and what is loaded: most are the same.
+    pub(crate) items: Vec<Rc<Item>>,
     /// When large maps and lists were last compared with HAProxy's, in seconds since 1970.
     pub(crate) compared: u64,
     /// The directories of certificates, and those with files beside one.
@@ -62,8 +65,8 @@ pub(crate) struct Part {
     /// Its stamp if it was read so shortly after a change that it may have changed again with the same times. That is
     /// enough for a user who cannot read it.
     pub(crate) unsettled: Option<Stamp>,
-    /// SHA-256 of its bytes, in hexadecimal; `None` if they could not be read.
-    pub(crate) digest: Option<String>,
+    /// That of its bytes; `None` if they could not be read.
+    pub(crate) digest: Option<Digest>,
     /// Why it could not be read, now.
     #[serde(skip)]
     pub(crate) error: Option<String>,
@@ -74,7 +77,7 @@ pub(crate) struct Part {
 pub(crate) struct Stamp(u64, u64, u64, i64, i64);
 
 /// Begins the file. Another layout needs another number.
-const FORMAT: &[u8] = b"rollcall files 2\n";
+const FORMAT: &[u8] = b"rollcall files 3\n";
 
 impl LoadedFiles {
     /// Reads them from the bytes of a file; `None` if it is not one of these.
@@ -100,10 +103,10 @@ impl LoadedFiles {
 
     /// Whether both are the same files with the same contents.
     pub(crate) fn holds_the_same(&self, other: &LoadedFiles) -> bool {
-        fn contents(files: &LoadedFiles) -> impl Iterator<Item = (&PathBuf, Option<&String>, Option<Stamp>)> {
+        fn contents(files: &LoadedFiles) -> impl Iterator<Item = (&PathBuf, Option<Digest>, Option<Stamp>)> {
             let parts = files.items.iter().flat_map(|item| &item.parts);
             // A file that cannot be read is known by its stamp.
-            parts.map(|part| (&part.path, part.digest.as_ref(), part.stamp.filter(|_| part.digest.is_none())))
+            parts.map(|part| (&part.path, part.digest, part.stamp.filter(|_| part.digest.is_none())))
         }
         contents(self).eq(contents(other))
     }
@@ -129,18 +132,22 @@ impl Item {
 
     /// The same item if it is not known what HAProxy has loaded.
     pub(crate) fn unknown(&self) -> Item {
-        let part =
-            |part: &Part| Part { stamp: None, unsettled: None, digest: Some(String::new()), ..part.clone() };
+        let part = |part: &Part| Part {
+            stamp: None,
+            unsettled: None,
+            digest: Some(Digest::UNKNOWN),
+            ..part.clone()
+        };
         Item { parts: self.parts.iter().map(part).collect(), ..self.clone() }
     }
 
     /// Whether both are the same file with the same content.
     pub(crate) fn holds_the_same(&self, other: &Item) -> bool {
-        let contents = |item: &Item| -> Vec<(String, Option<String>)> {
-            item.parts.iter().map(|part| (part.role.clone(), part.digest.clone())).collect()
-        };
-        let name = |item: &Item| (item.kind, item.name.clone());
-        name(self) == name(other) && self.entries == other.entries && contents(self) == contents(other)
+        fn contents(item: &Item) -> impl Iterator<Item = (&String, Option<Digest>)> {
+            item.parts.iter().map(|part| (&part.role, part.digest))
+        }
+        let is_named_the_same = (self.kind, &self.name) == (other.kind, &other.name);
+        is_named_the_same && self.entries == other.entries && contents(self).eq(contents(other))
     }
 
     /// How many bytes its files have, as far as their stamps count.
@@ -199,7 +206,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_other_bytes_are_not() {
         let part =
-            Part { stamp: Some(Stamp(1, 2, 3, -4, 5)), digest: Some("d".to_owned()), ..Part::default() };
+            Part { stamp: Some(Stamp(1, 2, 3, -4, 5)), digest: Some(Digest::of(b"d")), ..Part::default() };
         let item = Item {
             kind: FileKind::Map,
             name: "/m".to_owned(),
@@ -208,7 +215,7 @@ mod tests {
             parts: vec![part],
             entries: vec![],
         };
-        let files = LoadedFiles { pid: 7, items: vec![item], ..LoadedFiles::default() };
+        let files = LoadedFiles { pid: 7, items: vec![Rc::new(item)], ..LoadedFiles::default() };
         let bytes = files.bytes();
         assert_eq!(LoadedFiles::parse(&bytes), Some(files));
         assert_eq!(LoadedFiles::parse(&bytes[..bytes.len() - 1]), None);

@@ -4,6 +4,7 @@ pub(crate) mod by_name;
 pub(crate) mod certificate_hosts;
 pub(crate) mod counter_file;
 pub(crate) mod counters;
+pub(crate) mod digest;
 pub(crate) mod directory;
 pub(crate) mod loaded_files;
 pub(crate) mod note;

@@ -5,10 +5,10 @@
 
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use common::failure::Failure;
 
-use crate::config::content::fingerprint;
 use crate::config::files::named::NamedFiles;
 use crate::files::certificate_list::ANY;
 use crate::files::certificates::details::{fingerprints, hosts};
@@ -20,6 +20,7 @@ use crate::haproxy::certificates::{is_plain, reports};
 use crate::servers::apply::Runtime;
 use crate::servers::reason::Reason;
 use crate::state::certificate_hosts::{CertificateHosts, Hosts};
+use crate::state::digest::Digest;
 use crate::state::directory::StateDir;
 use crate::state::loaded_files::Item;
 
@@ -36,7 +37,7 @@ pub(crate) struct Names<'r> {
 struct Known<'r> {
     served: Served<'r>,
     /// The certificates with the names for which they are served.
-    files: Vec<(&'r str, Hosts)>,
+    files: Vec<(&'r str, Rc<Hosts>)>,
     /// Certificates whose names cannot be told, because one has a line break.
     odd: Vec<&'r str>,
     remembered: CertificateHosts,
@@ -62,8 +63,9 @@ impl<'r> Names<'r> {
         if let Some(odd) = known.odd.iter().find(|odd| self.files.are_rivals(file, odd)) {
             return Err(Reason::NotReported(format!("the names of '{odd}'")));
         }
-        let own = hosts(answer);
-        let mut hosts = known.served.hosts(item, &own);
+        let own = Rc::new(hosts(answer));
+        let served = known.served.hosts(item, &own);
+        let mut hosts = Hosts::clone(&served);
         if self.runtime.version.has_filter_for_any() && known.served.is_first(item) {
             self.check_default(item)?;
             hosts.names.push(ANY.to_owned());
@@ -74,8 +76,7 @@ impl<'r> Names<'r> {
                 return Err(Reason::SameName { file, host, other });
             }
         }
-        let hosts = known.served.hosts(item, &own);
-        known.files.push((&item.name, hosts));
+        known.files.push((&item.name, served));
         if let Some(digest) = digest(item) {
             known.remembered.add(digest, own);
         }
@@ -93,9 +94,9 @@ impl<'r> Names<'r> {
     /// Leaves what is known for the next run.
     pub(crate) fn remember(self) -> Result<(), Failure> {
         let Some(mut known) = self.known.into_inner() else { return Ok(()) };
-        let (found, loaded) = (self.files.found.items.iter(), self.files.loaded_certificates());
-        let used = found.chain(loaded).filter_map(digest).collect();
-        known.remembered.unsaved(&used).map_or(Ok(()), |bytes| self.state.remember_hosts(&bytes))
+        let found = self.files.found.items.iter().map(Rc::as_ref);
+        let used = || found.chain(self.files.loaded_certificates()).filter_map(digest).collect();
+        known.remembered.unsaved(used).map_or(Ok(()), |bytes| self.state.remember_hosts(&bytes))
     }
 
     fn known(&self) -> Result<RefMut<'_, Known<'r>>, Reason> {
@@ -132,7 +133,7 @@ impl<'r> Names<'r> {
                 known.odd.push(&item.name);
                 continue;
             }
-            let own = hosts(&report);
+            let own = Rc::new(hosts(&report));
             known.files.push((&item.name, known.served.hosts(item, &own)));
             if let Some(digest) = digest_of_loaded(item, &report) {
                 known.remembered.add(digest, own);
@@ -143,17 +144,17 @@ impl<'r> Names<'r> {
 }
 
 /// The digest of a certificate's own file, if it is known what that held.
-fn digest(item: &Item) -> Option<&str> {
-    item.parts.first()?.digest.as_deref().filter(|digest| !digest.is_empty())
+fn digest(item: &Item) -> Option<Digest> {
+    item.parts.first()?.digest.filter(|digest| *digest != Digest::UNKNOWN)
 }
 
 /// The same, if this answer to `show ssl cert` is about the certificate in the file, and not about one that somebody
 /// has set at the socket.
-fn digest_of_loaded<'i>(item: &'i Item, answer: &str) -> Option<&'i str> {
+fn digest_of_loaded(item: &Item, answer: &str) -> Option<Digest> {
     let digest = digest(item)?;
     let (bytes, _) = content(&item.parts.first()?.path).ok()?;
     let blocks = PemBlocks::read(&bytes).ok()?;
-    let is_it = fingerprint(&bytes) == digest
+    let is_it = Digest::of(&bytes) == digest
         && blocks.fingerprints().next().as_deref() == fingerprints(answer).next();
     is_it.then_some(digest)
 }

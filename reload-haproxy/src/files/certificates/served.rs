@@ -1,6 +1,7 @@
 //! The host names for which HAProxy serves a certificate: its own, or the filters of a `crt-list`'s line.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use crate::config::files::named::FileKind;
 use crate::files::certificate_list::entries;
@@ -57,11 +58,12 @@ impl<'f> Served<'f> {
     }
 
     /// The names for which HAProxy serves a certificate that has these ones.
-    pub(super) fn hosts(&self, item: &Item, own: &Hosts) -> Hosts {
-        let Some(filtered) = self.filtered.get(item.name.as_str()) else { return own.clone() };
+    pub(super) fn hosts(&self, item: &Item, own: &Rc<Hosts>) -> Rc<Hosts> {
+        let Some(filtered) = self.filtered.get(item.name.as_str()) else { return Rc::clone(own) };
         let is_always_filtered = filtered.count > item.more_lines.len();
         let own_names = own.names.iter().filter(|_| !is_always_filtered);
-        Hosts { key: own.key.clone(), names: filtered.names.iter().chain(own_names).cloned().collect() }
+        let names = filtered.names.iter().chain(own_names).cloned().collect();
+        Rc::new(Hosts { key: own.key.clone(), names })
     }
 
     /// Whether HAProxy may serve a certificate for names that no other is for.
@@ -96,10 +98,11 @@ mod tests {
             // Another line names it without filters.
             item(FileKind::Certificate, "/d", &[7], &[]),
         ];
+        let items = items.into_iter().map(Rc::new).collect();
         let found = LoadedFiles { items, ..LoadedFiles::default() };
-        let (served, own) =
-            (Served::new(&found), Hosts { key: "EC".to_owned(), names: vec!["own".to_owned()] });
-        let names = |place: usize| served.hosts(&found.items[place], &own).names;
+        let served = Served::new(&found);
+        let own = Rc::new(Hosts { key: "EC".to_owned(), names: vec!["own".to_owned()] });
+        let names = |place: usize| served.hosts(&found.items[place], &own).names.clone();
         assert_eq!(names(1), ["own"]);
         assert_eq!(names(2), ["*.b.test"]);
         assert_eq!(names(3), [] as [&str; 0]);

@@ -1,5 +1,6 @@
 //! Compares one item with what the worker has loaded.
 
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use common::failure::Code;
@@ -22,7 +23,7 @@ pub(crate) struct Since {
 }
 
 /// The item that was loaded under this name, if a file has become a directory of certificates or the other way round.
-pub(super) fn turned<'o>(item: &Item, known: &ByName<'o>) -> Option<&'o Item> {
+pub(super) fn turned<'o>(item: &Item, known: &ByName<'o>) -> Option<&'o Rc<Item>> {
     let other = match item.kind {
         FileKind::Certificate => FileKind::CertificateList,
         FileKind::CertificateList => FileKind::Certificate,
@@ -43,7 +44,7 @@ pub(super) fn compare(item: &Item, before: Option<&Item>, is_known: bool, since:
     let was = |part: &Part| before.and_then(|before| before.parts.iter().find(|old| old.role == part.role));
     for part in &item.parts {
         // A file that could not be read before either is not an error: perhaps only HAProxy may read it.
-        if let (Some(why), Some(_)) = (&part.error, was(part).and_then(|old| old.digest.as_ref())) {
+        if let (Some(why), Some(_)) = (&part.error, was(part).and_then(|old| old.digest)) {
             let path = part.path.display().to_string();
             return Seen::Bad(Bad { code: Code::Files, path, line: item.line, why: why.clone() });
         }
@@ -63,7 +64,7 @@ pub(super) fn compare(item: &Item, before: Option<&Item>, is_known: bool, since:
 }
 
 fn is_like(old: &Part, part: &Part) -> bool {
-    match (&old.digest, &part.digest) {
+    match (old.digest, part.digest) {
         (Some(old), Some(now)) => old == now,
         (None, None) => old.stamp == part.stamp,
         _ => false,

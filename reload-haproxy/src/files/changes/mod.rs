@@ -4,6 +4,7 @@
 mod compare;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use common::failure::Code;
@@ -30,9 +31,9 @@ pub(crate) struct FileChanges {
     /// The files as they are.
     pub(crate) found: LoadedFiles,
     /// For each item that differs, by its index in `found`: the item as HAProxy has loaded it.
-    before: HashMap<usize, Item>,
+    before: HashMap<usize, Rc<Item>>,
     /// Items that HAProxy has loaded and that were not found, because the list that names them cannot be read.
-    unseen: Vec<Item>,
+    unseen: Vec<Rc<Item>>,
     /// When large maps and lists were last compared with HAProxy's.
     compared: u64,
     /// Whether the state directory must be updated.
@@ -56,19 +57,19 @@ pub(crate) fn changes(
         result.is_unsaved |= before.is_none_or(|before| !before.is_remembered_as(item));
         if let Some(other) = before.is_none().then(|| turned(item, &known)).flatten() {
             result.add_turned(item, since);
-            result.before.insert(place, other.clone());
+            result.before.insert(place, Rc::clone(other));
             continue;
         }
-        match compare(item, before, old.is_some(), since) {
+        match compare(item, before.map(Rc::as_ref), old.is_some(), since) {
             Seen::Same => continue,
             Seen::Changed if is_list(item) && written.contains(&item.name) => {
                 result.left_alone.push((item.name.clone(), item.line));
                 continue;
             }
-            Seen::Changed => result.add(item, before, &found, since),
+            Seen::Changed => result.add(item, before.map(Rc::as_ref), &found, since),
             Seen::Bad(bad) => result.bad.push(bad),
         }
-        result.before.insert(place, before.map_or_else(|| item.unknown(), Item::clone));
+        result.before.insert(place, before.map_or_else(|| Rc::new(item.unknown()), Rc::clone));
     }
     result.is_unsaved |= old.is_none_or(|old| old.has_other_names(&found));
     if let Some(old) = old.filter(|_| !result.bad.is_empty()) {
@@ -94,7 +95,7 @@ impl FileChanges {
         let items = self.found.items.iter().enumerate();
         items
             .filter(|(_, item)| item.kind == FileKind::Certificate)
-            .map(|(place, item)| self.before.get(&place).unwrap_or(item))
+            .map(|(place, item)| &**self.before.get(&place).unwrap_or(item))
     }
 
     /// Whether one line names both certificates, and neither is to be removed.
@@ -105,13 +106,14 @@ impl FileChanges {
 
     /// The certificate of this name, as it was found.
     pub(crate) fn certificate(&self, name: &str) -> Option<&Item> {
-        self.found.items.iter().find(|item| item.kind == FileKind::Certificate && item.name == name)
+        let mut items = self.found.items.iter().map(Rc::as_ref);
+        items.find(|item| item.kind == FileKind::Certificate && item.name == name)
     }
 
     /// The maps and lists that HAProxy has loaded and that have not changed since.
     pub(crate) fn unchanged_lists(&self) -> impl Iterator<Item = &Item> {
         let items = self.found.items.iter().enumerate().filter(|(place, _)| !self.before.contains_key(place));
-        items.map(|(_, item)| item).filter(|item| matches!(item.kind, FileKind::Map | FileKind::Acl))
+        items.map(|(_, item)| &**item).filter(|item| matches!(item.kind, FileKind::Map | FileKind::Acl))
     }
 
     /// Whether large maps and lists were last compared at least `period` ago. If so, they count as compared now.
@@ -157,10 +159,10 @@ impl FileChanges {
     }
 
     /// What was loaded and was not found: if a list cannot be read, HAProxy still has its certificates.
-    fn unseen(&self, old: &LoadedFiles, found: &LoadedFiles) -> Vec<Item> {
+    fn unseen(&self, old: &LoadedFiles, found: &LoadedFiles) -> Vec<Rc<Item>> {
         let seen = found.items.iter().chain(self.before.values());
         let seen: HashSet<(FileKind, &str)> = seen.map(|item| (item.kind, item.name.as_str())).collect();
-        let is_unseen = |item: &&Item| !seen.contains(&(item.kind, item.name.as_str()));
+        let is_unseen = |item: &&Rc<Item>| !seen.contains(&(item.kind, item.name.as_str()));
         old.items.iter().filter(is_unseen).cloned().collect()
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::state::digest::Digest;
 use crate::state::loaded_files::{Part, Stamp};
 
 const SINCE: Since = Since { pid: 7, born: SystemTime::UNIX_EPOCH };
@@ -13,7 +14,7 @@ fn item(kind: FileKind, name: &str, content: &str) -> Item {
     let is_readable = !content.is_empty();
     let part = Part {
         path: name.into(),
-        digest: is_readable.then(|| content.to_owned()),
+        digest: is_readable.then(|| Digest::of(content.as_bytes())),
         error: (!is_readable).then(|| "gone".to_owned()),
         ..Part::default()
     };
@@ -33,11 +34,15 @@ fn list(name: &str, content: &str, entries: &[&str]) -> Item {
 }
 
 fn files(items: &[Item]) -> LoadedFiles {
-    LoadedFiles { items: items.to_vec(), ..LoadedFiles::default() }
+    LoadedFiles { items: items.iter().cloned().map(Rc::new).collect(), ..LoadedFiles::default() }
 }
 
 fn compared(old: &[Item], now: &[Item]) -> FileChanges {
     changes(files(now), Some(&files(old)), &BTreeSet::new(), SINCE)
+}
+
+fn loaded(found: &FileChanges) -> Vec<Item> {
+    found.loaded().items.iter().map(|item| Item::clone(item)).collect()
 }
 
 fn shown(found: &FileChanges) -> Vec<String> {
@@ -50,7 +55,7 @@ fn equal_contents_are_no_change_and_new_names_come_with_the_configuration() {
     let now = [item(FileKind::Map, "/m", "1"), item(FileKind::Map, "/n", "2")];
     let found = compared(&old, &now);
     assert_eq!(shown(&found), [] as [&str; 0]);
-    assert_eq!(found.loaded().items, now);
+    assert_eq!(loaded(&found), now);
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn the_content_decides_between_a_change_and_a_reload() {
         let old = item(kind, "/f", "1");
         let found = compared(std::slice::from_ref(&old), &[item(kind, "/f", "2")]);
         assert_eq!(found.changes, [Change::Replace(item(kind, "/f", "2"))]);
-        assert_eq!(found.loaded().items, [old], "it is not loaded yet");
+        assert_eq!(loaded(&found), [old], "it is not loaded yet");
     }
     let found = compared(&[item(FileKind::Other, "/f", "1")], &[item(FileKind::Other, "/f", "2")]);
     assert_eq!(shown(&found), ["/f, which line 5 names, has changed"]);
@@ -74,7 +79,7 @@ fn a_file_that_became_unreadable_is_bad_and_one_that_never_was_readable_is_not()
     let unreadable = item(FileKind::Certificate, "/f", "");
     let found = compared(std::slice::from_ref(&readable), std::slice::from_ref(&unreadable));
     assert_eq!(shown(&found), ["/f, which line 5 names: gone"]);
-    assert_eq!(found.loaded().items, [readable], "HAProxy has what it had");
+    assert_eq!(loaded(&found), [readable], "HAProxy has what it had");
     assert_eq!(
         shown(&compared(std::slice::from_ref(&unreadable), std::slice::from_ref(&unreadable))),
         [] as [&str; 0]
@@ -125,7 +130,7 @@ fn certificates_that_come_and_go_behind_the_first_are_changed_one_by_one() {
         ["/c is new in /l, which line 5 names", "/b is gone from /l, which line 5 names"],
         "a name that moves is served all the time"
     );
-    assert!(!found.loaded().items.contains(&certificates[2]), "it is not loaded yet");
+    assert!(!loaded(&found).contains(&certificates[2]), "it is not loaded yet");
 }
 
 #[test]
@@ -154,10 +159,10 @@ fn what_a_list_named_is_remembered_while_the_list_cannot_be_read() {
     let old = [&[directory], &certificates[..]].concat();
     let found = compared(&old, &[gone]);
     assert_eq!((found.bad.len(), shown(&found).len()), (1, 1));
-    assert_eq!(found.loaded().items, old);
-    assert_eq!(compared(&found.loaded().items, &old).changes, []);
+    assert_eq!(loaded(&found), old);
+    assert_eq!(compared(&loaded(&found), &old).changes, []);
     let renewed = [&old[..2], &[item(FileKind::Certificate, "/d/b", "2")]].concat();
-    assert_eq!(shown(&compared(&found.loaded().items, &renewed)), ["/d/b, which line 5 names, has changed"]);
+    assert_eq!(shown(&compared(&loaded(&found), &renewed)), ["/d/b, which line 5 names, has changed"]);
     // A certificate that is a directory now.
     let file = item(FileKind::Certificate, "/d", "1");
     assert_eq!(shown(&compared(&[file], &old)), ["/d, which line 5 names, has changed"]);

@@ -1,8 +1,8 @@
 //! Directories of certificates, as HAProxy reads them.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs::{self, DirEntry};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, FileType};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(super) struct Directory {
     pub(super) path: PathBuf,
     /// Whether it has the stamp of an earlier run: then it has the same names.
     pub(super) is_same: bool,
-    entries: Option<Vec<DirEntry>>,
+    entries: Option<Vec<Entry>>,
     names_beside: Option<HashSet<OsString>>,
 }
 
@@ -27,39 +27,47 @@ impl Directory {
 
     /// The names in it of files that belong to another.
     pub(super) fn names_beside(&mut self) -> &HashSet<OsString> {
-        let is_one = |name: &OsString| {
-            Path::new(name).extension().is_some_and(|ending| BESIDE.iter().any(|e| ending == *e))
-        };
         let entries = self.entries.get_or_insert_with(|| entries(&self.path).collect());
-        self.names_beside
-            .get_or_insert_with(|| entries.iter().map(DirEntry::file_name).filter(is_one).collect())
+        let names = entries.iter().map(|entry| &entry.name).filter(|name| is_beside(name));
+        self.names_beside.get_or_insert_with(|| names.cloned().collect())
     }
 
     /// The names of the certificates in it, as HAProxy loads them (crtlist_load_cert_dir in src/ssl_crtlist.c).
     pub(super) fn certificates(&mut self) -> Vec<String> {
-        let is_one = |entry: &&DirEntry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let ending = name.rsplit_once('.').map(|(_, ending)| ending);
-            let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file()) || entry.path().is_file();
-            !name.starts_with('.') && !ending.is_some_and(|ending| BESIDE.contains(&ending)) && is_file()
+        let is_file = |entry: &Entry| {
+            entry.kind.is_some_and(|kind| kind.is_file()) || self.path.join(&entry.name).is_file()
+        };
+        let is_one = |entry: &&Entry| {
+            !entry.name.as_bytes().starts_with(b".") && !is_beside(&entry.name) && is_file(entry)
         };
         let entries = self.entries.get_or_insert_with(|| entries(&self.path).collect());
-        sorted(entries.iter().filter(is_one).map(DirEntry::file_name))
+        sorted(entries.iter().filter(is_one))
     }
 }
 
 /// The names in a directory, sorted; none if it cannot be read.
 pub(super) fn names_in(path: &Path) -> Vec<String> {
-    sorted(entries(path).map(|entry| entry.file_name()))
+    sorted(entries(path).collect::<Vec<_>>().iter())
 }
 
-fn entries(path: &Path) -> impl Iterator<Item = DirEntry> {
-    fs::read_dir(path).into_iter().flatten().flatten()
+/// A name in a directory. Its kind is known without another look in most file systems.
+struct Entry {
+    name: OsString,
+    kind: Option<FileType>,
 }
 
-fn sorted(names: impl Iterator<Item = OsString>) -> Vec<String> {
-    let mut names: Vec<OsString> = names.collect();
+fn entries(path: &Path) -> impl Iterator<Item = Entry> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| Entry { name: entry.file_name(), kind: entry.file_type().ok() })
+}
+
+/// Whether a file of this name belongs to another.
+fn is_beside(name: &OsStr) -> bool {
+    Path::new(name).extension().is_some_and(|ending| BESIDE.iter().any(|its| ending == *its))
+}
+
+fn sorted<'e>(entries: impl Iterator<Item = &'e Entry>) -> Vec<String> {
+    let mut names: Vec<&OsStr> = entries.map(|entry| &*entry.name).collect();
     names.sort_unstable();
-    names.iter().map(|name| text(name.as_bytes()).into_owned()).collect()
+    names.into_iter().map(|name| text(name.as_bytes()).into_owned()).collect()
 }

@@ -1,27 +1,28 @@
 //! A `crt-list`, and the files that its lines name.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::config::content::text;
-use crate::config::files::named::{FileKind, NamedFile};
+use crate::config::files::named::FileKind;
 use crate::files::certificate_list::{Entry, entries};
-use crate::files::find::{Search, named_like};
+use crate::files::find::{Named, Search};
 use crate::files::read::{content, part};
 use crate::state::loaded_files::{Item, Part};
 
 impl Search<'_> {
     /// A `crt-list`, and the files that it lists.
-    pub(super) fn add_list(&mut self, file: &NamedFile) {
-        let path = self.places.of(&file.path);
+    pub(super) fn add_list(&mut self, file: Named) {
+        let path = self.places.of(file.path);
         let mut part = part("", path.clone(), self.known_part(file, ""), self.now);
-        let known = self.known.get(file.kind, &file.name);
-        let is_known = |known: &&Item| known.parts.first().is_some_and(|old| old.digest == part.digest);
+        let known = self.known.get(file.kind, file.name);
+        let is_known = |known: &&Rc<Item>| known.parts.first().is_some_and(|old| old.digest == part.digest);
         let lines = match known.filter(is_known) {
             Some(known) => known.entries.clone(),
             None => self.read_list(&path, &mut part),
         };
-        if self.push(file, vec![part], lines.clone()) {
-            let text = lines.join("\n");
+        if let Some(list) = self.push(file, vec![part], lines) {
+            let text = list.entries.join("\n");
             entries(&text).iter().for_each(|entry| self.add_entry(file, entry));
         }
     }
@@ -39,12 +40,9 @@ impl Search<'_> {
         entries(&text).iter().map(line).collect()
     }
 
-    fn add_entry(&mut self, list: &NamedFile, entry: &Entry) {
+    fn add_entry(&mut self, list: Named, entry: &Entry) {
         if !entry.file.starts_with('@') {
-            self.add_certificates(&NamedFile {
-                kind: FileKind::Certificate,
-                ..named_like(list, entry.file.to_owned())
-            });
+            self.add_certificates(Named { kind: FileKind::Certificate, ..list.like(entry.file) });
         }
         for pair in entry.options().windows(2) {
             let kind = match pair[0] {
@@ -54,7 +52,7 @@ impl Search<'_> {
             };
             if !pair[1].starts_with('@') {
                 let name = self.named.joined(kind, pair[1]);
-                self.add(&NamedFile { kind, ..named_like(list, name) });
+                self.add(Named { kind, ..list.like(&name) });
             }
         }
     }

@@ -7,14 +7,16 @@ mod directory;
 mod lists;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use crate::config::content;
 use crate::config::files::named::{FileKind, NamedFile, NamedFiles};
-use crate::files::read::part;
+use crate::files::read::{part, part_with};
 use crate::haproxy::places::Places;
 use crate::state::by_name::ByName;
 use crate::state::loaded_files::{Item, LoadedFiles, Part, Stamp};
@@ -34,7 +36,7 @@ pub(crate) fn find(
     let (found, seen) =
         (LoadedFiles::default(), Seen { known: vec![None; items.len()], new: HashMap::new() });
     let mut search = Search { named, places, known, directories, now, found, seen, directory: None };
-    named.files.iter().for_each(|file| search.add(file));
+    named.files.iter().for_each(|file| search.add(Named::from(file)));
     search.found
 }
 
@@ -51,6 +53,17 @@ struct Search<'s> {
     directory: Option<Directory>,
 }
 
+/// A file that a line of the configuration names, or that is in a list or a directory which it names.
+#[derive(Clone, Copy)]
+struct Named<'n> {
+    kind: FileKind,
+    name: &'n str,
+    path: &'n str,
+    beside: &'n [(&'static str, String)],
+    line: usize,
+    more_lines: &'n [usize],
+}
+
 /// The place of each file in what was found.
 struct Seen {
     /// By the place in what an earlier run found.
@@ -60,13 +73,13 @@ struct Seen {
 }
 
 impl Search<'_> {
-    fn add(&mut self, file: &NamedFile) {
+    fn add(&mut self, file: Named) {
         match file.kind {
             FileKind::Certificate if file.name.starts_with('@') => self.add_certificate(file),
             FileKind::Certificate => self.add_certificates(file),
             FileKind::CertificateList => self.add_list(file),
             _ => {
-                let path = self.places.of(&file.path);
+                let path = self.places.of(file.path);
                 let parts = self.parts(file, &path);
                 self.push(file, parts, Vec::new());
             }
@@ -74,54 +87,60 @@ impl Search<'_> {
     }
 
     /// What `crt` names: a certificate, a directory of certificates, or a bundle.
-    fn add_certificates(&mut self, file: &NamedFile) {
-        let path = self.places.of(&file.path);
+    fn add_certificates(&mut self, file: Named) {
+        let path = self.places.of(file.path);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => self.add_directory(file, &path),
             Err(_) if self.named.extra.has_bundles => {
                 let names = BUNDLE.map(|ending| format!("{}.{ending}", file.path));
-                let mut there: Vec<String> =
-                    names.into_iter().filter(|name| self.places.of(name).exists()).collect();
+                let mut there: Vec<&str> = names.iter().map(String::as_str).collect();
+                there.retain(|name| self.places.of(name).exists());
                 if there.is_empty() {
-                    there.push(file.path.clone());
+                    there.push(file.path);
                 }
-                there.into_iter().for_each(|name| self.add_certificate(&named_like(file, name)));
+                there.into_iter().for_each(|name| self.add_certificate(file.like(name)));
             }
-            _ => self.add_certificate(file),
+            metadata => self.add_certificate_at(file, path, metadata),
         }
     }
 
     /// A directory of certificates, which HAProxy's socket has as a list without a slash at its end.
-    fn add_directory(&mut self, file: &NamedFile, path: &Path) {
-        let name = file.path.trim_end_matches('/').to_owned();
+    fn add_directory(&mut self, file: Named, path: &Path) {
+        let name = file.path.trim_end_matches('/');
         let is_same = self.look_into(path).is_same;
-        let known = self.known.get(FileKind::CertificateList, &name).filter(|_| is_same);
+        let known = self.known.get(FileKind::CertificateList, name).filter(|_| is_same);
         let names: Vec<String> = match known {
             Some(known) => known.entries.clone(),
             None => {
                 self.look_into(path).certificates().iter().map(|found| format!("{name}/{found}")).collect()
             }
         };
-        let list = NamedFile { kind: FileKind::CertificateList, ..named_like(file, name) };
-        if self.push(&list, Vec::new(), names.clone()) {
-            names.into_iter().for_each(|name| self.add_certificate(&named_like(file, name)));
+        let list = Named { kind: FileKind::CertificateList, ..file.like(name) };
+        if let Some(list) = self.push(list, Vec::new(), names) {
+            list.entries.iter().for_each(|name| self.add_certificate(file.like(name)));
         }
     }
 
     /// A certificate and the files beside it.
-    fn add_certificate(&mut self, file: &NamedFile) {
-        let path = self.places.of(&file.path);
-        let known = self.known.get(file.kind, &file.name);
+    fn add_certificate(&mut self, file: Named) {
+        let path = self.places.of(file.path);
+        let metadata = fs::metadata(&path);
+        self.add_certificate_at(file, path, metadata);
+    }
+
+    /// The same, if its path was looked at already.
+    fn add_certificate_at(&mut self, file: Named, path: PathBuf, metadata: io::Result<Metadata>) {
+        let known = self.known.get(file.kind, file.name);
         let old = |role: &str| known?.parts.iter().find(|part| part.role == role);
-        let mut parts = vec![part("", path.clone(), old(""), self.now)];
-        for (role, name) in &file.beside {
-            parts.push(part(role, self.places.of(name), old(role), self.now));
-        }
-        for role in self.roles_beside(known, &path) {
-            if file.beside.iter().all(|(named, _)| *named != role) {
-                parts.push(part(role, self.beside(&path, role), old(role), self.now));
+        let beside = file.beside.iter().map(|(role, name)| (*role, self.places.of(name)));
+        let mut beside: Vec<(&str, PathBuf)> = beside.collect();
+        for role in self.roles_beside(known.map(Rc::as_ref), &path) {
+            if beside.iter().all(|(named, _)| *named != role) {
+                beside.push((role, self.beside(&path, role)));
             }
         }
+        let mut parts = vec![part_with(metadata, "", path, old(""), self.now)];
+        parts.extend(beside.into_iter().map(|(role, path)| part(role, path, old(role), self.now)));
         self.push(file, parts, Vec::new());
     }
 
@@ -167,7 +186,7 @@ impl Search<'_> {
     }
 
     /// The file at `path`, or all files of the directory there. A map is never a directory.
-    fn parts(&self, file: &NamedFile, path: &Path) -> Vec<Part> {
+    fn parts(&self, file: Named, path: &Path) -> Vec<Part> {
         if matches!(file.kind, FileKind::Map | FileKind::Acl) || !path.is_dir() {
             return vec![part("", path.to_owned(), self.known_part(file, ""), self.now)];
         }
@@ -177,33 +196,46 @@ impl Search<'_> {
             .collect()
     }
 
-    fn known_part(&self, file: &NamedFile, role: &str) -> Option<&Part> {
-        self.known.get(file.kind, &file.name)?.parts.iter().find(|part| part.role == role)
+    fn known_part(&self, file: Named, role: &str) -> Option<&Part> {
+        self.known.get(file.kind, file.name)?.parts.iter().find(|part| part.role == role)
     }
 
-    /// Adds an item, unless it is there.
-    fn push(&mut self, file: &NamedFile, parts: Vec<Part>, entries: Vec<String>) -> bool {
-        let (kind, name, line, more_lines) =
-            (file.kind, file.name.clone(), file.line, file.more_lines.clone());
+    /// Adds an item. Returns `None` if it is there already.
+    fn push(&mut self, file: Named, parts: Vec<Part>, entries: Vec<String>) -> Option<Rc<Item>> {
+        let Named { kind, name, line, more_lines, .. } = file;
         let next = self.found.items.len();
-        let place = match self.known.place(kind, &name) {
+        let place = match self.known.place(kind, name) {
             Some(known) => *self.seen.known[known].get_or_insert(next),
-            None => *self.seen.new.entry((kind, name.clone())).or_insert(next),
+            None => *self.seen.new.entry((kind, name.to_owned())).or_insert(next),
         };
-        let is_new = place == next;
-        if is_new {
-            self.found.items.push(Item { kind, name, line, more_lines, parts, entries });
-        } else {
-            self.found.items[place].more_lines.push(line);
-            self.found.items[place].more_lines.extend(more_lines);
+        if let Some(item) = self.found.items.get_mut(place) {
+            let lines = &mut Rc::make_mut(item).more_lines;
+            lines.push(line);
+            lines.extend(more_lines);
+            return None;
         }
-        is_new
+        let (name, more_lines) = (name.to_owned(), more_lines.to_vec());
+        let item = Rc::new(Item { kind, name, line, more_lines, parts, entries });
+        self.found.items.push(Rc::clone(&item));
+        Some(item)
     }
 }
 
-/// A file with this name, which the same line names.
-fn named_like(file: &NamedFile, name: String) -> NamedFile {
-    NamedFile { path: name.clone(), name, beside: Vec::new(), ..file.clone() }
+impl<'n> Named<'n> {
+    /// A file with this name, which the same line names.
+    fn like<'a>(self, name: &'a str) -> Named<'a>
+    where
+        'n: 'a,
+    {
+        Named { name, path: name, beside: &[], ..self }
+    }
+}
+
+impl<'n> From<&'n NamedFile> for Named<'n> {
+    fn from(file: &'n NamedFile) -> Named<'n> {
+        let NamedFile { kind, name, path, beside, line, more_lines, .. } = file;
+        Named { kind: *kind, name, path, beside, line: *line, more_lines }
+    }
 }
 
 #[cfg(test)]
