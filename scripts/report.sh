@@ -1,5 +1,5 @@
 #!/bin/sh
-# report.sh: how the scripts print and log their own errors.
+# report.sh: how the scripts print and log their own errors, and end what they have started.
 #
 # The log tells changes: an error that lasts is logged when it begins, once an hour, and when it ends. One that comes and
 # goes is logged once an hour, with its first end. The programs do the same with --log-state. As long as nothing is
@@ -38,6 +38,12 @@ is_plain() { [ ! -L "$1" ] && { [ -f "$1" ] || [ ! -e "$1" ]; }; }
 
 # make_file FILE: creates it if it does not exist, not readable by everyone.
 make_file() { [ -e "$1" ] || (umask 027 && true >>"$1"); }
+
+# end_child PID: sends it SIGTERM once it runs its program. A shell's child loses a signal that comes before that.
+end_child() {
+    { read -r own </proc/$$/comm && while read -r name </proc/"$1"/comm && [ "$name" = "$own" ]; do :; done; } 2>/dev/null || :
+    kill "$1" 2>/dev/null
+}
 
 # log_line MESSAGE: appends to the log.
 log_line() {
@@ -131,6 +137,7 @@ cannot_run() {
     member-join | member-leave | render-cfg | reload-haproxy | autoscale-apply) advice="set ROLLCALL_BIN to its directory" ;;
     flock) advice="install util-linux, or a BusyBox with it" ;;
     serf) advice="install Serf" ;;
+    consul) advice="install Consul" ;;
     *) advice="install coreutils, or a BusyBox with it" ;;
     esac
     report "cannot run '$1': it is not in the PATH ($PATH); $advice"

@@ -40,21 +40,27 @@ fn a_burst_of_changes_ends_on_the_last_file() {
 fn a_signal_that_haproxy_loses_is_sent_again() {
     let fixture = HaproxyFixture::running(Mode::MasterWorker);
     // A file that takes a while to load. Up to 3.0, a signal during that time is lost.
-    let servers: String = (0..3000).map(|n| format!("  server s{n} 127.0.0.1:9\n")).collect();
-    let many = |number| fixture.write(&revision(number), &format!("\nbackend many\n{servers}"));
-    many(2);
+    let servers =
+        |count: usize| -> String { (0..count).map(|n| format!("  server s{n} 127.0.0.1:9\n")).collect() };
+    let mut text = servers(3000);
+    let many =
+        |number, servers: &str| fixture.write(&revision(number), &format!("\nbackend many\n{servers}"));
+    many(2, &text);
     assert_done(&fixture.reload(&[]), "runs '");
     let master = Pid::from_raw(i32::try_from(fixture.haproxy().pid().unwrap()).unwrap());
     // This check takes no time, so the run's own signal comes while HAProxy still loads the previous file.
-    let text = format!("[ \"$1\" != -c ] || exit 0\nexec {} \"$@\"", program().display());
-    let quick = fixture.script("quick-check", &text);
+    let script = format!("[ \"$1\" != -c ] || exit 0\nexec {} \"$@\"", program().display());
+    let quick = fixture.script("quick-check", &script);
     // Up to 3.0, HAProxy loses a signal that comes while it loads a file, so there must be at least one resend.
     let (mut resends, enough) = (0, usize::from(!is_since((3, 1))));
-    // On a busy machine the signal may come too late, so there are many rounds.
+    // On a busy machine the signal may come too late, so there are many rounds, and a file that takes ever longer.
     for round in 3..60 {
+        if round % 15 == 0 {
+            text = servers(200 * round as usize);
+        }
         kill(master, Signal::SIGUSR2).unwrap();
         thread::sleep(Duration::from_millis(u64::from(round % 10)));
-        many(round);
+        many(round, &text);
         let outcome = finish(fixture.command_with(&quick, &[]).spawn().unwrap());
         // The earlier signal may have come late enough to load the new file.
         assert_done(&outcome, "runs ");
