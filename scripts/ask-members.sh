@@ -1,69 +1,90 @@
 #!/bin/sh
-# ask-serf.sh: asks Serf for its members, and reports why it could not be asked.
+# ask-members.sh: asks the source of the members for its list, and reports why it could not be asked.
 #
-# usage: . "$here/ask-serf.sh"    by a script that has sourced settings.sh and lock.sh, and has the functions fault and
-#        failed
-# needs: settings.sh and report.sh beside it; serf, timeout, head, tail
+# usage: . "$here/ask-members.sh"    by a script that has sourced settings.sh and lock.sh, and has the functions fault
+#        and failed
+# needs: settings.sh, report.sh and consul-members beside it; timeout, head, tail; serf, or the program that is asked
 # shellcheck disable=SC2034,SC2154 # the variables are for or from the script that sources this
 
 members=$state/members
-# What Serf printed to stderr.
-complaint=$state/serf-errors
+# What the source printed to stderr.
+complaint=$state/$source-errors
+asked=$source
+[ -z "${ROLLCALL_MEMBERS_COMMAND:-}" ] || asked=$ROLLCALL_MEMBERS_COMMAND
 
-# start_serf: asks Serf in the background, at most $limit seconds.
-start_serf() {
+# start_asking: asks in the background, at most $limit seconds.
+start_asking() {
     set_uptime
     began=$uptime
+    # shellcheck disable=SC2086 # $services is a list of words
+    case $source=${ROLLCALL_MEMBERS_COMMAND:-} in
+    serf=) set -- serf members -format=json ;;
+    consul=) set -- "$here/consul-members" $services ;;
+    *) set -- sh -c "$ROLLCALL_MEMBERS_COMMAND" ;;
+    esac
     # It only reads, so it can be killed at once; -k is missing in older BusyBoxes.
-    timeout -s KILL "$limit" serf members -format=json >"$members" 2>"$complaint" </dev/null 9>&- &
-    serf=$!
+    timeout -s KILL "$limit" "$@" >"$members" 2>"$complaint" </dev/null 9>&- &
+    asking=$!
 }
 
 # set_uptime: the whole seconds since the machine started, without a process.
 set_uptime() { read -r uptime </proc/uptime && uptime=${uptime%%.*} || uptime=0; }
 
-# heed_serf CODE: reports if serf could not be asked. What it printed to stdout, member-join shows.
-heed_serf() {
-    [ "$1" -ge 124 ] || [ ! -s "$members" ] || return 0
+# heed_answer CODE: reports if the source could not be asked. Serf prints its errors to stdout, and member-join shows
+# them. What another program printed before it failed may be a part of a list.
+heed_answer() {
+    case $source=$1 in
+    *=0 | serf=?*) [ "$1" -ge 124 ] || [ ! -s "$members" ] || return 0 ;;
+    esac
     can_list=
     whole=
     set_uptime
     case $1 in
     0) heed_empty ;;
     # Also what a process returns that something else has killed.
-    137) if [ $((uptime - began)) -lt "$limit" ]; then serf_ended "signal 9 ended it"; else serf_is_slow; fi ;;
-    124) serf_is_slow ;;
-    12[5-7]) cannot_run_timeout "$1" serf && failed 1 ;;
-    *) serf_ended "it ended with exit code $1" ;;
+    137) if [ $((uptime - began)) -lt "$limit" ]; then asked_ended "signal 9 ended it"; else asked_is_slow; fi ;;
+    124) asked_is_slow ;;
+    12[5-7]) cannot_ask "$1" ;;
+    *) asked_ended "it ended with exit code $1" ;;
     esac
 }
 
-serf_is_slow() { fault 1 "cannot ask 'serf': it did not answer within $limit s"; }
+# cannot_ask CODE: the program is missing, or cannot be run. A command of a setting may be any shell command.
+cannot_ask() {
+    if [ -n "${ROLLCALL_MEMBERS_COMMAND:-}" ] && command -v timeout >/dev/null; then
+        asked_ended "it ended with exit code $1"
+    else
+        cannot_run_timeout "$1" "$source" && failed 1
+    fi
+}
 
-# serf_ended HOW: reports it with the first line that serf printed to stderr.
-serf_ended() {
+asked_is_slow() { fault 1 "cannot ask '$asked': it did not answer within $limit s"; }
+
+# asked_ended HOW: reports it with the first line that was printed to stderr.
+asked_ended() {
     complained=
     IFS= read -r complained <"$complaint" || :
     case $complained in *[![:print:]]*) complained= ;; esac
     [ -z "$complained" ] || complained="; it printed '$complained'"
-    fault 1 "cannot ask 'serf': $1$complained"
+    fault 1 "cannot ask '$asked': $1$complained"
 }
 
-# heed_empty: reports why Serf's output is empty.
+# heed_empty: reports why there is no output.
 heed_empty() {
     if { printf '%s' "$PATH" >"$members" && true >"$members"; } 2>/dev/null; then
-        fault 1 "cannot ask 'serf': it printed nothing"
+        fault 1 "cannot ask '$asked': it printed nothing"
     else
         cut_off
     fi
 }
 
-cut_off() { fault 4 "cannot write '$members': it contains only part of Serf's output (is the disk full?)"; }
+cut_off() { fault 4 "cannot write '$members': it contains only part of the list (is the disk full?)"; }
 
-# is_cut_off FILE: whether it holds only the beginning of a JSON object, or nothing. Serf does not report a full disk.
+# is_cut_off FILE: whether it holds only the beginning of a JSON object or array, or nothing. Serf does not report a full
+# disk.
 is_cut_off() {
     begin=$(head -c 1 "$1") && end=$(tail -c 2 "$1") || return 1
-    case $begin$end in "{"*"}" | [!"{"]*) return 1 ;; esac
+    case $begin$end in "{"*"}" | "["*"]" | [!"{["]*) return 1 ;; esac
 }
 
 # empty_file FILE: creates or empties it.

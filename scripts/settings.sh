@@ -146,6 +146,25 @@ for role in ${ROLLCALL_ROLES:-backend balancer}; do
 done
 [ -n "$roles" ] || cannot_use ROLLCALL_ROLES "$ROLLCALL_ROLES" "name at least one role"
 
+source=${ROLLCALL_MEMBERS:-serf}
+# The format of its list.
+format=
+case $source in
+serf) format=serf-members ;;
+consul) format=consul-service ;;
+command) [ -z "${ROLLCALL_MEMBERS_COMMAND:-}" ] || format=members ;;
+*) cannot_use ROLLCALL_MEMBERS "$source" "it must be serf, consul or command" ;;
+esac
+[ -n "$format" ] || cannot_use ROLLCALL_MEMBERS command "set ROLLCALL_MEMBERS_COMMAND to a command that prints the members"
+services=${ROLLCALL_CONSUL_SERVICES:-${ROLLCALL_ROLES:-backend}}
+for service in $services; do
+    case $service in -* | *[!A-Za-z0-9_.-]*)
+        cannot_use ROLLCALL_CONSUL_SERVICES "$service" \
+            "a service has letters, digits, '_', '.' and '-'; blanks separate several"
+        ;;
+    esac
+done
+
 self=${ROLLCALL_SELF:-}
 # The output of uname -n, without a process.
 [ -n "$self" ] || read -r self </proc/sys/kernel/hostname || self=$(uname -n)

@@ -12,6 +12,8 @@ pub mod consul;
 pub mod event;
 pub mod member_input;
 pub mod members;
+pub mod plain_list;
+mod record_name;
 pub mod serf_list;
 
 // HAProxy's sockets, and one of their answers.

@@ -2,6 +2,7 @@
 //!
 //! Both programs read the same formats, so they share one command line.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use clap::{Args, ValueEnum};
 
 use crate::duration::duration;
 use crate::failure::{Code, Failure};
-use crate::members::{Member, MembersError};
-use crate::{consul, serf_list};
+use crate::members::{Departure, Member, MembersError};
+use crate::{consul, plain_list, serf_list};
 
 /// The list of a million members is about as large.
 const INPUT_MAX: u64 = 256 << 20;
@@ -26,6 +27,8 @@ pub enum Format {
     /// The JSON that `consul watch -type=service` passes to its handler, or that Consul's /v1/health/service/NAME
     /// returns: the whole service
     ConsulService,
+    /// A JSON array with an object for each member, from any other program: the whole membership
+    Members,
 }
 
 /// Options that member-join and member-leave share.
@@ -83,7 +86,17 @@ impl InputArgs {
     pub fn parse_list(&self, bytes: &[u8]) -> Result<Vec<Member>, MembersError> {
         match self.from {
             Format::ConsulService => consul::parse(bytes),
+            Format::Members => plain_list::parse(bytes),
             Format::SerfMembers | Format::SerfEvent => serf_list::parse(bytes),
+        }
+    }
+
+    /// Parses the members of a whole membership that are not in service, by their unchecked names.
+    pub fn parse_departed(&self, bytes: &[u8]) -> Result<HashMap<String, Departure>, MembersError> {
+        match self.from {
+            Format::ConsulService => consul::parse_departed(bytes),
+            Format::Members => plain_list::parse_departed(bytes),
+            Format::SerfMembers | Format::SerfEvent => serf_list::parse_departed(bytes),
         }
     }
 }

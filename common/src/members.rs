@@ -90,6 +90,17 @@ impl Fault for MembersError {
     }
 }
 
+/// How a list has a member that is not in service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It does not answer gossip. It may still serve.
+    Failed,
+    /// It must not serve now: a check of its own is critical, or it is in maintenance.
+    OutOfService,
+    /// The member or an operator has said that it leaves.
+    Left,
+}
+
 /// A member that is in service.
 #[derive(Debug)]
 pub struct Member {

@@ -1,7 +1,7 @@
-//! The name under which an instance is recorded.
+//! The name under which a member is recorded whose source accepts any text for a name.
 //!
 //! Consul's key is a node's name and a service id, and both may be any text: Registrator's ids are
-//! `HOST:CONTAINER:PORT`. The name depends only on the key, so it is the same in every run.
+//! `HOST:CONTAINER:PORT`. The record's name depends only on the key, so it is the same in every run.
 
 use std::fmt::Write;
 
@@ -21,13 +21,22 @@ const HASH_BYTES: usize = 10;
 /// - In a name without a hash, the node has no `-`, so the first `-` shows where the id begins.
 /// - A name without a hash does not contain `--`; a name with a hash does.
 /// - A name with a hash ends in the hash. Two keys are never hashed from the same bytes.
-pub(super) fn record_name(node: &str, id: &str) -> String {
+pub(crate) fn record_name(node: &str, id: &str) -> String {
     let plain = format!("{node}-{id}");
     let is_unambiguous = !node.contains('-') && !id.is_empty() && !plain.contains(MARK);
     if is_unambiguous && check_name(&plain).is_ok() {
         return plain;
     }
     format!("{}{MARK}{}", readable(&plain), hash(node, id))
+}
+
+/// The record's name for a member that has this name alone: the name if it is legal and without `--`; otherwise a readable
+/// part of it with a hash of the whole. Two names never become one.
+pub(crate) fn of_name(name: &str) -> String {
+    if check_name(name).is_ok() && !name.contains(MARK) {
+        return name.to_owned();
+    }
+    format!("{}{MARK}{}", readable(name), hash("", name))
 }
 
 /// The beginning of `plain` as a legal name: `_` in place of every other character.
@@ -86,6 +95,15 @@ mod tests {
             "docker1-docker1_shop_web_1_5000--2a7d1a8166a8cb248d70"
         );
         assert_eq!(record_name("web-1", "api"), "web-1-api--2733869dc84118549fc4");
+    }
+
+    #[test]
+    fn a_name_alone_is_kept_if_it_is_legal_and_not_like_one_with_a_hash() {
+        assert_eq!(of_name("web-1.lan"), "web-1.lan");
+        let made = of_name("web:1");
+        assert!(made.starts_with("web_1--") && check_name(&made).is_ok(), "{made}");
+        assert_ne!(of_name(&made), made, "nobody can take it");
+        assert_ne!(of_name("web:1"), of_name("web_1"));
     }
 
     #[test]

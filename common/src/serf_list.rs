@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::members::{Member, MembersError, json_error, unique};
+use crate::members::{Departure, Member, MembersError, json_error, unique};
 use crate::node::Tags;
 
 const LIST: &str = "list of serf members";
@@ -36,15 +36,6 @@ pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
     let entries = entries(json)?.into_iter().enumerate();
     let members = entries.filter_map(|(index, entry)| member(index + 1, entry.get()).transpose());
     Ok(unique(LIST, members.collect::<Result<_, _>>()?))
-}
-
-/// How Serf lists a member that is no longer in service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// `failed`: it does not answer gossip. It may still serve.
-    Failed,
-    /// `left` or `leaving`: the member or an operator has said that it leaves.
-    Left,
 }
 
 /// Reads the members that are `failed`, `left` or `leaving`, by their unchecked names.

@@ -2,8 +2,11 @@
 //!
 //! A leave is a statement about one member. A list that lacks a member is not, because an agent that has just started
 //! or is cut off sees only a part of the cluster. So a missing member stays while HAProxy finds its server up. If
-//! HAProxy knows nothing of the server, or if the list lacks more than half of the pool, a missing member stays for a
-//! time in which gossip would heal.
+//! HAProxy knows nothing of the server, or if the list lacks half of the pool, a missing member stays for a time in
+//! which gossip would heal.
+//!
+//! Consul has no other word for a leave than a list without the instance. So there an instance that is missing has left,
+//! unless the list lacks half of the pool: a Consul that has lost its data gets its instances back one by one.
 
 use common::node::Node;
 
@@ -14,9 +17,11 @@ use crate::health::Finding;
 pub(crate) enum Status {
     /// It left, or it has another role now.
     Left,
-    /// The list is complete and does not have it.
+    /// The list does not have it, and that is how a member leaves.
     Deregistered,
-    /// It does not answer Serf.
+    /// It must not serve now.
+    OutOfService,
+    /// It does not answer gossip.
     Failed,
     /// The list does not have it, and may be incomplete.
     Missing,
@@ -31,6 +36,8 @@ pub(crate) struct Evidence {
     pub(crate) finding: Finding,
     /// Whether a live member now has its address and port.
     pub(crate) is_replaced: bool,
+    /// Whether it was missing from an earlier list that could not be believed.
+    pub(crate) is_waiting: bool,
 }
 
 /// What happens to a record.
@@ -44,11 +51,11 @@ pub(crate) enum Fate {
     Missing,
 }
 
-/// What happens to the record of one node if the list lacks at most half of the pool.
+/// What happens to the record of one node if the list is not partial.
 fn alone(evidence: Evidence) -> Fate {
     let is_up = matches!(evidence.finding, Finding::Up | Finding::Starting);
     match evidence.status {
-        Status::Left | Status::Deregistered => Fate::Remove,
+        Status::Left | Status::Deregistered | Status::OutOfService => Fate::Remove,
         _ if evidence.is_replaced => Fate::Remove,
         _ if is_up => Fate::Serves,
         Status::Missing if evidence.finding == Finding::Unknown => Fate::Missing,
@@ -63,7 +70,7 @@ pub(crate) struct Fates<'a> {
     pub(crate) left: Vec<&'a Node>,
     /// To be removed, if the list is believed.
     pub(crate) removed: Vec<&'a Node>,
-    /// Failed in Serf, but up.
+    /// Failed, but up.
     pub(crate) failed_but_up: Vec<&'a Node>,
     /// Missing from the list, but up.
     pub(crate) missing_but_up: Vec<&'a Node>,
@@ -75,7 +82,9 @@ pub(crate) struct Fates<'a> {
     pub(crate) live: usize,
     /// How many records were judged.
     pub(crate) total: usize,
-    /// Whether the list lacks more than half of the pool, although no leave was reported.
+    /// Of those that are missing but up: nodes that count as missing until a list has them again.
+    pub(crate) doubted: Vec<&'a Node>,
+    /// Whether the list lacks half of the pool, although no leave was reported.
     pub(crate) is_partial: bool,
 }
 
@@ -91,10 +100,10 @@ impl<'a> Fates<'a> {
         self.left.iter().chain(others).copied()
     }
 
-    /// The nodes whose time of waiting runs. It does not run while the list is refused.
+    /// The nodes whose time of waiting runs. It does not run while the list is refused, unless they are in doubt.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &'a Node> + '_ {
         let waiting = if self.is_refused() { &[][..] } else { &self.missing[..] };
-        waiting.iter().copied()
+        waiting.iter().chain(&self.doubted).copied()
     }
 
     /// Why records of the role stay although their nodes are not in service, as an error line.
@@ -126,16 +135,25 @@ pub(crate) fn judge<'a>(
     is_believed: bool,
     has_waited: impl Fn(&Node) -> bool,
 ) -> Fates<'a> {
-    let is_unnamed = |evidence: &Evidence| evidence.status == Status::Missing && !evidence.is_replaced;
+    let is_unnamed = |evidence: &Evidence| {
+        matches!(evidence.status, Status::Missing | Status::Deregistered) && !evidence.is_replaced
+    };
     let unnamed = records.iter().filter(|(_, evidence)| is_unnamed(evidence)).count();
     let total = records.len();
-    let is_partial = !is_believed && 2 * unnamed > live + total;
+    // One of two is no sign of a partial list.
+    let is_partial = !is_believed && 2 * unnamed >= live + total && (unnamed > 1 || live == 0 && total == 1);
     let mut fates = Fates { is_believed, live, total, is_partial, ..Fates::default() };
     for (node, evidence) in records {
-        let fate = match alone(*evidence) {
-            Fate::Remove if fates.is_partial && is_unnamed(evidence) => Fate::Missing,
+        let is_doubted =
+            evidence.status == Status::Deregistered && !is_believed && (is_partial || evidence.is_waiting);
+        let status = if is_doubted { Status::Missing } else { evidence.status };
+        let fate = match alone(Evidence { status, ..*evidence }) {
+            Fate::Remove if is_partial && is_unnamed(evidence) => Fate::Missing,
             fate => fate,
         };
+        if is_doubted && fate == Fate::Serves {
+            fates.doubted.push(node);
+        }
         let group = match fate {
             Fate::Missing if is_believed || has_waited(node) => &mut fates.removed,
             Fate::Remove if evidence.status == Status::Left => &mut fates.left,
@@ -154,17 +172,18 @@ mod tests {
     use super::*;
     use common::node::Tags;
 
-    use Status::{Deregistered, Failed, Left, Missing};
+    use Status::{Deregistered, Failed, Left, Missing, OutOfService};
 
     fn evidence(status: Status, finding: Finding) -> Evidence {
-        Evidence { status, finding, is_replaced: false }
+        Evidence { status, finding, is_replaced: false, is_waiting: false }
     }
 
     #[test]
     fn a_member_that_left_is_removed_whatever_haproxy_finds() {
         for finding in [Finding::Up, Finding::Starting, Finding::Down, Finding::Unknown] {
-            assert_eq!(alone(evidence(Left, finding)), Fate::Remove);
-            assert_eq!(alone(evidence(Deregistered, finding)), Fate::Remove);
+            for status in [Left, Deregistered, OutOfService] {
+                assert_eq!(alone(evidence(status, finding)), Fate::Remove);
+            }
         }
     }
 
@@ -196,13 +215,26 @@ mod tests {
     }
 
     #[test]
-    fn missing_members_stay_for_a_time_if_they_are_more_than_half_of_the_pool() {
+    fn missing_members_stay_for_a_time_if_they_are_half_of_the_pool() {
         let down = evidence(Missing, Finding::Down);
-        assert_eq!(counts(&[down; 2], 2, false), [2, 0, 0, 0]);
+        assert_eq!(counts(&[down; 2], 3, false), [2, 0, 0, 0]);
+        assert_eq!(counts(&[down; 2], 2, false), [0, 0, 2, 1]);
+        assert_eq!(counts(&[down], 1, false), [1, 0, 0, 0], "one of two");
         assert_eq!(counts(&[down; 2], 1, false), [0, 0, 2, 1]);
         assert_eq!(counts(&[down; 2], 1, true), [2, 0, 0, 1]);
         let up = evidence(Missing, Finding::Up);
         assert_eq!(counts(&[up, up, down], 1, true), [1, 2, 0, 1], "a server that is up does not go");
+    }
+
+    #[test]
+    fn a_list_without_half_of_the_pool_deregisters_nobody_until_its_nodes_are_back_or_down() {
+        let (up, down) = (evidence(Deregistered, Finding::Up), evidence(Deregistered, Finding::Down));
+        assert_eq!(counts(&[up, down], 3, false), [2, 0, 0, 0]);
+        assert_eq!(counts(&[up, down], 2, false), [0, 1, 1, 1]);
+        let waits = |evidence| Evidence { is_waiting: true, ..evidence };
+        assert_eq!(counts(&[waits(up), waits(down), up], 4, false), [2, 1, 0, 0]);
+        let replaced = Evidence { is_replaced: true, ..waits(up) };
+        assert_eq!(counts(&[replaced], 1, false), [1, 0, 0, 0]);
     }
 
     #[test]

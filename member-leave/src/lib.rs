@@ -46,9 +46,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
-    if args.serving.is_some() && args.input.from != Format::SerfMembers {
-        // Only that list distinguishes failed members from those that left.
-        return Err(Failure::new(Code::Usage, "cannot use --serving without --from serf-members"));
+    if args.serving.is_some() && args.input.from == Format::SerfEvent {
+        // An event does not tell failed members from those that left.
+        let line = "cannot use --serving with --from serf-event: give a whole membership, such as --from serf-members";
+        return Err(Failure::new(Code::Usage, line));
     }
     if !args.names.is_empty() {
         return by_hand(args, messages);
@@ -62,7 +63,9 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
             check_event(&["member-leave", "member-failed", "member-reap"])?;
             from_event(args, &args.input.read()?, messages)
         }
-        Format::SerfMembers | Format::ConsulService => whole_list::apply(args, &args.input.read()?, messages),
+        Format::SerfMembers | Format::ConsulService | Format::Members => {
+            whole_list::apply(args, &args.input.read()?, messages)
+        }
     }
 }
 

@@ -3,47 +3,48 @@
 use std::collections::HashMap;
 
 use common::failure::Failure;
-use common::member_input::Format;
-use common::members::Member;
+use common::member_input::{Format, InputArgs};
+use common::members::{Departure, Member};
 use common::node::Node;
-use common::serf_list::{Departure, parse_departed};
 
 use crate::fate::{Evidence, Status};
 use crate::health::Health;
 use crate::replaced::LiveNodes;
+use crate::waiting::Waiting;
 
 /// What the list and HAProxy show of all nodes.
 pub(crate) struct View<'a> {
     members: &'a [Member],
-    /// `None` for Consul's list. It is complete, so an instance that is missing from it has left.
-    departed: Option<HashMap<String, Departure>>,
+    departed: HashMap<String, Departure>,
+    /// What a node is that the list does not have.
+    absent: Status,
     pub(crate) health: Health,
 }
 
 impl<'a> View<'a> {
     /// Reads the lost members of the list `json`. `json` is `None` if they are not needed.
     pub(crate) fn new(
-        format: Format,
+        input: &InputArgs,
         json: Option<&[u8]>,
         members: &'a [Member],
         health: Health,
     ) -> Result<View<'a>, Failure> {
-        let departed = match format {
-            Format::ConsulService => None,
-            Format::SerfMembers | Format::SerfEvent => {
-                Some(json.map(parse_departed).transpose()?.unwrap_or_default())
-            }
+        let departed = json.map(|json| input.parse_departed(json)).transpose()?.unwrap_or_default();
+        let absent = match input.from {
+            Format::ConsulService | Format::Members => Status::Deregistered,
+            Format::SerfMembers | Format::SerfEvent => Status::Missing,
         };
-        Ok(View { members, departed, health })
+        Ok(View { members, departed, absent, health })
     }
 
     /// Returns the nodes, each with what is known of it.
-    pub(crate) fn evidence<'n>(&self, nodes: &[&'n Node]) -> Vec<(&'n Node, Evidence)> {
+    pub(crate) fn evidence<'n>(&self, nodes: &[&'n Node], waiting: &Waiting) -> Vec<(&'n Node, Evidence)> {
         let live = LiveNodes::new(self.members, &self.health);
         let of = |node: &Node| Evidence {
             status: self.status(&node.name),
             finding: self.health.finding(&node.name),
             is_replaced: live.have_replaced(node),
+            is_waiting: waiting.knows(&node.name),
         };
         nodes.iter().map(|node| (*node, of(node))).collect()
     }
@@ -53,11 +54,11 @@ impl<'a> View<'a> {
         if self.members.binary_search_by(|member| member.name.as_str().cmp(name)).is_ok() {
             return Status::Left;
         }
-        match self.departed.as_ref().map(|departed| departed.get(name)) {
-            None => Status::Deregistered,
-            Some(None) => Status::Missing,
-            Some(Some(Departure::Failed)) => Status::Failed,
-            Some(Some(Departure::Left)) => Status::Left,
+        match self.departed.get(name) {
+            None => self.absent,
+            Some(Departure::Failed) => Status::Failed,
+            Some(Departure::OutOfService) => Status::OutOfService,
+            Some(Departure::Left) => Status::Left,
         }
     }
 }

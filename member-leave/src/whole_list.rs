@@ -1,11 +1,12 @@
 //! Removes the records of nodes that are no longer in service according to a whole membership.
 //!
 //! `fate.rs` decides which. Two kinds of list are not believed, because an agent that has just started or is cut off
-//! prints them: a list without a live member of a role, and a list that lacks most of the pool.
+//! prints them: a list without a live member of a role, and a list that lacks half of the pool.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use common::failure::{Code, Failure};
+use common::member_input::Format;
 use common::members::{Member, MembersError};
 use common::messages::Messages;
 use common::node::Node;
@@ -34,7 +35,7 @@ pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result
     faults.into_iter().for_each(|fault| messages.fault(fault));
     // Usually no record is left, and then the list need not be searched for lost members.
     let json = if records.is_empty() { None } else { Some(json) };
-    let view = View::new(args.input.from, json, &members, health)?;
+    let view = View::new(&args.input, json, &members, health)?;
     let waiting = Waiting::read(&args.input.nodes);
     let mut missing = BTreeSet::new();
     for (role, nodes) in by_role(&records) {
@@ -45,8 +46,8 @@ pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result
         }
         let live = members.iter().filter(|member| member.role == role && member.node.is_ok()).count();
         let has_waited = |node: &Node| waiting.has_lasted(&node.name, args.missing_for);
-        let fates = judge(&view.evidence(&nodes), live, args.allow_empty, has_waited);
-        report(&fates, role, view.health.reason_to_keep(), messages);
+        let fates = judge(&view.evidence(&nodes, &waiting), live, args.allow_empty, has_waited);
+        report(&fates, role, args.input.from, view.health.reason_to_keep(), messages);
         missing.extend(fates.waiting().map(|node| node.name.as_str()));
         fates.gone().for_each(|node| removal.remove(&node.name, messages));
     }
@@ -56,9 +57,13 @@ pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result
 }
 
 /// Reports which records stay, and why.
-fn report(fates: &Fates<'_>, role: &str, reason: &str, messages: &mut Messages) {
-    let kept =
-        [(&fates.failed_but_up, "failed in Serf"), (&fates.missing_but_up, "missing from Serf's list")];
+fn report(fates: &Fates<'_>, role: &str, format: Format, reason: &str, messages: &mut Messages) {
+    let (failed, missing) = match format {
+        Format::SerfMembers | Format::SerfEvent => ("failed in Serf", "missing from Serf's list"),
+        Format::ConsulService => ("failed in Consul", "missing from Consul's list"),
+        Format::Members => ("failed in the list", "missing from the list"),
+    };
+    let kept = [(&fates.failed_but_up, failed), (&fates.missing_but_up, missing)];
     for (nodes, state) in kept.into_iter().filter(|(nodes, _)| !nodes.is_empty()) {
         messages.standing(format!("kept {}: {state}, {reason}", names(nodes)));
     }

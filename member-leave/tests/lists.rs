@@ -132,7 +132,7 @@ fn nothing_is_removed_if_the_serving_file_cannot_be_read() {
     run.code(4).stderr("member-leave: cannot read '/no/such/file': No such file or directory (os error 2)\n");
     assert_eq!(fixture.records().len(), 3);
     let run = fixture.leave(&["--serving", "/no/such/file"]).write_stdin("").assert();
-    run.code(2).stderr("member-leave: cannot use --serving without --from serf-members\n");
+    run.code(2).stderr("member-leave: cannot use --serving with --from serf-event: give a whole membership, such as --from serf-members\n");
 }
 
 #[test]

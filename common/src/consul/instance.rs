@@ -6,6 +6,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::members::Departure;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Instance {
@@ -41,8 +43,13 @@ struct Service {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Check {
+    #[serde(rename = "CheckID")]
+    id: Option<String>,
     status: Option<String>,
 }
+
+/// The check of a node that Consul makes by gossip.
+const GOSSIP: &str = "serfHealth";
 
 impl Instance {
     /// The name of its node, which may be any text.
@@ -105,13 +112,22 @@ impl Instance {
         }
     }
 
-    /// Whether no check is critical. Maintenance is a critical check too.
-    pub(super) fn is_in_service(&self) -> bool {
-        !self.has_check("critical")
+    /// How it is not in service; `None` if no check is critical. Maintenance is a critical check too.
+    pub(super) fn departure(&self) -> Option<Departure> {
+        let mut critical = self.checks.iter().flatten().filter(|check| check.is("critical")).peekable();
+        critical.peek()?;
+        let is_gossip = |check: &Check| check.id.as_deref() == Some(GOSSIP);
+        Some(if critical.all(is_gossip) { Departure::Failed } else { Departure::OutOfService })
     }
 
     fn has_check(&self, status: &str) -> bool {
-        self.checks.iter().flatten().any(|check| check.status.as_deref() == Some(status))
+        self.checks.iter().flatten().any(|check| check.is(status))
+    }
+}
+
+impl Check {
+    fn is(&self, status: &str) -> bool {
+        self.status.as_deref() == Some(status)
     }
 }
 

@@ -5,30 +5,45 @@
 //! is left out alone, and an instance that cannot be served is rejected alone.
 
 mod instance;
-mod record_name;
 mod record_tags;
+
+use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::members::{Member, MembersError, json_error, unique};
+use crate::members::{Departure, Member, MembersError, json_error, unique};
 use crate::node::{Node, NodeError, check_tag};
 
+use crate::record_name::record_name;
 use instance::Instance;
-use record_name::record_name;
 
 const LIST: &str = "list of consul services";
 
 /// Reads the instances that have no critical check.
 pub fn parse(json: &[u8]) -> Result<Vec<Member>, MembersError> {
-    let list = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err.to_string(), json))?;
-    let entries = match list {
-        Value::Array(entries) if !entries.iter().any(is_without_health) => entries,
-        // Consul passes `null` for an unknown service.
-        Value::Null => Vec::new(),
-        _ => return Err(MembersError::NotHealth),
-    };
-    let entries = entries.into_iter().enumerate();
+    let entries = entries(json)?.into_iter().enumerate();
     Ok(unique(LIST, entries.filter_map(|(index, value)| entry(index + 1, value)).collect()))
+}
+
+/// Reads the instances with a critical check, by the names of their records. Only Consul's gossip has lost those that are
+/// `Failed`.
+pub fn parse_departed(json: &[u8]) -> Result<HashMap<String, Departure>, MembersError> {
+    let instances =
+        entries(json)?.into_iter().filter_map(|value| serde_json::from_value::<Instance>(value).ok());
+    let departed = |instance: Instance| {
+        instance.departure().map(|departure| (record_name(instance.node(), instance.id()), departure))
+    };
+    Ok(instances.filter_map(departed).collect())
+}
+
+fn entries(json: &[u8]) -> Result<Vec<Value>, MembersError> {
+    let list = serde_json::from_slice(json).map_err(|err| json_error(LIST, &err.to_string(), json))?;
+    match list {
+        Value::Array(entries) if !entries.iter().any(is_without_health) => Ok(entries),
+        // Consul passes `null` for an unknown service.
+        Value::Null => Ok(Vec::new()),
+        _ => Err(MembersError::NotHealth),
+    }
 }
 
 /// Whether the entry has the flat form of Consul's lists of the catalog, of nodes or of checks. These lists do not show
@@ -42,7 +57,7 @@ fn entry(number: usize, value: Value) -> Option<Member> {
     let key = (value["Node"]["Node"].as_str(), value["Service"]["ID"].as_str());
     let name = key.0.zip(key.1).map(|(node, id)| record_name(node, id));
     match serde_json::from_value::<Instance>(value) {
-        Ok(instance) => instance.is_in_service().then(|| member(&instance)),
+        Ok(instance) => instance.departure().is_none().then(|| member(&instance)),
         Err(err) => Some(Member::unreadable(LIST, number, name.unwrap_or_default(), &err)),
     }
 }

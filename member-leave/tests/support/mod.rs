@@ -45,6 +45,13 @@ impl Fixture {
         names.sort();
         names
     }
+
+    /// The nodes that have a record.
+    pub fn names(&self) -> String {
+        let records = self.records();
+        let names: Vec<&str> = records.iter().filter_map(|name| name.strip_suffix(".json")).collect();
+        names.join(" ")
+    }
 }
 
 pub const BACKENDS: [(&str, &str); 3] = [("s1", "backend"), ("s2", "backend"), ("s3", "backend")];

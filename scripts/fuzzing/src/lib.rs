@@ -14,6 +14,7 @@ mod members;
 mod membership_lists;
 mod model;
 mod non_server_lines;
+mod plain;
 mod record;
 mod simple_config;
 mod whitelist;
@@ -23,10 +24,11 @@ pub mod word_splitting;
 pub type Property = fn(&[u8]);
 
 /// All properties, by the names of their targets.
-pub const TARGETS: [(&str, Property); 7] = [
+pub const TARGETS: [(&str, Property); 8] = [
     ("event", event::holds),
     ("members", members::holds),
     ("consul", consul::holds),
+    ("plain", plain::holds),
     ("record", record::holds),
     ("escape", escape::holds),
     ("differ", decision::holds),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use common::replace::replace;
 use harness::daemons::consul::Consul;
 use harness::daemons::haproxy::{Haproxy, Mode};
 use harness::network::subnet::Subnet;
-use harness::run::Run;
-use harness::run::{poll, process, programs};
+use harness::run::daemon::Daemon;
+use harness::run::{Run, poll, process, programs};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -34,12 +34,12 @@ backend nodes
 {%- endfor %}
 ";
 
-/// A Consul and a HAProxy, with the manual's handler between them.
+/// A Consul and a HAProxy, with scripts/consul-handler between them.
 struct Bed {
     haproxy: Haproxy,
     consul: Consul,
     nodes: PathBuf,
-    path: String,
+    config: PathBuf,
     _subnet: Subnet,
     // Last, because dropping it ends all that is left.
     run: Run,
@@ -48,18 +48,16 @@ struct Bed {
 impl Bed {
     fn start() -> Bed {
         let (run, subnet) = (Run::new().unwrap(), Subnet::claim().unwrap());
-        let path = format!("{}:{}:/usr/sbin", programs::bin_dir().unwrap().display(), env!("PATH"));
         let (nodes, config, socket) = (run.join("nodes"), run.join("haproxy.cfg"), run.join("admin.sock"));
         let template = TEMPLATE.replace("SOCKET", &socket.display().to_string());
         replace(&run.join("template"), template.as_bytes(), 0o600).unwrap();
-        replace(&run.join("handler"), handler(run.path()).as_bytes(), 0o700).unwrap();
         fs::create_dir(&nodes).unwrap();
         let mut render = Command::new(programs::bin_dir().unwrap().join("render-cfg"));
         render.arg("--template").arg(run.join("template")).arg("--nodes").arg(&nodes);
         process::output(&run, render.args(["--set", "role=web"]).arg("--output").arg(&config)).unwrap();
         let haproxy = Haproxy::start(&run, "haproxy", &config, Mode::MasterSocket, Some(&socket)).unwrap();
         let consul = Consul::start(&run, "docker1", subnet.next_host()).unwrap();
-        Bed { haproxy, consul, nodes, path, _subnet: subnet, run }
+        Bed { haproxy, consul, nodes, config, _subnet: subnet, run }
     }
 
     fn register(&self, id: &str, port: u16, more: &Value) {
@@ -74,6 +72,36 @@ impl Bed {
         self.register("docker1:shop_web_1:5000", 4003, &weighted);
         self.register("docker1:shop_web_2:5000:udp", 4007, &json!({ "meta": { "note": "two\nlines" } }));
         self.register("named", 4008, &json!({ "address": "db.internal" }));
+    }
+
+    /// Starts `consul watch` with the shipped handler.
+    fn watch(&self) -> Daemon {
+        let path = |name: &str| self.run.join(name).into_os_string();
+        let environment = [
+            ("ROLLCALL_BIN", programs::bin_dir().unwrap().into_os_string()),
+            ("NODES_DIR", self.nodes.clone().into_os_string()),
+            ("ROLLCALL_TEMPLATE", path("template")),
+            ("ROLLCALL_CONFIG", self.config.clone().into_os_string()),
+            ("ROLLCALL_STATE_DIR", path("state")),
+            ("ROLLCALL_LOG", path("log")),
+            ("ROLLCALL_HAPROXY", programs::find("haproxy").unwrap().into_os_string()),
+            ("ROLLCALL_ROLES", "web".into()),
+            ("ROLLCALL_MIN_NODES", "web=1".into()),
+            ("ROLLCALL_SET", "role=web".into()),
+            (
+                "PATH",
+                format!("{}:{}", programs::find("consul").unwrap().parent().unwrap().display(), env!("PATH"))
+                    .into(),
+            ),
+        ]
+        .map(|(key, value)| (key.to_owned(), value));
+        self.consul
+            .watch(&self.run, "web", &programs::shipped("scripts/consul-handler"), &environment)
+            .unwrap()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.run.join("log")).unwrap_or_default()
     }
 
     fn records(&self) -> Vec<Node> {
@@ -99,57 +127,27 @@ impl Bed {
         };
         let what = format!("records and servers {beginnings:?}");
         let is_so = || are(self.records().into_iter().map(|node| node.name).collect()) && are(servers());
-        poll::until(SOON, &what, || is_so().then_some(())).unwrap_or_else(|err| {
-            panic!(
-                "{err}: {:?}, {:?}\n{}",
-                self.records(),
-                servers(),
-                fs::read_to_string(self.run.join("consul-watch.log")).unwrap()
-            )
-        });
+        poll::until(SOON, &what, || is_so().then_some(()))
+            .unwrap_or_else(|err| panic!("{err}: {:?}, {:?}\n{}", self.records(), servers(), self.log()));
     }
 }
 
-/// The handler in member-join's manual, with the paths of this run.
-fn handler(run: &Path) -> String {
-    let manual = fs::read_to_string(programs::shipped("member-join/README.md")).unwrap();
-    let lines = manual.lines().skip_while(|line| *line != "    #!/bin/sh");
-    let lines: Vec<&str> = lines.map_while(|line| line.strip_prefix("    ")).collect();
-    let (run, config) = (run.display(), "/etc/haproxy/haproxy.cfg");
-    assert!(lines.len() > 8 && lines.last() == Some(&"exit 0"), "{lines:?}");
-    let handler = lines
-        .join("\n")
-        .replace("/nodes", &format!("{run}/nodes"))
-        .replace(config, &format!("{run}/haproxy.cfg"));
-    let handler = handler.replace("/etc/rollcall/haproxy.cfg.tera", &format!("{run}/template"));
-    handler.replace(
-        "&& reload-haproxy",
-        &format!("&& reload-haproxy --config {run}/haproxy.cfg --state-dir {run}/state"),
-    )
-}
-
 #[test]
-fn the_manuals_handler_serves_what_registrator_registers_and_drops_what_leaves() {
+fn the_handler_serves_what_registrator_registers_and_drops_what_leaves() {
     if !programs::are_here(&["haproxy", "consul"]) {
         return;
     }
     let bed = Bed::start();
     bed.register_as_registrator();
-    let handler = format!("{} web", bed.run.join("handler").display());
-    let mut watch = bed.consul.watch(&bed.run, "web", &handler, &bed.path).unwrap();
+    let mut watch = bed.watch();
     bed.wait_for(&["docker1-docker1_shop_web_1_5000--", "docker1-docker1_shop_web_2_5000_udp--"]);
     let records = bed.records();
     let tags: Vec<String> = records[0].tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(tags, ["port=4003", "role=web", "tags=v2", "weight=10", "zone=a"]);
-    let log = watch.log();
+    let log = bed.log();
+    assert!(log.contains("cannot use tag 'note' of 'docker1-docker1_shop_web_2_5000_udp--"), "{log}");
     assert!(
-        log.contains("member-join: cannot use tag 'note' of 'docker1-docker1_shop_web_2_5000_udp--"),
-        "{log}"
-    );
-    assert!(
-        log.contains(
-            "member-join: cannot record 'docker1/named' of the list of consul services: its address"
-        ),
+        log.contains("cannot record 'docker1/named' of the list of consul services: its address"),
         "{log}"
     );
 

@@ -44,6 +44,9 @@ fn documentation(link: &str) -> String {
         "SECURITY.md" => folder("SECURITY.md"),
         name @ ("installation.md"
         | "wirings.md"
+        | "consul.md"
+        | "members.md"
+        | "two-balancers.md"
         | "autoscale.md"
         | "autoscale-metrics.md"
         | "certificates.md"
@@ -56,8 +59,16 @@ fn documentation(link: &str) -> String {
 
 /// A command or a path as it is in the package: `scripts/watch` is `/usr/libexec/rollcall/watch` there.
 pub(crate) fn installed(code: &str) -> String {
-    const SCRIPTS: [&str; 6] =
-        ["serf-handler", "reconcile", "watch", "autoscale-run", "settings.sh", "check.cfg"];
+    const SCRIPTS: [&str; 8] = [
+        "serf-handler",
+        "consul-handler",
+        "reconcile",
+        "watch",
+        "autoscale-run",
+        "balancer-check",
+        "settings.sh",
+        "check.cfg",
+    ];
     let text = code.replace("/usr/local/lib/rollcall/", LIBEXEC);
     SCRIPTS
         .iter()

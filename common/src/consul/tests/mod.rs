@@ -66,6 +66,29 @@ fn an_instance_with_a_critical_check_is_not_in_service() {
 }
 
 #[test]
+fn lost_gossip_is_told_from_a_critical_check_of_the_instance() {
+    let with = |id: &str, checks: Value| {
+        let mut entry = instance(json!({ "ID": id }));
+        entry["Checks"] = checks;
+        entry
+    };
+    let gossip = json!({ "CheckID": "serfHealth", "Status": "critical" });
+    let own = json!({ "CheckID": "service:web", "Status": "critical" });
+    let list = json!([
+        with("lost", json!([gossip, { "CheckID": "service:web", "Status": "passing" }])),
+        with("both", json!([gossip, own])),
+        with("own", json!([own])),
+        with("good", json!([{ "CheckID": "serfHealth", "Status": "passing" }])),
+        17
+    ]);
+    let departed = parse_departed(list.to_string().as_bytes()).unwrap();
+    let of = |name: &str| departed.get(name).copied();
+    assert_eq!((of("n1-lost"), of("n1-good")), (Some(Departure::Failed), None));
+    assert_eq!([of("n1-both"), of("n1-own")], [Some(Departure::OutOfService); 2]);
+    assert!(parse_departed(b"[{\"Node\":\"n1\"}]").is_err(), "the catalog");
+}
+
+#[test]
 fn a_real_list_gives_a_legal_name_to_every_id_and_leaves_out_only_what_cannot_serve() {
     let members = fixture("watch.json");
     let good: Vec<&str> =

@@ -273,6 +273,11 @@ impl Balancer {
         Ok(status.map_err(system("wait for", "scripts/serf-handler"))?.code().unwrap_or(-1))
     }
 
+    /// The variables of the shipped scripts.
+    pub fn environment(&self) -> &[(String, OsString)] {
+        &self.environment
+    }
+
     /// Sets the variables of the shipped scripts for a command.
     pub fn with_environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.envs(self.environment.iter().map(|(key, value)| (key, value)))

@@ -20,13 +20,15 @@ frontend f
     bind 127.0.0.1:1
 ";
 /// The shipped scripts.
-const SCRIPTS: [&str; 9] = [
+const SCRIPTS: [&str; 11] = [
     "scripts/reconcile",
     "scripts/serf-handler",
     "scripts/watch",
     "scripts/settings.sh",
     "scripts/lock.sh",
-    "scripts/ask-serf.sh",
+    "scripts/ask-members.sh",
+    "scripts/consul-handler",
+    "scripts/consul-members",
     "scripts/report.sh",
     "scripts/check.cfg",
     "docker/ha/lib/first-config",

@@ -45,7 +45,7 @@ for program in member-join member-leave render-cfg reload-haproxy; do
 done
 cp "$3/scripts/rollcall-setup" usr/sbin
 cp "$3"/scripts/setup.d/* usr/libexec/rollcall/setup.d
-for script in serf-handler reconcile watch settings.sh lock.sh ask-serf.sh report.sh check.cfg; do
+for script in serf-handler reconcile watch settings.sh lock.sh ask-members.sh report.sh check.cfg; do
     cp "$3/scripts/$script" usr/libexec/rollcall
 done
 cp "$3/render-cfg/templates/haproxy.cfg.tera" etc/rollcall
