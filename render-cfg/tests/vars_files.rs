@@ -87,8 +87,11 @@ fn the_shipped_template_refuses_an_unknown_setting_and_names_a_near_one() {
     ] {
         bed.write("v.yaml", text);
         let err = bed.run(&["--vars", "v.yaml"]).ends(2).err;
-        assert!(err.contains(&format!("cannot use 'v.yaml': {reason}")), "{err}");
+        assert!(err.contains(&format!("cannot use 'v.yaml:1:1': {reason}")), "{err}");
     }
+    bed.write("v.json", "{\n  \"bind\": \":81\",\n  \"blance\": 1\n}");
+    let err = bed.run(&["--vars", "v.json"]).ends(2).err;
+    assert!(err.contains("cannot use 'v.json:3:3': the template does not use setting 'blance'"), "{err}");
     bed.write("t.tera", "{% for k, v in vars %}{{ k }}{% endfor %}");
     bed.write("v.yaml", "any: 1");
     assert_eq!(bed.run(&["--vars", "v.yaml"]).quietly(), "any", "a template that uses any takes any");
@@ -115,7 +118,7 @@ fn the_shipped_template_checks_the_kind_of_each_setting_of_a_file() {
         ("check_path: healthz", "setting 'check_path' is 'healthz', not "),
     ] {
         let err = run(text).ends(2).err;
-        assert!(err.contains(&format!("cannot use 'v.yaml': {reason}")), "{text}: {err}");
+        assert!(err.contains(&format!("cannot use 'v.yaml:1:1': {reason}")), "{text}: {err}");
     }
     let text = run("bind: ':8443'\nport: 3000\nmaxconn: 100\nbalance: roundrobin\n").quietly();
     assert!(text.contains("bind :8443") && text.contains("maxconn 100\n"), "{text}");

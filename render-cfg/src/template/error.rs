@@ -92,7 +92,7 @@ impl TemplateError {
             let var = vars.iter().rev().find(|var| var.name == *setting);
             *variable = match var {
                 Some(var) => var.variable.clone(),
-                None => files.origin(setting).map(|path| format!("'{}'", path.display())),
+                None => files.origin(setting).map(|place| format!("'{place}'")),
             };
         }
         self

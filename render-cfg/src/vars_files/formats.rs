@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy};
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
 use super::strict::{Table, Wrong};
 
@@ -60,15 +60,7 @@ fn toml(text: &str) -> Parsed {
 /// YAML 1.2: `no`, `on` and `1:30` are text. So are `0755` and `1_000`, which other readers take for several numbers.
 /// Aliases are limited, and merge keys (`<<`) are refused. A file that has only comments has no settings.
 fn yaml(text: &str) -> Parsed {
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        merge_keys: MergeKeyPolicy::Error,
-        strict_booleans: true,
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-        with_snippet: false,
-    };
-    let table = serde_saphyr::from_str_with_options::<Option<Table>>(text, options);
+    let table = serde_saphyr::from_str_with_options::<Option<Table>>(text, yaml_options());
     table.map(|table| table.map_or_else(Map::new, |Table(table)| table)).map_err(|err| {
         let whole = err.to_string();
         let place = err.location().map(|at| (at.line() as usize, at.column() as usize));
@@ -78,6 +70,17 @@ fn yaml(text: &str) -> Parsed {
             reason: twice(reason).unwrap_or_else(|| plain(reason).replace('\n', ", ")),
         }
     })
+}
+
+pub(super) fn yaml_options() -> Options {
+    serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        with_snippet: false,
+    }
 }
 
 /// The reason for a key that a table has twice, in the words that JSON's has.

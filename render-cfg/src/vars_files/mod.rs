@@ -4,12 +4,14 @@
 
 mod formats;
 mod merge;
+mod place;
 mod strict;
 mod unknown;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::rc::Rc;
 
 use common::failure::{Code, Failure};
 use common::regular_file;
@@ -37,7 +39,15 @@ pub(crate) struct VarsFile {
 pub(crate) struct FileVars {
     pub(crate) table: Map<String, Value>,
     /// The last file that has each of the outermost keys.
-    origins: BTreeMap<String, PathBuf>,
+    origins: BTreeMap<String, Rc<Source>>,
+}
+
+/// A file that was read.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    format: Format,
+    text: String,
 }
 
 impl VarsFile {
@@ -53,7 +63,7 @@ impl VarsFile {
         VarsFile { variable: Some(name.to_owned()), ..self }
     }
 
-    fn read(&self) -> Result<Map<String, Value>, Failure> {
+    fn read(&self) -> Result<(Source, Map<String, Value>), Failure> {
         let bytes = regular_file::read(&self.path, FILE_MAX).map_err(|err| self.unreadable(&err))?;
         let text = String::from_utf8(bytes).map_err(|err| {
             let whole =
@@ -61,8 +71,9 @@ impl VarsFile {
             self.wrong(&Wrong::at(&whole, whole.len(), "it is not valid UTF-8"))
         })?;
         // Windows' editors begin a file with it.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        self.format.parse(text).map_err(|wrong| self.wrong(&wrong))
+        let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+        let table = self.format.parse(&text).map_err(|wrong| self.wrong(&wrong))?;
+        Ok((Source { path: self.path.clone(), format: self.format, text }, table))
     }
 
     fn unreadable(&self, err: &io::Error) -> Failure {
@@ -84,16 +95,20 @@ impl VarsFile {
 pub(crate) fn read(files: &[VarsFile]) -> Result<FileVars, Failure> {
     let mut all = FileVars::default();
     for file in files {
-        let table = file.read()?;
-        all.origins.extend(table.keys().map(|key| (key.clone(), file.path.clone())));
+        let (source, table) = file.read()?;
+        let source = Rc::new(source);
+        all.origins.extend(table.keys().map(|key| (key.clone(), Rc::clone(&source))));
         merge::merge(&mut all.table, table);
     }
     Ok(all)
 }
 
 impl FileVars {
-    /// The file that a setting comes from.
-    pub(crate) fn origin(&self, name: &str) -> Option<&Path> {
-        self.origins.get(name).map(PathBuf::as_path)
+    /// Where a setting comes from: `FILE:LINE:COLUMN`.
+    pub(crate) fn origin(&self, name: &str) -> Option<String> {
+        let Source { path, format, text } = &**self.origins.get(name)?;
+        let place = place::of_key(*format, text, name);
+        let place = place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
+        Some(format!("{}{place}", path.display()))
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn refuse_unknown(args: &Args, files: &FileVars) -> Result<(), Failur
         None if used.is_empty() => "it uses none".to_owned(),
         None => format!("it uses {}", used.iter().copied().collect::<Vec<_>>().join(", ")),
     };
-    let path = files.origin(key).unwrap_or(&args.template).display();
+    let path = files.origin(key).unwrap_or_else(|| args.template.display().to_string());
     Err(Failure::new(
         Code::Usage,
         format!("cannot use '{path}': the template does not use setting '{}'; {advice}", key.escape_debug()),
