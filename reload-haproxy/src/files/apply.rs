@@ -47,7 +47,7 @@ pub(crate) fn apply(
         (_, FileKind::Map) => contents.list(runtime, ListKind::Map),
         (_, FileKind::Acl) => contents.list(runtime, ListKind::Acl),
         // `changes` plans a reload for these.
-        (_, FileKind::CertificateList | FileKind::Other) => {
+        (_, FileKind::CertificateList | FileKind::DefaultCertificate | FileKind::Other) => {
             Err(Reason::File { path: item.name.clone(), line: item.line })
         }
     };

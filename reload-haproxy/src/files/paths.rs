@@ -40,7 +40,8 @@ fn is_directory(item: &Item) -> bool {
 
 fn paths_of(named: &NamedFiles, item: &Item) -> Vec<String> {
     let mut paths: Vec<String> = item.parts.iter().map(|part| part.path.display().to_string()).collect();
-    if let (FileKind::Certificate, Some(path)) = (item.kind, paths.first().cloned()) {
+    let is_certificate = matches!(item.kind, FileKind::Certificate | FileKind::DefaultCertificate);
+    if let Some(path) = paths.first().cloned().filter(|_| is_certificate) {
         paths.extend(named.extra.suffixes.iter().map(|suffix| named.extra.beside(&path, suffix)));
     }
     paths

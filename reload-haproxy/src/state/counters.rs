@@ -51,7 +51,7 @@ impl ChangeKind {
             FileKind::Revocations => Some(ChangeKind::Revocations),
             FileKind::Map => Some(ChangeKind::Map),
             FileKind::Acl => Some(ChangeKind::List),
-            FileKind::Other => None,
+            FileKind::DefaultCertificate | FileKind::Other => None,
         }
     }
 

@@ -118,3 +118,72 @@ fn a_default_certificate_is_renewed_by_a_reload() {
     // Changed at run time, it would be behind the other one for unknown names.
     assert_reloads(&fixture, ("site", HOST), "unknown.example", "default.pem'");
 }
+
+#[test]
+fn a_key_beside_a_default_certificate_belongs_to_it() {
+    if !is_meant(is_since((3, 0)), "HAProxy 3.0 and later, which have default-crt") {
+        return;
+    }
+    let mut fixture = TlsFixture::empty();
+    put(&fixture, "site", HOST);
+    let issued = fixture.authority.issue("default.example");
+    fixture.put("default.pem", &issued.certificate);
+    fixture.put("default.pem.key", &issued.key);
+    fixture.write_binds(&["crt CERTS/site.pem default-crt CERTS/default.pem"]);
+    fixture.start_proven(Mode::MasterSocket);
+    fixture.put("default.pem.key", &format!("{}\n", issued.key));
+    assert_done(&fixture.reload(&[]), "default.pem, which line 13 names, has changed");
+    assert_seen(&fixture, "default.example", &issued.serial);
+}
+
+/// A proven HAProxy with these stored certificates, each for a host, a crt-list and these lines.
+fn storing(certificates: &[(&str, &str)], list: &str, binds: &[&str]) -> TlsFixture {
+    let mut fixture = TlsFixture::empty();
+    put(&fixture, "site", HOST);
+    fixture.put("list", list);
+    fixture.global = "\ncrt-store web\n".to_owned();
+    for (name, host) in certificates {
+        put(&fixture, name, host);
+        fixture.global +=
+            &format!("  load crt {} alias {name}\n", fixture.certs(&format!("{name}.pem")).display());
+    }
+    fixture.write_binds(binds);
+    fixture.start_proven(Mode::MasterSocket);
+    fixture
+}
+
+#[test]
+fn stored_certificates_that_one_line_names_are_rivals() {
+    if !is_meant(is_since((3, 0)), "HAProxy 3.0 and later, which have crt-store") {
+        return;
+    }
+    let certificates = [("a", "same.example"), ("b", "same.example"), ("c", "c.example")];
+    let fixture = storing(&certificates, "", &["crt CERTS/site.pem crt @web/a crt @web/b crt @web/c"]);
+    assert_reloads(&fixture, ("a", "same.example"), "same.example", "@web/b'");
+    assert_changes(&fixture, ("c", "c.example"), "c.example");
+    let apart = storing(&certificates, "", &["crt CERTS/site.pem crt @web/a crt @web/c", "crt @web/b"]);
+    assert_changes(&apart, ("a", "same.example"), "same.example");
+}
+
+#[test]
+fn stored_certificates_of_a_list_are_rivals() {
+    if !is_meant(is_since((3, 0)), "HAProxy 3.0 and later, which have crt-store") {
+        return;
+    }
+    let fixture = storing(
+        &[("a", "same.example"), ("b", "same.example"), ("c", "c.example")],
+        "@web/a\n@web/b\n@web/c\n",
+        &["crt CERTS/site.pem crt-list CERTS/list"],
+    );
+    assert_reloads(&fixture, ("a", "same.example"), "same.example", "@web/b'");
+    assert_changes(&fixture, ("c", "c.example"), "c.example");
+}
+
+#[test]
+fn a_stored_certificate_that_is_a_default_is_renewed_by_a_reload() {
+    if !is_meant(is_since((3, 0)), "HAProxy 3.0 and later, which have default-crt") {
+        return;
+    }
+    let fixture = storing(&[("a", "a.example")], "", &["crt CERTS/site.pem default-crt @web/a"]);
+    assert_reloads(&fixture, ("a", "a.example"), "a.example", "@web/a, which line ");
+}

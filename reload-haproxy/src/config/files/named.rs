@@ -25,12 +25,15 @@ pub(crate) enum FileKind {
     Acl,
     /// A file that only a reload can load.
     Other,
+    /// A certificate that is a `default-crt`. Only a reload can load it, because its place among the others for unknown
+    /// names would change.
+    DefaultCertificate,
 }
 
 impl Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            FileKind::Certificate => "certificate",
+            FileKind::Certificate | FileKind::DefaultCertificate => "certificate",
             FileKind::CertificateList => "certificate list",
             FileKind::Authorities => "CA file",
             FileKind::Revocations => "CRL file",
@@ -89,18 +92,14 @@ impl NamedFiles {
         } else if let Some(&place) = self.seen.get(&(kind, name.clone())) {
             self.files[place].more_lines.push(line.number);
         } else if !name.is_empty() {
-            self.seen.insert((kind, name.clone()), self.files.len());
             let (path, is_conditional) = (name.clone(), line.is_conditional);
             let (beside, more_lines) = (Vec::new(), Vec::new());
-            self.files.push(NamedFile {
-                kind,
-                name,
-                path,
-                beside,
-                line: line.number,
-                more_lines,
-                is_conditional,
-            });
+            self.push(NamedFile { kind, name, path, beside, line: line.number, more_lines, is_conditional });
         }
+    }
+
+    pub(super) fn push(&mut self, file: NamedFile) {
+        self.seen.insert((file.kind, file.name.clone()), self.files.len());
+        self.files.push(file);
     }
 }

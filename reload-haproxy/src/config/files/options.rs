@@ -10,8 +10,7 @@ const DEFAULT: &str = "default-crt";
 /// Options with the name of a file, and what is done with it.
 const OPTIONS: [(&str, FileKind); 8] = [
     ("crt", FileKind::Certificate),
-    // Its place among the others for unknown names would change at run time.
-    (DEFAULT, FileKind::Other),
+    (DEFAULT, FileKind::DefaultCertificate),
     ("crt-list", FileKind::CertificateList),
     ("ca-file", FileKind::Authorities),
     ("ca-verify-file", FileKind::Authorities),
@@ -30,13 +29,16 @@ impl NamedFiles {
             if pair[0].text == DEFAULT {
                 self.defaults.insert(line.number, pair[1].text.clone());
             }
-            // `@store/alias` is named by its `load` line already, and `@system-ca` is not a file.
+            // `@system-ca` is not a file.
             if !pair[1].text.starts_with('@') {
-                let joined_as = if pair[0].text == DEFAULT { FileKind::Certificate } else { *kind };
-                let name = self.joined(joined_as, &pair[1].text);
+                let name = self.joined(*kind, &pair[1].text);
                 self.add(*kind, name, &pair[1], line);
-            } else if let Some(&place) = self.seen.get(&(*kind, pair[1].text.clone())) {
+            } else if let Some(&place) = self.seen.get(&(FileKind::Certificate, pair[1].text.clone())) {
+                // `@store/alias` is named by its `load` line already.
                 self.files[place].more_lines.push(line.number);
+                if pair[0].text == DEFAULT {
+                    self.files[place].kind = FileKind::DefaultCertificate;
+                }
             }
         }
     }
@@ -44,7 +46,7 @@ impl NamedFiles {
     /// The name of a file as HAProxy joins it to its base.
     pub(crate) fn joined(&self, kind: FileKind, name: &str) -> String {
         let base = match kind {
-            FileKind::Certificate => self.bases.certificates.as_deref(),
+            FileKind::Certificate | FileKind::DefaultCertificate => self.bases.certificates.as_deref(),
             FileKind::Authorities | FileKind::Revocations => self.bases.authorities.as_deref(),
             _ => None,
         };

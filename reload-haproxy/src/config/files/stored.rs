@@ -20,7 +20,7 @@ impl NamedFiles {
             ["crt-base", base] => self.store.certificates = Some((*base).to_owned()),
             ["key-base", base] => self.store.keys = Some((*base).to_owned()),
             ["load", options @ ..] if !words.iter().any(|word| word.has_variable) => {
-                self.files.extend(self.store.load(line, options));
+                self.store.load(line, options).into_iter().for_each(|file| self.push(file));
             }
             ["load", ..] => self.unresolved.push((line.number, line.text.trim().to_owned())),
             _ => {}

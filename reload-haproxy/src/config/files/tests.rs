@@ -1,6 +1,7 @@
 //! Which files a configuration names, read from texts.
 
 use crate::config::facts::facts;
+use crate::config::files::named::FileKind;
 
 const TEXT: &str = "\
 global
@@ -53,7 +54,7 @@ fn the_files_of_all_lines_are_found_once_each() {
         "15 Authorities /etc/ca/ca.pem",
         "15 Revocations /c r l",
         "16 CertificateList /l.txt",
-        "16 Other /etc/certs/d.pem",
+        "16 DefaultCertificate /etc/certs/d.pem",
         "17 Acl /a.lst",
         "17 Acl /b.lst",
         "18 Acl /c.lst",
@@ -83,4 +84,13 @@ fn a_stored_certificate_has_files_beside_it() {
     let files = facts(TEXT).files;
     assert_eq!(files.files[1].path, "/srv/a.pem");
     assert_eq!(files.files[1].beside, [("key", "/srv/a.key".to_owned())]);
+    assert_eq!(files.files[1].more_lines, [15], "the line that uses it");
+}
+
+#[test]
+fn a_stored_certificate_that_is_a_default_needs_a_reload() {
+    let text = TEXT.replace("default-crt d.pem", "default-crt @web/a");
+    let files = facts(&text).files;
+    let kinds = files.files.iter().filter(|file| file.name == "@web/a").map(|file| file.kind);
+    assert_eq!(kinds.collect::<Vec<_>>(), [FileKind::DefaultCertificate]);
 }

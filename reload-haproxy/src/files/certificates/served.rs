@@ -31,6 +31,10 @@ impl<'f> Served<'f> {
         for item in &found.items {
             match item.kind {
                 FileKind::CertificateList => served.add_list(item),
+                // Its line stores it. Where it stands in the lines that use it is not known.
+                FileKind::Certificate if item.name.starts_with('@') => {
+                    served.first.insert(&item.name);
+                }
                 FileKind::Certificate if lines.insert(item.line) => {
                     served.first.insert(&item.name);
                 }

@@ -135,7 +135,7 @@ impl FileChanges {
                 Some(changes) => self.changes.extend(changes),
                 None => self.reload_for(item, true, since),
             },
-            (FileKind::CertificateList | FileKind::Other, before) => {
+            (FileKind::CertificateList | FileKind::DefaultCertificate | FileKind::Other, before) => {
                 self.reload_for(item, before.is_some(), since);
             }
             // A directory of certificate authorities has several parts.

@@ -41,8 +41,12 @@ impl Search<'_> {
     }
 
     fn add_entry(&mut self, list: Named, entry: &Entry) {
+        let certificate = Named { kind: FileKind::Certificate, ..list.like(entry.file) };
         if !entry.file.starts_with('@') {
-            self.add_certificates(Named { kind: FileKind::Certificate, ..list.like(entry.file) });
+            self.add_certificates(certificate);
+        } else if self.has(entry.file) {
+            // The `load` line that stores it was before the list. Now it has the list's lines, too.
+            self.push(certificate, Vec::new(), Vec::new());
         }
         for pair in entry.options().windows(2) {
             let kind = match pair[0] {

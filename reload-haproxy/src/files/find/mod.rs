@@ -76,6 +76,7 @@ impl Search<'_> {
     fn add(&mut self, file: Named) {
         match file.kind {
             FileKind::Certificate if file.name.starts_with('@') => self.add_certificate(file),
+            FileKind::DefaultCertificate => self.add_certificate(file),
             FileKind::Certificate => self.add_certificates(file),
             FileKind::CertificateList => self.add_list(file),
             _ => {
@@ -198,6 +199,11 @@ impl Search<'_> {
 
     fn known_part(&self, file: Named, role: &str) -> Option<&Part> {
         self.known.get(file.kind, file.name)?.parts.iter().find(|part| part.role == role)
+    }
+
+    /// Whether a certificate of this name was found.
+    fn has(&self, name: &str) -> bool {
+        self.found.items.iter().any(|item| item.kind == FileKind::Certificate && item.name == name)
     }
 
     /// Adds an item. Returns `None` if it is there already.
