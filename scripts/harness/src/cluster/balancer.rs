@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::daemons::haproxy::{Haproxy, Mode};
 use crate::daemons::serf;
 use crate::daemons::serf::Agent;
+use crate::network::namespace;
 use crate::run::Run;
 use crate::run::daemon::Daemon;
 use crate::run::error::system;
@@ -33,7 +34,10 @@ const NAME: &str = "balancer";
 #[derive(Debug)]
 pub struct Balancer {
     run: Arc<Run>,
+    name: String,
     address: Ipv4Addr,
+    /// The network namespace in which all its parts run.
+    namespace: Option<String>,
     directory: PathBuf,
     environment: Vec<(String, OsString)>,
     agent_settings: Vec<(&'static str, serde_json::Value)>,
@@ -49,14 +53,25 @@ pub struct Balancer {
 impl Balancer {
     /// A balancer at an address; none of its parts runs yet.
     pub fn new(run: Arc<Run>, address: Ipv4Addr) -> Result<Balancer> {
-        let directory = run.join(NAME);
+        Balancer::named(run, NAME, address, None)
+    }
+
+    /// Like `new`, in a network namespace of the same name (see `network::namespace`). A run may have several.
+    pub fn within(run: Arc<Run>, name: &str, address: Ipv4Addr) -> Result<Balancer> {
+        Balancer::named(run, name, address, Some(name.to_owned()))
+    }
+
+    fn named(run: Arc<Run>, name: &str, address: Ipv4Addr, namespace: Option<String>) -> Result<Balancer> {
+        let directory = run.join(name);
         for part in ["nodes", "state"] {
             let path = directory.join(part);
             std::fs::create_dir_all(&path).map_err(system("make", path.display()))?;
         }
         let mut balancer = Balancer {
             run,
+            name: name.to_owned(),
             address,
+            namespace,
             directory,
             environment: Vec::new(),
             agent_settings: Vec::new(),
@@ -82,7 +97,7 @@ impl Balancer {
             ("ROLLCALL_TEMPLATE", programs::shipped("render-cfg/templates/haproxy.cfg.tera").into()),
             ("ROLLCALL_CONFIG", self.config().into()),
             ("ROLLCALL_SET", set.into()),
-            ("ROLLCALL_SELF", NAME.into()),
+            ("ROLLCALL_SELF", self.name.clone().into()),
             ("ROLLCALL_LOG", self.log_path().into()),
             ("ROLLCALL_STATE_DIR", self.directory.join("state").into()),
             ("ROLLCALL_HAPROXY", programs::find("haproxy")?.into()),
@@ -154,8 +169,15 @@ impl Balancer {
     /// Renders the configuration from the current nodes directory, and starts HAProxy on it.
     pub fn start_haproxy(&mut self, mode: Mode) -> Result<()> {
         self.render()?;
-        let started = Haproxy::start(&self.run, "haproxy", &self.config(), mode, Some(&self.admin_socket()))?;
-        self.haproxy = Some(started);
+        let (config, admin) = (self.config(), self.admin_socket());
+        let started = match &self.namespace {
+            None => Haproxy::start(&self.run, "haproxy", &config, mode, Some(&admin)),
+            Some(namespace) => {
+                let name = format!("haproxy-{}", self.name);
+                Haproxy::start_within(namespace, &self.run, &name, &config, mode, Some(&admin))
+            }
+        };
+        self.haproxy = Some(started?);
         Ok(())
     }
 
@@ -184,7 +206,7 @@ impl Balancer {
     fn rendering(&self) -> Result<Command> {
         let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
         command.arg("--template").arg(self.variable("ROLLCALL_TEMPLATE"));
-        command.args(["--set", &format!("self={NAME}"), "--set-from", "ROLLCALL_SET"]);
+        command.args(["--set", &format!("self={}", self.name), "--set-from", "ROLLCALL_SET"]);
         self.with_environment(&mut command);
         Ok(command)
     }
@@ -197,8 +219,12 @@ impl Balancer {
     /// Starts the agent, which calls `scripts/serf-handler`. It retries until it has joined one of `seeds`.
     pub fn start_agent(&mut self, seeds: &[Ipv4Addr]) -> Result<()> {
         let handler = programs::shipped("scripts/serf-handler");
-        let mut settings = serf::Settings::new(NAME, self.address).tag("role", "balancer").handler(&handler);
+        let mut settings =
+            serf::Settings::new(&self.name, self.address).tag("role", "balancer").handler(&handler);
         settings = settings.set("disable_name_resolution", true);
+        if let Some(namespace) = &self.namespace {
+            settings = settings.within(namespace);
+        }
         if !seeds.is_empty() {
             settings = settings.retry_join(seeds);
         }
@@ -240,7 +266,11 @@ impl Balancer {
 
     fn reconcile_command(&self) -> Command {
         let mut command = Command::new(programs::shipped("scripts/reconcile"));
-        self.with_environment(self.run.adopt(&mut command));
+        self.with_environment(&mut command);
+        if let Some(namespace) = &self.namespace {
+            command = namespace::within(namespace, &command);
+        }
+        self.run.adopt(&mut command);
         // Ctrl-C must reach only the run, which lets this command finish.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command

@@ -29,6 +29,8 @@ const ROUTER: &str = "router";
 const GATEWAY: &str = "10.77.255.254";
 /// The network device in each namespace.
 const DEVICE: &str = "eth0";
+/// The packets of gossip: protocol, and the side whose port it is.
+const GOSSIP: [&str; 3] = ["udp dport", "tcp dport", "tcp sport"];
 /// All addresses of the network.
 const ALL: &str = "10.77.0.0/16";
 
@@ -172,6 +174,24 @@ impl Network {
         self.ip(&format!("-n {ROUTER} rule {verb} pref 20 to {} blackhole", block(address)))
     }
 
+    /// Drops gossip from a namespace to the /24 of an address, and nothing else.
+    pub fn lose_gossip(&self, namespace: &str, to: Ipv4Addr) -> Result<()> {
+        self.gossip("add", namespace, to)
+    }
+
+    /// Stops dropping it.
+    pub fn pass_gossip(&self, namespace: &str, to: Ipv4Addr) -> Result<()> {
+        self.gossip("del", namespace, to)
+    }
+
+    fn gossip(&self, verb: &str, namespace: &str, to: Ipv4Addr) -> Result<()> {
+        for what in GOSSIP {
+            let rule = format!("iif {namespace} to {} ipproto {what} {GOSSIP_PORT} blackhole", block(to));
+            self.ip(&format!("-n {ROUTER} rule {verb} pref 30 {rule}"))?;
+        }
+        Ok(())
+    }
+
     /// Makes a namespace (`None`: the caller's) drop incoming gossip, and nothing else.
     pub fn deafen(&self, namespace: Option<&str>, from: From) -> Result<()> {
         let source = match from {
@@ -181,7 +201,7 @@ impl Network {
         if let From::AllBut(address) = from {
             self.ip_in(namespace, &format!("rule add pref 5 from {address} lookup local"))?;
         }
-        for (at, what) in ["udp dport", "tcp dport", "tcp sport"].iter().enumerate() {
+        for (at, what) in GOSSIP.iter().enumerate() {
             let rule = format!("{source} iif {DEVICE} ipproto {what} {GOSSIP_PORT} blackhole");
             self.ip_in(namespace, &format!("rule add pref {} {rule}", 10 + at))?;
         }

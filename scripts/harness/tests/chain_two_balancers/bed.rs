@@ -137,12 +137,6 @@ impl Balancer {
             }
         }
         assert!(records.finish().is_empty());
-        let wrapper = format!(
-            "#!/bin/sh\nexec nsenter --net=/run/netns/{} {} \"$@\"\n",
-            self.name,
-            programs::find("haproxy")?.display()
-        );
-        replace(&self.wrapper(), wrapper.as_bytes(), 0o755).unwrap();
         let mut render = Command::new(programs::bin_dir()?.join("render-cfg"));
         render.arg("--template").arg(programs::shipped("render-cfg/templates/haproxy.cfg.tera"));
         render.arg("--nodes").arg(&nodes).arg("--output").arg(self.config());
@@ -159,21 +153,10 @@ impl Balancer {
         self.directory.join("admin.sock")
     }
 
-    pub(crate) fn wrapper(&self) -> PathBuf {
-        self.directory.join("haproxy")
-    }
-
     pub(crate) fn start_haproxy(&mut self, run: &Run) -> Result<()> {
-        let name = format!("haproxy-{}", self.name);
-        let socket = self.socket();
-        let started = Haproxy::start_program(
-            &self.wrapper(),
-            run,
-            &name,
-            &self.config(),
-            Mode::MasterSocket,
-            Some(&socket),
-        )?;
+        let (name, config, socket) = (format!("haproxy-{}", self.name), self.config(), self.socket());
+        let started =
+            Haproxy::start_within(self.name, run, &name, &config, Mode::MasterSocket, Some(&socket))?;
         self.haproxy = Some(started);
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::daemons::haproxy::command_socket::{ask, wrong};
 use crate::daemons::haproxy::server::Server;
 use crate::daemons::haproxy::servers::{Servers, servers_in_service};
 use crate::daemons::haproxy::statistics::{rows, servers_of_rows};
+use crate::network::namespace;
 use crate::run::daemon::Daemon;
 use crate::run::error::{Error, Result};
 use crate::run::{Run, poll, process, programs};
@@ -65,6 +66,28 @@ impl Haproxy {
         mode: Mode,
         admin: Option<&Path>,
     ) -> Result<Haproxy> {
+        Haproxy::start_by(|command| command, program, run, (name, config, mode, admin))
+    }
+
+    /// Like `start`, in a network namespace (see `network::namespace`).
+    pub fn start_within(
+        namespace: &str,
+        run: &Run,
+        name: &str,
+        config: &Path,
+        mode: Mode,
+        admin: Option<&Path>,
+    ) -> Result<Haproxy> {
+        let within = |command| namespace::within(namespace, &command);
+        Haproxy::start_by(within, &programs::find("haproxy")?, run, (name, config, mode, admin))
+    }
+
+    fn start_by(
+        make: impl FnOnce(Command) -> Command,
+        program: &Path,
+        run: &Run,
+        (name, config, mode, admin): (&str, &Path, Mode, Option<&Path>),
+    ) -> Result<Haproxy> {
         let mut haproxy = Haproxy {
             mode,
             config: config.to_owned(),
@@ -73,7 +96,7 @@ impl Haproxy {
             master: run.join(&format!("{name}-master.sock")),
             daemon: None,
         };
-        let mut command = haproxy.command_line(program);
+        let mut command = make(haproxy.command_line(program));
         if mode == Mode::Classic {
             process::output(run, &mut command)?;
         } else {
