@@ -82,7 +82,7 @@ impl<'i> Contents<'i> {
     fn list(&mut self, runtime: &Runtime, kind: ListKind) -> Result<Applied, Reason> {
         let bytes = self.part("").unwrap_or_default();
         let list = List { kind, name: &self.item.name, bytes: &bytes };
-        self.unless_outdated(|| lists::replace(runtime, &list).map(|(applied, _)| applied))
+        self.unless_outdated(|| lists::replace(runtime, &list))
     }
 
     fn unless_outdated(&self, change: impl FnOnce() -> Result<Applied, Reason>) -> Result<Applied, Reason> {

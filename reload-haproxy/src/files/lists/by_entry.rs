@@ -56,7 +56,7 @@ fn take_back(store: &Store, before: &[HeldEntry]) -> Result<(), Reason> {
     let found = store.read()?;
     let now = held_entries(store.kind(), &found.entries).ok_or(Reason::Incomplete)?;
     let before: Vec<Entry> = before.iter().map(|held| held.entry).collect();
-    let edits = differences(store.kind(), &now, &before).edits;
+    let edits = differences(store.kind(), &now, &before);
     let lines: Vec<String> = edits.iter().map(|edit| store.commands.edit(edit)).collect();
     store.send(&lines)?;
     store.prove(|held| is_same(store.kind(), held, &before))

@@ -21,7 +21,7 @@ pub(super) fn replace(store: &Store, held: &[HeldEntry], wanted: &[Entry]) -> Re
     if held.is_empty() {
         forget_misses(store, wanted)?;
     }
-    match store.read()?.versions {
+    match store.versions()? {
         // Its entries have been compared before.
         Some(Versions { current, .. }) if current == version => Ok(Applied::Done),
         _ => Err(store.not_applied()),

@@ -27,38 +27,18 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// What differs between HAProxy's entries and the file's.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Differences<'a> {
-    /// The edits, in their order.
-    pub(super) edits: Vec<Edit<'a>>,
-    /// How many entries differ; one that is only in another place counts too.
-    pub(super) count: usize,
-}
-
 /// Whether HAProxy's entries are those of the file.
 pub(super) fn is_same(kind: ListKind, held: &[HeldEntry], wanted: &[Entry]) -> bool {
     let is_equal =
         held.len() == wanted.len() && held.iter().zip(wanted).all(|(held, wanted)| held.entry == *wanted);
-    is_equal || kind == ListKind::Acl && differences(kind, held, wanted).edits.is_empty()
+    is_equal || kind == ListKind::Acl && differences(kind, held, wanted).is_empty()
 }
 
-/// Compares HAProxy's entries with the file's.
-pub(super) fn differences<'a>(
-    kind: ListKind,
-    held: &[HeldEntry<'a>],
-    wanted: &[Entry<'a>],
-) -> Differences<'a> {
-    let unordered = unordered(held, wanted);
-    let removed = unordered.iter().filter(|edit| edit.removed().is_some()).count();
-    let count = removed.max(unordered.len() - removed);
+/// The edits that make HAProxy's entries those of the file, in their order.
+pub(super) fn differences<'a>(kind: ListKind, held: &[HeldEntry<'a>], wanted: &[Entry<'a>]) -> Vec<Edit<'a>> {
     match kind {
-        ListKind::Acl => Differences { edits: unordered, count },
-        ListKind::Map => {
-            let edits = ordered(held, wanted);
-            let count = count.max(usize::from(!edits.is_empty()));
-            Differences { edits, count }
-        }
+        ListKind::Acl => unordered(held, wanted),
+        ListKind::Map => ordered(held, wanted),
     }
 }
 
@@ -113,16 +93,15 @@ mod tests {
         Entry { key, value: (kind == ListKind::Map).then_some(value) }
     }
 
-    fn compare<'a>(kind: ListKind, held: &'a str, wanted: &'a str) -> Differences<'a> {
+    fn compare<'a>(kind: ListKind, held: &'a str, wanted: &'a str) -> Vec<Edit<'a>> {
         let held =
             held.split_whitespace().zip(IDS).map(|(text, id)| HeldEntry { id, entry: entry(kind, text) });
         let wanted = wanted.split_whitespace().map(|text| entry(kind, text));
         differences(kind, &held.collect::<Vec<_>>(), &wanted.collect::<Vec<_>>())
     }
 
-    fn map<'a>(held: &'a str, wanted: &'a str) -> (Vec<Edit<'a>>, usize) {
-        let Differences { edits, count } = compare(ListKind::Map, held, wanted);
-        (edits, count)
+    fn map<'a>(held: &'a str, wanted: &'a str) -> Vec<Edit<'a>> {
+        compare(ListKind::Map, held, wanted)
     }
 
     fn added(text: &str) -> Edit<'_> {
@@ -131,48 +110,46 @@ mod tests {
 
     #[test]
     fn one_entry_that_differs_is_one_edit() {
-        assert_eq!(map("a=1 b=2 c=3", "a=1 b=2 c=3"), (vec![], 0));
-        assert_eq!(map("a=1 b=2 c=3", "a=1 b=9 c=3"), (vec![Edit::Set { id: "0x1", value: "9" }], 1));
-        assert_eq!(map("a=1 b=2 c=3", "a=1 c=3"), (vec![Edit::Delete { id: "0x1" }], 1));
-        assert_eq!(map("a=1 b=2", "a=1 b=2 c=3"), (vec![added("c=3")], 1));
-        assert_eq!(map("", "c=3"), (vec![added("c=3")], 1));
+        assert_eq!(map("a=1 b=2 c=3", "a=1 b=2 c=3"), []);
+        assert_eq!(map("a=1 b=2 c=3", "a=1 b=9 c=3"), [Edit::Set { id: "0x1", value: "9" }]);
+        assert_eq!(map("a=1 b=2 c=3", "a=1 c=3"), [Edit::Delete { id: "0x1" }]);
+        assert_eq!(map("a=1 b=2", "a=1 b=2 c=3"), [added("c=3")]);
+        assert_eq!(map("", "c=3"), [added("c=3")]);
     }
 
     #[test]
-    fn an_entry_that_is_new_in_the_middle_counts_once_but_is_more_than_one_edit() {
-        let (edits, count) = map("a=1 c=3", "a=1 b=2 c=3");
-        assert_eq!((edits, count), (vec![Edit::Delete { id: "0x1" }, added("b=2"), added("c=3")], 1));
+    fn an_entry_that_is_new_in_the_middle_is_more_than_one_edit() {
+        let edits = map("a=1 c=3", "a=1 b=2 c=3");
+        assert_eq!(edits, [Edit::Delete { id: "0x1" }, added("b=2"), added("c=3")]);
     }
 
     #[test]
     fn the_order_of_a_map_matters() {
-        let (edits, count) = map("a=1 b=2", "b=2 a=1");
-        assert_eq!((edits, count), (vec![Edit::Delete { id: "0x0" }, added("a=1")], 1));
+        assert_eq!(map("a=1 b=2", "b=2 a=1"), [Edit::Delete { id: "0x0" }, added("a=1")]);
     }
 
     #[test]
     fn of_entries_with_the_same_key_the_first_stays_the_first() {
-        assert_eq!(map("a=1 a=2", "a=1 a=9").0, [Edit::Set { id: "0x1", value: "9" }]);
-        assert_eq!(map("a=1", "a=1 a=1").0, [added("a=1")]);
+        assert_eq!(map("a=1 a=2", "a=1 a=9"), [Edit::Set { id: "0x1", value: "9" }]);
+        assert_eq!(map("a=1", "a=1 a=1"), [added("a=1")]);
         assert_eq!(
-            map("a=1 a=2 b=3", "a=2 b=3").0,
+            map("a=1 a=2 b=3", "a=2 b=3"),
             [Edit::Set { id: "0x0", value: "2" }, Edit::Delete { id: "0x1" }]
         );
     }
 
     #[test]
     fn no_command_sets_an_empty_value() {
-        let (edits, _) = map("a=1", "a=");
-        assert!(!edits[0].has_command() && added("a=").has_command());
+        assert!(!map("a=1", "a=")[0].has_command() && added("a=").has_command());
     }
 
     #[test]
     fn the_order_of_an_acl_does_not_matter_but_copies_do() {
         let acl = |held, wanted| compare(ListKind::Acl, held, wanted);
-        assert_eq!(acl("c a b a", "a a b c"), Differences::default());
+        assert_eq!(acl("c a b a", "a a b c"), []);
         let add = Edit::Add(entry(ListKind::Acl, "b"));
-        assert_eq!(acl("c a", "a b c"), Differences { edits: vec![add], count: 1 });
-        assert_eq!(acl("c a x", "c a"), Differences { edits: vec![Edit::Delete { id: "0x2" }], count: 1 });
-        assert_eq!(acl("a a", "a").edits.len(), 1);
+        assert_eq!(acl("c a", "a b c"), [add]);
+        assert_eq!(acl("c a x", "c a"), [Edit::Delete { id: "0x2" }]);
+        assert_eq!(acl("a a", "a").len(), 1);
     }
 }

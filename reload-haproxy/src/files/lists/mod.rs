@@ -23,23 +23,20 @@ use store::Store;
 
 pub(crate) use list::{List, ListKind};
 
-/// Makes HAProxy's entries those of the file. Returns how it ended, and how many entries differed. Fails with the
-/// reason for a reload.
-pub(crate) fn replace(runtime: &Runtime, list: &List) -> Result<(Applied, usize), Reason> {
+/// Makes HAProxy's entries those of the file. Fails with the reason for a reload.
+pub(crate) fn replace(runtime: &Runtime, list: &List) -> Result<Applied, Reason> {
     let wanted = list.entries()?;
     let store = Store::new(runtime, list)?;
     let found = store.read()?;
     let held = held_entries(list.kind, &found.entries).ok_or(Reason::Incomplete)?;
     let is_clean = store.clear_abandoned(found.versions)?;
     let edits = differences(list.kind, &held, &wanted);
-    let count = edits.count;
-    let applied = match (&edits.edits[..], found.versions) {
-        ([], _) => Applied::Done,
-        ([edit], _) if is_clean && edit.has_command() => by_entry::one(&store, edit, &wanted)?,
-        (_, Some(_)) => by_version::replace(&store, &held, &wanted)?,
-        (edits, None) => by_entry::all(&store, edits, &held, &wanted)?,
-    };
-    Ok((applied, count))
+    match (&edits[..], found.versions) {
+        ([], _) => Ok(Applied::Done),
+        ([edit], _) if is_clean && edit.has_command() => by_entry::one(&store, edit, &wanted),
+        (_, Some(_)) => by_version::replace(&store, &held, &wanted),
+        (edits, None) => by_entry::all(&store, edits, &held, &wanted),
+    }
 }
 
 /// Whether HAProxy's entries are those of the file.

@@ -38,12 +38,22 @@ impl<'a> Store<'a> {
     /// Reads the entries that are in use, from the worker that is to be changed.
     pub(super) fn read(&self) -> Result<Found, Reason> {
         let question = format!("show info;{};{}", self.commands.show_all(), self.commands.show(None));
-        let answer = self.runtime.ask(&question)?;
+        let mut answer = self.runtime.ask(&question)?;
         let (info, rest) = answer.split_once("\n\n").ok_or(Reason::Incomplete)?;
         self.runtime.check_info(info)?;
         let (listing, entries) = rest.split_once("\n\n").ok_or(Reason::Incomplete)?;
         let row = row_of(listing, self.list.name).ok_or_else(|| rejected(entries))?;
-        Ok(Found { versions: versions(row), entries: entries.to_owned() })
+        let (versions, before) = (versions(row), answer.len() - entries.len());
+        answer.drain(..before);
+        Ok(Found { versions, entries: answer })
+    }
+
+    /// The same without the entries.
+    pub(super) fn versions(&self) -> Result<Option<Versions>, Reason> {
+        let answer = self.runtime.ask(&format!("show info;{}", self.commands.show_all()))?;
+        let (info, listing) = answer.split_once("\n\n").ok_or(Reason::Incomplete)?;
+        self.runtime.check_info(info)?;
+        Ok(versions(row_of(listing, self.list.name).ok_or_else(|| self.not_applied())?))
     }
 
     /// The entries of a version.
