@@ -7,9 +7,16 @@
 #
 # usage: . "$here/report.sh"    by a script that has set $here to the directory of both
 # needs: date
-# settings: ROLLCALL_LOG, ROLLCALL_STATE_DIR
+# settings: ROLLCALL_LOG, ROLLCALL_STATE_DIR; and all others, if /etc/default/rollcall has them
 # shellcheck disable=SC2034 # the variables are for the script that sources this
 
+# Run by hand, with none of the services' settings, it has theirs.
+if [ -z "${NODES_DIR+x}${ROLLCALL_STATE_DIR+x}" ] && [ -r /etc/default/rollcall ]; then
+    set -a
+    # shellcheck source=/dev/null
+    . /etc/default/rollcall
+    set +a
+fi
 state=${ROLLCALL_STATE_DIR:-/run/rollcall}
 log=${ROLLCALL_LOG:-/var/log/rollcall.log}
 newline='

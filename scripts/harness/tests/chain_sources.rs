@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::fs;
+use std::path::Path;
 
+use common::replace::replace;
 use harness::cluster::lone_scripts::LoneScripts;
+use harness::network::namespace;
 use harness::run::process::code;
+use nix::mount::{MsFlags, mount};
 
 const TWO: &str = r#"[{"name":"s1","address":"10.0.0.1"},{"name":"s2","address":"10.0.0.2"}]"#;
 
@@ -97,6 +101,31 @@ fn a_wrong_source_is_named() {
         let (code, log) = sources.run(variables, arguments);
         assert!(code == 2 && log.contains(said), "{variables:?}: {code}, {log}");
     }
+}
+
+/// A script that an operator runs must not render with other settings than the services.
+#[test]
+fn run_by_hand_it_has_the_settings_of_the_services() {
+    if !namespace::is_possible() {
+        return;
+    }
+    let run = || {
+        let sources = Sources::new();
+        mount(Some("tmpfs"), "/etc/default", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        let root = sources.0.root().display().to_string();
+        let settings = format!(
+            "NODES_DIR={root}/nodes\nROLLCALL_STATE_DIR={root}/state\nROLLCALL_MEMBERS=command\n\
+             ROLLCALL_MEMBERS_COMMAND=\"cat {root}/list\"\n"
+        );
+        replace(Path::new("/etc/default/rollcall"), settings.as_bytes(), 0o600).unwrap();
+        replace(&sources.0.root().join("list"), TWO.as_bytes(), 0o600).unwrap();
+        let mut reconcile = sources.0.script("reconcile").unwrap();
+        reconcile.env_remove("NODES_DIR").env_remove("ROLLCALL_STATE_DIR").env("ROLLCALL_ONLY_RECORD", "1");
+        assert_eq!(code(&reconcile.output().unwrap()), 0, "{}", sources.0.log());
+        assert_eq!(sources.records(), ["s1.json", "s2.json"]);
+        Ok(())
+    };
+    namespace::apart(run).unwrap();
 }
 
 /// A machine without Consul.
