@@ -33,8 +33,8 @@ set_uptime() { read -r uptime </proc/uptime && uptime=${uptime%%.*} || uptime=0;
 # heed_answer CODE: reports if the source could not be asked. Serf prints its errors to stdout, and member-join shows
 # them. What another program printed before it failed may be a part of a list.
 heed_answer() {
-    case $source=$1 in
-    *=0 | serf=?*) [ "$1" -ge 124 ] || [ ! -s "$members" ] || return 0 ;;
+    case $source=${ROLLCALL_MEMBERS_COMMAND:+command}=$1 in
+    *=0 | serf==*) [ "$1" -ge 124 ] || [ ! -s "$members" ] || return 0 ;;
     esac
     can_list=
     whole=
@@ -83,7 +83,8 @@ cut_off() { fault 4 "cannot write '$members': it contains only part of the list 
 # is_cut_off FILE: whether it holds only the beginning of a JSON object or array, or nothing. Serf does not report a full
 # disk.
 is_cut_off() {
-    begin=$(head -c 1 "$1") && end=$(tail -c 2 "$1") || return 1
+    begin=$(head -c 1 "$1") && end=$(tail -c 16 "$1") || return 1
+    while case $end in *[[:space:]]) ;; *) false ;; esac do end=${end%?}; done
     case $begin$end in "{"*"}" | "["*"]" | [!"{["]*) return 1 ;; esac
 }
 

@@ -12,10 +12,13 @@
 
 # Run by hand, with none of the services' settings, it has theirs.
 if [ -z "${NODES_DIR+x}${ROLLCALL_STATE_DIR+x}" ] && [ -r /etc/default/rollcall ]; then
+    given=$(export -p)
     set -a
     # shellcheck source=/dev/null
     . /etc/default/rollcall
     set +a
+    # What is set already counts more.
+    eval "$given"
 fi
 state=${ROLLCALL_STATE_DIR:-/run/rollcall}
 log=${ROLLCALL_LOG:-/var/log/rollcall.log}

@@ -156,14 +156,18 @@ command) [ -z "${ROLLCALL_MEMBERS_COMMAND:-}" ] || format=members ;;
 *) cannot_use ROLLCALL_MEMBERS "$source" "it must be serf, consul or command" ;;
 esac
 [ -n "$format" ] || cannot_use ROLLCALL_MEMBERS command "set ROLLCALL_MEMBERS_COMMAND to a command that prints the members"
-services=${ROLLCALL_CONSUL_SERVICES:-${ROLLCALL_ROLES:-backend}}
+services=
+[ "$source" != consul ] || services=${ROLLCALL_CONSUL_SERVICES:-${ROLLCALL_ROLES:-backend}}
+named=
 for service in $services; do
+    named=yes
     case $service in -* | *[!A-Za-z0-9_.-]*)
         cannot_use ROLLCALL_CONSUL_SERVICES "$service" \
             "a service has letters, digits, '_', '.' and '-'; blanks separate several"
         ;;
     esac
 done
+[ -n "$named" ] || [ "$source" != consul ] || cannot_use ROLLCALL_CONSUL_SERVICES "$services" "name at least one service"
 
 self=${ROLLCALL_SELF:-}
 # The output of uname -n, without a process.

@@ -1,7 +1,7 @@
 //! The whole membership from any program: a JSON array with an object for each member. docs/members.md is its contract.
 //!
-//! A value that cannot be recorded is left out alone, and a member that cannot be served is rejected alone. The role is the
-//! exception: with a default in its place the member would serve where it does not belong.
+//! A tag that cannot be recorded is left out alone, and a member that cannot be served or read is rejected alone. A bad role
+//! costs the member: with a default in its place it would serve where it does not belong.
 
 use std::collections::{BTreeMap, HashMap};
 

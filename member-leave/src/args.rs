@@ -19,7 +19,7 @@ use common::time_limit::TimeLimit;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// Believe a whole membership that has no node of a role, or that lacks most of them; nodes that are up keep their
+    /// Believe a whole membership that has no node of a role, or that lacks half of them; nodes that are up keep their
     /// records
     #[arg(long)]
     pub(crate) allow_empty: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// unless it left
     #[arg(long, value_name = "FILE")]
     pub(crate) serving: Option<PathBuf>,
-    /// How long a missing node that is not up keeps its record, if its health is not known or if most nodes are missing
+    /// How long a missing node that is not up keeps its record, if its health is not known or if half of them are missing
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub(crate) missing_for: Duration,
     /// Remove these nodes by hand, of any role; stdin is not read
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done, or nothing to do        4  file system error
-  1  unexpected error              6  the list has no node of a role, or lacks most of
+  1  unexpected error              6  the list has no node of a role, or lacks half of
   2  wrong usage                      them; their records stay
   3  bad input; the good part      7  another run held the lock too long
      has been done

@@ -5,8 +5,8 @@
 //! HAProxy knows nothing of the server, or if the list lacks half of the pool, a missing member stays for a time in
 //! which gossip would heal.
 //!
-//! Consul has no other word for a leave than a list without the instance. So there an instance that is missing has left,
-//! unless the list lacks half of the pool: a Consul that has lost its data gets its instances back one by one.
+//! In Consul, an instance that leaves is only missing from the list. So there an instance that is missing has left, unless
+//! the list lacks half of the pool: a Consul that has lost its data gets its instances back one by one.
 
 use common::node::Node;
 
@@ -76,13 +76,13 @@ pub(crate) struct Fates<'a> {
     pub(crate) missing_but_up: Vec<&'a Node>,
     /// Missing from the list and not up: removed after a time.
     pub(crate) missing: Vec<&'a Node>,
-    /// Whether the list is believed even if it has no live member of the role, or lacks most of the pool.
+    /// Whether the list is believed even if it has no live member of the role, or lacks half of the pool.
     pub(crate) is_believed: bool,
     /// How many live members of the role the list has.
     pub(crate) live: usize,
     /// How many records were judged.
     pub(crate) total: usize,
-    /// Of those that are missing but up: nodes that count as missing until a list has them again.
+    /// Of the missing: nodes that have not left as long as no list has them again.
     pub(crate) doubted: Vec<&'a Node>,
     /// Whether the list lacks half of the pool, although no leave was reported.
     pub(crate) is_partial: bool,
@@ -100,7 +100,7 @@ impl<'a> Fates<'a> {
         self.left.iter().chain(others).copied()
     }
 
-    /// The nodes whose time of waiting runs. It does not run while the list is refused, unless they are in doubt.
+    /// The nodes that wait, or are in doubt. While the list is refused, only the latter are known.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &'a Node> + '_ {
         let waiting = if self.is_refused() { &[][..] } else { &self.missing[..] };
         waiting.iter().chain(&self.doubted).copied()
@@ -141,17 +141,17 @@ pub(crate) fn judge<'a>(
     let unnamed = records.iter().filter(|(_, evidence)| is_unnamed(evidence)).count();
     let total = records.len();
     // One of two is no sign of a partial list.
-    let is_partial = !is_believed && 2 * unnamed >= live + total && (unnamed > 1 || live == 0 && total == 1);
+    let lacks_half = 2 * unnamed >= live + total && (unnamed > 1 || live == 0 && total == 1);
+    let is_partial = !is_believed && lacks_half;
     let mut fates = Fates { is_believed, live, total, is_partial, ..Fates::default() };
     for (node, evidence) in records {
-        let is_doubted =
-            evidence.status == Status::Deregistered && !is_believed && (is_partial || evidence.is_waiting);
+        let is_doubted = evidence.status == Status::Deregistered && (lacks_half || evidence.is_waiting);
         let status = if is_doubted { Status::Missing } else { evidence.status };
         let fate = match alone(Evidence { status, ..*evidence }) {
             Fate::Remove if is_partial && is_unnamed(evidence) => Fate::Missing,
             fate => fate,
         };
-        if is_doubted && fate == Fate::Serves {
+        if is_doubted && fate != Fate::Remove {
             fates.doubted.push(node);
         }
         let group = match fate {
@@ -235,6 +235,9 @@ mod tests {
         assert_eq!(counts(&[waits(up), waits(down), up], 4, false), [2, 1, 0, 0]);
         let replaced = Evidence { is_replaced: true, ..waits(up) };
         assert_eq!(counts(&[replaced], 1, false), [1, 0, 0, 0]);
+        let node = Node::new("s1", "10.0.0.1", Tags::new()).unwrap();
+        let believed = judge(&[(&node, up)], 0, true, |_| false);
+        assert_eq!((believed.missing_but_up.len(), believed.removed.len()), (1, 0), "--allow-empty");
     }
 
     #[test]

@@ -51,9 +51,10 @@ impl Waiting {
         Duration::from_secs(self.now - since.unwrap_or(self.now))
     }
 
-    /// Writes the names that are still missing, if they have changed.
-    pub(crate) fn keep(self, names: &BTreeSet<&str>) -> Result<(), Failure> {
-        let since = |name: &str| self.now - self.waited(name).as_secs();
+    /// Writes the names that are still missing, if they have changed. The time of those in `anew` begins again.
+    pub(crate) fn keep(self, names: &BTreeSet<&str>, anew: &BTreeSet<&str>) -> Result<(), Failure> {
+        let waited = |name: &str| if anew.contains(name) { 0 } else { self.waited(name).as_secs() };
+        let since = |name: &str| self.now - waited(name);
         let new: Since = names.iter().map(|name| ((*name).to_owned(), since(name))).collect();
         if new == self.old {
             return Ok(());
@@ -89,12 +90,14 @@ mod tests {
         let names = BTreeSet::from(["s1"]);
         let first = at(nodes.path(), 0);
         assert!(!first.has_lasted("s1", MINUTE));
-        first.keep(&names).unwrap();
+        first.keep(&names, &BTreeSet::new()).unwrap();
         let second = at(nodes.path(), 50);
         assert!(!second.has_lasted("s1", MINUTE));
-        second.keep(&names).unwrap();
+        second.keep(&names, &BTreeSet::new()).unwrap();
         assert!(at(nodes.path(), 70).has_lasted("s1", MINUTE));
-        at(nodes.path(), 70).keep(&BTreeSet::new()).unwrap();
+        at(nodes.path(), 70).keep(&names, &names).unwrap();
+        assert!(!at(nodes.path(), 120).has_lasted("s1", MINUTE), "it has begun again");
+        at(nodes.path(), 130).keep(&BTreeSet::new(), &BTreeSet::new()).unwrap();
         assert!(!at(nodes.path(), 200).has_lasted("s1", MINUTE));
         assert_eq!(fs::read_dir(nodes.path()).unwrap().count(), 0);
     }
@@ -102,7 +105,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_and_a_damaged_file_begin_the_time_again() {
         let nodes = tempfile::tempdir().unwrap();
-        at(nodes.path(), 9999).keep(&BTreeSet::from(["s1"])).unwrap();
+        at(nodes.path(), 9999).keep(&BTreeSet::from(["s1"]), &BTreeSet::new()).unwrap();
         assert!(!at(nodes.path(), 0).has_lasted("s1", MINUTE));
         replace(&nodes.path().join(".missing"), b"{\"s1\":", MODE).unwrap();
         assert!(!at(nodes.path(), 9999).has_lasted("s1", MINUTE));

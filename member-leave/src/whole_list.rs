@@ -37,7 +37,7 @@ pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result
     let json = if records.is_empty() { None } else { Some(json) };
     let view = View::new(&args.input, json, &members, health)?;
     let waiting = Waiting::read(&args.input.nodes);
-    let mut missing = BTreeSet::new();
+    let (mut missing, mut anew) = (BTreeSet::new(), BTreeSet::new());
     for (role, nodes) in by_role(&records) {
         if !args.input.wants(role) {
             // A run for that role decides about them. Until then their times are kept.
@@ -49,9 +49,11 @@ pub(crate) fn apply(args: &Args, json: &[u8], messages: &mut Messages) -> Result
         let fates = judge(&view.evidence(&nodes, &waiting), live, args.allow_empty, has_waited);
         report(&fates, role, args.input.from, view.health.reason_to_keep(), messages);
         missing.extend(fates.waiting().map(|node| node.name.as_str()));
+        // An empty list shows nothing, so their time does not run yet.
+        anew.extend(fates.doubted.iter().filter(|_| fates.is_refused()).map(|node| node.name.as_str()));
         fates.gone().for_each(|node| removal.remove(&node.name, messages));
     }
-    waiting.keep(&missing).unwrap_or_else(|fault| messages.fault(fault));
+    waiting.keep(&missing, &anew).unwrap_or_else(|fault| messages.fault(fault));
     removal.finish(messages);
     Ok(())
 }
@@ -72,7 +74,7 @@ fn report(fates: &Fates<'_>, role: &str, format: Format, reason: &str, messages:
     }
 }
 
-/// Whether not even the name of a member can be read. Serf and Consul always print one.
+/// Whether not even the name of a member can be read. Serf and Consul always print one; another program may not.
 fn is_nameless(member: &Member) -> bool {
     member.name.is_empty() && matches!(member.node, Err(MembersError::Entry { .. }))
 }

@@ -76,6 +76,13 @@ fn an_instance_that_does_not_come_back_goes_once_it_is_down() {
 }
 
 #[test]
+fn an_instance_whose_health_is_not_known_waits_after_an_empty_list() {
+    let pool = Pool::new();
+    assert_eq!(pool.after("", &[]).0, 6);
+    assert_eq!(pool.after("", &[1, 2, 3].map(instance)), (0, "n-1 n-2 n-3 n-4 n-5".to_owned()));
+}
+
+#[test]
 fn half_of_four_is_not_believed() {
     let pool = Pool::new();
     assert_eq!(pool.after(ALL_UP, &[1, 2, 3, 4].map(instance)).0, 0);

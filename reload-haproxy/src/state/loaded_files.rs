@@ -65,7 +65,7 @@ pub(crate) struct Part {
     /// Its stamp if it was read so shortly after a change that it may have changed again with the same times. That is
     /// enough for a user who cannot read it.
     pub(crate) unsettled: Option<Stamp>,
-    /// That of its bytes; `None` if they could not be read.
+    /// The digest of its bytes; `None` if they could not be read.
     pub(crate) digest: Option<Digest>,
     /// Why it could not be read, now.
     #[serde(skip)]

@@ -13,9 +13,11 @@ pub(super) fn of_key(format: Format, text: &str, key: &str) -> Option<(usize, us
     match format {
         Format::Json => {
             let err = UpTo(key).deserialize(&mut serde_json::Deserializer::from_str(text)).err()?;
-            // The reader stops behind the key.
-            let end = err.column().checked_sub(key.chars().count() + 1)?;
-            Some((err.line(), end.max(1)))
+            let lines = text.split_inclusive('\n').take(err.line().checked_sub(1)?);
+            let line: usize = lines.map(str::len).sum();
+            // The reader stops behind the key, or behind blanks after it.
+            let before = text.get(..line + err.column())?.trim_end().strip_suffix('"')?;
+            Wrong::at(text, before.rfind('"')?, "").place
         }
         Format::Toml => {
             let err = UpTo(key).deserialize(toml::Deserializer::parse(text).ok()?).err()?;
@@ -113,6 +115,7 @@ mod tests {
         for (format, text, place) in [
             (Format::Json, "{\"a\": {\"wanted\": 1},\n  \"wanted\": 2}", (2, 3)),
             (Format::Json, "{\"wanted\":1}", (1, 2)),
+            (Format::Json, "{\"\u{fc}\":1,\n \"a\" : 2, \"wanted\" : 1}", (2, 11)),
             (Format::Toml, "a = \"\"\"\nwanted = 1\n\"\"\"\nwanted = 2\n", (4, 1)),
             (Format::Toml, "[a]\nwanted = 1\n[wanted]\nb = 1\n", (3, 2)),
             (Format::Toml, "a.wanted = 1\nwanted.x = 1\n", (2, 1)),

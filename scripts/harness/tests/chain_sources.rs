@@ -71,6 +71,21 @@ fn a_command_that_fails_takes_nobody_out() {
         assert!(code == expected && log.contains(said), "{command}: {code}, {log}");
         assert_eq!(sources.records(), ["s1.json", "s2.json"], "{command}");
     }
+    let serf =
+        [("ROLLCALL_MEMBERS", "serf"), ("ROLLCALL_MEMBERS_COMMAND", "echo '{\"members\":[]}'; exit 3")];
+    let (code, log) = sources.run(&serf, &[]);
+    assert!(code == 1 && log.contains("it ended with exit code 3"), "{code}, {log}");
+}
+
+#[test]
+fn a_whole_list_with_blank_lines_behind_it_and_a_bad_member_is_not_taken_for_a_part() {
+    let sources = Sources::new();
+    let (code, log) =
+        sources.ask(r#"printf '[{"name":"s1","address":"db"},{"name":"s2","address":"10.0.0.2"}]\r\n\n'"#);
+    assert!(code == 3 && !log.contains("only part"), "{code}, {log}");
+    assert_eq!(sources.records(), ["s2.json"]);
+    let (code, log) = sources.ask("printf '[{\"name\":\"s1\"'");
+    assert!(code == 4 && log.contains("it contains only part of the list"), "{code}, {log}");
 }
 
 #[test]
@@ -114,13 +129,14 @@ fn run_by_hand_it_has_the_settings_of_the_services() {
         mount(Some("tmpfs"), "/etc/default", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
         let root = sources.0.root().display().to_string();
         let settings = format!(
-            "NODES_DIR={root}/nodes\nROLLCALL_STATE_DIR={root}/state\nROLLCALL_MEMBERS=command\n\
+            "NODES_DIR={root}/nodes\nROLLCALL_STATE_DIR={root}/state\nROLLCALL_MEMBERS=command\nROLLCALL_ROLES=none\n\
              ROLLCALL_MEMBERS_COMMAND=\"cat {root}/list\"\n"
         );
         replace(Path::new("/etc/default/rollcall"), settings.as_bytes(), 0o600).unwrap();
         replace(&sources.0.root().join("list"), TWO.as_bytes(), 0o600).unwrap();
         let mut reconcile = sources.0.script("reconcile").unwrap();
         reconcile.env_remove("NODES_DIR").env_remove("ROLLCALL_STATE_DIR").env("ROLLCALL_ONLY_RECORD", "1");
+        reconcile.env("ROLLCALL_ROLES", "backend");
         assert_eq!(code(&reconcile.output().unwrap()), 0, "{}", sources.0.log());
         assert_eq!(sources.records(), ["s1.json", "s2.json"]);
         Ok(())

@@ -148,8 +148,8 @@ fn digest(item: &Item) -> Option<Digest> {
     item.parts.first()?.digest.filter(|digest| *digest != Digest::UNKNOWN)
 }
 
-/// The same, if this answer to `show ssl cert` is about the certificate in the file, and not about one that somebody
-/// has set at the socket.
+/// The same, if this answer to `show ssl cert` is about the certificate in the file, and not about one that was
+/// set at the socket.
 fn digest_of_loaded(item: &Item, answer: &str) -> Option<Digest> {
     let digest = digest(item)?;
     let (bytes, _) = content(&item.parts.first()?.path).ok()?;

@@ -31,7 +31,7 @@ impl<'f> Served<'f> {
         for item in &found.items {
             match item.kind {
                 FileKind::CertificateList => served.add_list(item),
-                // Its line stores it. Where it stands in the lines that use it is not known.
+                // `line` is that of its `load`. Its order in the `bind` lines that use it is unknown, so it may be the first.
                 FileKind::Certificate if item.name.starts_with('@') => {
                     served.first.insert(&item.name);
                 }

@@ -50,7 +50,7 @@ pub(super) fn names_in(path: &Path) -> Vec<String> {
     sorted(entries(path).collect::<Vec<_>>().iter())
 }
 
-/// A name in a directory. Its kind is known without another look in most file systems.
+/// A name in a directory. Most file systems report its kind with the name, without a `stat`.
 struct Entry {
     name: OsString,
     kind: Option<FileType>,

@@ -76,7 +76,7 @@ impl Search<'_> {
     fn add(&mut self, file: Named) {
         match file.kind {
             FileKind::Certificate if file.name.starts_with('@') => self.add_certificate(file),
-            FileKind::DefaultCertificate => self.add_certificate(file),
+            FileKind::DefaultCertificate if !self.places.of(file.path).is_dir() => self.add_certificate(file),
             FileKind::Certificate => self.add_certificates(file),
             FileKind::CertificateList => self.add_list(file),
             _ => {
