@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cluster::environment::Environment;
 use crate::daemons::haproxy::{Haproxy, Mode};
 use crate::daemons::serf;
 use crate::daemons::serf::Agent;
@@ -39,7 +40,7 @@ pub struct Balancer {
     /// The network namespace in which all its parts run.
     namespace: Option<String>,
     directory: PathBuf,
-    environment: Vec<(String, OsString)>,
+    environment: Environment,
     agent_settings: Vec<(&'static str, serde_json::Value)>,
     timer: Option<Timer>,
     /// The agent, while it runs. It is dropped before HAProxy, so that no handler reloads a stopped HAProxy.
@@ -73,49 +74,33 @@ impl Balancer {
             address,
             namespace,
             directory,
-            environment: Vec::new(),
+            environment: Environment::default(),
             agent_settings: Vec::new(),
             timer: None,
             agent: None,
             watcher: None,
             haproxy: None,
         };
-        balancer.environment = balancer.default_environment()?;
-        Ok(balancer)
-    }
-
-    fn default_environment(&self) -> Result<Vec<(String, OsString)>> {
         let set = format!(
             "bind={} stats_bind={} admin_socket={} user= group=",
-            self.front(),
-            self.stats(),
-            self.admin_socket().display()
+            balancer.front(),
+            balancer.stats(),
+            balancer.admin_socket().display()
         );
-        let pairs: [(&str, OsString); 10] = [
-            ("ROLLCALL_BIN", programs::bin_dir()?.into()),
-            ("NODES_DIR", self.nodes_dir().into()),
-            ("ROLLCALL_TEMPLATE", programs::shipped("render-cfg/templates/haproxy.cfg.tera").into()),
-            ("ROLLCALL_CONFIG", self.config().into()),
-            ("ROLLCALL_SET", set.into()),
-            ("ROLLCALL_SELF", self.name.clone().into()),
-            ("ROLLCALL_LOG", self.log_path().into()),
-            ("ROLLCALL_STATE_DIR", self.directory.join("state").into()),
-            ("ROLLCALL_HAPROXY", programs::find("haproxy")?.into()),
-            ("SERF_RPC_ADDR", format!("{}:{}", self.address, serf::RPC_PORT).into()),
-        ];
-        Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+        let rpc = format!("{address}:{}", serf::RPC_PORT);
+        balancer.environment = Environment::of_balancer(name, &balancer.directory, &set, &rpc)?;
+        Ok(balancer)
     }
 
     /// Sets a variable of the shipped scripts (ROLLCALL_MIN_NODES, ROLLCALL_TEMPLATE, ...) for all programs that are
     /// started later.
     pub fn set_env(&mut self, key: &str, value: impl Into<OsString>) {
-        self.environment.retain(|(known, _)| known != key);
-        self.environment.push((key.to_owned(), value.into()));
+        self.environment.set(key, value.into());
     }
 
     /// Adds a setting of the template to the existing ones, for all programs that are started later.
     pub fn add_setting(&mut self, name: &str, value: impl AsRef<OsStr>) {
-        let mut set = self.variable("ROLLCALL_SET").into_os_string();
+        let mut set = self.environment.get("ROLLCALL_SET");
         set.push(format!(" {name}="));
         set.push(value);
         self.set_env("ROLLCALL_SET", set);
@@ -184,7 +169,7 @@ impl Balancer {
     /// Renders the configuration from the current nodes directory, without a reload.
     pub fn render(&self) -> Result<()> {
         let mut command = self.render_command()?;
-        let haproxy = self.variable("ROLLCALL_HAPROXY");
+        let haproxy = PathBuf::from(self.environment.get("ROLLCALL_HAPROXY"));
         command.arg("--check").arg(format!("{} -c -f {{}}", haproxy.display()));
         process::output(&self.run, &mut command).map(drop)
     }
@@ -205,15 +190,10 @@ impl Balancer {
 
     fn rendering(&self) -> Result<Command> {
         let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
-        command.arg("--template").arg(self.variable("ROLLCALL_TEMPLATE"));
+        command.arg("--template").arg(self.environment.get("ROLLCALL_TEMPLATE"));
         command.args(["--set", &format!("self={}", self.name), "--set-from", "ROLLCALL_SET"]);
         self.with_environment(&mut command);
         Ok(command)
-    }
-
-    fn variable(&self, name: &str) -> PathBuf {
-        let known = self.environment.iter().find(|(key, _)| key == name);
-        known.map(|(_, value)| PathBuf::from(value)).unwrap_or_default()
     }
 
     /// Starts the agent, which calls `scripts/serf-handler`. It retries until it has joined one of `seeds`.
@@ -231,7 +211,7 @@ impl Balancer {
         for (key, value) in &self.agent_settings {
             settings = settings.set(key, value.clone());
         }
-        for (key, value) in &self.environment {
+        for (key, value) in self.environment.pairs() {
             settings = settings.env(key, value);
         }
         self.agent = Some(settings.start(&self.run)?);
@@ -305,12 +285,12 @@ impl Balancer {
 
     /// The variables of the shipped scripts.
     pub fn environment(&self) -> &[(String, OsString)] {
-        &self.environment
+        self.environment.pairs()
     }
 
     /// Sets the variables of the shipped scripts for a command.
     pub fn with_environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.envs(self.environment.iter().map(|(key, value)| (key, value)))
+        command.envs(self.environment.pairs().iter().map(|(key, value)| (key, value)))
     }
 
     /// Its directory, within the run's.

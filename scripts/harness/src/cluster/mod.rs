@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod balancer;
+mod environment;
 pub mod local_cluster;
 pub mod lone_scripts;
 pub mod packaged;
