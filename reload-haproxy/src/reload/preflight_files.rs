@@ -31,7 +31,7 @@ pub(crate) fn missing_file(config: &Config, instance: &Instance) -> Option<Missi
 
 /// Whether it may be the beginning of the names of a bundle.
 fn is_bundle(file: &NamedFile, places: &Places) -> bool {
-    file.kind == FileKind::Certificate
+    matches!(file.kind, FileKind::Certificate | FileKind::DefaultCertificate)
         && ["rsa", "ecdsa", "dsa"].iter().any(|ending| {
             !places.lacks(&format!("{}.{ending}", file.path))
                 && places.of(&format!("{}.{ending}", file.path)).exists()

@@ -75,9 +75,13 @@ struct Seen {
 impl Search<'_> {
     fn add(&mut self, file: Named) {
         match file.kind {
-            FileKind::Certificate if file.name.starts_with('@') => self.add_certificate(file),
-            FileKind::DefaultCertificate if !self.places.of(file.path).is_dir() => self.add_certificate(file),
+            FileKind::Certificate | FileKind::DefaultCertificate if file.name.starts_with('@') => {
+                self.add_certificate(file);
+            }
             FileKind::Certificate => self.add_certificates(file),
+            FileKind::DefaultCertificate if !self.places.of(file.path).is_dir() => {
+                self.add_certificates(file);
+            }
             FileKind::CertificateList => self.add_list(file),
             _ => {
                 let path = self.places.of(file.path);

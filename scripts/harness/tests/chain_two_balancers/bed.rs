@@ -168,7 +168,10 @@ impl Balancer {
         let mut command = Command::new(programs::find("keepalived")?);
         // It stays in the foreground, logs to stderr, and does VRRP alone.
         command.args(["-n", "-l", "-P", "-f"]).arg(file("keepalived.conf"));
-        command.arg("-p").arg(file("keepalived.pid")).arg("-r").arg(file("vrrp.pid"));
+        // Two on one file system need their own files, also of the parts that do not run.
+        for (option, part) in [("-p", "keepalived"), ("-r", "vrrp"), ("-b", "bfd"), ("-c", "checkers")] {
+            command.arg(option).arg(file(&format!("{part}.pid")));
+        }
         command.env("ROLLCALL_CONFIG", self.config()).env("ROLLCALL_STATE_DIR", file("state"));
         command.env("ROLLCALL_BIN", programs::bin_dir()?);
         let name = format!("keepalived-{}", self.name);
