@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
-use serde_json::{Number, Value};
+use serde::de::Error as _;
+use serde_json::{Error, Number, Value};
 
 use crate::members::{Departure, Member, MembersError, json_error, unique};
 use crate::node::{NodeError, Tags, check_tag};
@@ -78,10 +79,12 @@ fn entries(json: &[u8]) -> Result<Vec<Value>, MembersError> {
 
 fn member(number: usize, value: Value) -> Option<Member> {
     // The name is read first: a member that cannot be read otherwise keeps the record that it has.
-    let name = value["name"].as_str().map(of_name);
+    let name = value["name"].as_str().filter(|name| !name.is_empty()).map(of_name);
+    let refuse = |name, err: &Error| Some(Member::unreadable(LIST, number, name, err));
     match Entry::deserialize(value) {
+        Ok(entry) if entry.name.is_empty() => refuse(String::new(), &Error::custom("its name is empty")),
         Ok(entry) => entry.status.departure().is_none().then(|| alive(entry)),
-        Err(err) => Some(Member::unreadable(LIST, number, name.unwrap_or_default(), &err)),
+        Err(err) => refuse(name.unwrap_or_default(), &err),
     }
 }
 
@@ -178,6 +181,10 @@ mod tests {
             assert!(err.contains(why) && member.name == "s1", "{bad}: {err}");
         }
         assert_eq!(one("17").name, "");
+        let nameless = one(r#"{"name":"","address":"10.0.0.1"}"#);
+        assert!(
+            nameless.name.is_empty() && nameless.node.unwrap_err().to_string().ends_with("its name is empty")
+        );
     }
 
     #[test]
