@@ -12,6 +12,9 @@ const STOPPED: Duration = Duration::from_secs(5);
 /// How long Docker waits before it kills the balancer.
 const GRACE: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(20);
+/// The image's health check, and the one that asks for the other role, too.
+const HEALTHY: &str = "/usr/local/lib/rollcall/healthy";
+const READY: &str = "/usr/local/lib/rollcall/ready";
 
 fn slow_down(backend: &Container, ms: u32) {
     let address = (backend.address().unwrap().unwrap(), 3000).into();
@@ -22,7 +25,7 @@ fn slow_down(backend: &Container, ms: u32) {
 
 #[test]
 #[ignore = "builds images; scripts/test --containers"]
-fn up_is_all_it_takes_and_healthy_means_that_requests_are_served() {
+fn up_is_all_it_takes_and_ready_means_that_requests_are_served() {
     let Some(cluster) = ComposeCluster::new().unwrap() else { return };
     let start = Instant::now();
     cluster.compose(&["up", "-d", "--no-build"]).unwrap();
@@ -33,16 +36,28 @@ fn up_is_all_it_takes_and_healthy_means_that_requests_are_served() {
     let (balancer, backend) = (cluster.balancer().unwrap(), cluster.backends().unwrap().remove(0));
     balancer.wait_for_health("healthy", UP).unwrap();
     backend.wait_for_health("healthy", UP).unwrap();
+    balancer.exec(&[READY]).unwrap();
+    backend.exec(&[READY]).unwrap();
     let page = Client::fresh(cluster.stats()).get("/stats").unwrap().text();
     let name = &backend.id[..12];
     assert!(page.contains(name), "the stats page does not show {name}");
     assert_eq!(cluster.reloads(), Some(0));
-    // Each one's health check fails while the other is gone.
+    // Without the other one each is still healthy, so no engine starts it again, but it is not ready.
     backend.told(&["pause"]).unwrap();
-    balancer.wait_for_health("unhealthy", Duration::from_secs(90)).unwrap();
+    wait_until_not_ready(&balancer, "a request gets 503");
     backend.told(&["unpause"]).unwrap();
+    balancer.exec(&[HEALTHY]).unwrap();
     balancer.told(&["kill"]).unwrap();
-    backend.wait_for_health("unhealthy", Duration::from_secs(90)).unwrap();
+    wait_until_not_ready(&backend, "Serf lists no balancer");
+    backend.exec(&[HEALTHY]).unwrap();
+    backend.shell("s6-svc -d /run/services/webapp").unwrap();
+    backend.wait_for_health("unhealthy", UP).unwrap();
+}
+
+/// Waits until `ready` fails and prints this.
+fn wait_until_not_ready(container: &Container, reason: &str) {
+    let is_not = || container.exec(&[READY]).is_err_and(|err| err.to_string().contains(reason)).then_some(());
+    poll::until(UP, reason, is_not).unwrap();
 }
 
 #[test]
