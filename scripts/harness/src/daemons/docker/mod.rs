@@ -7,6 +7,8 @@ mod debian_machine;
 mod engine;
 mod lan;
 
+pub mod swarm;
+
 pub use compose_cluster::{ComposeCluster, UP};
 pub use container::Container;
 pub use debian_machine::Machine;
