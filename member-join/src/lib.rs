@@ -19,7 +19,7 @@ use common::nodes_directory::{Change, NodesDir};
 use common::records::NodesError;
 use common::time_limit::TimeLimit;
 
-/// Record nodes that joined a Serf cluster.
+/// Record nodes that joined, by an event of Serf or by a list of Serf, Consul or any other source.
 ///
 /// Reads a Serf event (member-join or member-update) or a whole membership on stdin and writes one record per node to
 /// the nodes directory; or records one node by hand. Equal records are not written again.

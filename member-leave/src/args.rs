@@ -9,7 +9,7 @@ use common::member_input::InputArgs;
 use common::messages::MessageArgs;
 use common::time_limit::TimeLimit;
 
-/// Remove the records of nodes that left a Serf cluster.
+/// Remove the records of nodes that left, by an event of Serf or by a list of Serf, Consul or any other source.
 ///
 /// Reads a Serf event (member-leave, member-failed or member-reap) on stdin and removes the records of its members; or
 /// reads a whole membership and removes the records of all nodes that are not in it; or removes nodes by hand. Removing
