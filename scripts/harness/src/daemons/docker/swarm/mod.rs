@@ -11,6 +11,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::daemons::docker::engine::{command, docker};
 use crate::network::segment::Segment;
 use crate::run::error::Result;
@@ -95,10 +97,18 @@ impl Swarm {
     /// update complete. Docker itself does not wait so long for a service that runs on every machine.
     pub fn update(&self, service: &str, options: &[&str]) -> Result<()> {
         let service = format!("{STACK}_{service}");
+        let status = || -> Result<Value> {
+            let text = self.docker(&["service", "inspect", "-f", "{{json .UpdateStatus}}", &service])?;
+            Ok(serde_json::from_str(&text).unwrap_or_default())
+        };
+        // That of the update before.
+        let earlier = status()?["StartedAt"].take();
         self.docker(&[&["service", "update", "--quiet", "--detach"], options, &[&service]].concat())?;
-        let state = || self.docker(&["service", "inspect", "-f", "{{.UpdateStatus.State}}", &service]);
-        let is_over = || Ok((state()?.trim() == "completed").then_some(()));
-        poll::try_until(SOON, &format!("the update of {service}"), is_over).inspect_err(|_| self.explain())
+        poll::try_until(SOON, &format!("the update of {service}"), || {
+            let now = status()?;
+            Ok((now["StartedAt"] != earlier && now["State"] == "completed").then_some(()))
+        })
+        .inspect_err(|_| self.explain())
     }
 
     /// Runs `docker service scale`, and waits until it has ended.
