@@ -25,7 +25,7 @@ mod truncate;
 mod unused_vars;
 mod values;
 mod vars;
-mod vars_files;
+pub mod vars_files;
 mod watch;
 
 use std::process::ExitCode;

@@ -91,6 +91,24 @@ impl VarsFile {
     }
 }
 
+/// Line and column, both counted from 1.
+pub type Place = (usize, usize);
+
+/// What is wrong with a file, and where.
+pub type Fault = (Option<Place>, String);
+
+/// Parses the text of a file, whose format is the ending of its name, for fuzzing.
+pub fn parse(ending: &str, text: &str) -> Result<Map<String, Value>, Fault> {
+    let format = Format::of(&PathBuf::from(format!("vars.{ending}")));
+    let format = format.ok_or_else(|| (None, "its ending is not known".to_owned()))?;
+    format.parse(text).map_err(|wrong| (wrong.place, wrong.reason))
+}
+
+/// Where such a file has one of the outermost keys, for fuzzing.
+pub fn place(ending: &str, text: &str, key: &str) -> Option<Place> {
+    place::of_key(Format::of(&PathBuf::from(format!("vars.{ending}")))?, text, key)
+}
+
 /// Reads the files and merges them.
 pub(crate) fn read(files: &[VarsFile]) -> Result<FileVars, Failure> {
     let mut all = FileVars::default();

@@ -17,6 +17,7 @@ mod non_server_lines;
 mod plain;
 mod record;
 mod simple_config;
+mod vars;
 mod whitelist;
 pub mod word_splitting;
 
@@ -24,12 +25,13 @@ pub mod word_splitting;
 pub type Property = fn(&[u8]);
 
 /// All properties, by the names of their targets.
-pub const TARGETS: [(&str, Property); 8] = [
+pub const TARGETS: [(&str, Property); 9] = [
     ("event", event::holds),
     ("members", members::holds),
     ("consul", consul::holds),
     ("plain", plain::holds),
     ("record", record::holds),
+    ("vars", vars::holds),
     ("escape", escape::holds),
     ("differ", decision::holds),
     ("changes", changes::holds),

@@ -211,3 +211,38 @@ fn the_manuals_value_with_a_blank_is_read_by_a_shell() {
     assert!(shell.envs(set).status().unwrap().success());
     assert!(place.config().contains("two\\x20words"), "{}", place.config());
 }
+
+#[test]
+fn a_file_of_settings_is_read_in_each_run_and_a_wrong_one_keeps_the_configuration() {
+    if !programs::are_here(&["haproxy", "serf"]) {
+        return;
+    }
+    let place = LoneScripts::new("vars").unwrap();
+    let file = place.root().join("vars.yaml");
+    let event = place.root().join("event");
+    replace(&event, b"s2\t10.0.0.2\tbackend\trole=backend\n", 0o600).unwrap();
+    let run = |text: &str| {
+        replace(&file, text.as_bytes(), 0o600).unwrap();
+        let mut handler = place.script("serf-handler").unwrap();
+        handler.env("SERF_EVENT", "member-join").stdin(File::open(&event).unwrap());
+        handler.env("ROLLCALL_SET", "").env("ROLLCALL_VARS", &file).output().unwrap();
+        (place.config(), place.take_log())
+    };
+    for note in ["first", "second"] {
+        let (config, log) = run(&format!("note: {note}\n"));
+        assert!(config.contains(&format!("description {note}")), "{config}: {log}");
+    }
+    for (text, place_and_reason) in [
+        ("note: one\nnote: two\n", ":2:1': the key 'note' is there twice"),
+        ("note: one\nnoet: two\n", ":2:1': the template does not use setting 'noet'; did you mean 'note'?"),
+    ] {
+        let (config, log) = run(text);
+        assert!(config.contains("description second"), "{config}");
+        assert!(log.contains(&format!("cannot use '{}{place_and_reason}", file.display())), "{log}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    let mut missing = place.script("reconcile").unwrap();
+    missing.env("ROLLCALL_SET", "").env("ROLLCALL_VARS", &file).output().unwrap();
+    let log = place.take_log();
+    assert!(log.contains(&format!("cannot read '{}', which ROLLCALL_VARS names: ", file.display())), "{log}");
+}

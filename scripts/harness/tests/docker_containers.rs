@@ -1,8 +1,10 @@
 //! The images of `docker/` as a user runs them: their output, their privileges, and how they stop.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use common::replace::replace;
 use harness::daemons::docker::{ComposeCluster, Container, UP, docker};
 use harness::run::poll;
 use harness::traffic::http::Client;
@@ -105,12 +107,23 @@ fn the_statistics_are_on_loopback_by_default() {
 fn a_users_settings_come_on_top_of_the_images() {
     let Some(mut cluster) = ComposeCluster::new().unwrap() else { return };
     cluster.set("ROLLCALL_SET", "hard_stop_after=29m rate_limit=100");
-    cluster.scale(1).unwrap();
+    let vars = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(vars.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    replace(&vars.path().join("shop.yaml"), b"hard_stop_after: 28m\nmaxconn: 4321\n", 0o644).unwrap();
+    let added = vars.path().join("added.yml");
+    let text = format!(
+        "services:\n  ha:\n    environment: {{ROLLCALL_VARS: /vars/shop.yaml}}\n    volumes: [\"{}:/vars:ro\"]\n",
+        vars.path().display()
+    );
+    replace(&added, text.as_bytes(), 0o644).unwrap();
+    cluster.compose(&["-f", added.to_str().unwrap(), "up", "-d", "--no-build"]).unwrap();
     cluster.wait_for_up(1, harness::daemons::docker::UP).unwrap();
     let balancer = cluster.balancer().unwrap();
     let config = balancer.shell("cat $ROLLCALL_CONFIG").unwrap();
     let key = balancer.shell("cat /secrets/COOKIE_KEY").unwrap();
-    for line in ["hard-stop-after 29m", "bind :1936", &format!("dynamic-cookie-key {}", key.trim())] {
+    for line in
+        ["hard-stop-after 29m", "maxconn 4321", "bind :1936", &format!("dynamic-cookie-key {}", key.trim())]
+    {
         assert!(config.lines().any(|found| found.trim() == line), "{line}: {config}");
     }
     assert!(config.contains("429") && !config.contains("\n    user "), "{config}");

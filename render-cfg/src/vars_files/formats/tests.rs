@@ -49,6 +49,10 @@ fn a_fault_has_its_line_and_column() {
         (Format::Yaml, "a: &x {k: 1}\nb:\n  <<: *x\n", "3:3: merge keys (<<) are not allowed"),
         (Format::Yaml, "- a\n", "the outermost value must be a table"),
         (Format::Yaml, "a: [1\nb: 2\n", "2:2: "),
+        (Format::Json, "{\"a\": 18446744073709551616}", "a whole number must have at most 18 digits"),
+        (Format::Json, "{\"a\": -9223372036854775809}", "a whole number must have at most 18 digits"),
+        (Format::Yaml, "a: 18446744073709551616\n", "1:4: "),
+        (Format::Toml, "a = 18446744073709551616\n", "1:5: "),
         (Format::Json, " \n", "1:1: it is empty: write {} for no settings"),
     ] {
         let reason = refused(format, text);
