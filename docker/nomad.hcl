@@ -6,8 +6,9 @@
 # Nomad knows the web apps, so Serf is not used: a template gives each balancer Nomad's own list. It needs Nomad 1.4, for
 # variables. It has been checked for syntax and against Nomad's manual, and has not been run on a cluster.
 variable "tag" {
-  type    = string
-  default = "latest"
+  type = string
+  # Not `latest`, which Nomad always pulls from a registry.
+  default = "1"
 }
 
 job "rollcall" {
@@ -24,7 +25,8 @@ job "rollcall" {
   }
 
   group "ha" {
-    count = 2
+    count          = 2
+    shutdown_delay = "5s"
 
     # The port is the machine's.
     constraint {
@@ -53,11 +55,10 @@ job "rollcall" {
     }
 
     task "ha" {
-      driver         = "docker"
-      user           = "900:900"
-      kill_signal    = "SIGTERM"
-      kill_timeout   = "20s"
-      shutdown_delay = "3s"
+      driver       = "docker"
+      user         = "900:900"
+      kill_signal  = "SIGTERM"
+      kill_timeout = "20s"
 
       config {
         image           = "rollcall-ha:${var.tag}"
@@ -91,6 +92,8 @@ job "rollcall" {
       env {
         ROLLCALL_MEMBERS         = "command"
         ROLLCALL_MEMBERS_COMMAND = "cat /local/members.json"
+        # Nomad ends a task that needs more than its memory. Raise both together.
+        BALANCER_SET = "maxconn=4000"
       }
 
       # The form is that of docs/members.md. SIGHUP makes the balancer read it at once.
@@ -99,6 +102,10 @@ job "rollcall" {
         change_mode   = "signal"
         change_signal = "SIGHUP"
         splay         = "0s"
+        wait {
+          min = "1s"
+          max = "2s"
+        }
         data          = <<-END
           [{{ range $index, $server := nomadService "webapp" }}{{ if $index }},{{ end }}
             {"name": {{ $server.AllocID | toJSON }}, "address": {{ $server.Address | toJSON }},
@@ -112,18 +119,20 @@ job "rollcall" {
         perms       = "400"
         uid         = 900
         gid         = 900
-        data        = "{{ with nomadVar \"nomad/jobs/rollcall\" }}{{ .cookie_key }}{{ end }}"
+        data        = "{{ with nomadVar \"nomad/jobs/rollcall/ha/ha\" }}{{ .cookie_key }}{{ end }}"
       }
 
       resources {
         cpu    = 200
-        memory = 128
+        memory = 256
       }
     }
   }
 
   group "webapp" {
     count = 2
+    # Nomad takes a server out of its list, and stops it this much later.
+    shutdown_delay = "10s"
 
     network {
       port "http" {
@@ -148,9 +157,7 @@ job "rollcall" {
       driver      = "docker"
       user        = "900:900"
       kill_signal = "SIGTERM"
-      # Nomad takes a task out of its list, and stops it this much later.
-      shutdown_delay = "3s"
-      # A request in flight may take 30 s, as long as HAProxy waits for an answer.
+      # A request in flight may take 30 s, as long as HAProxy waits for an answer. Clients allow 30 s by default.
       kill_timeout = "40s"
 
       config {
@@ -179,7 +186,7 @@ job "rollcall" {
         perms       = "400"
         uid         = 900
         gid         = 900
-        data        = "{{ with nomadVar \"nomad/jobs/rollcall\" }}{{ .session_secret }}{{ end }}"
+        data        = "{{ with nomadVar \"nomad/jobs/rollcall/webapp/webapp\" }}{{ .session_secret }}{{ end }}"
       }
 
       resources {
