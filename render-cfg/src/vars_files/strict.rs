@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for Any {
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
         // A reader makes this of a whole number for which its integers are too short, and it may be another number.
         if value.fract() == 0.0 && (value >= -2.0 * i64::MIN as f64 || value <= i64::MIN as f64) {
-            return Err(E::custom("a whole number must have at most 18 digits; quote it if it is text"));
+            return Err(E::custom("a whole number must fit into 64 bits; quote it if it is text"));
         }
         let number = Number::from_f64(value).map(Value::Number);
         number.ok_or_else(|| E::custom("a number must be finite; quote it if it is text"))
