@@ -27,11 +27,11 @@ fn settings(directory: &Path) -> String {
     json!({ "services": { "ha": balancer, "webapp": member } }).to_string()
 }
 
-/// Replaces the list by one with these web apps.
-fn list(directory: &Path, webapps: &[(&Container, &str)]) {
-    let member = |(container, status): &(&Container, &str)| {
+/// Replaces the list by one with these web apps, in the form of docker/nomad.hcl.
+fn list(directory: &Path, webapps: &[&Container]) {
+    let member = |container: &&Container| {
         let address = container.address().unwrap().unwrap();
-        json!({ "name": &container.id[..12], "address": address, "status": status, "tags": { "port": 3000 } })
+        json!({ "name": &container.id[..12], "address": address, "tags": { "port": 3000 } })
     };
     let members: Vec<_> = webapps.iter().map(member).collect();
     replace(&directory.join("list.json"), json!(members).to_string().as_bytes(), 0o644).unwrap();
@@ -51,7 +51,7 @@ fn a_list_takes_the_place_of_serf_and_sighup_tells_of_a_change() {
     };
     up(&["--scale", "ha=0", "--scale", "webapp=2"]);
     let webapps = cluster.backends().unwrap();
-    list(directory.path(), &[(&webapps[0], "alive")]);
+    list(directory.path(), &[&webapps[0]]);
     up(&["--scale", "webapp=2"]);
     cluster.wait_for_up(1, UP).unwrap();
     let balancer = cluster.balancer().unwrap();
@@ -63,18 +63,28 @@ fn a_list_takes_the_place_of_serf_and_sighup_tells_of_a_change() {
         let programs = container.shell("cat /proc/[0-9]*/comm").unwrap();
         assert!(programs.contains(own) && !programs.contains("serf"), "{programs}");
     }
-    list(directory.path(), &[(&webapps[0], "alive"), (&webapps[1], "alive")]);
+    list(directory.path(), &[&webapps[0], &webapps[1]]);
     balancer.told(&["kill", "--signal", "HUP"]).unwrap();
     cluster.wait_for_up(2, SOON).unwrap();
-    list(directory.path(), &[(&webapps[0], "left"), (&webapps[1], "alive")]);
+    list(directory.path(), &[&webapps[1]]);
     balancer.told(&["kill", "--signal", "HUP"]).unwrap();
     let left = || {
         let servers = cluster.servers();
         (servers.len() == 1 && servers[0].name == webapps[1].id[..12]).then_some(())
     };
     poll::until(SOON, "the other web app to be the only server", left).unwrap();
+    an_empty_list_takes_nobody_out(&cluster, &balancer, directory.path());
     assert_eq!(cluster.reloads(), Some(0));
     let took = balancer.stop().unwrap();
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(balancer.exit_code().unwrap(), 0);
+}
+
+fn an_empty_list_takes_nobody_out(cluster: &ComposeCluster, balancer: &Container, directory: &Path) {
+    let lines = || balancer.log().unwrap().matches("rollcall: ").count();
+    let before = lines();
+    list(directory, &[]);
+    balancer.told(&["kill", "--signal", "HUP"]).unwrap();
+    poll::until(SOON, "the empty list to be reported", || (lines() > before).then_some(())).unwrap();
+    assert_eq!(cluster.servers().len(), 1);
 }
