@@ -164,6 +164,10 @@ fn the_order_of_starting_does_not_matter_nor_where_the_balancer_comes_back() {
     let alone = cluster.backends().unwrap().remove(0);
     let running = || alone.exec(&["serf", "info"]).ok().map(drop);
     poll::until(UP, "a backend's agent", running).unwrap();
+    // It waits for a balancer, but not for ever: then an engine need not start it again.
+    alone.exec(&["/usr/local/lib/rollcall/healthy"]).unwrap_err();
+    alone.wait_for_health("healthy", UP).unwrap();
+    alone.exec(&["/usr/local/lib/rollcall/ready"]).unwrap_err();
     cluster.scale(2).unwrap();
     cluster.wait_for_up(2, UP).unwrap();
     let first = cluster.balancer().unwrap();
