@@ -48,7 +48,7 @@ fn read_alike(table: &Map<String, Value>) {
     }
 }
 
-/// What a plain reader of JSON refuses, is refused; and what is read, it reads alike.
+/// A plain reader of JSON accepts whatever ours accepts, and reads the same.
 fn compare_with_plain_json(text: &str) {
     let plain: Option<Map<String, Value>> = serde_json::from_str(text).ok();
     if let Ok(table) = parse("json", text) {
