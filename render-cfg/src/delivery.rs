@@ -12,7 +12,9 @@ use crate::check;
 use crate::check::file::CheckFile;
 use crate::output::Output;
 use crate::output::diff;
+use crate::rendering::Text;
 use crate::search::complaint::Complaint;
+use crate::side_files::SideFile;
 
 /// Why a text was not delivered.
 pub(crate) enum Undelivered {
@@ -54,12 +56,19 @@ pub(crate) fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
 pub(crate) fn deliver<'n>(
     args: &Args,
     output: Option<&Output>,
-    text: &str,
+    text: &Text,
     roles: impl Iterator<Item = &'n str> + Clone,
     messages: &mut Messages,
 ) -> Result<bool, Undelivered> {
+    let Text { text, files, .. } = text;
     let Some(output) = output else {
-        check(args, text, "stdout", messages)?;
+        check(args, text, files, "stdout", messages)?;
+        files.iter().for_each(|file| {
+            messages.warn(format!(
+                "did not write '{}', which the text names: give an --output",
+                file.path.display()
+            ));
+        });
         return Ok(print(text).map(|()| false)?);
     };
     if args.diff {
@@ -68,12 +77,20 @@ pub(crate) fn deliver<'n>(
     }
     guard(args, output, roles)?;
     if output.is_current(text) {
+        if !args.dry_run {
+            // Somebody may have removed one.
+            output.write_beside(files)?;
+        }
         return Ok(keep(args, output, messages).map(|()| false)?);
     }
     if args.dry_run {
-        return rehearse(args, output, text, messages).map(|()| false);
+        return rehearse(args, output, text, files, messages).map(|()| false);
     }
-    write(args, output, text, messages).map(|()| true)
+    let written = output.write_beside(files)?;
+    write(args, output, text, messages).inspect_err(|_| written.remove())?;
+    // The text is installed, so this is no failure.
+    let _ = output.tidy(text).inspect_err(|err| messages.warn(err.to_string()));
+    Ok(true)
 }
 
 /// Refuses to shrink the pool below --min-nodes, unless there is no output to keep.
@@ -101,9 +118,15 @@ fn keep(args: &Args, output: &Output, messages: &mut Messages) -> Result<(), Fai
 }
 
 /// Checks the text and prints what writing it would change.
-fn rehearse(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> Result<(), Undelivered> {
+fn rehearse(
+    args: &Args,
+    output: &Output,
+    text: &str,
+    files: &[SideFile],
+    messages: &mut Messages,
+) -> Result<(), Undelivered> {
     let name = output.name().display().to_string();
-    check(args, text, &name, messages)?;
+    check(args, text, files, &name, messages)?;
     let summary = diff::summary(output.old().unwrap_or_default(), text);
     Ok(print(&format!("would write '{name}': {summary}\n"))?)
 }
@@ -127,17 +150,23 @@ fn write(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> R
 }
 
 /// Checks a text that is not staged beside an output.
-fn check(args: &Args, text: &str, name: &str, messages: &mut Messages) -> Result<(), Undelivered> {
+fn check(
+    args: &Args,
+    text: &str,
+    files: &[SideFile],
+    name: &str,
+    messages: &mut Messages,
+) -> Result<(), Undelivered> {
     if args.check.is_none() {
         return Ok(());
     }
-    let file = CheckFile::write(text).map_err(|err| {
+    let file = CheckFile::write(text, files).map_err(|err| {
         Failure::new(
             Code::Files,
             format!("cannot write a file for the check in '{}': {err}", CheckFile::directory()),
         )
     })?;
-    check_at(args, file.path(), text, name, messages, || {})
+    check_at(args, file.path(), file.text(), name, messages, || {})
 }
 
 /// Checks the file at `path`, which contains `text`, and does `work` meanwhile. Messages call the file `name`, as the

@@ -36,7 +36,8 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     let nodes = read_nodes(&args.nodes, messages)?;
     let files = vars_files::read(&args.vars_files)?;
     vars_files::refuse_unknown(args, &files)?;
-    let rendering = Rendering::open(args, files, nodes).map_err(template_failure)?;
+    let rendering =
+        Rendering::open(args, output.as_ref().map(Output::path), files, nodes).map_err(template_failure)?;
     let mut draft = draft(&rendering, output.as_ref().and_then(Output::old)).map_err(template_failure)?;
     say_if_without_nodes(&rendering, &draft, messages);
     let is_written = settle(args, output.as_ref(), &rendering, &mut draft, messages)?;
@@ -91,7 +92,7 @@ fn hand_over(
     draft: &Draft,
     messages: &mut Messages,
 ) -> Result<bool, Undelivered> {
-    deliver(args, output, &draft.text.text, draft.roles(&rendering.nodes), messages)
+    deliver(args, output, &draft.text, draft.roles(&rendering.nodes), messages)
 }
 
 /// Reads the records, in natural order. Records that cannot be read are reported and skipped.

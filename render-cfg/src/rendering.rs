@@ -2,11 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tera::Context;
 
 use crate::args::Args;
 use crate::context::{self, NodeView};
+use crate::side_files::{SideFile, SideFiles};
 use crate::template::Template;
 use crate::template::error::TemplateError;
 use crate::vars::Var;
@@ -27,18 +29,21 @@ pub(crate) struct Text {
     pub(crate) text: String,
     /// The nodes that the filter `server` leaves out, with the reason for each, by name.
     pub(crate) unservable: BTreeMap<String, String>,
+    /// The files that it names.
+    pub(crate) files: Vec<SideFile>,
     /// Kept only so that the caller decides whether it must be freed.
     _spent: Context,
 }
 
 impl Rendering {
-    /// Reads the template.
+    /// Reads the template. `output` is the path of the output, without symlinks, unless the text is printed.
     pub(crate) fn open(
         args: &Args,
+        output: Option<&Path>,
         files: FileVars,
         nodes: Vec<NodeView>,
     ) -> Result<Rendering, TemplateError> {
-        let template = Template::read(&args.template)?;
+        let template = Template::read(&args.template, SideFiles::of(output))?;
         let fixed = context::fixed(&files, &args.vars);
         Ok(Rendering { template, fixed, vars: args.vars.clone(), files, nodes })
     }
@@ -78,6 +83,7 @@ impl Rendering {
         let mut context = context::with_nodes(self.fixed.clone(), nodes);
         let text =
             self.template.render(&mut context).map_err(|err| err.with_origin(&self.vars, &self.files))?;
-        Ok(Text { text, unservable: self.template.unservable(), _spent: context })
+        let unservable = self.template.unservable();
+        Ok(Text { text, unservable, files: self.template.files(), _spent: context })
     }
 }

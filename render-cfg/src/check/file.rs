@@ -8,20 +8,35 @@ use std::path::{Path, PathBuf};
 
 use common::replace::replace;
 
+use crate::side_files::SideFile;
+
 /// A file in a directory of its own. Both are removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct CheckFile {
     directory: PathBuf,
     file: PathBuf,
+    text: String,
 }
 
 impl CheckFile {
-    /// Writes `text` to a new file.
-    pub(crate) fn write(text: &str) -> io::Result<CheckFile> {
+    /// Writes `text` to a new file, and beside it the files that it names, under their names there.
+    pub(crate) fn write(text: &str, files: &[SideFile]) -> io::Result<CheckFile> {
         let directory = nix::unistd::mkdtemp(&env::temp_dir().join("render-cfg.XXXXXX"))?;
-        let created = CheckFile { file: directory.join("haproxy.cfg"), directory };
-        replace(&created.file, text.as_bytes(), 0o600)?;
+        let file = directory.join("haproxy.cfg");
+        let mut created = CheckFile { directory, file, text: text.to_owned() };
+        for (number, file) in files.iter().enumerate() {
+            let beside = created.directory.join(format!("{number}.file"));
+            replace(&beside, file.text.as_bytes(), 0o600)?;
+            let (path, beside) = (file.path.to_string_lossy(), beside.to_string_lossy());
+            created.text = created.text.replace(&*path, &beside);
+        }
+        replace(&created.file, created.text.as_bytes(), 0o600)?;
         Ok(created)
+    }
+
+    /// Its content.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The file.

@@ -32,15 +32,9 @@ impl Unservable {
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
     problems: BTreeMap<String, String>,
-    pools: Vec<Pool>,
-}
-
-/// The endpoints of one role's nodes whose port is in one tag. The same endpoint in another pool is not a duplicate.
-#[derive(Debug)]
-struct Pool {
-    role: String,
-    port_tag: String,
-    names: HashMap<SocketAddr, Value>,
+    /// The nodes of each pool, by its name and the tag with their port. The same endpoint in another pool is not a
+    /// duplicate.
+    pools: HashMap<(String, String), HashMap<SocketAddr, Value>>,
 }
 
 impl Endpoints {
@@ -53,17 +47,12 @@ impl Endpoints {
     pub(crate) fn claim(
         &mut self,
         endpoint: SocketAddr,
-        role: &str,
+        pool: &str,
         port_tag: &str,
         name: &Value,
     ) -> Option<&Value> {
-        let is_it = |pool: &Pool| pool.role == role && pool.port_tag == port_tag;
-        let at = self.pools.iter().position(is_it).unwrap_or_else(|| {
-            let (role, port_tag) = (role.to_owned(), port_tag.to_owned());
-            self.pools.push(Pool { role, port_tag, names: HashMap::new() });
-            self.pools.len() - 1
-        });
-        let first = self.pools[at].names.entry(endpoint).or_insert_with(|| name.clone());
+        let pool = self.pools.entry((pool.to_owned(), port_tag.to_owned())).or_default();
+        let first = pool.entry(endpoint).or_insert_with(|| name.clone());
         (first != name).then_some(first)
     }
 }

@@ -1,9 +1,10 @@
 //! The filters that a template for haproxy.cfg needs beyond those of Tera. Each one checks its input, so its output
 //! need not be checked again.
 
+pub(crate) mod effects;
 pub(crate) mod endpoints;
 mod server;
-mod server_lines;
+pub(crate) mod server_lines;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,26 +13,29 @@ use tera::value::{Key, Map};
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
 use crate::escape::comment;
-use crate::filters::endpoints::Unservable;
-use crate::filters::server_lines::{given_port, servers, usable_servers};
+use crate::filters::effects::Effects;
+use crate::filters::server_lines::{given_port, server_or_list, usable_servers};
 use crate::natural::natural;
+use crate::side_files::SideFiles;
 use crate::values;
 use crate::values::arguments::of_filter;
 
-/// Registers the filters. `unservable` collects the nodes that cannot be served.
-pub(crate) fn register(tera: &mut Tera, unservable: &Unservable) {
+/// Registers the filters. `effects` collects what they leave besides their results.
+pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
     values::register(tera);
     tera.register_filter("endpoint", endpoint);
-    let all = unservable.clone();
+    let all = effects.unservable.clone();
     tera.register_filter("server", move |nodes: Value, given: Kwargs, _: &State| {
         of_filter("server", &given, &["port", "port_tag"])?;
-        servers(&nodes, &given, &mut all.endpoints())
+        server_or_list(&nodes, &given, &mut all.endpoints())
     });
-    let usable = unservable.clone();
+    let usable = effects.unservable.clone();
     tera.register_filter("servers", move |nodes: &[Value], given: Kwargs, _: &State| {
         of_filter("servers", &given, &["port", "port_tag"])?;
         usable_servers(nodes, &given, &mut usable.endpoints())
     });
+    let files = effects.files.clone();
+    tera.register_filter("file", move |text: &str, given: Kwargs, _: &State| file(text, &given, &files));
     tera.register_filter("logformat", logformat);
     tera.register_filter("group_by", group_by);
     tera.register_filter("sort", sort);
@@ -39,6 +43,28 @@ pub(crate) fn register(tera: &mut Tera, unservable: &Unservable) {
         of_filter("comment", &given, &[])?;
         Ok(Value::safe_string(&comment(text)))
     });
+}
+
+/// `text | file(name="routes.map")`: the path of a file with this text beside the output.
+fn file(text: &str, given: &Kwargs, files: &SideFiles) -> TeraResult<Value> {
+    of_filter("file", given, &["name"])?;
+    let name = given.must_get::<&str>("name")?;
+    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let ending = name.rsplit_once('.').filter(|(stem, ending)| !stem.is_empty() && !ending.is_empty());
+    if ending.is_none() || !name.bytes().all(is_byte) {
+        let wanted = "a name of letters, digits, '_' and '-', with an ending such as '.map'";
+        return Err(Error::message(format!("the file's name '{name}' is not {wanted}")));
+    }
+    let path = files.add(name, text);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./@+=~:".contains(&byte);
+    match path.to_str().filter(|path| path.bytes().all(plain)) {
+        Some(path) => Ok(Value::safe_string(path)),
+        None => Err(Error::message(format!(
+            "the path '{}' of a file beside the output has characters that HAProxy cannot take there; use another \
+             directory for the output",
+            path.display()
+        ))),
+    }
 }
 
 /// `text | logformat`: within a log format `%` begins a variable, and `%%` is a percent sign.

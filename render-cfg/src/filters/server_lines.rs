@@ -8,18 +8,32 @@ use crate::filters::endpoints::Endpoints;
 use crate::filters::server::Server;
 use crate::values::{PORT, port_of, unwanted};
 
+/// Nodes of one backend, and where their ports are.
+#[derive(Debug)]
+pub(crate) struct Pool<'p> {
+    /// Two nodes of a pool of this name cannot have one endpoint.
+    pub(crate) name: &'p str,
+    /// The port of a node without the tag.
+    pub(crate) port: u16,
+    /// The tag with a node's port.
+    pub(crate) port_tag: &'p str,
+}
+
 /// `node | server(port=3000)`: the values for the node's server line, or a `problem`. For a list it returns a list.
-pub(crate) fn servers(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
+pub(crate) fn server_or_list(nodes: &Value, given: &Kwargs, endpoints: &mut Endpoints) -> TeraResult<Value> {
     let port = given_port(given)?;
     let port_tag = given.get::<&str>("port_tag")?.unwrap_or("port");
     if nodes.is_undefined() || nodes.is_none() {
         // A role without nodes. The error is that of a filter for lists.
         <&[Value]>::from_value(nodes)?;
     }
-    let mut one = |node| server(node, port, port_tag, endpoints);
     match nodes.as_array() {
-        Some(nodes) => nodes.iter().map(one).collect::<TeraResult<Vec<Value>>>().map(Value::from),
-        None => one(nodes),
+        Some(nodes) => nodes
+            .iter()
+            .map(|node| server(node, &of_role(node, port, port_tag), endpoints))
+            .collect::<TeraResult<Vec<Value>>>()
+            .map(Value::from),
+        None => server(nodes, &of_role(nodes, port, port_tag), endpoints),
     }
 }
 
@@ -29,28 +43,40 @@ pub(crate) fn usable_servers(
     given: &Kwargs,
     endpoints: &mut Endpoints,
 ) -> TeraResult<Value> {
-    let all = servers(&Value::from(nodes), given, endpoints)?;
+    let all = server_or_list(&Value::from(nodes), given, endpoints)?;
     let is_usable = |server: &&Value| server.get_from_path("problem").is_none_or(Value::is_none);
     let usable: Vec<Value> = all.as_array().unwrap_or_default().iter().filter(is_usable).cloned().collect();
     Ok(Value::from(usable))
 }
 
-fn server(node: &Value, port: u16, port_tag: &str, endpoints: &mut Endpoints) -> TeraResult<Value> {
-    let field = |name| node.as_map().and_then(|fields| fields.get(&Key::Str(name)));
+/// The values for the server lines of a pool's nodes.
+pub(crate) fn servers(nodes: &[Value], pool: &Pool, endpoints: &mut Endpoints) -> TeraResult<Vec<Value>> {
+    nodes.iter().map(|node| server(node, pool, endpoints)).collect()
+}
+
+/// The pool of a node's role.
+fn of_role<'p>(node: &'p Value, port: u16, port_tag: &'p str) -> Pool<'p> {
+    Pool { name: field(node, "role").and_then(Value::as_str).unwrap_or_default(), port, port_tag }
+}
+
+fn field<'n>(node: &'n Value, name: &'static str) -> Option<&'n Value> {
+    node.as_map().and_then(|fields| fields.get(&Key::Str(name)))
+}
+
+fn server(node: &Value, pool: &Pool, endpoints: &mut Endpoints) -> TeraResult<Value> {
     let not_a_node = || Error::message("the filter 'server' takes a node, or a list of nodes");
-    let name = field("name").filter(|name| name.as_str().is_some()).ok_or_else(not_a_node)?;
-    let address = field("address").and_then(Value::as_str).and_then(|text| text.parse().ok());
-    let tags = field("tags").and_then(Value::as_map).ok_or_else(not_a_node)?;
-    let own_port = (port_tag, tags.get(&Key::Str(port_tag)).and_then(Value::as_str));
+    let name = field(node, "name").filter(|name| name.as_str().is_some()).ok_or_else(not_a_node)?;
+    let address = field(node, "address").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let tags = field(node, "tags").and_then(Value::as_map).ok_or_else(not_a_node)?;
+    let own_port = (pool.port_tag, tags.get(&Key::Str(pool.port_tag)).and_then(Value::as_str));
     let tag = |key: &'static str| tags.get(&Key::Str(key)).and_then(Value::as_str);
-    let role = field("role").and_then(Value::as_str).unwrap_or_default();
-    let server = match Server::read(address.ok_or_else(not_a_node)?, own_port, port, tag) {
+    let server = match Server::read(address.ok_or_else(not_a_node)?, own_port, pool.port, tag) {
         Ok(server) => server,
         Err(problem) => return Ok(unserved(name, problem.to_string(), endpoints)),
     };
     // Nearly always a node has come back under another name, and one of the two records is its old one. HAProxy warns
     // about such a pair.
-    if let Some(other) = endpoints.claim(server.endpoint, role, port_tag, name) {
+    if let Some(other) = endpoints.claim(server.endpoint, pool.name, pool.port_tag, name) {
         let problem = format!("it serves the same address as '{other}'");
         return Ok(unserved(name, problem, endpoints));
     }

@@ -4,15 +4,15 @@ use tera::Context;
 
 fn render(template: &str) -> Result<String, String> {
     let mut tera = Tera::new();
-    let unservable = Unservable::default();
-    register(&mut tera, &unservable);
+    let effects = Effects::new(SideFiles::of(None));
+    register(&mut tera, &effects);
     tera.add_raw_template("t", template).map_err(|err| err.to_string())?;
     let tags = Value::from(BTreeMap::from([("port", "0")]));
     let name = Value::from("s1");
     let mut context = Context::new();
     context.insert_value("bad", object([("name", name), ("address", Value::from("::1")), ("tags", tags)]));
     let text = tera.render("t", &context).map_err(|err| err.to_string())?;
-    Ok(unservable.take().into_iter().fold(text, |text, (name, why)| format!("{text}; {name}: {why}")))
+    Ok(effects.unservable.take().into_iter().fold(text, |text, (name, why)| format!("{text}; {name}: {why}")))
 }
 
 #[test]

@@ -7,7 +7,7 @@
 pub(crate) mod diff;
 pub(crate) mod target;
 
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use common::rollback_marks;
 use nix::fcntl::Flock;
 
 use crate::output::target::{OutputError, find, io_error};
+use crate::side_files::{self, SideFile};
 
 /// The mode of a new file. HAProxy's user can read it without owning it.
 const NEW_MODE: u32 = 0o644;
@@ -65,6 +66,11 @@ impl Output {
         &self.name
     }
 
+    /// The path without symlinks.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The content; `None` if there is no file.
     pub(crate) fn old(&self) -> Option<&[u8]> {
         self.old.as_ref().map(|(bytes, _)| &bytes[..])
@@ -78,14 +84,36 @@ impl Output {
 
     /// Writes `text` to a file beside the output, with the old file's mode and owner.
     pub(crate) fn stage(&self, text: &str) -> Result<Staged, OutputError> {
-        let staged =
-            Staged::write(&self.path, text.as_bytes(), 0o600).map_err(io_error("write", &self.name))?;
+        self.stage_at(&self.path, text)
+    }
+
+    fn stage_at(&self, path: &Path, text: &str) -> Result<Staged, OutputError> {
+        let name = if path == self.path { &self.name } else { path };
+        let staged = Staged::write(path, text.as_bytes(), 0o600).map_err(io_error("write", name))?;
         let kept = match &self.old {
             None => staged.file().set_permissions(Permissions::from_mode(NEW_MODE)),
             Some((_, old)) => rewrite::keep(staged.file(), old),
         };
-        kept.map_err(io_error("keep mode and owner of", &self.name))?;
+        kept.map_err(io_error("keep mode and owner of", name))?;
         Ok(staged)
+    }
+
+    /// Writes the files that a text names, with the output's mode and owner. Those that are there are kept.
+    pub(crate) fn write_beside(&self, files: &[SideFile]) -> Result<WrittenBeside, OutputError> {
+        let mut written = WrittenBeside(Vec::new());
+        for file in files.iter().filter(|file| !side_files::is_there(file)) {
+            let staged = self.stage_at(&file.path, &file.text)?;
+            let installed = staged.file().sync_all().and_then(|()| staged.commit());
+            installed.map_err(io_error("write", &file.path))?;
+            written.0.push(file.path.clone());
+        }
+        Ok(written)
+    }
+
+    /// After `new` was installed: removes the files beside the output that no text has named for long.
+    pub(crate) fn tidy(&self, new: &str) -> Result<(), OutputError> {
+        let old = self.old().map(String::from_utf8_lossy).unwrap_or_default();
+        side_files::tidy(&self.path, &old, new).map_err(io_error("remove old files beside", &self.name))
     }
 
     /// Syncs the staged file. This runs during the check, so it takes no extra time. The result must be used, because the
@@ -97,6 +125,19 @@ impl Output {
     /// Renames the staged file, which contains `text`, over the output and syncs the directory.
     pub(crate) fn install(&self, staged: Staged, text: &str) -> Result<Written, OutputError> {
         rewrite::install(staged, self.old(), text.as_bytes()).map_err(io_error("write", &self.name))
+    }
+}
+
+/// The files that a run has written beside the output.
+pub(crate) struct WrittenBeside(Vec<PathBuf>);
+
+impl WrittenBeside {
+    /// Removes them: the text that names them was refused.
+    pub(crate) fn remove(&self) {
+        for path in &self.0 {
+            // A leftover does no harm, and a later run removes it.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

@@ -37,19 +37,19 @@ impl<'a> Checks<'a> {
     /// Renders and checks some nodes. Returns `None` if a limit is reached or the check gives no verdict.
     pub(crate) fn trial(&mut self, members: &[usize]) -> Trial<Complaint> {
         let text = match self.rendering.text(members) {
-            Ok(text) => text.text,
+            Ok(text) => text,
             Err(err) => return Some(Err(Complaint::of_render(&err, None))),
         };
-        if self.old == Some(text.as_bytes()) {
+        if self.old == Some(text.text.as_bytes()) {
             return Some(Ok(()));
         }
         self.left = self.left.checked_sub(1)?;
         let timeout = self.until.checked_duration_since(Instant::now())?;
-        let file = CheckFile::write(&text).ok()?;
-        let verdict = self.check.run(file.path(), &text, timeout, || {});
+        let file = CheckFile::write(&text.text, &text.files).ok()?;
+        let verdict = self.check.run(file.path(), file.text(), timeout, || {});
         let Some(why) = verdict.refused else { return Some(Ok(())) };
         let name = self.args.output.display().to_string();
-        let lines = check::explain(&verdict.output, file.path(), &name, &text, &self.args.template);
+        let lines = check::explain(&verdict.output, file.path(), &name, file.text(), &self.args.template);
         verdict.is_about_the_text.then(|| Err(Complaint::of_check(why, lines)))
     }
 }

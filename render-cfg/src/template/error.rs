@@ -8,6 +8,7 @@ use common::messages::excerpt;
 use tera::Value;
 use thiserror::Error;
 
+use crate::setting_path::SettingPath;
 use crate::template::hints::tag_around;
 use crate::truncate::{truncate, truncate_around};
 use crate::vars::Var;
@@ -41,8 +42,8 @@ pub(crate) enum TemplateError {
     /// A setting is not what the template wants.
     #[error("{}", wrong(.setting, .variable.as_deref(), .reason))]
     Setting {
-        /// Its name.
-        setting: String,
+        /// Its path.
+        setting: SettingPath,
         /// The environment variable or the file that it comes from.
         variable: Option<String>,
         /// The error.
@@ -71,12 +72,13 @@ impl Fault for TemplateError {
 
 impl TemplateError {
     /// A wrong setting. Often it is a value to which options were added, so the reason then says where options belong.
-    pub(crate) fn setting(setting: String, reason: String) -> TemplateError {
+    pub(crate) fn setting(setting: SettingPath, reason: String) -> TemplateError {
         let value = reason
             .strip_prefix('\'')
             .and_then(|reason| reason.split_once("' is not "))
             .map(|(value, _)| value);
-        if value.is_some_and(|value| value.trim().contains(char::is_whitespace)) {
+        if setting.keys().len() == 1 && value.is_some_and(|value| value.trim().contains(char::is_whitespace))
+        {
             let reason =
                 format!("{reason}; it is one word for HAProxy: write further words into the template");
             return TemplateError::Setting { setting, variable: None, reason };
@@ -89,7 +91,7 @@ impl TemplateError {
     pub(crate) fn with_origin(mut self, vars: &[Var], files: &FileVars) -> TemplateError {
         if let TemplateError::Setting { setting, variable, .. } = &mut self {
             // Of two with one name the last counts.
-            let var = vars.iter().rev().find(|var| var.name == *setting);
+            let var = vars.iter().rev().find(|var| var.name == setting.name());
             *variable = match var {
                 Some(var) => var.variable.clone(),
                 None => files.origin(setting).map(|place| format!("'{place}'")),
@@ -130,7 +132,7 @@ impl TemplateError {
 }
 
 /// The line for a wrong setting. A variable can have several settings.
-fn wrong(setting: &str, variable: Option<&str>, reason: &str) -> String {
+fn wrong(setting: &SettingPath, variable: Option<&str>, reason: &str) -> String {
     match (variable, reason.split_once("' is not ")) {
         (None, _) => format!("cannot use setting '{setting}': {reason}"),
         (Some(variable), Some((value, wanted))) => {

@@ -17,7 +17,10 @@ use tera::{Context, ErrorKind, Tera, Value};
 
 use crate::escape::escape;
 use crate::filters;
-use crate::filters::endpoints::Unservable;
+use crate::filters::effects::Effects;
+use crate::services;
+use crate::setting_path::{SettingPath, Wrong};
+use crate::side_files::{SideFile, SideFiles};
 use crate::template::error::{TemplateError, reason, wrong_setting};
 use crate::template::hints::hint;
 use crate::template::limits::{Limited, read};
@@ -31,21 +34,22 @@ pub(crate) struct Template {
     path: PathBuf,
     source: String,
     tera: Tera,
-    unservable: Unservable,
+    effects: Effects,
 }
 
 impl Template {
-    /// Reads and parses the template at `path`.
-    pub(crate) fn read(path: &Path) -> Result<Template, TemplateError> {
+    /// Reads and parses the template at `path`. `files` collects the files that its text names.
+    pub(crate) fn read(path: &Path, files: SideFiles) -> Result<Template, TemplateError> {
         let source = read(path).map_err(|err| TemplateError::Read { path: path.to_owned(), err })?;
         let mut tera = Tera::new();
-        let unservable = Unservable::default();
+        let effects = Effects::new(files);
         // Every name ends with the empty suffix, so everything is escaped.
         tera.autoescape_on([""]);
         tera.set_escape_fn(escape);
-        filters::register(&mut tera, &unservable);
+        filters::register(&mut tera, &effects);
+        services::register(&mut tera, &effects);
         let parsed = tera.add_raw_template(NAME, &source);
-        let template = Template { path: path.to_owned(), source, tera, unservable };
+        let template = Template { path: path.to_owned(), source, tera, effects };
         match parsed {
             Ok(()) => Ok(template),
             Err(err) => Err(template.error(&err, None)),
@@ -76,11 +80,16 @@ impl Template {
 
     /// The nodes that the last render could not serve, with the reason for each, by name.
     pub(crate) fn unservable(&self) -> BTreeMap<String, String> {
-        self.unservable.take()
+        self.effects.unservable.take()
+    }
+
+    /// The files that the text of the last render names.
+    pub(crate) fn files(&self) -> Vec<SideFile> {
+        self.effects.files.take()
     }
 
     fn render_once(&self, context: &Context) -> Result<String, TemplateError> {
-        self.unservable.reset();
+        self.effects.reset();
         let mut text = Limited::default();
         self.tera.render_to(NAME, context, &mut text).map_err(|err| self.error(&err, context.get("vars")))?;
         // Tera writes only strings, and `escape` only ASCII, so this does not fail.
@@ -88,6 +97,9 @@ impl Template {
     }
 
     fn error(&self, err: &tera::Error, vars: Option<&Value>) -> TemplateError {
+        if let Some(Wrong { path, reason }) = self.effects.wrong.take() {
+            return TemplateError::setting(path, reason);
+        }
         let message = match err.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
                 let span = report.span();
@@ -108,7 +120,7 @@ impl Template {
         let text = self.source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim_end().to_owned();
         let reason = reason(message);
         if let Some(setting) = vars.and_then(|vars| wrong_setting(&text, column, &reason, vars)) {
-            return TemplateError::setting(setting, reason);
+            return TemplateError::setting(SettingPath::of(&setting), reason);
         }
         let reason = with_hint(reason, &text, column);
         TemplateError::At { path: self.path.clone(), line, column, reason, text }

@@ -6,7 +6,7 @@
 
 mod addresses;
 pub(crate) mod arguments;
-mod kinds;
+pub(crate) mod kinds;
 mod numbers;
 mod patterns;
 mod words;
@@ -15,7 +15,7 @@ use common::messages::excerpt;
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
 use kinds::{KINDS, Kind};
-pub(crate) use numbers::{PORT, parse_port, port_of};
+pub(crate) use numbers::{PORT, number_of, parse_port, port_of};
 use patterns::Patterns;
 
 /// Registers the filters and the tests.
@@ -41,7 +41,7 @@ pub(crate) fn register(tera: &mut Tera) {
 
 impl Kind {
     /// Whether a value is text of this kind. An undefined value is not.
-    fn holds(&self, value: &Value) -> bool {
+    pub(crate) fn holds(&self, value: &Value) -> bool {
         value.as_str().is_some_and(self.is)
     }
 

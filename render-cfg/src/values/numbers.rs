@@ -33,7 +33,7 @@ pub(crate) fn parse_port(text: &str) -> Option<u16> {
 pub(super) fn number(value: &Value, given: &Kwargs) -> TeraResult<Value> {
     arguments::of_filter("number", given, &["min", "max", "default", "empty"])?;
     let (min, max) = range(given)?;
-    match digits_of(value).filter(|number| (min..=max).contains(number)) {
+    match number_of(value).filter(|number| (min..=max).contains(number)) {
         Some(number) => Ok(Value::from(number)),
         None if max == u64::MAX => otherwise(value, given, &format!("a whole number of at least {min}")),
         None => otherwise(value, given, &format!("a whole number from {min} to {max}")),
@@ -44,7 +44,7 @@ pub(super) fn number(value: &Value, given: &Kwargs) -> TeraResult<Value> {
 pub(super) fn is_number(value: &Value, given: &Kwargs) -> TeraResult<bool> {
     arguments::of_test("number", given, &["min", "max"])?;
     let (min, max) = range(given)?;
-    Ok(digits_of(value).is_some_and(|number| (min..=max).contains(&number)))
+    Ok(number_of(value).is_some_and(|number| (min..=max).contains(&number)))
 }
 
 /// `| int`, `| int(default=0, base=16)`: a whole number, also a negative one.
@@ -72,7 +72,8 @@ fn range(given: &Kwargs) -> TeraResult<(u64, u64)> {
     Ok((given.get("min")?.unwrap_or(0), given.get("max")?.unwrap_or(u64::MAX)))
 }
 
-fn digits_of(value: &Value) -> Option<u64> {
+/// Reads a whole number without a sign, as a number or as text.
+pub(crate) fn number_of(value: &Value) -> Option<u64> {
     value.as_str().map_or_else(|| digits(&value.to_string()), digits)
 }
 

@@ -8,15 +8,14 @@ mod place;
 mod strict;
 mod unknown;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use common::failure::{Code, Failure};
 use common::regular_file;
 use serde_json::{Map, Value};
 
+use crate::setting_path::SettingPath;
 use crate::truncate::truncate;
 use formats::Format;
 use strict::Wrong;
@@ -38,12 +37,12 @@ pub(crate) struct VarsFile {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FileVars {
     pub(crate) table: Map<String, Value>,
-    /// The last file that has each of the outermost keys.
-    origins: BTreeMap<String, Rc<Source>>,
+    /// The files, in their order.
+    sources: Vec<Source>,
 }
 
 /// A file that was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Source {
     path: PathBuf,
     format: Format,
@@ -106,7 +105,7 @@ pub fn parse(ending: &str, text: &str) -> Result<Map<String, Value>, Fault> {
 
 /// Where such a file has one of the outermost keys, for fuzzing.
 pub fn place(ending: &str, text: &str, key: &str) -> Option<Place> {
-    place::of_key(Format::of(&PathBuf::from(format!("vars.{ending}")))?, text, key)
+    place::of_path(Format::of(&PathBuf::from(format!("vars.{ending}")))?, text, &[key])
 }
 
 /// Reads the files and merges them.
@@ -114,19 +113,27 @@ pub(crate) fn read(files: &[VarsFile]) -> Result<FileVars, Failure> {
     let mut all = FileVars::default();
     for file in files {
         let (source, table) = file.read()?;
-        let source = Rc::new(source);
-        all.origins.extend(table.keys().map(|key| (key.clone(), Rc::clone(&source))));
+        all.sources.push(source);
         merge::merge(&mut all.table, table);
     }
     Ok(all)
 }
 
 impl FileVars {
-    /// Where a setting comes from: `FILE:LINE:COLUMN`.
-    pub(crate) fn origin(&self, name: &str) -> Option<String> {
-        let Source { path, format, text } = &**self.origins.get(name)?;
-        let place = place::of_key(*format, text, name);
-        let place = place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
-        Some(format!("{}{place}", path.display()))
+    /// Where a setting comes from: `FILE:LINE:COLUMN`. It is the last file that has the whole path, or else the longest
+    /// beginning of it.
+    pub(crate) fn origin(&self, path: &SettingPath) -> Option<String> {
+        let keys = path.keys();
+        (1..=keys.len()).rev().find_map(|depth| {
+            let found = |source: &Source| source.place(&keys[..depth]);
+            self.sources.iter().rev().find_map(found)
+        })
+    }
+}
+
+impl Source {
+    fn place(&self, keys: &[&str]) -> Option<String> {
+        let (line, column) = place::of_path(self.format, &self.text, keys)?;
+        Some(format!("{}:{line}:{column}", self.path.display()))
     }
 }

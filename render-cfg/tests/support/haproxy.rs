@@ -90,10 +90,15 @@ impl HaProxy {
 
     /// The column of `show stat` for a server of the backend `nodes`.
     pub fn stat(&self, server: &str, column: &str) -> Option<String> {
+        self.stat_of("nodes", server, column)
+    }
+
+    /// The column of `show stat` for a server of this backend.
+    pub fn stat_of(&self, backend: &str, server: &str, column: &str) -> Option<String> {
         let text = String::from_utf8(self.ask("show stat")).unwrap();
         let mut lines = text.lines().map(|line| line.trim_start_matches("# ").split(',').collect::<Vec<_>>());
         let at = lines.next()?.iter().position(|name| *name == column)?;
-        lines.find(|fields| fields.starts_with(&["nodes", server])).map(|fields| fields[at].to_owned())
+        lines.find(|fields| fields.starts_with(&[backend, server])).map(|fields| fields[at].to_owned())
     }
 }
 
@@ -107,11 +112,23 @@ impl Drop for HaProxy {
 
 /// Sends a request and returns the whole response; `None` if there is none.
 pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> Option<String> {
+    exchange(
+        address,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
+        ),
+    )
+}
+
+/// Sends a GET to a host of this name, and returns the whole response.
+pub fn get(address: SocketAddr, host: &str, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).unwrap()
+}
+
+/// Sends bytes and returns all that comes back; `None` if there is no connection.
+pub fn exchange(address: SocketAddr, text: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let text = format!(
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
-    );
     stream.write_all(text.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use super::haproxy::{HaProxy, check, free_address};
 use super::{Bed, SHIPPED};
 
+/// The file with settings that are not text.
+const VARS: &str = "v.yaml";
+
 /// A bed with the shipped template and addresses of its own.
 pub struct Shipped {
     pub bed: Bed,
@@ -16,6 +19,13 @@ impl Shipped {
     pub fn new() -> Shipped {
         let bed = Bed::new(&std::fs::read_to_string(SHIPPED).unwrap());
         Shipped { bed, web: free_address(), stats: free_address() }
+    }
+
+    /// With these settings, as YAML.
+    pub fn with(vars: &str) -> Shipped {
+        let shipped = Shipped::new();
+        shipped.bed.write(VARS, vars);
+        shipped
     }
 
     fn settings(&self) -> Vec<String> {
@@ -47,6 +57,7 @@ impl Shipped {
             .map(String::as_str)
             .chain(more.iter().copied())
             .flat_map(|s| ["--set", s])
+            .chain(["--vars", VARS].into_iter().take(if self.bed.path(VARS).exists() { 2 } else { 0 }))
             .collect();
         self.bed.render(&arguments).ends(code);
         self.bed.read("out")
@@ -58,8 +69,13 @@ impl Shipped {
     }
 
     pub fn backend(&self, name: &str, address: SocketAddr, tags: &[(&str, &str)]) {
+        self.node(name, address, &[&[("role", "backend")], tags].concat());
+    }
+
+    /// A node that serves at this address.
+    pub fn node(&self, name: &str, address: SocketAddr, tags: &[(&str, &str)]) {
         let port = address.port().to_string();
-        let tags = [&[("role", "backend"), ("port", &port)], tags].concat();
+        let tags = [&[("port", &*port)], tags].concat();
         self.bed.node(name, &address.ip().to_string(), &tags);
     }
 }

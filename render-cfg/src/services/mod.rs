@@ -1,0 +1,157 @@
+//! Several services on one balancer: the setting `services`, checked and joined with its nodes, as the template prints
+//! it.
+//!
+//! A service is a table of settings. Without that setting there is one service, `nodes`, of all nodes of one role.
+
+mod keys;
+mod members;
+mod routes;
+mod rules;
+mod service;
+mod shape;
+mod tls;
+
+use tera::value::Key;
+use tera::{Kwargs, State, Tera, TeraResult, Value};
+
+use crate::context::object;
+use crate::filters::effects::Effects;
+use crate::filters::server_lines::{Pool, servers};
+use crate::natural::natural;
+use crate::setting_path::{SettingPath, Wrong};
+use crate::values::arguments::of_filter;
+use crate::values::unwanted;
+use keys::SERVICE_NAME;
+use members::Members;
+use service::Service;
+use shape::entries;
+
+/// The setting.
+const SETTING: &str = "services";
+/// The one service without it.
+const ALONE: &str = "nodes";
+
+/// Registers the filters `services` and `tls`.
+pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
+    tls::register(tera, effects);
+    let effects = effects.clone();
+    tera.register_filter("services", move |given: Value, more: Kwargs, _: &State| {
+        of_filter("services", &more, &["nodes", "roles", "role", "port"])?;
+        services(&given, &more, &effects)
+    });
+}
+
+/// `vars.services | services(nodes=nodes, roles=roles, role="backend", port=3000)`: a table with `http`, the services
+/// of HTTP, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends.
+fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Value> {
+    let port = kwargs.must_get::<u16>("port")?;
+    let members = Members::new(kwargs.must_get("nodes")?, kwargs.must_get("roles")?);
+    if given.is_undefined() || given.is_none() {
+        let role = kwargs.must_get::<&str>("role")?;
+        return alone(role, port, &members, effects);
+    }
+    match read(given) {
+        Ok(services) => joined(&services, port, &members, effects),
+        Err(wrong) => Err(effects.wrong.refuse(wrong)),
+    }
+}
+
+/// The one service without the setting.
+fn alone(role: &str, port: u16, members: &Members, effects: &Effects) -> TeraResult<Value> {
+    let settings = object([("role", Value::from(role))]);
+    let service = Service::read(ALONE, &settings, SettingPath::of("role"));
+    let service = service.map_err(|wrong| effects.wrong.refuse(wrong))?;
+    let served = served(&service, port, members, effects)?;
+    Ok(object([
+        ("http", Value::from(vec![served])),
+        ("routes", Value::none()),
+        ("tcp", Value::from(Vec::<Value>::new())),
+        ("listeners", Value::from(Vec::<Value>::new())),
+    ]))
+}
+
+fn read(given: &Value) -> Result<Vec<Service>, Wrong> {
+    let all = SettingPath::of(SETTING);
+    let mut services = Vec::new();
+    for (name, value) in entries(given, &all)? {
+        let path = all.at(name);
+        if !(SERVICE_NAME.is)(name) {
+            return Err(Wrong::new(&path, unwanted(&Value::from(name), SERVICE_NAME.wanted)));
+        }
+        let service = Service::read(name, value, path)?;
+        rules::check(&service)?;
+        services.push(service);
+    }
+    if services.is_empty() {
+        return Err(Wrong::new(&all, "it has no service"));
+    }
+    services.sort_by(|a, b| natural(&a.name, &b.name));
+    Ok(services)
+}
+
+fn joined(services: &[Service], port: u16, members: &Members, effects: &Effects) -> TeraResult<Value> {
+    let (tcp, http): (Vec<&Service>, Vec<&Service>) = services.iter().partition(|service| service.is_tcp());
+    let refuse = |wrong| effects.wrong.refuse(wrong);
+    let routes =
+        if http.is_empty() { Value::none() } else { Value::from(routes::http(&http).map_err(refuse)?) };
+    let listeners = listeners(&tcp).map_err(refuse)?;
+    let all_served = |all: &[&Service]| {
+        let served = all.iter().map(|service| served(service, port, members, effects));
+        served.collect::<TeraResult<Vec<Value>>>().map(Value::from)
+    };
+    Ok(object([
+        ("http", all_served(&http)?),
+        ("routes", routes),
+        ("tcp", all_served(&tcp)?),
+        ("listeners", listeners),
+    ]))
+}
+
+/// The service as the template sees it: its settings, its name and its servers.
+fn served(service: &Service, port: u16, members: &Members, effects: &Effects) -> TeraResult<Value> {
+    let own_port = service.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+    let pool = Pool {
+        name: &service.name,
+        port: own_port.unwrap_or(port),
+        port_tag: service.text("port_tag").unwrap_or("port"),
+    };
+    let servers = servers(&members.of(service), &pool, &mut effects.unservable.endpoints())?;
+    let mut fields = service.settings.as_map().cloned().unwrap_or_default();
+    fields.insert(Key::Str("name"), Value::from(service.name.as_str()));
+    fields.insert(Key::Str("servers"), Value::from(servers));
+    Ok(Value::from(fields))
+}
+
+/// The frontends of the services of TCP: those with one bind share it, told apart by SNI.
+fn listeners(services: &[&Service]) -> Result<Value, Wrong> {
+    let mut binds: Vec<(&str, Vec<&Service>)> = Vec::new();
+    for service in services {
+        let bind = service.text("bind").unwrap_or_default();
+        match binds.iter_mut().find(|(known, _)| *known == bind) {
+            Some((_, group)) => group.push(service),
+            None => binds.push((bind, vec![service])),
+        }
+    }
+    let listeners: Result<Vec<Value>, Wrong> =
+        binds.iter().map(|(bind, group)| listener(bind, group)).collect();
+    listeners.map(Value::from)
+}
+
+fn listener(bind: &str, group: &[&Service]) -> Result<Value, Wrong> {
+    let sni = routes::sni(group)?;
+    let mut others = group.iter().filter(|service| service.texts("hosts").is_empty());
+    let default = others.next();
+    if let Some((second, default)) = others.next().zip(default) {
+        let reason =
+            format!("it is already that of service '{}'; two services need hosts to share it", default.name);
+        return Err(Wrong::new(&second.path("bind"), reason));
+    }
+    let text = |text: Option<&str>| text.map_or_else(Value::none, Value::from);
+    Ok(object([
+        ("name", Value::from(group[0].name.as_str())),
+        ("bind", Value::safe_string(bind)),
+        ("sni", text(Some(sni.as_str()).filter(|sni| !sni.is_empty()))),
+        ("default", text(default.map(|service| service.name.as_str()))),
+        ("client", text(rules::client_timeout(group)?)),
+    ]))
+}
