@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::haproxy::{HaProxy, free_address, get, is_there, request, serve};
+use support::haproxy::{HaProxy, exchange, free_address, get, is_there, request, serve};
 use support::shipped::Shipped;
 use support::until;
 
@@ -94,13 +94,7 @@ fn a_service_without_servers_answers_503_alone_and_an_unknown_host_404() {
     }
 }
 
-#[test]
-fn each_service_has_its_own_settings() {
-    if !is_there() {
-        return;
-    }
-    let shipped = Shipped::with(
-        r#"
+const OWN: &str = r#"
 services:
   shop:
     hosts: shop
@@ -112,30 +106,40 @@ services:
     retries: 0
   api: {hosts: api, cookie: false, balance: random(2), check: tcp}
   own: {hosts: own, cookie: OWN, check_path: /ready?x=1, slowstart: 5s}
-"#,
-    );
+"#;
+
+#[test]
+fn each_service_has_its_own_settings() {
+    if !is_there() {
+        return;
+    }
+    let shipped = Shipped::with(OWN);
     for name in ["shop", "api", "own"] {
         server(&shipped, name, &[("role", name)]);
     }
     let haproxy = shipped.start(&[], 0);
     until_up(&haproxy, "shop", "shop");
+    until_up(&haproxy, "own", "own");
     assert_eq!(haproxy.stat_of("shop", "shop", "slim").as_deref(), Some("7"));
     until("a check by TCP", || {
         haproxy.stat_of("api", "api", "check_status").filter(|status| status == "L4OK")
     });
-    until_up(&haproxy, "own", "own");
     let first = shipped.ask("shop", "X-Secret: 1\r\n");
-    assert!(first.contains("X-Team: 100% shop\r\n") || first.contains("x-team: 100% shop\r\n"), "{first}");
-    assert!(!first.to_lowercase().contains("x-secret"), "{first}");
-    assert!(first.to_lowercase().contains("x-frame-options: deny\r\n"), "{first}");
-    assert!(first.to_lowercase().contains("set-cookie: srv_shop="), "{first}");
-    assert!(!shipped.ask("api", "").to_lowercase().contains("set-cookie"));
-    assert!(shipped.ask("own", "").to_lowercase().contains("set-cookie: own="));
-    let statuses: Vec<bool> =
-        (0..4).map(|_| get(shipped.web, "shop", "/").starts_with("HTTP/1.1 429")).collect();
-    assert_eq!(statuses, [false, false, true, true], "one request came before");
+    assert!(first.contains("x-team: 100% shop\r\n") && !first.contains("x-secret"), "{first}");
+    assert!(first.contains("x-frame-options: deny\r\n"), "{first}");
+    assert!(first.contains("set-cookie: srv_shop="), "{first}");
+    assert!(!shipped.ask("api", "").contains("set-cookie"));
+    assert!(shipped.ask("own", "").contains("set-cookie: own="));
+    let is_refused = |_| get(shipped.web, "shop", "/").starts_with("HTTP/1.1 429");
+    let refused: Vec<bool> = (0..4).map(is_refused).collect();
+    assert_eq!(refused, [false, false, true, true], "one request came before");
     assert!(get(shipped.web, "api", "/").starts_with("HTTP/1.1 200"), "only the shop has a limit");
-    let text = shipped.bed.read("out");
+}
+
+#[test]
+fn settings_that_no_request_shows_are_lines() {
+    let shipped = Shipped::with(OWN);
+    let text = shipped.render_unchecked(&[], 0);
     for line in [
         "    balance random\\x282\\x29\n",
         "    timeout queue 3s\n",
@@ -149,9 +153,10 @@ services:
 }
 
 impl Shipped {
+    /// The response in lower case.
     fn ask(&self, host: &str, headers: &str) -> String {
         let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
-        support::haproxy::exchange(self.web, &text).unwrap()
+        exchange(self.web, &text).unwrap().to_lowercase()
     }
 }
 

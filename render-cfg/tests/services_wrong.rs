@@ -7,68 +7,55 @@ use std::fs;
 
 use support::{Bed, SHIPPED};
 
+/// Settings under `services:`, where the fault is, and what is said of it.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "  shop: {prot: 80}",
+        "2:10",
+        "setting 'services.shop.prot': there is no such setting; did you mean 'port'?",
+    ),
+    ("  shop: {port: 70000}", "2:10", "setting 'services.shop.port' is '70000', not a port, 1 to 65535"),
+    (
+        "  shop: {hosts: [a, 'b:80']}",
+        "2:10",
+        "'services.shop.hosts' is 'b:80', not a host name without a port",
+    ),
+    ("  a: {}\n  b: {}", "3:3", "only one service can do without hosts and paths"),
+    ("  a: {hosts: x}\n  b: {hosts: X.}", "3:3", "its requests to 'x/' are already those of service 'a'"),
+    ("  a: {paths: /x}\n  b: {paths: /x/}", "3:3", "its requests to '/x/' are already those of service 'a'"),
+    ("  web: {}", "2:3", "setting 'services.web' is 'web', not a name of at most 64 letters"),
+    ("  a.b: {}", "2:3", "not a name of at most 64 letters"),
+    ("  a: {mode: tcp}", "2:3", "a service with mode tcp needs a bind, such as ':5432'"),
+    (
+        "  a: {mode: tcp, bind: ':1'}\n  b: {mode: tcp, bind: ':1'}",
+        "3:18",
+        "it is already that of service 'a'",
+    ),
+    ("  a: {mode: tcp, bind: ':443 ssl'}", "2:18", "'services.a.bind' is ':443 ssl', not an address such as"),
+    ("  a: {mode: tcp, bind: ':1', paths: /x}", "2:30", "only a service with mode http has this setting"),
+    ("  a: {bind: ':1'}", "2:7", "only a service with mode tcp has this setting"),
+    ("  a: {timeouts: {client: 1s}}", "2:18", "services of HTTP share one frontend, and so its timeout"),
+    (
+        "  a:\n    timeouts:\n      sever: 1s",
+        "4:7",
+        "'services.a.timeouts.sever': there is no such setting; did",
+    ),
+    ("  a: {check: mysql}", "2:7", "a service of HTTP is checked by http or tcp"),
+    ("  a: {mode: tcp, bind: ':1', check: mysql}", "2:30", "a check by mysql needs check_user"),
+    ("  a: {mode: tcp, bind: ':1', check: http}", "2:30", "a check by http needs check_path"),
+    ("  a: {check: tcp, check_path: /x}", "2:19", "a check by tcp has no such setting; write check: http"),
+    ("  a: {check_user: x}", "2:7", "only checks by postgresql and mysql have a user"),
+    ("  a: {slowstart: 90}", "2:7", "'services.a.slowstart' is '90', not a time with a unit"),
+    ("  a: {request_headers: {X: \"a\\nb\"}}", "2:25", "'services.a.request_headers.X' is 'a\\nb', not text"),
+    ("  a: 5", "2:3", "setting 'services.a' is '5', not a table"),
+    ("  {}", "1:1", "setting 'services': it has no service"),
+];
+
 #[test]
 fn a_wrong_setting_is_refused_with_its_place() {
     let bed = Bed::new(&fs::read_to_string(SHIPPED).unwrap());
     bed.write("out", "old");
-    for (vars, place, reason) in [
-        (
-            "  shop: {prot: 80}",
-            "2:10",
-            "setting 'services.shop.prot': there is no such setting; did you mean 'port'?",
-        ),
-        ("  shop: {port: 70000}", "2:10", "setting 'services.shop.port' is '70000', not a port, 1 to 65535"),
-        (
-            "  shop: {hosts: [a, 'b:80']}",
-            "2:10",
-            "'services.shop.hosts' is 'b:80', not a host name without a port",
-        ),
-        ("  a: {}\n  b: {}", "3:3", "only one service can do without hosts and paths"),
-        ("  a: {hosts: x}\n  b: {hosts: X.}", "3:3", "its requests to 'x/' are already those of service 'a'"),
-        (
-            "  a: {paths: /x}\n  b: {paths: /x/}",
-            "3:3",
-            "its requests to '/x/' are already those of service 'a'",
-        ),
-        ("  web: {}", "2:3", "setting 'services.web' is 'web', not a name of at most 64 letters"),
-        ("  a.b: {}", "2:3", "not a name of at most 64 letters"),
-        ("  a: {mode: tcp}", "2:3", "a service with mode tcp needs a bind, such as ':5432'"),
-        (
-            "  a: {mode: tcp, bind: ':1'}\n  b: {mode: tcp, bind: ':1'}",
-            "3:18",
-            "it is already that of service 'a'",
-        ),
-        (
-            "  a: {mode: tcp, bind: ':443 ssl'}",
-            "2:18",
-            "'services.a.bind' is ':443 ssl', not an address such as",
-        ),
-        ("  a: {mode: tcp, bind: ':1', paths: /x}", "2:30", "only a service with mode http has this setting"),
-        ("  a: {bind: ':1'}", "2:7", "only a service with mode tcp has this setting"),
-        ("  a: {timeouts: {client: 1s}}", "2:18", "services of HTTP share one frontend, and so its timeout"),
-        (
-            "  a:\n    timeouts:\n      sever: 1s",
-            "4:7",
-            "'services.a.timeouts.sever': there is no such setting; did",
-        ),
-        ("  a: {check: mysql}", "2:7", "a service of HTTP is checked by http or tcp"),
-        ("  a: {mode: tcp, bind: ':1', check: mysql}", "2:30", "a check by mysql needs check_user"),
-        ("  a: {mode: tcp, bind: ':1', check: http}", "2:30", "a check by http needs check_path"),
-        (
-            "  a: {check: tcp, check_path: /x}",
-            "2:19",
-            "a check by tcp has no such setting; write check: http",
-        ),
-        ("  a: {check_user: x}", "2:7", "only checks by postgresql and mysql have a user"),
-        ("  a: {slowstart: 90}", "2:7", "'services.a.slowstart' is '90', not a time with a unit"),
-        (
-            "  a: {request_headers: {X: \"a\\nb\"}}",
-            "2:25",
-            "'services.a.request_headers.X' is 'a\\nb', not text",
-        ),
-        ("  a: 5", "2:3", "setting 'services.a' is '5', not a table"),
-        ("  {}", "1:1", "setting 'services': it has no service"),
-    ] {
+    for (vars, place, reason) in WRONG {
         bed.write("v.yaml", &format!("services:\n{vars}\n"));
         let err = bed.render(&["--vars", "v.yaml"]).ends(2).err;
         let start = format!("render-cfg: cannot use 'v.yaml:{place}': ");

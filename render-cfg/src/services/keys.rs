@@ -40,8 +40,8 @@ const HEADER_VALUE: Kind = Kind {
 const OWN_NAMES: [&str; 5] = ["web", "stats", "balancers", "client_rates", "acme_challenges"];
 
 /// The settings that only a service with `mode: http` has.
-pub(super) const OF_HTTP: [&str; 5] =
-    ["paths", "cookie", "rate_limit", "request_headers", "response_headers"];
+pub(super) const OF_HTTP: [&str; 6] =
+    ["paths", "cookie", "rate_limit", "request_headers", "response_headers", "prefer"];
 /// The settings that only a service with `mode: tcp` has.
 pub(super) const OF_TCP: [&str; 3] = ["bind", "sticky", "shutdown_sessions"];
 /// The checks that only a service with `mode: tcp` has.
@@ -68,6 +68,9 @@ pub(super) const SERVICE: Shape = Shape::Table(&[
     ("sticky", Shape::Word(&["source"])),
     ("maxconn", Shape::Number(1, 1_000_000)),
     ("slowstart", Shape::Text(&TIME)),
+    // How the versions of a program share them.
+    ("versions", Shape::Map(&NAME, &Shape::Number(0, 1_000_000))),
+    ("prefer", Shape::Table(&[("header", Shape::Text(&HEADER)), ("cookie", Shape::Text(&NAME))])),
     // How its servers are checked, and what happens when one is down.
     ("check", Shape::Word(&["http", "tcp", "postgresql", "mysql", "redis", "redis-master", "redis-replica"])),
     ("check_path", Shape::Text(&URI)),

@@ -7,22 +7,23 @@ mod keys;
 mod members;
 mod routes;
 mod rules;
+mod served;
 mod service;
 mod shape;
 mod tls;
+mod versions;
 
-use tera::value::Key;
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 
 use crate::context::object;
 use crate::filters::effects::Effects;
-use crate::filters::server_lines::{Pool, servers};
 use crate::natural::natural;
 use crate::setting_path::{SettingPath, Wrong};
 use crate::values::arguments::of_filter;
 use crate::values::unwanted;
 use keys::SERVICE_NAME;
 use members::Members;
+use served::served;
 use service::Service;
 use shape::entries;
 
@@ -61,9 +62,8 @@ fn alone(role: &str, port: u16, members: &Members, effects: &Effects) -> TeraRes
     let settings = object([("role", Value::from(role))]);
     let service = Service::read(ALONE, &settings, SettingPath::of("role"));
     let service = service.map_err(|wrong| effects.wrong.refuse(wrong))?;
-    let served = served(&service, port, members, effects)?;
     Ok(object([
-        ("http", Value::from(vec![served])),
+        ("http", Value::from(served(&service, port, members, effects)?)),
         ("routes", Value::none()),
         ("tcp", Value::from(Vec::<Value>::new())),
         ("listeners", Value::from(Vec::<Value>::new())),
@@ -97,7 +97,7 @@ fn joined(services: &[Service], port: u16, members: &Members, effects: &Effects)
     let listeners = listeners(&tcp).map_err(refuse)?;
     let all_served = |all: &[&Service]| {
         let served = all.iter().map(|service| served(service, port, members, effects));
-        served.collect::<TeraResult<Vec<Value>>>().map(Value::from)
+        served.collect::<TeraResult<Vec<Vec<Value>>>>().map(|all| Value::from(all.concat()))
     };
     Ok(object([
         ("http", all_served(&http)?),
@@ -105,21 +105,6 @@ fn joined(services: &[Service], port: u16, members: &Members, effects: &Effects)
         ("tcp", all_served(&tcp)?),
         ("listeners", listeners),
     ]))
-}
-
-/// The service as the template sees it: its settings, its name and its servers.
-fn served(service: &Service, port: u16, members: &Members, effects: &Effects) -> TeraResult<Value> {
-    let own_port = service.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-    let pool = Pool {
-        name: &service.name,
-        port: own_port.unwrap_or(port),
-        port_tag: service.text("port_tag").unwrap_or("port"),
-    };
-    let servers = servers(&members.of(service), &pool, &mut effects.unservable.endpoints())?;
-    let mut fields = service.settings.as_map().cloned().unwrap_or_default();
-    fields.insert(Key::Str("name"), Value::from(service.name.as_str()));
-    fields.insert(Key::Str("servers"), Value::from(servers));
-    Ok(Value::from(fields))
 }
 
 /// The frontends of the services of TCP: those with one bind share it, told apart by SNI.

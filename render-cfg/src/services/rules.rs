@@ -18,6 +18,7 @@ pub(super) fn check(service: &Service) -> Result<(), Wrong> {
     }
     timeouts(service)?;
     checks(service)?;
+    versions(service)?;
     if !service.is_tcp() {
         return Ok(());
     }
@@ -64,6 +65,30 @@ fn checks(service: &Service) -> Result<(), Wrong> {
         return wrong("check", "a check by http needs check_path".to_owned());
     }
     Ok(())
+}
+
+fn versions(service: &Service) -> Result<(), Wrong> {
+    let versions = service.get("versions").and_then(Value::as_map);
+    let wrong = |key: &str, reason: &str| Err(Wrong::new(&service.path(key), reason));
+    let Some(versions) = versions else {
+        return match service.get("prefer") {
+            Some(_) => wrong("prefer", "it chooses among versions, which are missing"),
+            None => Ok(()),
+        };
+    };
+    if versions.values().all(|share| share.as_u64() == Some(0)) {
+        return wrong("versions", "one of them needs a share above 0, or nobody would get requests");
+    }
+    if service.get("prefer").and_then(Value::as_map).is_some_and(|prefer| prefer.is_empty()) {
+        return wrong("prefer", "it needs a header or a cookie");
+    }
+    match service.text("balance") {
+        Some(balance) if balance != "roundrobin" && !balance.starts_with("random") => wrong(
+            "balance",
+            "shares of versions need roundrobin or random; others do not spread requests by weight alone",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The timeout of the clients of a bind, of which there is at most one.

@@ -1,0 +1,101 @@
+//! A service as the template sees it: its settings, its name, and its servers with their weights.
+
+use tera::value::{Key, Map};
+use tera::{TeraResult, Value};
+
+use super::members::Members;
+use super::service::Service;
+use super::shape::get;
+use super::versions::{Member, weights};
+use crate::context::object;
+use crate::filters::effects::Effects;
+use crate::filters::server_lines::{Pool, servers};
+
+/// The tag with a node's version.
+const VERSION: &str = "version";
+
+/// The backends of a service: its own, and one for each version that somebody can prefer.
+pub(super) fn served(
+    service: &Service,
+    port: u16,
+    members: &Members,
+    effects: &Effects,
+) -> TeraResult<Vec<Value>> {
+    let own_port = service.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+    let pool = Pool {
+        name: &service.name,
+        port: own_port.unwrap_or(port),
+        port_tag: service.text("port_tag").unwrap_or("port"),
+    };
+    let nodes = members.of(service);
+    let servers = servers(&nodes, &pool, &mut effects.unservable.endpoints())?;
+    let Some(shares) = service.get("versions").and_then(Value::as_map).map(shares) else {
+        return Ok(vec![backend(service, &service.name, servers)]);
+    };
+    let versions: Vec<Option<&str>> = nodes.iter().map(version).collect();
+    let shared = with_shares(&servers, &versions, &shares);
+    let mut own = backend_fields(service, &service.name, shared);
+    let mut all = Vec::new();
+    if let Some(prefer) = service.get("prefer") {
+        let preferred = shares.iter().map(|(version, _)| preference(service, version, prefer));
+        own.insert(Key::Str("preferences"), Value::from(preferred.collect::<Vec<Value>>()));
+        for (version, _) in &shares {
+            let of_version = servers.iter().zip(&versions).filter(|(_, of)| **of == Some(version));
+            let servers: Vec<Value> = of_version.map(|(server, _)| server.clone()).collect();
+            all.push(backend(service, &format!("{}.{version}", service.name), servers));
+        }
+    }
+    all.insert(0, Value::from(own));
+    Ok(all)
+}
+
+/// How a request asks for a version: the backend, and the header or the cookie with the version's name.
+fn preference(service: &Service, version: &str, prefer: &Value) -> Value {
+    let text = |key| get(prefer, key).cloned().unwrap_or_else(Value::none);
+    object([
+        ("backend", Value::from(format!("{}.{version}", service.name))),
+        ("version", Value::from(version)),
+        ("header", text("header")),
+        ("cookie", text("cookie")),
+    ])
+}
+
+fn backend(service: &Service, name: &str, servers: Vec<Value>) -> Value {
+    Value::from(backend_fields(service, name, servers))
+}
+
+fn backend_fields(service: &Service, name: &str, servers: Vec<Value>) -> Map {
+    let mut fields = service.settings.as_map().cloned().unwrap_or_default();
+    fields.insert(Key::Str("name"), Value::from(name));
+    fields.insert(Key::Str("service"), Value::from(service.name.as_str()));
+    fields.insert(Key::Str("servers"), Value::from(servers));
+    fields
+}
+
+fn shares(versions: &Map) -> Vec<(&str, u64)> {
+    versions.iter().filter_map(|(version, share)| Some((version.as_str()?, share.as_u64()?))).collect()
+}
+
+fn version(node: &Value) -> Option<&str> {
+    get(get(node, "tags")?, VERSION)?.as_str()
+}
+
+/// The servers with weights by the shares of their versions. One that drains, or that has the weight 0, does not count.
+fn with_shares(servers: &[Value], versions: &[Option<&str>], shares: &[(&str, u64)]) -> Vec<Value> {
+    let number = |server: &Value| match get(server, "weight").and_then(Value::as_u64) {
+        _ if get(server, "drain").and_then(Value::as_bool) != Some(false) => 0,
+        weight => weight.unwrap_or(1),
+    };
+    let member =
+        |(place, server): (usize, &Value)| Member { place, version: versions[place], weight: number(server) };
+    let members: Vec<Member> =
+        servers.iter().enumerate().map(member).filter(|member| member.weight > 0).collect();
+    let mut servers = servers.to_vec();
+    for (place, weight) in weights(shares, &members) {
+        if let Some(mut fields) = servers[place].as_map().cloned() {
+            fields.insert(Key::Str("weight"), Value::from(weight));
+            servers[place] = Value::from(fields);
+        }
+    }
+    servers
+}
