@@ -76,6 +76,7 @@ const KEYS: &[&str] = &[
     "version",
     "slow",
     "shard",
+    "service",
     "peer_port",
     "x-y",
 ];
@@ -187,6 +188,21 @@ fn throw_at(template: &str, settings: &[&str]) {
 fn the_shipped_template_survives_any_tag() {
     let template = std::fs::read_to_string(SHIPPED).unwrap();
     throw_at(&template, &["--set", "user=", "--set", "group=", "--set", "self=lb1"]);
+}
+
+#[test]
+fn the_services_of_the_shipped_template_survive_any_tag() {
+    let template = std::fs::read_to_string(SHIPPED).unwrap();
+    let vars = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/templates/services.yaml");
+    throw_at(&template, &["--vars", vars, "--set", "user=", "--set", "group=", "--set", "self=lb1"]);
+}
+
+#[test]
+fn every_example_survives_any_tag() {
+    for name in ["lab", "shards"] {
+        let path = format!("{}/examples/{name}.cfg.tera", env!("CARGO_MANIFEST_DIR"));
+        throw_at(&std::fs::read_to_string(path).unwrap(), &[]);
+    }
 }
 
 #[test]

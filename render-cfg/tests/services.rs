@@ -44,17 +44,19 @@ fn a_request_finds_its_service_by_host_and_path() {
         return;
     }
     let shipped = Shipped::with(SHOP);
-    server(&shipped, "s", &[("role", "shop")]);
+    server(&shipped, "s", &[("role", "backend"), ("service", "shop")]);
     server(&shipped, "a", &[("role", "rest")]);
     server(&shipped, "b", &[("service", "blog")]);
     server(&shipped, "r", &[("role", "others"), ("service", "other"), ("level", "2")]);
     // Each lacks one thing to be of a service.
+    server(&shipped, "z", &[("role", "shop"), ("service", "no")]);
     server(&shipped, "x", &[("role", "others"), ("service", "other")]);
     server(&shipped, "y", &[("service", "other"), ("level", "2")]);
     let haproxy = shipped.start(&[], 0);
     for (backend, server) in [("shop", "s"), ("api", "a"), ("blog", "b"), ("rest", "r")] {
         until_up(&haproxy, backend, server);
         assert_eq!(haproxy.stat_of(backend, "x", "weight").or(haproxy.stat_of(backend, "y", "weight")), None);
+        assert_eq!(haproxy.stat_of(backend, "z", "weight"), None);
     }
     for (host, path, wanted) in [
         ("shop.example.org", "/", "s"),

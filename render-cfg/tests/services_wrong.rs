@@ -64,6 +64,9 @@ fn a_wrong_setting_is_refused_with_its_place() {
     }
     let err = bed.render(&["--set", "services=x"]).ends(2).err;
     assert_eq!(err, "render-cfg: cannot use setting 'services': 'x' is not a table\n");
+    bed.write("v.yaml", "services: {a: {}}\n");
+    let err = bed.render(&["--vars", "v.yaml", "--set", "role=web"]).ends(2).err;
+    assert!(err.contains("cannot use setting 'role': each service has its own role"), "{err}");
     assert_eq!(bed.leftovers(), ["v.yaml"]);
 }
 

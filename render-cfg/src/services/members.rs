@@ -1,4 +1,4 @@
-//! The nodes of each service: by role, by tags, or by both.
+//! The nodes of each service: by its name, by role, by tags, or by role and tags.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,31 +9,50 @@ use tera::value::{Key, Map};
 use super::service::Service;
 use super::shape::get;
 
-/// All nodes, in the order of the text, and an index of those tags by which services choose theirs. Without the index a
-/// thousand services would look through all nodes a thousand times.
+/// The tag with the name of a node's service.
+const SERVICE: &str = "service";
+
+/// All nodes, in the order of the text, and indexes of them. Without the indexes a thousand services would look through
+/// all nodes a thousand times.
 pub(super) struct Members {
     nodes: Value,
     roles: Value,
-    by_tag: RefCell<HashMap<String, HashMap<String, Vec<Value>>>>,
+    indexes: RefCell<HashMap<By, Index>>,
 }
+
+/// What an index is made of.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum By {
+    /// The tag `service`, or the role of a node without that tag.
+    Service,
+    /// A tag.
+    Tag(String),
+}
+
+/// Nodes by a value.
+type Index = HashMap<String, Vec<Value>>;
 
 impl Members {
     /// `nodes` is the list of all nodes, and `roles` a table with a list for each role.
     pub(super) fn new(nodes: Value, roles: Value) -> Members {
-        Members { nodes, roles, by_tag: RefCell::default() }
+        Members { nodes, roles, indexes: RefCell::default() }
     }
 
-    /// The nodes of a service: those with its tags, of its role if it names one. Without both, the role is its name.
+    /// The nodes of a service: those of its role and with its tags. If it names neither, those whose tag `service` is its
+    /// name, and those without that tag whose role is its name.
     pub(super) fn of(&self, service: &Service) -> Vec<Value> {
         let tags: Vec<(&str, &str)> =
             service.get("tags").and_then(Value::as_map).map(texts).unwrap_or_default();
-        let role = service.text("role").or_else(|| tags.is_empty().then_some(service.name.as_str()));
+        let role = service.text("role");
         let Some(((key, value), others)) = tags.split_first() else {
-            return self.of_role(role.unwrap_or_default());
+            return match role {
+                Some(role) => self.of_role(role),
+                None => self.with(By::Service, &service.name),
+            };
         };
-        let mut members = self.with_tag(key, value);
+        let mut members = self.with(By::Tag((*key).to_owned()), value);
         members.retain(|node| {
-            role.is_none_or(|role| get(node, "role").and_then(Value::as_str) == Some(role))
+            role.is_none_or(|role| self::role(node) == Some(role))
                 && others.iter().all(|(key, value)| tag(node, key) == Some(value))
         });
         members
@@ -44,19 +63,29 @@ impl Members {
         nodes.and_then(Value::as_array).unwrap_or_default().to_vec()
     }
 
-    fn with_tag(&self, key: &str, value: &str) -> Vec<Value> {
-        let mut by_tag = self.by_tag.borrow_mut();
-        let values = by_tag.entry(key.to_owned()).or_insert_with(|| {
-            let mut values: HashMap<String, Vec<Value>> = HashMap::new();
-            for node in self.nodes.as_array().unwrap_or_default() {
-                if let Some(value) = tag(node, key) {
-                    values.entry(value.to_owned()).or_default().push(node.clone());
-                }
-            }
-            values
-        });
-        values.get(value).cloned().unwrap_or_default()
+    fn with(&self, by: By, value: &str) -> Vec<Value> {
+        let mut indexes = self.indexes.borrow_mut();
+        let index = indexes.entry(by.clone()).or_insert_with(|| self.index(&by));
+        index.get(value).cloned().unwrap_or_default()
     }
+
+    fn index(&self, by: &By) -> Index {
+        let mut index = Index::new();
+        for node in self.nodes.as_array().unwrap_or_default() {
+            let value = match by {
+                By::Service => tag(node, SERVICE).or_else(|| role(node)),
+                By::Tag(key) => tag(node, key),
+            };
+            if let Some(value) = value {
+                index.entry(value.to_owned()).or_default().push(node.clone());
+            }
+        }
+        index
+    }
+}
+
+fn role(node: &Value) -> Option<&str> {
+    get(node, "role")?.as_str()
 }
 
 fn tag<'n>(node: &'n Value, key: &'n str) -> Option<&'n str> {

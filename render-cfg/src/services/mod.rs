@@ -31,6 +31,8 @@ use shape::entries;
 const SETTING: &str = "services";
 /// The one service without it.
 const ALONE: &str = "nodes";
+/// The role of its nodes, unless the template gives one.
+const BACKEND: &str = "backend";
 
 /// Registers the filters `services` and `tls`.
 pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
@@ -42,14 +44,18 @@ pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
     });
 }
 
-/// `vars.services | services(nodes=nodes, roles=roles, role="backend", port=3000)`: a table with `http`, the services
-/// of HTTP, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends.
+/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000)`: a table with `http`, the services
+/// of HTTP, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends. `role` is that of the one service, or an empty text.
 fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Value> {
     let port = kwargs.must_get::<u16>("port")?;
     let members = Members::new(kwargs.must_get("nodes")?, kwargs.must_get("roles")?);
+    let role = Some(kwargs.must_get::<&str>("role")?).filter(|role| !role.is_empty());
     if given.is_undefined() || given.is_none() {
-        let role = kwargs.must_get::<&str>("role")?;
-        return alone(role, port, &members, effects);
+        return alone(role.unwrap_or(BACKEND), port, &members, effects);
+    }
+    if role.is_some() {
+        let reason = "each service has its own role: move it into the setting services";
+        return Err(effects.wrong.refuse(Wrong::new(&SettingPath::of("role"), reason)));
     }
     match read(given) {
         Ok(services) => joined(&services, port, &members, effects),

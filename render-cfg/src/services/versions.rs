@@ -143,6 +143,18 @@ mod tests {
     }
 
     #[test]
+    fn the_error_is_below_three_in_a_thousand_for_ten_servers_each() {
+        for counts in (1..=10).flat_map(|a| (1..=10).map(move |b| [a, b])) {
+            for share in 1..=99 {
+                let groups = of(&[share, 100 - share], &counts);
+                let sums: Vec<u64> = groups.iter().map(|group| group.iter().sum()).collect();
+                let got = sums[0] as f64 / (sums[0] + sums[1]) as f64;
+                assert!((got - share as f64 / 100.0).abs() < 0.003, "{counts:?} {share}: {got}");
+            }
+        }
+    }
+
+    #[test]
     fn a_share_of_none_gets_none_and_a_small_one_is_never_none() {
         assert_eq!(of(&[100, 0], &[2, 2]), [[256, 256], [0, 0]]);
         assert_eq!(

@@ -84,5 +84,10 @@ fn a_new_release_gets_its_share_and_takes_over_without_a_reload() {
     wait_for_weights(&cluster, &[("b1", 256)]);
     let samples = load.count(|_| true);
     assert_eq!(samples.failures_shown(), "");
-    assert_eq!(cluster.balancer.haproxy().unwrap().worker_pid().unwrap(), worker, "{}", cluster.balancer.log());
+    assert_eq!(
+        cluster.balancer.haproxy().unwrap().worker_pid().unwrap(),
+        worker,
+        "{}",
+        cluster.balancer.log()
+    );
 }
