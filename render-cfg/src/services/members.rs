@@ -77,7 +77,10 @@ impl Members {
                 By::Tag(key) => tag(node, key),
             };
             if let Some(value) = value {
-                index.entry(value.to_owned()).or_default().push(node.clone());
+                match index.get_mut(value) {
+                    Some(nodes) => nodes.push(node.clone()),
+                    None => drop(index.insert(value.to_owned(), vec![node.clone()])),
+                }
             }
         }
         index

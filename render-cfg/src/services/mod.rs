@@ -23,7 +23,7 @@ use crate::values::arguments::of_filter;
 use crate::values::unwanted;
 use keys::SERVICE_NAME;
 use members::Members;
-use served::served;
+use served::{preferences, served};
 use service::Service;
 use shape::entries;
 
@@ -45,7 +45,7 @@ pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
 }
 
 /// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000)`: a table with `http`, the services
-/// of HTTP, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends. `role` is that of the one service, or an empty text.
+/// of HTTP, `preferences`, how requests ask for their versions, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends. `role` is that of the one service, or an empty text.
 fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Value> {
     let port = kwargs.must_get::<u16>("port")?;
     let members = Members::new(kwargs.must_get("nodes")?, kwargs.must_get("roles")?);
@@ -70,6 +70,7 @@ fn alone(role: &str, port: u16, members: &Members, effects: &Effects) -> TeraRes
     let service = service.map_err(|wrong| effects.wrong.refuse(wrong))?;
     Ok(object([
         ("http", Value::from(served(&service, port, members, effects)?)),
+        ("preferences", Value::from(Vec::<Value>::new())),
         ("routes", Value::none()),
         ("tcp", Value::from(Vec::<Value>::new())),
         ("listeners", Value::from(Vec::<Value>::new())),
@@ -107,6 +108,10 @@ fn joined(services: &[Service], port: u16, members: &Members, effects: &Effects)
     };
     Ok(object([
         ("http", all_served(&http)?),
+        (
+            "preferences",
+            Value::from(http.iter().flat_map(|service| preferences(service)).collect::<Vec<Value>>()),
+        ),
         ("routes", routes),
         ("tcp", all_served(&tcp)?),
         ("listeners", listeners),

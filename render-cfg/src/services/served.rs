@@ -34,42 +34,53 @@ pub(super) fn served(
     };
     let versions: Vec<Option<&str>> = nodes.iter().map(version).collect();
     let shared = with_shares(&servers, &versions, &shares);
-    let mut own = backend_fields(service, &service.name, shared);
-    let mut all = Vec::new();
-    if let Some(prefer) = service.get("prefer") {
-        let preferred = shares.iter().map(|(version, _)| preference(service, version, prefer));
-        own.insert(Key::Str("preferences"), Value::from(preferred.collect::<Vec<Value>>()));
-        for (version, _) in &shares {
-            let of_version = servers.iter().zip(&versions).filter(|(_, of)| **of == Some(version));
-            let servers: Vec<Value> = of_version.map(|(server, _)| server.clone()).collect();
-            all.push(backend(service, &format!("{}.{version}", service.name), servers));
-        }
+    let mut all = vec![backend(service, &service.name, shared)];
+    for version in preferred(service) {
+        let of_version = servers.iter().zip(&versions).filter(|(_, of)| **of == Some(version));
+        let servers: Vec<Value> = of_version.map(|(server, _)| server.clone()).collect();
+        all.push(backend(service, &backend_of(service, version), servers));
     }
-    all.insert(0, Value::from(own));
     Ok(all)
 }
 
-/// How a request asks for a version: the backend, and the header or the cookie with the version's name.
-fn preference(service: &Service, version: &str, prefer: &Value) -> Value {
-    let text = |key| get(prefer, key).cloned().unwrap_or_else(Value::none);
-    object([
-        ("backend", Value::from(format!("{}.{version}", service.name))),
-        ("version", Value::from(version)),
-        ("header", text("header")),
-        ("cookie", text("cookie")),
-    ])
+/// The versions that somebody can prefer.
+fn preferred(service: &Service) -> Vec<&str> {
+    let versions = service.get("versions").filter(|_| service.get("prefer").is_some());
+    versions
+        .and_then(Value::as_map)
+        .into_iter()
+        .flatten()
+        .filter_map(|(version, _)| version.as_str())
+        .collect()
+}
+
+/// How requests ask for versions of a service: for each version its backend, and the header or the cookie with its name.
+pub(super) fn preferences(service: &Service) -> Vec<Value> {
+    let text =
+        |key| service.get("prefer").and_then(|prefer| get(prefer, key)).cloned().unwrap_or_else(Value::none);
+    let preference = |version: &str| {
+        object([
+            ("service", Value::from(service.name.as_str())),
+            ("backend", Value::from(backend_of(service, version))),
+            ("version", Value::from(version)),
+            ("header", text("header")),
+            ("cookie", text("cookie")),
+        ])
+    };
+    preferred(service).into_iter().map(preference).collect()
+}
+
+/// The name of the backend of a version. No service has it: its name has no dot.
+fn backend_of(service: &Service, version: &str) -> String {
+    format!("{}.{version}", service.name)
 }
 
 fn backend(service: &Service, name: &str, servers: Vec<Value>) -> Value {
-    Value::from(backend_fields(service, name, servers))
-}
-
-fn backend_fields(service: &Service, name: &str, servers: Vec<Value>) -> Map {
     let mut fields = service.settings.as_map().cloned().unwrap_or_default();
     fields.insert(Key::Str("name"), Value::from(name));
     fields.insert(Key::Str("service"), Value::from(service.name.as_str()));
     fields.insert(Key::Str("servers"), Value::from(servers));
-    fields
+    Value::from(fields)
 }
 
 fn shares(versions: &Map) -> Vec<(&str, u64)> {

@@ -192,6 +192,7 @@ impl Balancer {
         let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
         command.arg("--template").arg(self.environment.get("ROLLCALL_TEMPLATE"));
         command.args(["--set", &format!("self={}", self.name), "--set-from", "ROLLCALL_SET"]);
+        command.args(["--vars-from", "ROLLCALL_VARS"]);
         self.with_environment(&mut command);
         Ok(command)
     }

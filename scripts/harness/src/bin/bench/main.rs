@@ -20,14 +20,14 @@ use harness::run::Run;
 use bench::Bench;
 use measures::{
     demo_tour, files, first_request, member_events, membership_changes, others, profile, reload_haproxy,
-    render_cfg, scale, scaling_looks, serf_handler, simulation, three_steps,
+    render_cfg, scale, scaling_looks, serf_handler, services, simulation, three_steps,
 };
 use results::report::Report;
 use results::{figures, machine, timed_run};
 
 const AFTER_HELP: &str = "\
 Measures: member-join, member-leave, render-cfg, three-steps, reload-haproxy, reload-haproxy-many, serf-handler,
-serf-handler-changes, serf-handler-leak, files, first-request, autoscale. Only where they are named:
+serf-handler-changes, serf-handler-leak, files, services, first-request, autoscale. Only where they are named:
 
   tour        a minute of load with the failed requests counted
   others      Rollcall beside other programs (docs/benchmarks.md)
@@ -53,7 +53,7 @@ struct Args {
 
 type Measure = fn(&Bench, &mut Report) -> Result<()>;
 
-const MEASURES: [(&str, Measure); 17] = [
+const MEASURES: [(&str, Measure); 18] = [
     ("member-join", member_events::join),
     ("member-leave", member_events::leave),
     ("render-cfg", render_cfg::measure),
@@ -64,6 +64,7 @@ const MEASURES: [(&str, Measure); 17] = [
     ("serf-handler-changes", membership_changes::changes),
     ("serf-handler-leak", membership_changes::leak),
     ("files", files::measure),
+    ("services", services::measure),
     ("first-request", first_request::measure),
     ("autoscale", scaling_looks::measure),
     ("tour", demo_tour::measure),

@@ -12,5 +12,6 @@ pub mod render_cfg;
 pub mod scale;
 pub mod scaling_looks;
 pub mod serf_handler;
+pub mod services;
 pub mod simulation;
 pub mod three_steps;

@@ -2,6 +2,7 @@
 
 pub mod balancer_of_1000;
 pub mod balancer_of_files;
+pub mod balancer_of_services;
 pub mod balancer_with_handler;
 pub mod changing_config;
 pub mod fake_serf;

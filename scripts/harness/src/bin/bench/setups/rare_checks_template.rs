@@ -18,17 +18,16 @@ use crate::results::timed_run::system;
 const CHECKS: [&str; 2] = ["inter 2s fastinter 100ms downinter 200ms", "inter 1m"];
 
 /// Replacements in the template that turn the one pool into shards.
-const SHARDS: [[&str; 2]; 4] = [
-    ["{%- set servers = (roles[role] or []) | server(port=port) %}\n", ""],
-    ["    default_backend nodes\n", "    use_backend nodes-%[src,djb2,mod({{ vars.shards }})]\n"],
+const SHARDS: [[&str; 2]; 2] = [
     [
-        "backend nodes\n",
-        "{% for shard, nodes in (roles[role] or []) | group_by(attribute=\"tags.shard\") %}\nbackend nodes-{{ shard }}\n",
+        "{%- set services = vars.services | services(nodes=nodes, roles=roles, role=role, port=port) %}",
+        "{%- set shards = roles.backend | group_by(attribute=\"tags.shard\") %}\n\
+         {%- set services = {\"routes\": none, \"tcp\": [], \"listeners\": [], \"http\": \
+         [{\"name\": \"nodes-\" ~ shard, \"service\": \"nodes\", \"servers\": nodes | server(port=port)} \
+         for shard, nodes in shards]} %}",
     ],
-    ["for server in servers %}", "for server in nodes | server(port=port) %}"],
+    ["    default_backend nodes\n", "    use_backend nodes-%[src,djb2,mod({{ vars.shards }})]\n"],
 ];
-/// The text that follows the pool.
-const AFTER: &str = "\n# Read-only.";
 
 /// Writes the template into the run's directory.
 pub fn template(run: &Run) -> Result<PathBuf> {
@@ -47,8 +46,7 @@ pub fn checked_in_shards(run: &Run) -> Result<PathBuf> {
 }
 
 fn shards(text: &str) -> Result<String> {
-    let text = SHARDS.iter().try_fold(text.to_owned(), |text, pair| replaced(&text, *pair))?;
-    replaced(&text, [AFTER, &format!("{{%- endfor %}}\n{AFTER}")])
+    SHARDS.iter().try_fold(text.to_owned(), |text, pair| replaced(&text, *pair))
 }
 
 fn write(run: &Run, change: impl FnOnce(&str) -> Result<String>) -> Result<PathBuf> {

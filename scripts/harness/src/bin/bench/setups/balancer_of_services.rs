@@ -1,0 +1,124 @@
+//! A balancer with several services, all of whose servers are one responder, and a change of one of its nodes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::replace::replace;
+use harness::cluster::balancer::Balancer;
+use harness::daemons::haproxy::Mode;
+use harness::network::subnet::Subnet;
+use harness::run::Run;
+use harness::run::programs;
+use harness::traffic::http::Client;
+use harness::{Error, Result};
+
+use crate::measures::member_events::joining;
+use crate::results::timed_run::{TimedRun, system};
+use crate::setups::node_records::NodeRecords;
+use crate::setups::rare_checks_template;
+use crate::setups::responder::Responder;
+
+/// A running balancer.
+#[derive(Debug)]
+pub struct BalancerOfServices {
+    balancer: Balancer,
+    pool: NodeRecords,
+    services: usize,
+    client: Client,
+    _responder: Responder,
+    // The last field, because dropping it ends all processes of the run.
+    run: Arc<Run>,
+}
+
+impl BalancerOfServices {
+    /// Starts one with `services` services of `servers` servers each. One service is that of a template without the
+    /// setting.
+    pub fn start(services: usize, servers: usize) -> Result<BalancerOfServices> {
+        let (run, net) = (Arc::new(Run::new()?), Subnet::claim()?);
+        let responder = Responder::start(&run, "responder")?;
+        let mut balancer = Balancer::new(Arc::clone(&run), net.next_host())?;
+        balancer.set_env("ROLLCALL_TEMPLATE", rare_checks_template::template(&run)?);
+        let port = responder.port;
+        let tags = move |number: usize| {
+            vec![("port", port.to_string()), ("service", format!("s{}", number / servers))]
+        };
+        let pool = NodeRecords::fill_with(&balancer.nodes_dir(), services * servers, &tags)?;
+        if services > 1 {
+            balancer.set_env("ROLLCALL_VARS", settings(&run, services)?);
+        }
+        balancer.start_haproxy(Mode::MasterSocket)?;
+        let client = Client::keep_alive(balancer.front());
+        let started = BalancerOfServices { balancer, pool, services, client, _responder: responder, run };
+        // reload-haproxy notes what runs. Without that note it could not make a change without a reload.
+        started.reload_haproxy("auto")?;
+        Ok(started)
+    }
+
+    /// One node changes, and render-cfg renders that without a check; returns how long it took.
+    pub fn render(&mut self) -> Result<Duration> {
+        joining(&self.pool)?.time(Some(&self.pool.change()))?;
+        let mut command = self.balancer.render_command()?;
+        let start = Instant::now();
+        let status = command.status();
+        let took = start.elapsed();
+        if status.is_ok_and(|status| status.success()) { Ok(took) } else { Err(unfit("render-cfg failed")) }
+    }
+
+    /// How long `haproxy -c` takes.
+    pub fn check(&self) -> Result<Duration> {
+        let arguments: [OsString; 3] = ["-c".into(), "-f".into(), self.balancer.config().into()];
+        TimedRun::new(programs::find("haproxy")?, arguments).time(None)
+    }
+
+    /// How long reload-haproxy takes for what was rendered last, without a reload.
+    pub fn apply(&self) -> Result<Duration> {
+        let worker = self.balancer.haproxy()?.worker_pid()?;
+        let took = self.reload_haproxy("runtime")?;
+        if self.balancer.haproxy()?.worker_pid()? == worker {
+            Ok(took)
+        } else {
+            Err(unfit("it was reloaded"))
+        }
+    }
+
+    fn reload_haproxy(&self, method: &str) -> Result<Duration> {
+        let (config, state) = (self.balancer.config(), self.balancer.directory().join("state"));
+        let arguments: [OsString; 6] = [
+            "--config".into(),
+            config.into(),
+            "--state-dir".into(),
+            state.into(),
+            "--method".into(),
+            method.into(),
+        ];
+        let step = TimedRun::new(programs::bin_dir()?.join("reload-haproxy"), arguments);
+        step.with(|command| self.run.adopt(command)).time(None)
+    }
+
+    /// How long `requests` requests take, one after the other, to one service after the other.
+    pub fn requests(&mut self, requests: usize) -> Result<Duration> {
+        let start = Instant::now();
+        for number in 0..requests {
+            let answer = self.client.get(&format!("/s{}/", number % self.services));
+            if !answer.is_ok_and(|answer| answer.status == 200) {
+                return Err(unfit("a request was not answered by 200"));
+            }
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// A file of settings with services that are told apart by the path.
+fn settings(run: &Run, services: usize) -> Result<PathBuf> {
+    let path = run.join("vars.yaml");
+    let services: String =
+        (0..services).map(|number| format!("  s{number}: {{paths: /s{number}}}\n")).collect();
+    replace(&path, format!("services:\n{services}").as_bytes(), 0o600).map_err(system("write", &path))?;
+    Ok(path)
+}
+
+fn unfit(reason: &str) -> Error {
+    Error::Unfit(reason.to_owned())
+}
