@@ -27,14 +27,14 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let n = bench.rounds(20, 3);
     let [of_few, of_many] = in_turn(
         n,
-        [&mut || few.borrow_mut().requests(REQUESTS), &mut || many.borrow_mut().requests(REQUESTS)],
+        [&mut || few.borrow_mut().requests(REQUESTS, FEW), &mut || many.borrow_mut().requests(REQUESTS, FEW)],
     )?;
     let mut row = |what: &str, figure, target| report.row(&format!("services, {what}"), figure, target, n);
     row("2,000 requests, 10 services", Figure::Time(of_few), None);
     row("2,000 requests, 1,000 services", Figure::Time(of_many), None);
     let figure = Figure::Ratio(ratio(of_many, of_few));
     row("1,000 services : 10 services, requests", figure, Some(Figure::Ratio(REQUEST_AT_MOST)));
-    report.note("one request after the other on one connection, each to the next service");
+    report.note("one request after the other on one connection, to ten services in turn");
     Ok(())
 }
 
@@ -61,5 +61,11 @@ fn steps(bench: &Bench, report: &mut Report, many: &RefCell<BalancerOfServices>)
         let figure = Figure::Ratio(ratio(of_many, of_one));
         row(&format!("1,000 services : one, {what}"), figure, Some(Figure::Ratio(AT_MOST)));
     }
+    many.borrow_mut().use_yaml(SERVICES)?;
+    let [of_one, of_many] =
+        in_turn(n, [&mut || one.borrow_mut().render(), &mut || many.borrow_mut().render()])?;
+    let figure = Figure::Ratio(ratio(of_many, of_one));
+    report.row("services, 1,000 services : one, render, from YAML", figure, None, n);
+    report.note("the other rows are with a file in JSON, which is quicker to read");
     Ok(())
 }

@@ -25,7 +25,6 @@ use crate::setups::responder::Responder;
 pub struct BalancerOfServices {
     balancer: Balancer,
     pool: NodeRecords,
-    services: usize,
     client: Client,
     _responder: Responder,
     // The last field, because dropping it ends all processes of the run.
@@ -46,14 +45,21 @@ impl BalancerOfServices {
         };
         let pool = NodeRecords::fill_with(&balancer.nodes_dir(), services * servers, &tags)?;
         if services > 1 {
-            balancer.set_env("ROLLCALL_VARS", settings(&run, services)?);
+            balancer.set_env("ROLLCALL_VARS", settings(&run, "json", services)?);
         }
         balancer.start_haproxy(Mode::MasterSocket)?;
         let client = Client::keep_alive(balancer.front());
-        let started = BalancerOfServices { balancer, pool, services, client, _responder: responder, run };
+        let started = BalancerOfServices { balancer, pool, client, _responder: responder, run };
         // reload-haproxy notes what runs. Without that note it could not make a change without a reload.
         started.reload_haproxy("auto")?;
         Ok(started)
+    }
+
+    /// Reads the same services from YAML, instead of JSON, from now on.
+    pub fn use_yaml(&mut self, services: usize) -> Result<()> {
+        let path = settings(&self.run, "yaml", services)?;
+        self.balancer.set_env("ROLLCALL_VARS", path);
+        Ok(())
     }
 
     /// One node changes, and render-cfg renders that without a check; returns how long it took.
@@ -97,11 +103,11 @@ impl BalancerOfServices {
         step.with(|command| self.run.adopt(command)).time(None)
     }
 
-    /// How long `requests` requests take, one after the other, to one service after the other.
-    pub fn requests(&mut self, requests: usize) -> Result<Duration> {
+    /// How long `requests` requests take, one after the other, to these many of the services in turn.
+    pub fn requests(&mut self, requests: usize, services: usize) -> Result<Duration> {
         let start = Instant::now();
         for number in 0..requests {
-            let answer = self.client.get(&format!("/s{}/", number % self.services));
+            let answer = self.client.get(&format!("/s{}/", number % services));
             if !answer.is_ok_and(|answer| answer.status == 200) {
                 return Err(unfit("a request was not answered by 200"));
             }
@@ -110,12 +116,13 @@ impl BalancerOfServices {
     }
 }
 
-/// A file of settings with services that are told apart by the path.
-fn settings(run: &Run, services: usize) -> Result<PathBuf> {
-    let path = run.join("vars.yaml");
-    let services: String =
-        (0..services).map(|number| format!("  s{number}: {{paths: /s{number}}}\n")).collect();
-    replace(&path, format!("services:\n{services}").as_bytes(), 0o600).map_err(system("write", &path))?;
+/// A file of settings, JSON or YAML, with services that are told apart by the path. JSON is YAML in one line.
+fn settings(run: &Run, ending: &str, services: usize) -> Result<PathBuf> {
+    let path = run.join(&format!("vars.{ending}"));
+    let services: Vec<String> =
+        (0..services).map(|number| format!("\"s{number}\": {{\"paths\": \"/s{number}\"}}")).collect();
+    let text = format!("{{\"services\": {{{}}}}}\n", services.join(",\n"));
+    replace(&path, text.as_bytes(), 0o600).map_err(system("write", &path))?;
     Ok(path)
 }
 
