@@ -12,8 +12,10 @@ use support::{Bed, SHIPPED, names};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
-/// Tags of nodes, the files that they are an example for, and what the rendered text then has.
-const NODES: &[(&str, &[(&str, &str)], &str)] = &[
+/// A file, the tags of its nodes, and what the rendered text then has.
+type Example = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const NODES: [Example; 7] = [
     (
         "lab.cfg.tera",
         &[("role", "backend")],
@@ -36,7 +38,7 @@ fn every_example_is_accepted_without_a_warning() {
     let mut there = names(Path::new(EXAMPLES));
     there.retain(|name| !all.contains(&&**name));
     assert!(there.is_empty(), "{there:?} have no test");
-    for (name, tags, wanted) in NODES {
+    for (name, tags, wanted) in &NODES {
         let text = fs::read_to_string(format!("{EXAMPLES}/{name}")).unwrap();
         for nodes in [0, 1, 3] {
             let rendered = render(name, &text, tags, nodes);

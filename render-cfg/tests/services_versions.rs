@@ -93,6 +93,29 @@ fn a_tester_chooses_a_version_by_header_or_cookie() {
 }
 
 #[test]
+fn a_backend_with_a_backup_server_does_not_use_leastconn() {
+    let settings =
+        "services: {shop: {}, own: {balance: leastconn, role: shop}, two: {role: shop, balance: roundrobin}}";
+    for (vars, tags, wanted) in [
+        ("{}", &[][..], [1, 0, 0]),
+        ("{}", &[("backup", "yes")], [0, 1, 0]),
+        (settings, &[], [1, 0, 1]),
+        (settings, &[("backup", "yes")], [1, 2, 1]),
+    ] {
+        let shipped = Shipped::with(
+            &vars.replace("shop: {}", "shop: {hosts: a}").replace("own: {", "own: {hosts: b, "),
+        );
+        for (name, tags) in [("a", &[][..]), ("b", tags)] {
+            let role = if vars == settings { "shop" } else { "backend" };
+            shipped.node(name, free_address(), &[&[("role", role)], tags].concat());
+        }
+        let text = shipped.render(&[], 0);
+        let count = |balance: &str| text.matches(&format!("\n    balance {balance}\n")).count();
+        assert_eq!(["leastconn", "random", "roundrobin"].map(count), wanted, "{text}");
+    }
+}
+
+#[test]
 fn a_tester_shares_the_limit_and_the_cookie_of_the_service() {
     let shipped = Shipped::with(
         "services: {shop: {versions: {v1: 1}, prefer: {header: X-V}, rate_limit: 5, cookie: C, slowstart: 9s}}",

@@ -23,7 +23,7 @@ use crate::values::arguments::of_filter;
 use crate::values::unwanted;
 use keys::SERVICE_NAME;
 use members::Members;
-use served::{preferences, served};
+use served::{Defaults, preferences, served};
 use service::Service;
 use shape::entries;
 
@@ -39,37 +39,37 @@ pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
     tls::register(tera, effects);
     let effects = effects.clone();
     tera.register_filter("services", move |given: Value, more: Kwargs, _: &State| {
-        of_filter("services", &more, &["nodes", "roles", "role", "port"])?;
+        of_filter("services", &more, &["nodes", "roles", "role", "port", "balance"])?;
         services(&given, &more, &effects)
     });
 }
 
-/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000)`: a table with `http`, the services
+/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000, balance="leastconn")`: a table with `http`, the services
 /// of HTTP, `preferences`, how requests ask for their versions, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends. `role` is that of the one service, or an empty text.
 fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Value> {
-    let port = kwargs.must_get::<u16>("port")?;
+    let defaults = Defaults { port: kwargs.must_get("port")?, balance: kwargs.must_get::<&str>("balance")? };
     let members = Members::new(kwargs.must_get("nodes")?, kwargs.must_get("roles")?);
     let role = Some(kwargs.must_get::<&str>("role")?).filter(|role| !role.is_empty());
     if given.is_undefined() || given.is_none() {
-        return alone(role.unwrap_or(BACKEND), port, &members, effects);
+        return alone(role.unwrap_or(BACKEND), &defaults, &members, effects);
     }
     if role.is_some() {
         let reason = "each service has its own role: move it into the setting services";
         return Err(effects.wrong.refuse(Wrong::new(&SettingPath::of("role"), reason)));
     }
     match read(given) {
-        Ok(services) => joined(&services, port, &members, effects),
+        Ok(services) => joined(&services, &defaults, &members, effects),
         Err(wrong) => Err(effects.wrong.refuse(wrong)),
     }
 }
 
 /// The one service without the setting.
-fn alone(role: &str, port: u16, members: &Members, effects: &Effects) -> TeraResult<Value> {
+fn alone(role: &str, defaults: &Defaults, members: &Members, effects: &Effects) -> TeraResult<Value> {
     let settings = object([("role", Value::from(role))]);
     let service = Service::read(ALONE, &settings, SettingPath::of("role"));
     let service = service.map_err(|wrong| effects.wrong.refuse(wrong))?;
     Ok(object([
-        ("http", Value::from(served(&service, port, members, effects)?)),
+        ("http", Value::from(served(&service, defaults, members, effects)?)),
         ("preferences", Value::from(Vec::<Value>::new())),
         ("routes", Value::none()),
         ("tcp", Value::from(Vec::<Value>::new())),
@@ -96,14 +96,19 @@ fn read(given: &Value) -> Result<Vec<Service>, Wrong> {
     Ok(services)
 }
 
-fn joined(services: &[Service], port: u16, members: &Members, effects: &Effects) -> TeraResult<Value> {
+fn joined(
+    services: &[Service],
+    defaults: &Defaults,
+    members: &Members,
+    effects: &Effects,
+) -> TeraResult<Value> {
     let (tcp, http): (Vec<&Service>, Vec<&Service>) = services.iter().partition(|service| service.is_tcp());
     let refuse = |wrong| effects.wrong.refuse(wrong);
     let routes =
         if http.is_empty() { Value::none() } else { Value::from(routes::http(&http).map_err(refuse)?) };
     let listeners = listeners(&tcp).map_err(refuse)?;
     let all_served = |all: &[&Service]| {
-        let served = all.iter().map(|service| served(service, port, members, effects));
+        let served = all.iter().map(|service| served(service, defaults, members, effects));
         served.collect::<TeraResult<Vec<Vec<Value>>>>().map(|all| Value::from(all.concat()))
     };
     Ok(object([

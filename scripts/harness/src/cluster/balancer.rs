@@ -191,8 +191,8 @@ impl Balancer {
     fn rendering(&self) -> Result<Command> {
         let mut command = Command::new(programs::bin_dir()?.join("render-cfg"));
         command.arg("--template").arg(self.environment.get("ROLLCALL_TEMPLATE"));
-        command.args(["--set", &format!("self={}", self.name), "--set-from", "ROLLCALL_SET"]);
-        command.args(["--vars-from", "ROLLCALL_VARS"]);
+        command.args(["--set-from", "ROLLCALL_SET", "--vars-from", "ROLLCALL_VARS"]);
+        command.arg("--set").arg(format!("self={}", self.name));
         self.with_environment(&mut command);
         Ok(command)
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use harness::Result;
 
 use crate::bench::Bench;
+use crate::measures::member_events::joining;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::{in_turn, ratio};
 use crate::setups::balancer_of_services::BalancerOfServices;
@@ -38,16 +39,22 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// One node changes; returns how long render-cfg takes then.
+fn render(balancer: &mut BalancerOfServices) -> Result<Duration> {
+    joining(&balancer.pool)?.time(Some(&balancer.pool.change()))?;
+    balancer.render()
+}
+
 /// Measures each step of a change.
 fn steps(bench: &Bench, report: &mut Report, many: &RefCell<BalancerOfServices>) -> Result<()> {
     let one = RefCell::new(BalancerOfServices::start(1, SERVICES * SERVERS)?);
     let n = bench.rounds(15, 3);
     type Step = fn(&mut BalancerOfServices) -> Result<Duration>;
     let steps: [(&str, Step); 3] = [
-        ("render", BalancerOfServices::render),
+        ("render", render),
         ("haproxy -c", |balancer| balancer.check()),
         ("one change applied", |balancer| {
-            balancer.render()?;
+            render(balancer)?;
             balancer.apply()
         }),
     ];
@@ -63,7 +70,7 @@ fn steps(bench: &Bench, report: &mut Report, many: &RefCell<BalancerOfServices>)
     }
     many.borrow_mut().use_yaml(SERVICES)?;
     let [of_one, of_many] =
-        in_turn(n, [&mut || one.borrow_mut().render(), &mut || many.borrow_mut().render()])?;
+        in_turn(n, [&mut || render(&mut one.borrow_mut()), &mut || render(&mut many.borrow_mut())])?;
     let figure = Figure::Ratio(ratio(of_many, of_one));
     report.row("services, 1,000 services : one, render, from YAML", figure, None, n);
     report.note("the other rows are with a file in JSON, which is quicker to read");

@@ -14,7 +14,6 @@ use harness::run::programs;
 use harness::traffic::http::Client;
 use harness::{Error, Result};
 
-use crate::measures::member_events::joining;
 use crate::results::timed_run::{TimedRun, system};
 use crate::setups::node_records::NodeRecords;
 use crate::setups::rare_checks_template;
@@ -24,7 +23,8 @@ use crate::setups::responder::Responder;
 #[derive(Debug)]
 pub struct BalancerOfServices {
     balancer: Balancer,
-    pool: NodeRecords,
+    /// Its records.
+    pub pool: NodeRecords,
     client: Client,
     _responder: Responder,
     // The last field, because dropping it ends all processes of the run.
@@ -62,9 +62,8 @@ impl BalancerOfServices {
         Ok(())
     }
 
-    /// One node changes, and render-cfg renders that without a check; returns how long it took.
-    pub fn render(&mut self) -> Result<Duration> {
-        joining(&self.pool)?.time(Some(&self.pool.change()))?;
+    /// How long render-cfg takes, without a check.
+    pub fn render(&self) -> Result<Duration> {
         let mut command = self.balancer.render_command()?;
         let start = Instant::now();
         let status = command.status();
