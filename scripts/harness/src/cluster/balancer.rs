@@ -92,8 +92,7 @@ impl Balancer {
         Ok(balancer)
     }
 
-    /// Sets a variable of the shipped scripts (ROLLCALL_MIN_NODES, ROLLCALL_TEMPLATE, ...) for all programs that are
-    /// started later.
+    /// Sets a variable of the shipped scripts, such as ROLLCALL_MIN_NODES, for all programs that are started later.
     pub fn set_env(&mut self, key: &str, value: impl Into<OsString>) {
         self.environment.set(key, value.into());
     }
