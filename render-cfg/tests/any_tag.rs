@@ -194,7 +194,9 @@ fn the_shipped_template_survives_any_tag() {
 fn the_services_of_the_shipped_template_survive_any_tag() {
     let template = std::fs::read_to_string(SHIPPED).unwrap();
     let vars = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/templates/services.yaml");
-    throw_at(&template, &["--vars", vars, "--set", "user=", "--set", "group=", "--set", "self=lb1"]);
+    let settings =
+        ["--vars", vars, "--set", "user=", "--set", "group=", "--set", "self=lb1", "--set", "zone=a"];
+    throw_at(&template, &settings);
 }
 
 #[test]

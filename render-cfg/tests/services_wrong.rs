@@ -48,6 +48,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("  a: {slowstart: 90}", "2:7", "'services.a.slowstart' is '90', not a time with a unit"),
     ("  a: {request_headers: {X: \"a\\nb\"}}", "2:25", "'services.a.request_headers.X' is 'a\\nb', not text"),
     ("  a: 5", "2:3", "setting 'services.a' is '5', not a table"),
+    (
+        "  a: {zone_min: 2}",
+        "2:7",
+        "setting 'services.a.zone_min': it needs the setting zone, the balancer's own zone",
+    ),
+    ("  a: {zone_min: 1}", "2:7", "'services.a.zone_min' is '1', not a whole number from 2 to 10000"),
     ("  {}", "1:1", "setting 'services': it has no service"),
 ];
 

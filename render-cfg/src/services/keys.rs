@@ -40,8 +40,8 @@ const HEADER_VALUE: Kind = Kind {
 const OWN_NAMES: [&str; 5] = ["web", "stats", "balancers", "client_rates", "acme_challenges"];
 
 /// The settings that only a service with `mode: http` has.
-pub(super) const OF_HTTP: [&str; 6] =
-    ["paths", "cookie", "rate_limit", "request_headers", "response_headers", "prefer"];
+pub(super) const OF_HTTP: [&str; 7] =
+    ["paths", "cookie", "rate_limit", "request_headers", "response_headers", "prefer", "zone_min"];
 /// The settings that only a service with `mode: tcp` has.
 pub(super) const OF_TCP: [&str; 3] = ["bind", "sticky", "shutdown_sessions"];
 /// The checks that only a service with `mode: tcp` has.
@@ -68,6 +68,7 @@ pub(super) const SERVICE: Shape = Shape::Table(&[
     ("sticky", Shape::Word(&["source"])),
     ("maxconn", Shape::Number(1, 1_000_000)),
     ("slowstart", Shape::Text(&TIME)),
+    ("zone_min", Shape::Number(2, 10_000)),
     // How the versions of a program share them.
     ("versions", Shape::Map(&NAME, &Shape::Number(0, 1_000_000))),
     ("prefer", Shape::Table(&[("header", Shape::Text(&HEADER)), ("cookie", Shape::Text(&NAME))])),

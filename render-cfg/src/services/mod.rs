@@ -23,7 +23,7 @@ use crate::values::arguments::of_filter;
 use crate::values::unwanted;
 use keys::SERVICE_NAME;
 use members::Members;
-use served::{Defaults, preferences, served};
+use served::{Defaults, preferences, served, zone_switch};
 use service::Service;
 use shape::entries;
 
@@ -39,15 +39,19 @@ pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
     tls::register(tera, effects);
     let effects = effects.clone();
     tera.register_filter("services", move |given: Value, more: Kwargs, _: &State| {
-        of_filter("services", &more, &["nodes", "roles", "role", "port", "balance"])?;
+        of_filter("services", &more, &["nodes", "roles", "role", "port", "balance", "zone"])?;
         services(&given, &more, &effects)
     });
 }
 
-/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000, balance="leastconn")`: a table with `http`, the services
+/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000, balance="leastconn", zone="")`: a table with `http`, the services
 /// of HTTP, `preferences`, how requests ask for their versions, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends. `role` is that of the one service, or an empty text.
 fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Value> {
-    let defaults = Defaults { port: kwargs.must_get("port")?, balance: kwargs.must_get::<&str>("balance")? };
+    let defaults = Defaults {
+        port: kwargs.must_get("port")?,
+        balance: kwargs.must_get("balance")?,
+        zone: kwargs.must_get("zone")?,
+    };
     let members = Members::new(kwargs.must_get("nodes")?, kwargs.must_get("roles")?);
     let role = Some(kwargs.must_get::<&str>("role")?).filter(|role| !role.is_empty());
     if given.is_undefined() || given.is_none() {
@@ -57,7 +61,14 @@ fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Val
         let reason = "each service has its own role: move it into the setting services";
         return Err(effects.wrong.refuse(Wrong::new(&SettingPath::of("role"), reason)));
     }
-    match read(given) {
+    let services =
+        read(given).and_then(|services| match services.iter().find(|one| one.get("zone_min").is_some()) {
+            Some(one) if defaults.zone.is_empty() => {
+                Err(Wrong::new(&one.path("zone_min"), "it needs the setting zone, the balancer's own zone"))
+            }
+            _ => Ok(services),
+        });
+    match services {
         Ok(services) => joined(&services, &defaults, &members, effects),
         Err(wrong) => Err(effects.wrong.refuse(wrong)),
     }
@@ -71,6 +82,7 @@ fn alone(role: &str, defaults: &Defaults, members: &Members, effects: &Effects) 
     Ok(object([
         ("http", Value::from(served(&service, defaults, members, effects)?)),
         ("preferences", Value::from(Vec::<Value>::new())),
+        ("zone_switches", Value::from(Vec::<Value>::new())),
         ("routes", Value::none()),
         ("tcp", Value::from(Vec::<Value>::new())),
         ("listeners", Value::from(Vec::<Value>::new())),
@@ -116,6 +128,10 @@ fn joined(
         (
             "preferences",
             Value::from(http.iter().flat_map(|service| preferences(service)).collect::<Vec<Value>>()),
+        ),
+        (
+            "zone_switches",
+            Value::from(http.iter().filter_map(|service| zone_switch(service)).collect::<Vec<Value>>()),
         ),
         ("routes", routes),
         ("tcp", all_served(&tcp)?),

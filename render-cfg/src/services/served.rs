@@ -13,6 +13,8 @@ use crate::filters::server_lines::{Pool, servers};
 
 /// The tag with a node's version.
 const VERSION: &str = "version";
+/// The tag with a node's zone.
+const ZONE: &str = "zone";
 
 /// The algorithm that is not used where there are backup servers: in HAProxy 3.2 and 3.4, if all other servers die at once
 /// under load, requests can stay in the queue although the backup servers are up.
@@ -27,9 +29,12 @@ pub(super) struct Defaults<'d> {
     pub(super) port: u16,
     /// The algorithm of a service that needs no other.
     pub(super) balance: &'d str,
+    /// The balancer's own zone; empty if it has none.
+    pub(super) zone: &'d str,
 }
 
-/// The backends of a service: its own, and one for each version that somebody can prefer.
+/// The backends of a service: its own, one of all zones if it needs that, and one for each version that somebody can
+/// prefer.
 pub(super) fn served(
     service: &Service,
     defaults: &Defaults,
@@ -44,18 +49,90 @@ pub(super) fn served(
     };
     let nodes = members.of(service);
     let servers = servers(&nodes, &pool, &mut effects.unservable.endpoints())?;
-    let Some(shares) = service.get("versions").and_then(Value::as_map).map(shares) else {
+    let shares = service.get("versions").and_then(Value::as_map).map(shares);
+    if shares.is_none() && defaults.zone.is_empty() {
         return Ok(vec![backend(service, &service.name, servers, defaults)]);
+    }
+    let servers: Vec<Placed> =
+        nodes.iter().zip(servers).map(|(node, server)| Placed::new(node, server)).collect();
+    let (near, far): (Vec<usize>, Vec<usize>) =
+        (0..servers.len()).partition(|place| servers[*place].is_in(defaults.zone));
+    let shared = |groups: &[&[usize]]| match &shares {
+        Some(shares) => {
+            groups.iter().fold(servers.clone(), |servers, group| with_shares(servers, shares, group))
+        }
+        None => servers.clone(),
     };
-    let versions: Vec<Option<&str>> = nodes.iter().map(version).collect();
-    let shared = with_shares(&servers, &versions, &shares);
-    let mut all = vec![backend(service, &service.name, shared, defaults)];
+    let mut all =
+        vec![backend(service, &service.name, own_zone_first(shared(&[&near, &far]), defaults), defaults)];
+    if let Some(name) = of_all_zones(service) {
+        let everywhere = shared(&[&[&near[..], &far[..]].concat()]);
+        all.push(backend(
+            service,
+            &name,
+            everywhere.into_iter().map(|placed| placed.server).collect(),
+            defaults,
+        ));
+    }
     for version in preferred(service) {
-        let of_version = servers.iter().zip(&versions).filter(|(_, of)| **of == Some(version));
-        let servers: Vec<Value> = of_version.map(|(server, _)| server.clone()).collect();
+        let of_version = servers.iter().filter(|placed| placed.version.as_deref() == Some(version)).cloned();
+        let servers = own_zone_first(of_version.collect(), defaults);
         all.push(backend(service, &backend_of(service, version), servers, defaults));
     }
     Ok(all)
+}
+
+/// A server with the tags of its node that decide its weight.
+#[derive(Clone)]
+struct Placed {
+    server: Value,
+    version: Option<String>,
+    zone: Option<String>,
+}
+
+impl Placed {
+    fn new(node: &Value, server: Value) -> Placed {
+        let tag = |key| Some(get(get(node, "tags")?, key)?.as_str()?.to_owned());
+        Placed { server, version: tag(VERSION), zone: tag(ZONE) }
+    }
+
+    /// Without a zone of the balancer every server is near.
+    fn is_in(&self, zone: &str) -> bool {
+        zone.is_empty() || self.zone.as_deref() == Some(zone)
+    }
+
+    /// Sets a field of the server, unless it is not served.
+    fn set(&mut self, key: &'static str, value: Value) {
+        let fields = self.server.as_map().cloned();
+        if let Some(mut fields) = fields.filter(|fields| fields.contains_key(&Key::Str(key))) {
+            fields.insert(Key::Str(key), value);
+            self.server = Value::from(fields);
+        }
+    }
+}
+
+/// The servers, with those of other zones as backup servers.
+fn own_zone_first(mut servers: Vec<Placed>, defaults: &Defaults) -> Vec<Value> {
+    for placed in servers.iter_mut().filter(|placed| !placed.is_in(defaults.zone)) {
+        placed.set("backup", Value::from(true));
+    }
+    servers.into_iter().map(|placed| placed.server).collect()
+}
+
+/// The backend with the servers of all zones, if the service uses them before its own zone is empty.
+fn of_all_zones(service: &Service) -> Option<String> {
+    service.get("zone_min").is_some().then(|| format!("{}:zones", service.name))
+}
+
+/// For the frontend: the backend of all zones, and below which number of servers it is used.
+pub(super) fn zone_switch(service: &Service) -> Option<Value> {
+    let name = of_all_zones(service)?;
+    let min = service.get("zone_min").cloned()?;
+    Some(object([
+        ("service", Value::from(service.name.as_str())),
+        ("backend", Value::from(name)),
+        ("min", min),
+    ]))
 }
 
 /// The versions that somebody can prefer.
@@ -93,7 +170,9 @@ fn backend_of(service: &Service, version: &str) -> String {
 fn backend(service: &Service, name: &str, servers: Vec<Value>, defaults: &Defaults) -> Value {
     let mut fields = service.settings.as_map().cloned().unwrap_or_default();
     let balance = algorithm(service, defaults);
-    let avoids_leastconn = balance == LEASTCONN && servers.iter().any(is_backup);
+    // With zones it does not depend on the servers: a change of the algorithm needs a reload.
+    let avoids_leastconn =
+        balance == LEASTCONN && (!defaults.zone.is_empty() || servers.iter().any(is_backup));
     let balance = if avoids_leastconn { INSTEAD } else { balance };
     if balance == defaults.balance {
         fields.shift_remove(&Key::Str("balance"));
@@ -101,6 +180,7 @@ fn backend(service: &Service, name: &str, servers: Vec<Value>, defaults: &Defaul
         fields.insert(Key::Str("balance"), Value::from(balance));
     }
     fields.insert(Key::Str("avoids_leastconn"), Value::from(avoids_leastconn));
+    fields.insert(Key::Str("has_zones"), Value::from(!defaults.zone.is_empty()));
     fields.insert(Key::Str("name"), Value::from(name));
     fields.insert(Key::Str("service"), Value::from(service.name.as_str()));
     fields.insert(Key::Str("servers"), Value::from(servers));
@@ -122,26 +202,21 @@ fn shares(versions: &Map) -> Vec<(&str, u64)> {
     versions.iter().filter_map(|(version, share)| Some((version.as_str()?, share.as_u64()?))).collect()
 }
 
-fn version(node: &Value) -> Option<&str> {
-    get(get(node, "tags")?, VERSION)?.as_str()
-}
-
-/// The servers with weights by the shares of their versions. One that drains, or that has the weight 0, does not count.
-fn with_shares(servers: &[Value], versions: &[Option<&str>], shares: &[(&str, u64)]) -> Vec<Value> {
+/// The servers, those at these places with weights by the shares of their versions. One that drains, or that has the
+/// weight 0, does not count.
+fn with_shares(mut servers: Vec<Placed>, shares: &[(&str, u64)], places: &[usize]) -> Vec<Placed> {
     let number = |server: &Value| match get(server, "weight").and_then(Value::as_u64) {
         _ if get(server, "drain").and_then(Value::as_bool) != Some(false) => 0,
         weight => weight.unwrap_or(1),
     };
-    let member =
-        |(place, server): (usize, &Value)| Member { place, version: versions[place], weight: number(server) };
-    let members: Vec<Member> =
-        servers.iter().enumerate().map(member).filter(|member| member.weight > 0).collect();
-    let mut servers = servers.to_vec();
+    let member = |place: &usize| Member {
+        place: *place,
+        version: servers[*place].version.as_deref(),
+        weight: number(&servers[*place].server),
+    };
+    let members: Vec<Member> = places.iter().map(member).filter(|member| member.weight > 0).collect();
     for (place, weight) in weights(shares, &members) {
-        if let Some(mut fields) = servers[place].as_map().cloned() {
-            fields.insert(Key::Str("weight"), Value::from(weight));
-            servers[place] = Value::from(fields);
-        }
+        servers[place].set("weight", Value::from(weight));
     }
     servers
 }
