@@ -87,7 +87,12 @@ pub(crate) fn deliver<'n>(
         return rehearse(args, output, text, files, messages).map(|()| false);
     }
     let written = output.write_beside(files)?;
-    write(args, output, text, messages).inspect_err(|_| written.remove())?;
+    write(args, output, text, messages).inspect_err(|undelivered| {
+        // After another error the text may have been installed.
+        if matches!(undelivered, Undelivered::Refused(_)) {
+            written.remove();
+        }
+    })?;
     // The text is installed, so this is no failure.
     let _ = output.tidy(text).inspect_err(|err| messages.warn(err.to_string()));
     Ok(true)

@@ -54,9 +54,7 @@ impl SideFiles {
     /// Adds a file and returns its path. `name` is `STEM.ENDING`.
     pub(crate) fn add(&self, name: &str, text: &str) -> PathBuf {
         let (stem, ending) = name.rsplit_once('.').unwrap_or((name, "txt"));
-        let hash = Sha256::digest(text.as_bytes());
-        let hash: String = hash.iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("{stem}-{hash}.{ending}");
+        let name = format!("{stem}-{}.{ending}", hash(text.as_bytes()));
         let path = match &self.output {
             None => PathBuf::from(name),
             Some(output) => {
@@ -77,14 +75,20 @@ impl SideFiles {
     }
 }
 
+/// The beginning of the hash of a content.
+fn hash(content: &[u8]) -> String {
+    let hash = Sha256::digest(content);
+    hash.iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whether the file has this content.
 pub(crate) fn is_there(file: &SideFile) -> bool {
     common::regular_file::read(&file.path, file.text.len() as u64)
         .is_ok_and(|bytes| bytes == file.text.as_bytes())
 }
 
-/// Removes the files beside `output` that neither text has named for a week. What `old` names and `new` does not, is in
-/// use until now.
+/// Removes the files of `output` that no text has named for a week. A file that `old` names and `new` does not was in use
+/// until now. A file of another program has a name without the hash of its content, and is kept.
 pub(crate) fn tidy(output: &Path, old: &str, new: &str) -> io::Result<()> {
     let Some((directory, own)) = output.parent().zip(output.file_name().and_then(|name| name.to_str()))
     else {
@@ -104,20 +108,30 @@ pub(crate) fn tidy(output: &Path, old: &str, new: &str) -> io::Result<()> {
             continue;
         }
         let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-        if age > KEPT {
+        if age > KEPT && has_its_hash(&entry.path(), name)? {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Whether a file of this name was written for the output `own`: `OWN.STEM-HASH.ENDING`.
+/// Whether the name of the file contains the hash of its content.
+fn has_its_hash(path: &Path, name: &str) -> io::Result<bool> {
+    Ok(name.contains(&format!("-{}.", hash(&fs::read(path)?))))
+}
+
+/// Whether a file of this name may have been written for the output `own`: `OWN.STEM-HASH.ENDING`.
 fn is_of(own: &str, name: &str) -> bool {
     let Some(rest) = name.strip_prefix(own).and_then(|rest| rest.strip_prefix('.')) else { return false };
     let Some((stem, ending)) = rest.rsplit_once('.') else { return false };
     let Some((stem, hash)) = stem.rsplit_once('-') else { return false };
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    !stem.is_empty() && !ending.is_empty() && hash.len() == DIGITS && hash.bytes().all(is_digit)
+    // With a dot it would be that of an output with a longer name.
+    !stem.is_empty()
+        && !stem.contains('.')
+        && !ending.is_empty()
+        && hash.len() == DIGITS
+        && hash.bytes().all(is_digit)
 }
 
 #[cfg(test)]
@@ -134,6 +148,7 @@ mod tests {
             ("haproxy.cfg.-0123456789abcdef.map", false),
             ("haproxy.cfg-0123456789abcdef.map", false),
             ("other.cfg.routes-0123456789abcdef.map", false),
+            ("haproxy.cfg.new.routes-0123456789abcdef.map", false),
             ("haproxy.cfg", false),
         ] {
             assert_eq!(is_of("haproxy.cfg", name), is_ours, "{name}");
@@ -156,9 +171,14 @@ mod tests {
         let (new, left, late, old) = (write("new", 9), write("left", 9), write("late", 6), write("old", 8));
         tidy(&output, &format!("x {}", left.display()), &format!("y {}", new.display())).unwrap();
         let there = [&new, &left, &late, &old].map(|path| path.exists());
+        let foreign = output.with_file_name("haproxy.cfg.bak-1732783980123456.gz");
+        common::replace::replace(&foreign, b"x", 0o644).unwrap();
+        fs::File::open(&foreign).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         tidy(&output, "", "").unwrap();
+        let is_foreign_kept = foreign.exists();
         let later = [&new, &left, &late, &old].map(|path| path.exists());
         fs::remove_dir_all(&directory).unwrap();
+        assert!(is_foreign_kept);
         assert_eq!(there, [true, true, true, false]);
         assert_eq!(later, [false, true, true, false], "what was in use until now is kept for a week");
     }

@@ -114,7 +114,12 @@ fn a_wrong_setting_is_refused() {
         ("{}", "1:1", "it needs certificates, a file or a directory"),
         ("{certificates: certs}", "1:7", "setting 'tls.certificates' is 'certs', not an absolute path"),
         ("{certificates: /c, bind: ':443 ssl'}", "1:25", "setting 'tls.bind' is ':443 ssl', not an address"),
-        ("{certificates: /c, hsts: 0}", "1:25", "setting 'tls.hsts' is '0', not a whole number from 1 to"),
+        ("{certificates: []}", "1:7", "it is empty: leave it out"),
+        (
+            "{certificates: /c, hsts: yes}",
+            "1:25",
+            "setting 'tls.hsts' is 'yes', not a whole number from 0 to",
+        ),
         (
             "{certificates: /c, acme: 'localhost:80'}",
             "1:25",
@@ -123,7 +128,7 @@ fn a_wrong_setting_is_refused() {
         (
             "{certificates: /c, alpn: h3}",
             "1:25",
-            "setting 'tls.alpn': there is no such setting; there are bind,",
+            "setting 'tls.alpn': there is no such setting; the settings are bind,",
         ),
     ] {
         shipped.bed.write("v.yaml", &format!("tls: {tls}\n"));

@@ -20,7 +20,7 @@ const WRONG: &[(&str, &str, &str)] = &[
         "2:10",
         "'services.shop.hosts' is 'b:80', not a host name without a port",
     ),
-    ("  a: {}\n  b: {}", "3:3", "only one service can do without hosts and paths"),
+    ("  a: {}\n  b: {}", "3:3", "service 'a' already gets all other requests; give this one hosts or paths"),
     ("  a: {hosts: x}\n  b: {hosts: X.}", "3:3", "its requests to 'x/' are already those of service 'a'"),
     ("  a: {paths: /x}\n  b: {paths: /x/}", "3:3", "its requests to '/x/' are already those of service 'a'"),
     ("  web: {}", "2:3", "setting 'services.web' is 'web', not a name of at most 64 letters"),
@@ -29,7 +29,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "  a: {mode: tcp, bind: ':1'}\n  b: {mode: tcp, bind: ':1'}",
         "3:18",
-        "it is already that of service 'a'",
+        "service 'a' already listens there; give one of them hosts",
     ),
     ("  a: {mode: tcp, bind: ':443 ssl'}", "2:18", "'services.a.bind' is ':443 ssl', not an address such as"),
     ("  a: {mode: tcp, bind: ':1', paths: /x}", "2:30", "only a service with mode http has this setting"),
@@ -54,6 +54,17 @@ const WRONG: &[(&str, &str, &str)] = &[
         "setting 'services.a.zone_min': it needs the setting zone, the balancer's own zone",
     ),
     ("  a: {zone_min: 1}", "2:7", "'services.a.zone_min' is '1', not a whole number from 2 to 10000"),
+    ("  a: {mode: tcp, bind: '127.0.0.1:80'}", "2:18", "another frontend already listens at '127.0.0.1:80'"),
+    ("  a: {mode: tcp, bind: ':1'}\n  b: {mode: tcp, bind: '*:1,:2'}", "3:18", "already listens at '*:1'"),
+    ("  a: {mode: tcp, bind: ':1', balance: uri}", "2:30", "it is only for services of HTTP"),
+    ("  a: {slowstart: 5s, balance: source}", "2:22", "slowstart needs roundrobin, random or leastconn"),
+    ("  a: {hosts: []}", "2:7", "it is empty: leave it out"),
+    ("  a: {tags: {}}", "2:7", "it is empty: leave it out"),
+    ("  a: {request_headers: {X-A: b, x-a: c}}", "2:", "the header is there twice, in another case"),
+    ("  a: {request_headers: {X: ''}}", "2:25", "is '', not text for a header"),
+    ("  a: {versions: {v1: 0}}", "2:7", "at least one version needs a share above 0"),
+    ("  a: {prefer: {header: X}}", "2:7", "it chooses among versions, which are missing"),
+    ("  -f: {}", "2:3", "that begins with a letter or digit"),
     ("  {}", "1:1", "setting 'services': it has no service"),
 ];
 
@@ -64,7 +75,7 @@ fn a_wrong_setting_is_refused_with_its_place() {
     for (vars, place, reason) in WRONG {
         bed.write("v.yaml", &format!("services:\n{vars}\n"));
         let err = bed.render(&["--vars", "v.yaml"]).ends(2).err;
-        let start = format!("render-cfg: cannot use 'v.yaml:{place}': ");
+        let start = format!("render-cfg: cannot use 'v.yaml:{place}");
         assert!(err.starts_with(&start) && err.contains(reason) && err.lines().count() == 1, "{vars}: {err}");
         assert_eq!(bed.read("out"), "old");
     }

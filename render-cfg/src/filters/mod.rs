@@ -49,9 +49,10 @@ pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
 fn file(text: &str, given: &Kwargs, files: &SideFiles) -> TeraResult<Value> {
     of_filter("file", given, &["name"])?;
     let name = given.must_get::<&str>("name")?;
-    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    let ending = name.rsplit_once('.').filter(|(stem, ending)| !stem.is_empty() && !ending.is_empty());
-    if ending.is_none() || !name.bytes().all(is_byte) {
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    if !name.split_once('.').is_some_and(|(stem, ending)| is_word(stem) && is_word(ending)) {
         let wanted = "a name of letters, digits, '_' and '-', with an ending such as '.map'";
         return Err(Error::message(format!("the file's name '{name}' is not {wanted}")));
     }

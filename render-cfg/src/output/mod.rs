@@ -135,7 +135,7 @@ impl WrittenBeside {
     /// Removes them: the text that names them was refused.
     pub(crate) fn remove(&self) {
         for path in &self.0 {
-            // A leftover does no harm, and a later run removes it.
+            // A leftover does no harm.
             let _ = fs::remove_file(path);
         }
     }

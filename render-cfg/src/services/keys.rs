@@ -7,8 +7,8 @@ use crate::values::kinds::{BALANCE, BIND, HOST, Kind, NAME, TIME, URI};
 pub(super) const SERVICE_NAME: Kind = Kind {
     name: "service",
     is: is_service_name,
-    wanted: "a name of at most 64 letters, digits, '_' and '-', other than the template's own: web, stats, balancers, \
-             client_rates, acme_challenges",
+    wanted: "a name of at most 64 letters, digits, '_' and '-' that begins with a letter or digit, other than the \
+             template's own: web, stats, balancers, client_rates, acme_challenges, backend, frontend",
 };
 /// The key of a tag.
 const TAG: Kind =
@@ -32,12 +32,23 @@ const HEADER: Kind = Kind { name: "header", is: is_header, wanted: "the name of 
 /// The value of a header.
 const HEADER_VALUE: Kind = Kind {
     name: "header",
-    is: |text| !text.contains(char::is_control),
+    is: |text| !text.is_empty() && !text.contains(char::is_control),
     wanted: "text for a header, on one line: quote it",
 };
 
+/// The name of a header as an argument of HAProxy's functions.
+const PLAIN_HEADER: Kind = Kind {
+    name: "header",
+    is: |text| {
+        is_header(text) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    },
+    wanted: "the name of a header of letters, digits, '_' and '-'",
+};
+
 /// Names of the template's own sections. From 3.3 on HAProxy rejects a backend with the name of a frontend.
-const OWN_NAMES: [&str; 5] = ["web", "stats", "balancers", "client_rates", "acme_challenges"];
+/// Those of guids are reserved, too.
+const OWN_NAMES: [&str; 7] =
+    ["web", "stats", "balancers", "client_rates", "acme_challenges", "backend", "frontend"];
 
 /// The settings that only a service with `mode: http` has.
 pub(super) const OF_HTTP: [&str; 7] =
@@ -71,7 +82,7 @@ pub(super) const SERVICE: Shape = Shape::Table(&[
     ("zone_min", Shape::Number(2, 10_000)),
     // How the versions of a program share them.
     ("versions", Shape::Map(&NAME, &Shape::Number(0, 1_000_000))),
-    ("prefer", Shape::Table(&[("header", Shape::Text(&HEADER)), ("cookie", Shape::Text(&NAME))])),
+    ("prefer", Shape::Table(&[("header", Shape::Text(&PLAIN_HEADER)), ("cookie", Shape::Text(&NAME))])),
     // How its servers are checked, and what happens when one is down.
     ("check", Shape::Word(&["http", "tcp", "postgresql", "mysql", "redis", "redis-master", "redis-replica"])),
     ("check_path", Shape::Text(&URI)),
@@ -95,7 +106,8 @@ pub(super) const SERVICE: Shape = Shape::Table(&[
 
 fn is_service_name(text: &str) -> bool {
     let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-    (1..=64).contains(&text.len()) && text.bytes().all(is_byte) && !OWN_NAMES.contains(&text)
+    let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    begins && text.len() <= 64 && text.bytes().all(is_byte) && !OWN_NAMES.contains(&text)
 }
 
 fn is_host_pattern(text: &str) -> bool {
@@ -120,7 +132,7 @@ mod tests {
             (
                 &SERVICE_NAME,
                 &["shop", "api-2", "a_b"][..],
-                &["", "a.b", "a b", "a:b", "web", "client_rates"][..],
+                &["", "a.b", "a b", "a:b", "-f", "web", "client_rates", "backend"][..],
             ),
             (
                 &HOST_PATTERN,
@@ -129,7 +141,8 @@ mod tests {
             ),
             (&PREFIX, &["/", "/api", "/a/b/", "/.well-known"], &["", "api", "/a b", "/a?x", "/a#x"]),
             (&HEADER, &["X-Forwarded-For", "x"], &["", "a b", "a:", "\u{e9}"]),
-            (&HEADER_VALUE, &["", "max-age=1; x", "%[src]"], &["a\nb", "a\tb"]),
+            (&HEADER_VALUE, &["max-age=1; x", "%[src]"], &["", "a\nb", "a\tb"]),
+            (&PLAIN_HEADER, &["X-Version"], &["", "a'b", "a%b"]),
         ] {
             for text in good {
                 assert!((kind.is)(text), "{} {text}", kind.name);

@@ -3,6 +3,7 @@
 //!
 //! A service is a table of settings. Without that setting there is one service, `nodes`, of all nodes of one role.
 
+mod binds;
 mod keys;
 mod members;
 mod routes;
@@ -39,12 +40,12 @@ pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
     tls::register(tera, effects);
     let effects = effects.clone();
     tera.register_filter("services", move |given: Value, more: Kwargs, _: &State| {
-        of_filter("services", &more, &["nodes", "roles", "role", "port", "balance", "zone"])?;
+        of_filter("services", &more, &["nodes", "roles", "role", "port", "balance", "zone", "binds"])?;
         services(&given, &more, &effects)
     });
 }
 
-/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000, balance="leastconn", zone="")`: a table with `http`, the services
+/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000, balance="leastconn", zone="", binds=[])`: a table with `http`, the services
 /// of HTTP, `preferences`, how requests ask for their versions, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends. `role` is that of the one service, or an empty text.
 fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Value> {
     let defaults = Defaults {
@@ -61,17 +62,26 @@ fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Val
         let reason = "each service has its own role: move it into the setting services";
         return Err(effects.wrong.refuse(Wrong::new(&SettingPath::of("role"), reason)));
     }
-    let services =
-        read(given).and_then(|services| match services.iter().find(|one| one.get("zone_min").is_some()) {
-            Some(one) if defaults.zone.is_empty() => {
-                Err(Wrong::new(&one.path("zone_min"), "it needs the setting zone, the balancer's own zone"))
-            }
-            _ => Ok(services),
-        });
-    match services {
+    let binds: Vec<String> = kwargs.must_get("binds")?;
+    match read(given).and_then(|services| fitting(services, &defaults, &binds)) {
         Ok(services) => joined(&services, &defaults, &members, effects),
         Err(wrong) => Err(effects.wrong.refuse(wrong)),
     }
+}
+
+/// Refuses services that do not fit the settings beside them.
+fn fitting(services: Vec<Service>, defaults: &Defaults, binds: &[String]) -> Result<Vec<Service>, Wrong> {
+    binds::check(&services, binds)?;
+    let with_min = services.iter().find(|service| service.get("zone_min").is_some());
+    if let Some(service) = with_min.filter(|_| defaults.zone.is_empty()) {
+        let reason = "it needs the setting zone, the balancer's own zone";
+        return Err(Wrong::new(&service.path("zone_min"), reason));
+    }
+    if rules::is_of_http(defaults.balance) && services.iter().any(Service::is_tcp) {
+        let reason = "services of TCP cannot use it: set it in each service of HTTP";
+        return Err(Wrong::new(&SettingPath::of("balance"), reason));
+    }
+    Ok(services)
 }
 
 /// The one service without the setting.
@@ -159,8 +169,7 @@ fn listener(bind: &str, group: &[&Service]) -> Result<Value, Wrong> {
     let mut others = group.iter().filter(|service| service.texts("hosts").is_empty());
     let default = others.next();
     if let Some((second, default)) = others.next().zip(default) {
-        let reason =
-            format!("it is already that of service '{}'; two services need hosts to share it", default.name);
+        let reason = format!("service '{}' already listens there; give one of them hosts", default.name);
         return Err(Wrong::new(&second.path("bind"), reason));
     }
     let text = |text: Option<&str>| text.map_or_else(Value::none, Value::from);

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use super::service::Service;
 use crate::setting_path::Wrong;
 
+/// The most lines of a map. A service with a thousand hosts and a thousand paths would have a million.
+const ROUTES_MAX: usize = 100_000;
+
 /// The map of the services with `mode: http`.
 pub(super) fn http(services: &[&Service]) -> Result<String, Wrong> {
     let mut routes = Routes::default();
@@ -54,7 +57,7 @@ impl<'s> Routes<'s> {
             Some(other) if key == "*/" => Err(Wrong::new(
                 &service.path,
                 format!(
-                    "only one service can do without hosts and paths, to get all other requests, and '{}' does",
+                    "service '{}' already gets all other requests; give this one hosts or paths",
                     other.name
                 ),
             )),
@@ -66,6 +69,9 @@ impl<'s> Routes<'s> {
                     other.name
                 ),
             )),
+            None if self.0.len() >= ROUTES_MAX => {
+                Err(Wrong::new(&service.path, format!("there are more than {ROUTES_MAX} hosts and paths")))
+            }
             None => {
                 self.0.insert(key, service);
                 Ok(())

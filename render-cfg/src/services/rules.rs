@@ -1,5 +1,7 @@
 //! What the settings of one service must have together: a setting that would do nothing is an error.
 
+use std::collections::BTreeSet;
+
 use tera::Value;
 
 use super::keys::{CHECKS_OF_TCP, OF_HTTP, OF_TCP};
@@ -19,6 +21,8 @@ pub(super) fn check(service: &Service) -> Result<(), Wrong> {
     timeouts(service)?;
     checks(service)?;
     versions(service)?;
+    algorithm(service)?;
+    headers(service)?;
     if !service.is_tcp() {
         return Ok(());
     }
@@ -67,6 +71,42 @@ fn checks(service: &Service) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Some algorithms look at requests, which a service of TCP does not see, and some ignore the weights of slow start.
+fn algorithm(service: &Service) -> Result<(), Wrong> {
+    let Some(balance) = service.text("balance") else { return Ok(()) };
+    let wrong = |reason: &str| Err(Wrong::new(&service.path("balance"), reason));
+    if service.is_tcp() && is_of_http(balance) {
+        return wrong("it is only for services of HTTP");
+    }
+    let has_weights = matches!(balance, "roundrobin" | "leastconn") || balance.starts_with("random");
+    match service.get("slowstart") {
+        Some(_) if !has_weights => wrong("slowstart needs roundrobin, random or leastconn"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an algorithm looks at requests.
+pub(super) fn is_of_http(balance: &str) -> bool {
+    balance == "uri" || balance.starts_with("hdr")
+}
+
+/// HAProxy compares the names of headers without case, so two settings would be about one header.
+fn headers(service: &Service) -> Result<(), Wrong> {
+    for key in ["request_headers", "response_headers"] {
+        let mut seen = BTreeSet::new();
+        let names = service.get(key).and_then(Value::as_map).into_iter().flatten();
+        for name in names.filter_map(|(name, _)| name.as_str()) {
+            if !seen.insert(name.to_ascii_lowercase()) {
+                return Err(Wrong::new(
+                    &service.path(key).at(name),
+                    "the header is there twice, in another case",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn versions(service: &Service) -> Result<(), Wrong> {
     let versions = service.get("versions").and_then(Value::as_map);
     let wrong = |key: &str, reason: &str| Err(Wrong::new(&service.path(key), reason));
@@ -77,7 +117,7 @@ fn versions(service: &Service) -> Result<(), Wrong> {
         };
     };
     if versions.values().all(|share| share.as_u64() == Some(0)) {
-        return wrong("versions", "one of them needs a share above 0, or nobody would get requests");
+        return wrong("versions", "at least one version needs a share above 0");
     }
     if service.get("prefer").and_then(Value::as_map).is_some_and(|prefer| prefer.is_empty()) {
         return wrong("prefer", "it needs a header or a cookie");
@@ -99,7 +139,7 @@ pub(super) fn client_timeout<'s>(group: &[&'s Service]) -> Result<Option<&'s str
             service.get("timeouts").and_then(|timeouts| get(timeouts, "client")).and_then(Value::as_str);
         match (found, timeout) {
             (Some((first, known)), Some(timeout)) if known != timeout => {
-                let reason = format!("service '{}' has the same bind and another one", first.name);
+                let reason = format!("service '{}' has the same bind and a different timeout", first.name);
                 return Err(Wrong::new(&service.path("timeouts").at("client"), reason));
             }
             (None, Some(timeout)) => found = Some((service, timeout)),

@@ -49,37 +49,39 @@ pub(super) fn served(
     };
     let nodes = members.of(service);
     let servers = servers(&nodes, &pool, &mut effects.unservable.endpoints())?;
-    let shares = service.get("versions").and_then(Value::as_map).map(shares);
-    if shares.is_none() && defaults.zone.is_empty() {
+    if service.get("versions").is_none() && defaults.zone.is_empty() {
         return Ok(vec![backend(service, &service.name, servers, defaults)]);
     }
-    let servers: Vec<Placed> =
-        nodes.iter().zip(servers).map(|(node, server)| Placed::new(node, server)).collect();
+    let placed =
+        nodes.iter().zip(servers).map(|(node, server)| Placed::new(node, server)).collect::<Vec<Placed>>();
+    Ok(spread(service, &placed, defaults))
+}
+
+/// The backends of a service whose servers have zones or versions.
+fn spread(service: &Service, servers: &[Placed], defaults: &Defaults) -> Vec<Value> {
+    let shares = service.get("versions").and_then(Value::as_map).map(shares);
+    let (active, backups): (Vec<usize>, Vec<usize>) =
+        (0..servers.len()).partition(|place| !is_backup(&servers[*place].server));
     let (near, far): (Vec<usize>, Vec<usize>) =
-        (0..servers.len()).partition(|place| servers[*place].is_in(defaults.zone));
+        active.iter().partition(|place| servers[**place].is_in(defaults.zone));
     let shared = |groups: &[&[usize]]| match &shares {
         Some(shares) => {
-            groups.iter().fold(servers.clone(), |servers, group| with_shares(servers, shares, group))
+            groups.iter().fold(servers.to_vec(), |servers, group| with_shares(servers, shares, group))
         }
-        None => servers.clone(),
+        None => servers.to_vec(),
     };
-    let mut all =
-        vec![backend(service, &service.name, own_zone_first(shared(&[&near, &far]), defaults), defaults)];
+    let own = own_zone_first(shared(&[&near, &far, &backups]), defaults);
+    let mut all = vec![backend(service, &service.name, own, defaults)];
     if let Some(name) = of_all_zones(service) {
-        let everywhere = shared(&[&[&near[..], &far[..]].concat()]);
-        all.push(backend(
-            service,
-            &name,
-            everywhere.into_iter().map(|placed| placed.server).collect(),
-            defaults,
-        ));
+        let everywhere = shared(&[&active, &backups]).into_iter().map(|placed| placed.server).collect();
+        all.push(backend(service, &name, everywhere, defaults));
     }
     for version in preferred(service) {
         let of_version = servers.iter().filter(|placed| placed.version.as_deref() == Some(version)).cloned();
         let servers = own_zone_first(of_version.collect(), defaults);
         all.push(backend(service, &backend_of(service, version), servers, defaults));
     }
-    Ok(all)
+    all
 }
 
 /// A server with the tags of its node that decide its weight.
@@ -202,7 +204,7 @@ fn shares(versions: &Map) -> Vec<(&str, u64)> {
     versions.iter().filter_map(|(version, share)| Some((version.as_str()?, share.as_u64()?))).collect()
 }
 
-/// The servers, those at these places with weights by the shares of their versions. One that drains, or that has the
+/// The servers, those at these places, which serve at the same time, with weights by the shares of their versions. One that drains, or that has the
 /// weight 0, does not count.
 fn with_shares(mut servers: Vec<Placed>, shares: &[(&str, u64)], places: &[usize]) -> Vec<Placed> {
     let number = |server: &Value| match get(server, "weight").and_then(Value::as_u64) {

@@ -11,6 +11,9 @@ use crate::setting_path::{SettingPath, Wrong};
 use crate::values::kinds::Kind;
 use crate::values::{number_of, port_of, unwanted};
 
+/// What is wrong with an empty list or table.
+const EMPTY: &str = "it is empty: leave it out";
+
 /// What a value must be.
 #[derive(Debug)]
 pub(crate) enum Shape {
@@ -59,6 +62,9 @@ impl Shape {
             }),
             Shape::List(shape) => {
                 let list = value.as_array().unwrap_or(std::slice::from_ref(value));
+                if list.is_empty() {
+                    return Err(Wrong::new(path, EMPTY));
+                }
                 let checked = list.iter().map(|one| shape.check(one, path));
                 checked.collect::<Result<Vec<_>, _>>().map(Value::from)
             }
@@ -70,6 +76,9 @@ impl Shape {
 
 fn map(value: &Value, kind: &Kind, shape: &Shape, path: &SettingPath) -> Result<Value, Wrong> {
     let entries = entries(value, path)?;
+    if entries.is_empty() {
+        return Err(Wrong::new(path, EMPTY));
+    }
     let mut checked = BTreeMap::new();
     for (key, value) in entries {
         if !(kind.is)(key) {
@@ -96,7 +105,7 @@ fn unknown(key: &str, keys: &[(&'static str, Shape)], path: &SettingPath) -> Wro
     let names = || keys.iter().map(|(name, _)| *name);
     let advice = match near(key, names()) {
         Some(near) => format!("did you mean '{near}'?"),
-        None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
+        None => format!("the settings are {}", names().collect::<Vec<_>>().join(", ")),
     };
     Wrong::new(&path.at(key), format!("there is no such setting; {advice}"))
 }

@@ -23,7 +23,7 @@ const TLS: Shape = Shape::Table(&[
     ("bind", Shape::Text(&BIND)),
     ("certificates", Shape::List(&Shape::Text(&PATH))),
     ("redirect", Shape::OrOff(&Shape::Port)),
-    ("hsts", Shape::OrOff(&Shape::Number(1, 315_360_000))),
+    ("hsts", Shape::OrOff(&Shape::Number(0, 315_360_000))),
     ("acme", Shape::OrOff(&Shape::Text(&ENDPOINT))),
 ]);
 

@@ -20,7 +20,7 @@ const CHECKS: [&str; 2] = ["inter 2s fastinter 100ms downinter 200ms", "inter 1m
 /// Replacements in the template that turn the one pool into shards.
 const SHARDS: [[&str; 2]; 2] = [
     [
-        "{%- set services = vars.services | services(nodes=nodes, roles=roles, role=role, port=port, balance=balance, zone=zone) %}",
+        "{%- set services = vars.services | services(nodes=nodes, roles=roles, role=role, port=port, balance=balance, zone=zone, binds=binds) %}",
         "{%- set shards = roles.backend | group_by(attribute=\"tags.shard\") %}\n\
          {%- set services = {\"routes\": none, \"tcp\": [], \"listeners\": [], \"http\": \
          [{\"name\": \"nodes-\" ~ shard, \"service\": \"nodes\", \"servers\": nodes | server(port=port)} \
