@@ -134,3 +134,48 @@ fn a_tester_shares_the_limit_and_the_cookie_of_the_service() {
     }
     assert!(own.contains("stick-table") && !preferred.contains("stick-table"), "{text}");
 }
+
+#[test]
+fn shares_are_those_of_servers_that_serve_together() {
+    let vars = "{zone: a, services: {shop: {versions: {v1: 50, v2: 50}, zone_min: 2}}}";
+    let shipped = Shipped::with(vars);
+    for (name, version, zone, backup) in [
+        ("a1", "v1", "a", "no"),
+        ("a2", "v2", "a", "no"),
+        ("a3", "v2", "a", "yes"),
+        ("b1", "v1", "b", "no"),
+        ("b2", "v1", "b", "no"),
+        ("b3", "v2", "b", "no"),
+    ] {
+        let tags = [("role", "shop"), ("version", version), ("zone", zone), ("backup", backup)];
+        shipped.node(name, free_address(), &tags);
+    }
+    let text = shipped.render(&[], 0);
+    let (own, all) = text.split_once("\nbackend shop:zones\n").unwrap();
+    let servers = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with("    server "));
+        lines.map(|line| format!("{} {}", &line[11..13], line.split_once("check ").unwrap().1)).collect()
+    };
+    assert_eq!(
+        servers(own),
+        [
+            "a1 weight 256",
+            "a2 weight 256",
+            "a3 weight 256 backup",
+            "b1 weight 128 backup",
+            "b2 weight 128 backup",
+            "b3 weight 256 backup"
+        ]
+    );
+    assert_eq!(
+        servers(all),
+        [
+            "a1 weight 171",
+            "a2 weight 256",
+            "a3 weight 256 backup",
+            "b1 weight 171",
+            "b2 weight 170",
+            "b3 weight 256"
+        ]
+    );
+}
