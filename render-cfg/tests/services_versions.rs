@@ -135,6 +135,12 @@ fn a_tester_shares_the_limit_and_the_cookie_of_the_service() {
     assert!(own.contains("stick-table") && !preferred.contains("stick-table"), "{text}");
 }
 
+/// The name, the weight and the rest of each server line.
+fn servers(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| line.starts_with("    server "));
+    lines.map(|line| format!("{} {}", &line[11..13], line.split_once("check ").unwrap().1)).collect()
+}
+
 #[test]
 fn shares_are_those_of_servers_that_serve_together() {
     let vars = "{zone: a, services: {shop: {versions: {v1: 50, v2: 50}, zone_min: 2}}}";
@@ -152,10 +158,6 @@ fn shares_are_those_of_servers_that_serve_together() {
     }
     let text = shipped.render(&[], 0);
     let (own, all) = text.split_once("\nbackend shop:zones\n").unwrap();
-    let servers = |text: &str| -> Vec<String> {
-        let lines = text.lines().filter(|line| line.starts_with("    server "));
-        lines.map(|line| format!("{} {}", &line[11..13], line.split_once("check ").unwrap().1)).collect()
-    };
     assert_eq!(
         servers(own),
         [
