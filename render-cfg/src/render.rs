@@ -40,6 +40,7 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
         Rendering::open(args, output.as_ref().map(Output::path), files, nodes).map_err(template_failure)?;
     let mut draft = draft(&rendering, output.as_ref().and_then(Output::old)).map_err(template_failure)?;
     say_if_without_nodes(&rendering, &draft, messages);
+    draft.text.warnings.iter().for_each(|warning| messages.standing_warning(warning));
     let is_written = settle(args, output.as_ref(), &rendering, &mut draft, messages)?;
     let text = mem::take(&mut draft.text.text);
     if !args.watching.watch {

@@ -31,6 +31,8 @@ pub(crate) struct Text {
     pub(crate) unservable: BTreeMap<String, String>,
     /// The files that it names.
     pub(crate) files: Vec<SideFile>,
+    /// What is probably wrong with it.
+    pub(crate) warnings: Vec<String>,
     /// Kept only so that the caller decides whether it must be freed.
     _spent: Context,
 }
@@ -84,6 +86,12 @@ impl Rendering {
         let text =
             self.template.render(&mut context).map_err(|err| err.with_origin(&self.vars, &self.files))?;
         let unservable = self.template.unservable();
-        Ok(Text { text, unservable, files: self.template.files(), _spent: context })
+        Ok(Text {
+            text,
+            unservable,
+            files: self.template.files(),
+            warnings: self.template.warnings(),
+            _spent: context,
+        })
     }
 }

@@ -39,6 +39,27 @@ fn until_up(haproxy: &HaProxy, backend: &str, server: &str) {
 }
 
 #[test]
+fn a_node_that_no_service_takes_is_reported() {
+    let shipped =
+        Shipped::with("services: {shop: {hosts: a}, api: {role: rest, hosts: b}, x: {tags: {zone: z}}}");
+    for (name, tags) in [
+        ("good", &[("service", "shop")][..]),
+        ("by-role", &[("role", "rest"), ("service", "other")]),
+        ("by-tag", &[("zone", "z"), ("service", "other")]),
+        ("bare", &[("role", "balancer")]),
+        ("s1", &[("service", "shpo")]),
+        ("s2", &[("service", "shpo")]),
+        ("s3", &[("service", "mail")]),
+    ] {
+        shipped.bed.node(name, "10.0.0.1", tags);
+    }
+    let ran = shipped.bed.render(&["--vars", "v.yaml"]).ends(0);
+    let lines = "render-cfg: no service takes 's3', with the tag service=mail\n\
+                 render-cfg: no service takes 's1' and 1 more, with the tag service=shpo; did you mean 'shop'?\n";
+    assert_eq!(ran.err, lines);
+}
+
+#[test]
 fn a_request_finds_its_service_by_host_and_path() {
     if !is_there() {
         return;

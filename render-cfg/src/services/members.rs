@@ -1,13 +1,15 @@
 //! The nodes of each service: by its name, by role, by tags, or by role and tags.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use common::messages::excerpt;
 use tera::Value;
 use tera::value::{Key, Map};
 
 use super::service::Service;
 use super::shape::get;
+use crate::near::near;
 
 /// The tag with the name of a node's service.
 const SERVICE: &str = "service";
@@ -58,6 +60,29 @@ impl Members {
         members
     }
 
+    /// A line for each tag `service` of nodes that no service takes: probably a slip in the tag or in the settings.
+    pub(super) fn left_over(&self, services: &[Service]) -> Vec<String> {
+        let names: BTreeSet<&str> = services.iter().map(|service| service.name.as_str()).collect();
+        let mut left: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+        for node in self.nodes.as_array().unwrap_or_default() {
+            let Some(tag) = tag(node, SERVICE).filter(|tag| !names.contains(tag)) else { continue };
+            if !services.iter().any(|service| takes(service, node)) {
+                let name = get(node, "name").and_then(Value::as_str).unwrap_or_default();
+                left.entry(tag).or_insert((name, 0)).1 += 1;
+            }
+        }
+        let line = |(tag, (first, count)): (&str, (&str, usize))| {
+            let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            let advice = near(tag, names.iter().copied()).map(|near| format!("; did you mean '{near}'?"));
+            let tag = excerpt(tag.as_bytes());
+            format!(
+                "no service takes '{first}'{others}, with the tag service={tag}{}",
+                advice.unwrap_or_default()
+            )
+        };
+        left.into_iter().map(line).collect()
+    }
+
     fn of_role(&self, role: &str) -> Vec<Value> {
         let nodes = self.roles.as_map().and_then(|roles| roles.get(&Key::Str(role)));
         nodes.and_then(Value::as_array).unwrap_or_default().to_vec()
@@ -85,6 +110,16 @@ impl Members {
         }
         index
     }
+}
+
+/// Whether a node whose tag `service` is not the name of a service is one of this service's.
+fn takes(service: &Service, node: &Value) -> bool {
+    let tags: Vec<(&str, &str)> = service.get("tags").and_then(Value::as_map).map(texts).unwrap_or_default();
+    let role = service.text("role");
+    let chooses = role.is_some() || !tags.is_empty();
+    chooses
+        && role.is_none_or(|role| self::role(node) == Some(role))
+        && tags.iter().all(|(key, value)| tag(node, key) == Some(value))
 }
 
 fn role(node: &Value) -> Option<&str> {

@@ -64,7 +64,10 @@ fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Val
     }
     let binds: Vec<String> = kwargs.must_get("binds")?;
     match read(given).and_then(|services| fitting(services, &defaults, &binds)) {
-        Ok(services) => joined(&services, &defaults, &members, effects),
+        Ok(services) => {
+            effects.warnings.add(members.left_over(&services));
+            joined(&services, &defaults, &members, effects)
+        }
         Err(wrong) => Err(effects.wrong.refuse(wrong)),
     }
 }

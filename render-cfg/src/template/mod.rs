@@ -83,6 +83,11 @@ impl Template {
         self.effects.unservable.take()
     }
 
+    /// What is probably wrong with the last render.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.effects.warnings.take()
+    }
+
     /// The files that the text of the last render names.
     pub(crate) fn files(&self) -> Vec<SideFile> {
         self.effects.files.take()
