@@ -4,81 +4,129 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use support::haproxy::{HaProxy, free_address, is_there, serve};
+use nix::sys::signal::Signal;
+use support::daemon::{Daemon, are_there, output, succeed};
+use support::haproxy::{free_address, is_there, serve};
 use support::shipped::Shipped;
+use support::tcp::{ask, connect, lines, until_check, until_status};
 use support::until;
 
-/// A server that answers each line with its name, and keeps its connections.
-fn lines(address: SocketAddr, name: &'static str) {
+#[test]
+fn each_bind_leads_to_its_service() {
+    if !is_there() {
+        return;
+    }
+    let (one, two, none) = (free_address(), free_address(), free_address());
+    let shipped = Shipped::with(&format!(
+        "services:\n  one: {{mode: tcp, bind: '{one}'}}\n  two: {{mode: tcp, bind: '{two}'}}\n  \
+         none: {{mode: tcp, bind: '{none}'}}\n"
+    ));
+    for name in ["one", "two"] {
+        let address = free_address();
+        lines(address, name);
+        shipped.node(name, address, &[("service", name)]);
+    }
+    let haproxy = shipped.start(&[], 0);
+    for name in ["one", "two"] {
+        until_check(&haproxy, name, name, "L4OK");
+    }
+    for (address, wanted) in [(one, "one"), (two, "two"), (none, "")] {
+        assert_eq!(ask(&connect(address), "who"), wanted);
+    }
+}
+
+#[test]
+fn a_client_stays_at_its_server_and_others_have_theirs() {
+    if !is_there() {
+        return;
+    }
+    let front = free_address();
+    let shipped = Shipped::with(&format!(
+        "services: {{db: {{mode: tcp, bind: '{front}', sticky: source, balance: roundrobin}}}}\n"
+    ));
+    for name in ["a", "b", "c"] {
+        let address = free_address();
+        serve(address, move |_| Some(name.to_owned()));
+        shipped.node(name, address, &[("role", "db")]);
+    }
+    let haproxy = shipped.start(&[], 0);
+    ["a", "b", "c"].iter().for_each(|name| until_check(&haproxy, "db", name, "L4OK"));
+    let ask_from = |source: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "10", "--interface", source]).arg(format!("http://{front}/"));
+        output(&mut curl)
+    };
+    let sources = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+    let first = sources.map(ask_from);
+    let servers: BTreeSet<&str> = first.iter().map(String::as_str).collect();
+    assert_eq!(servers, BTreeSet::from(["a", "b", "c"]), "roundrobin gives each new client another server");
+    for (source, server) in sources.iter().zip(&first) {
+        let again = [(); 3].map(|()| ask_from(source));
+        assert_eq!(again, [(); 3].map(|()| server.clone()), "without sticky the next server would answer");
+    }
+}
+
+#[test]
+fn an_idle_client_is_disconnected_after_its_timeout() {
+    if !is_there() {
+        return;
+    }
+    let (quick, other) = (free_address(), free_address());
+    let shipped = Shipped::with(&format!(
+        "services:\n  quick: {{mode: tcp, bind: '{quick}', role: db, timeouts: {{client: 300ms}}}}\n  \
+         other: {{mode: tcp, bind: '{other}', role: db}}\n"
+    ));
+    let address = free_address();
+    lines(address, "a");
+    shipped.node("a", address, &[("role", "db")]);
+    let haproxy = shipped.start(&[], 0);
+    ["quick", "other"].iter().for_each(|service| until_check(&haproxy, service, "a", "L4OK"));
+    let (session, kept) = (connect(quick), connect(other));
+    assert_eq!(ask(&session, "who"), "a");
+    assert_eq!(ask(&kept, "who"), "a");
+    let start = Instant::now();
+    let mut rest = Vec::new();
+    (&session).read_to_end(&mut rest).unwrap();
+    let idle = start.elapsed();
+    assert!((Duration::from_millis(200)..Duration::from_secs(5)).contains(&idle), "{idle:?}");
+    assert_eq!(ask(&kept, "who"), "a", "only that service has the timeout");
+}
+
+/// The REST API of a node of Patroni: /primary has the status 200 at one node and 503 at the others.
+fn rest(address: SocketAddr, is_primary: impl Fn() -> bool + Send + 'static) {
     let listener = TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                let mut answers = stream.try_clone().unwrap();
-                for _ in BufReader::new(stream).lines().map_while(Result::ok) {
-                    if writeln!(answers, "{name}").is_err() {
-                        return;
-                    }
-                }
-            });
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).unwrap_or_default();
+            let is_good = head[..read].starts_with(b"GET /primary HTTP/1.") && is_primary();
+            let status = if is_good { "200 OK" } else { "503 Service Unavailable" };
+            // The client may have gone away.
+            let _ = write!(stream, "HTTP/1.0 {status}\r\nContent-Type: application/json\r\n\r\n{{}}");
         }
     });
 }
 
-/// Sends a line and returns the answer; empty if the connection was closed.
-fn ask(stream: &TcpStream) -> String {
-    let mut stream = stream;
-    // A closed connection can refuse the line or the read; both mean that there is no answer.
-    let _ = stream.write_all(b"who\n");
-    let mut answer = String::new();
-    let _ = BufReader::new(stream).read_line(&mut answer);
-    answer.trim_end().to_owned()
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream
-}
-
-fn until_status(haproxy: &HaProxy, backend: &str, server: &str, wanted: &str) {
-    until(&format!("{backend}/{server} to be {wanted}"), || {
-        haproxy.stat_of(backend, server, "check_status").filter(|status| status == wanted)
-    });
-}
-
-#[test]
-fn each_bind_leads_to_its_service_and_a_client_stays_at_its_server() {
-    if !is_there() {
-        return;
-    }
-    let (one, two) = (free_address(), free_address());
-    let shipped = Shipped::with(&format!(
-        "services:\n  one: {{mode: tcp, bind: '{one}'}}\n  two: {{mode: tcp, bind: '{two}', sticky: source, balance: roundrobin}}\n"
-    ));
-    for (name, service) in [("a", "one"), ("b", "two"), ("c", "two"), ("d", "two")] {
-        let address = free_address();
+/// Two nodes whose REST API has the same port, which this returns. The first is primary while the flag is set.
+fn two_nodes(shipped: &Shipped, is_first_primary: &Arc<AtomicBool>) -> u16 {
+    let mut port = None;
+    for (name, is_first) in [("a", true), ("b", false)] {
+        let mut address = free_address();
         lines(address, name);
-        shipped.node(name, address, &[("service", service)]);
+        shipped.node(name, address, &[("role", "db")]);
+        address.set_port(*port.get_or_insert_with(|| free_address().port() + 1000));
+        let flag = Arc::clone(is_first_primary);
+        rest(address, move || flag.load(Ordering::Relaxed) == is_first);
     }
-    let haproxy = shipped.start(&[], 0);
-    for (backend, server) in [("one", "a"), ("two", "b"), ("two", "c"), ("two", "d")] {
-        until_status(&haproxy, backend, server, "L4OK");
-    }
-    assert_eq!(ask(&connect(one)), "a");
-    let first = ask(&connect(two));
-    assert!(["b", "c", "d"].contains(&&*first), "{first}");
-    for _ in 0..6 {
-        assert_eq!(ask(&connect(two)), first, "roundrobin alone would change servers");
-    }
-    assert!(shipped.bed.read("out").contains("\n    stick on src\n"));
+    port.unwrap()
 }
 
 #[test]
@@ -86,64 +134,52 @@ fn sessions_follow_the_primary_that_another_port_names() {
     if !is_there() {
         return;
     }
-    let front = free_address();
+    let (front, other) = (free_address(), free_address());
     let shipped = Shipped::with("");
-    let primary = Arc::new(AtomicBool::new(true));
-    // As Patroni has it: the REST API of each node has the same port.
-    let check_port = front.port() + 1;
-    for (name, is_first) in [("a", true), ("b", false)] {
-        let mut address = free_address();
-        lines(address, name);
-        shipped.node(name, address, &[("role", "db")]);
-        address.set_port(check_port);
-        let primary = Arc::clone(&primary);
-        serve(address, move |head| {
-            let is_primary = primary.load(Ordering::Relaxed) == is_first;
-            (is_primary && head.contains(" /primary ")).then(String::new)
-        });
-    }
-    shipped.bed.write(
-        "v.yaml",
-        &format!(
-            "services: {{db: {{mode: tcp, bind: '{front}', check: http, check_path: /primary, check_port: {check_port}, \
-             shutdown_sessions: true}}}}\n"
-        ),
+    let is_first_primary = Arc::new(AtomicBool::new(true));
+    let port = two_nodes(&shipped, &is_first_primary);
+    let check = format!("role: db, check: http, check_path: /primary, check_port: {port}");
+    let text = format!(
+        "services:\n  db: {{mode: tcp, bind: '{front}', {check}, shutdown_sessions: true}}\n  \
+         other: {{mode: tcp, bind: '{other}', {check}}}\n"
     );
+    shipped.bed.write("v.yaml", &text);
     let haproxy = shipped.start(&[], 0);
-    until_status(&haproxy, "db", "a", "L7OK");
-    until("the second server to be down", || haproxy.stat_of("db", "b", "status").filter(|s| s == "DOWN"));
-    let session = connect(front);
-    assert_eq!(ask(&session), "a");
-    primary.store(false, Ordering::Relaxed);
-    until("the end of the old session", || ask(&session).is_empty().then_some(()));
-    until("the new primary", || (ask(&connect(front)) == "b").then_some(()));
-}
-
-/// A real TLS server with a certificate of its own; ended when it is dropped.
-struct Tls(Child);
-
-impl Tls {
-    fn start(shipped: &Shipped, name: &str, address: SocketAddr) -> Tls {
-        let script = format!(
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {name}.key -out {name}.crt \
-             -subj /CN={name} 2>/dev/null; exec openssl s_server -accept {address} -cert {name}.crt -key {name}.key -quiet"
-        );
-        let mut command = Command::new("sh");
-        command.args(["-c", &script]).current_dir(shipped.bed.scratch.path());
-        let child =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let server = Tls(child);
-        until("a TLS server", || TcpStream::connect(address).ok());
-        server
+    let until_primary = |new: &str, old: &str| {
+        for service in ["db", "other"] {
+            until_status(&haproxy, service, old, "DOWN");
+            until_status(&haproxy, service, new, "UP");
+            until_check(&haproxy, service, old, "L7STS");
+            until_check(&haproxy, service, new, "L7OK");
+        }
+    };
+    until_primary("a", "b");
+    let kept = connect(other);
+    assert_eq!(ask(&kept, "who"), "a");
+    for (old, new) in [("a", "b"), ("b", "a")] {
+        let session = connect(front);
+        assert_eq!(ask(&session, "who"), old);
+        is_first_primary.store(new == "a", Ordering::Relaxed);
+        until_primary(new, old);
+        until("the end of the old session", || ask(&session, "who").is_empty().then_some(()));
+        assert_eq!(ask(&connect(front), "who"), new);
+        assert_eq!(ask(&kept, "who"), "a", "without shutdown_sessions it goes on");
     }
 }
 
-impl Drop for Tls {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts a real TLS server with a certificate of its own.
+fn tls_server(shipped: &Shipped, name: &str, address: SocketAddr) -> Daemon {
+    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+    let mut make = Command::new("openssl");
+    make.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    make.args(["-keyout", &key, "-out", &certificate, "-subj", &format!("/CN={name}")]);
+    succeed(make.current_dir(shipped.bed.scratch.path()));
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-quiet", "-accept", &address.to_string(), "-cert", &certificate, "-key", &key]);
+    server.current_dir(shipped.bed.scratch.path());
+    let server = Daemon::start(&mut server, Signal::SIGKILL, &shipped.bed.path("tls.log"));
+    until("a TLS server", || TcpStream::connect(address).ok());
+    server
 }
 
 /// The name in the certificate that a client gets that asks for this host; empty if it gets none.
@@ -161,9 +197,33 @@ fn certificate(address: SocketAddr, host: &str) -> String {
     subject.rsplit(['=', ' ']).next().unwrap_or_default().to_owned()
 }
 
+/// An address that passes bytes on, those of the first packet in pieces, as a large hello arrives.
+fn in_pieces(target: SocketAddr) -> SocketAddr {
+    let address = free_address();
+    let listener = TcpListener::bind(address).unwrap();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut server = TcpStream::connect(target).unwrap();
+            server.set_nodelay(true).unwrap();
+            let mut answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            let mut hello = [0; 16384];
+            let length = client.read(&mut hello).unwrap();
+            for piece in hello[..length].chunks(60) {
+                // HAProxy may have refused the connection already.
+                let _ = server.write_all(piece);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::spawn(move || std::io::copy(&mut client, &mut server));
+            let _ = std::io::copy(&mut answers.0, &mut answers.1);
+            let _ = answers.1.shutdown(std::net::Shutdown::Both);
+        }
+    });
+    address
+}
+
 #[test]
 fn tls_passes_through_to_the_service_of_its_host() {
-    if !is_there() {
+    if !is_there() || !are_there(&["openssl"]) {
         return;
     }
     let (front, strict) = (free_address(), free_address());
@@ -172,32 +232,33 @@ fn tls_passes_through_to_the_service_of_its_host() {
          customers: {{mode: tcp, bind: '{front}', hosts: '*.example.org'}}\n  other: {{mode: tcp, bind: '{front}'}}\n  \
          strict: {{mode: tcp, bind: '{strict}', hosts: mail.example.org, role: mail}}\n"
     ));
-    let mut servers = Vec::new();
-    let names = ["mail", "customers", "other"];
-    for name in names {
+    let servers = ["mail", "customers", "other"].map(|name| {
         let address = free_address();
-        servers.push(Tls::start(&shipped, name, address));
         shipped.node(name, address, &[("role", name)]);
-    }
+        tls_server(&shipped, name, address)
+    });
     let haproxy = shipped.start(&[], 0);
-    names.iter().for_each(|name| until_status(&haproxy, name, name, "L4OK"));
-    until_status(&haproxy, "strict", "mail", "L4OK");
+    for (service, server) in
+        [("mail", "mail"), ("customers", "customers"), ("other", "other"), ("strict", "mail")]
+    {
+        until_check(&haproxy, service, server, "L4OK");
+    }
     for (address, host, wanted) in [
         (front, "mail.example.org", "mail"),
         (front, "MAIL.example.org", "mail"),
         (front, "a.example.org", "customers"),
         (front, "a.b.example.org", "other"),
         (front, "", "other"),
+        (in_pieces(front), "mail.example.org", "mail"),
+        (in_pieces(front), "a.example.org", "customers"),
         (strict, "mail.example.org", "mail"),
+        (in_pieces(strict), "mail.example.org", "mail"),
         (strict, "a.example.org", ""),
         (strict, "", ""),
     ] {
-        assert_eq!(certificate(address, host), wanted, "{host}");
+        assert_eq!(certificate(address, host), wanted, "'{host}'");
     }
-    let mut plain = connect(strict);
-    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    // A reset is as good as an end.
-    let _ = plain.read_to_end(&mut answer);
-    assert!(answer.is_empty(), "what does not begin with TLS is refused");
+    let answer = ask(&connect(strict), "GET / HTTP/1.1\r\n");
+    assert!(answer.is_empty(), "what does not begin with TLS is refused: {answer}");
+    drop(servers);
 }

@@ -2,9 +2,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+pub mod daemon;
 pub mod haproxy;
 pub mod pool;
 pub mod shipped;
+pub mod tcp;
 pub mod watcher;
 
 use std::fs;

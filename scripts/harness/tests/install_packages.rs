@@ -1,4 +1,5 @@
-//! `scripts/install-packages cargo`: whether the Rust that is there is new enough, and what to do if it is not.
+//! `scripts/install-packages`: whether the Rust that is there is new enough, what to do if it is not, and the packages of
+//! other programs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::os::unix::fs::symlink;
@@ -29,8 +30,13 @@ fn run_with(rust: Option<&str>, others: &[&str]) -> (i32, String) {
         write_program(&path.path().join("cargo"), "");
     }
     others.iter().for_each(|program| write_program(&path.path().join(program), ""));
+    run(path.path(), &["cargo"])
+}
+
+/// The exit code and stderr with the programs of one directory.
+fn run(path: &Path, wanted: &[&str]) -> (i32, String) {
     let mut command = Command::new(programs::shipped("scripts/install-packages"));
-    let output = command.arg("cargo").env("PATH", path.path()).output().unwrap();
+    let output = command.args(wanted).env("PATH", path).output().unwrap();
     (code(&output), stderr(&output))
 }
 
@@ -56,4 +62,19 @@ fn a_rust_of_rustup_is_left_to_rustup() {
     let (code, said) = run_with(Some("1.85.1"), &["rustup", "apt-get"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("run 'rustup update stable'") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn programs_are_installed_by_their_packages() {
+    let path = tempfile::tempdir().unwrap();
+    for tool in ["sh", "dirname"] {
+        symlink(programs::find(tool).unwrap(), path.path().join(tool)).unwrap();
+    }
+    write_program(&path.path().join("jq"), "");
+    let (code, said) = run(path.path(), &["redis-cli", "jq", "postgresql", "etcd", "patroni"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.ends_with("install by hand: redis-tools postgresql etcd-server patroni python3-etcd\n"),
+        "{said}"
+    );
 }
