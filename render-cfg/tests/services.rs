@@ -128,7 +128,7 @@ services:
     timeouts: {server: 100ms, queue: 3s}
     retries: 0
   api: {hosts: api, cookie: false, balance: random(2), check: tcp}
-  own: {hosts: own, cookie: OWN, check_path: /ready?x=1, slowstart: 5s}
+  own: {hosts: own, cookie: OWN, check_path: /ready?x=1, check_method: HEAD, slowstart: 5s}
 "#;
 
 #[test]
@@ -168,7 +168,7 @@ fn settings_that_no_request_shows_are_lines() {
         "    timeout queue 3s\n",
         "    timeout server 100ms\n",
         "    retries 0\n",
-        "    http-check send meth GET uri /ready\\x3fx=1 hdr Host localhost\n",
+        "    http-check send meth HEAD uri /ready\\x3fx=1 hdr Host localhost\n",
         "    default-server slowstart 5s\n",
     ] {
         assert!(text.contains(line), "{line}: {text}");

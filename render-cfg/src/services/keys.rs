@@ -87,6 +87,7 @@ pub(super) const SERVICE: Shape = Shape::Table(&[
     ("check", Shape::Word(&["http", "tcp", "postgresql", "mysql", "redis", "redis-master", "redis-replica"])),
     ("check_path", Shape::Text(&URI)),
     ("check_host", Shape::Text(&HOST)),
+    ("check_method", Shape::Word(&["GET", "HEAD", "OPTIONS"])),
     ("check_port", Shape::Port),
     ("check_user", Shape::Text(&NAME)),
     ("shutdown_sessions", Shape::Flag),

@@ -50,7 +50,7 @@ fn checks(service: &Service) -> Result<(), Wrong> {
     if !service.is_tcp() && CHECKS_OF_TCP.contains(&check) {
         return wrong("check", "a service of HTTP is checked by http or tcp".to_owned());
     }
-    for key in ["check_path", "check_host"] {
+    for key in ["check_path", "check_host", "check_method"] {
         if check != "http" && service.get(key).is_some() {
             return wrong(key, format!("a check by {check} has no such setting; write check: http"));
         }
