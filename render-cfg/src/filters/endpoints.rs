@@ -34,7 +34,7 @@ pub(crate) struct Endpoints {
     problems: BTreeMap<String, String>,
     /// The nodes of each pool, by its name and the tag with their port. The same endpoint in another pool is not a
     /// duplicate.
-    pools: HashMap<(String, String), HashMap<SocketAddr, Value>>,
+    pools: HashMap<String, HashMap<String, HashMap<SocketAddr, Value>>>,
 }
 
 impl Endpoints {
@@ -51,8 +51,15 @@ impl Endpoints {
         port_tag: &str,
         name: &Value,
     ) -> Option<&Value> {
-        let pool = self.pools.entry((pool.to_owned(), port_tag.to_owned())).or_default();
-        let first = pool.entry(endpoint).or_insert_with(|| name.clone());
+        // The keys are copied only once: this runs for each server.
+        if !self.pools.contains_key(pool) {
+            self.pools.insert(pool.to_owned(), HashMap::new());
+        }
+        let by_tag = self.pools.get_mut(pool)?;
+        if !by_tag.contains_key(port_tag) {
+            by_tag.insert(port_tag.to_owned(), HashMap::new());
+        }
+        let first = by_tag.get_mut(port_tag)?.entry(endpoint).or_insert_with(|| name.clone());
         (first != name).then_some(first)
     }
 }

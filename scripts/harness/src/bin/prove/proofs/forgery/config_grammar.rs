@@ -46,7 +46,7 @@ fn frame(text: &str) -> Vec<&str> {
             Some("peers") => is_peer(line) || is_left_out(line),
             _ => false,
         };
-        if !is_of_a_node && !is_revision(line) {
+        if !is_of_a_node && !is_revision(line) && !is_algorithm(line) {
             frame.push(line);
         }
     }
@@ -96,6 +96,17 @@ fn is_left_out(line: &str) -> bool {
 
 fn is_empty_pool(line: &str) -> bool {
     line == "    # There are no servers yet: every request gets 503."
+}
+
+/// A node that is a backup server changes the algorithm, and the comment on it.
+fn is_algorithm(line: &str) -> bool {
+    let comments = [
+        "    # leastconn gives a slow server fewer requests, ",
+        "    # algorithm, allows adding and removing servers while HAProxy runs.",
+        "    # In HAProxy 3.2 and later requests can wait in vain with leastconn, ",
+    ];
+    matches!(line, "    balance leastconn" | "    balance random")
+        || comments.iter().any(|comment| line.starts_with(comment))
 }
 
 fn is_revision(line: &str) -> bool {
