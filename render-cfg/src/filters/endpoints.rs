@@ -32,9 +32,19 @@ impl Unservable {
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
     problems: BTreeMap<String, String>,
-    /// The nodes of each pool, by its name and the tag with their port. The same endpoint in another pool is not a
-    /// duplicate.
-    pools: HashMap<String, HashMap<String, HashMap<SocketAddr, Value>>>,
+    pools: Vec<Pool>,
+    /// The place of each pool, by its name and the tag with its nodes' ports.
+    places: HashMap<(String, String), usize>,
+    /// The place of the pool that was asked for last. Most calls are about the same one.
+    last: usize,
+}
+
+/// The endpoints of one pool's nodes whose port is in one tag. The same endpoint in another pool is not a duplicate.
+#[derive(Debug)]
+struct Pool {
+    name: String,
+    port_tag: String,
+    nodes: HashMap<SocketAddr, Value>,
 }
 
 impl Endpoints {
@@ -51,15 +61,15 @@ impl Endpoints {
         port_tag: &str,
         name: &Value,
     ) -> Option<&Value> {
-        // The keys are copied only once: this runs for each server.
-        if !self.pools.contains_key(pool) {
-            self.pools.insert(pool.to_owned(), HashMap::new());
+        let is_it = |known: &Pool| known.name == pool && known.port_tag == port_tag;
+        if !self.pools.get(self.last).is_some_and(is_it) {
+            let (pool, port_tag) = (pool.to_owned(), port_tag.to_owned());
+            self.last = *self.places.entry((pool.clone(), port_tag.clone())).or_insert(self.pools.len());
+            if self.last == self.pools.len() {
+                self.pools.push(Pool { name: pool, port_tag, nodes: HashMap::new() });
+            }
         }
-        let by_tag = self.pools.get_mut(pool)?;
-        if !by_tag.contains_key(port_tag) {
-            by_tag.insert(port_tag.to_owned(), HashMap::new());
-        }
-        let first = by_tag.get_mut(port_tag)?.entry(endpoint).or_insert_with(|| name.clone());
+        let first = self.pools[self.last].nodes.entry(endpoint).or_insert_with(|| name.clone());
         (first != name).then_some(first)
     }
 }
