@@ -78,7 +78,7 @@ pub(crate) fn deliver<'n>(
     guard(args, output, roles)?;
     if output.is_current(text) {
         if !args.dry_run {
-            // Somebody may have removed one.
+            // One may have been removed by hand.
             output.write_beside(files)?;
         }
         return Ok(keep(args, output, messages).map(|()| false)?);

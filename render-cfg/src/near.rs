@@ -1,4 +1,4 @@
-//! The name that somebody probably meant.
+//! Finds the known name that a misspelt one probably stands for.
 
 use strsim::levenshtein;
 

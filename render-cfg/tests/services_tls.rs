@@ -131,9 +131,6 @@ fn a_wrong_setting_is_refused() {
             "setting 'tls.alpn': there is no such setting; the settings are bind,",
         ),
     ] {
-        shipped.bed.write("v.yaml", &format!("tls: {tls}\n"));
-        let err = shipped.bed.render(&["--vars", "v.yaml"]).ends(2).err;
-        let start = format!("render-cfg: cannot use 'v.yaml:{place}': ");
-        assert!(err.starts_with(&start) && err.contains(reason), "{tls}: {err}");
+        shipped.bed.assert_refused(&format!("tls: {tls}\n"), place, reason);
     }
 }

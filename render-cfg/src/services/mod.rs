@@ -45,8 +45,11 @@ pub(crate) fn register(tera: &mut Tera, effects: &Effects) {
     });
 }
 
-/// `vars.services | services(nodes=nodes, roles=roles, role=role, port=3000, balance="leastconn", zone="", binds=[])`: a table with `http`, the services
-/// of HTTP, `preferences`, how requests ask for their versions, `routes`, the map of their requests, `tcp`, the other services, and `listeners`, their frontends. `role` is that of the one service, or an empty text.
+/// The filter `services`. `nodes` is the list of all nodes and `roles` that of each role; `role` is that of the one service,
+/// or an empty text; `port`, `balance` and `zone` are the settings beside `services`, and `binds` the addresses of the other
+/// frontends. The result is a table: `http` and `tcp` are lists of backends, `routes` is the map of requests, `preferences`
+/// are the versions that requests can choose, `zone_switches` say when all zones are used, `listeners` are the frontends of
+/// `tcp`.
 fn services(given: &Value, kwargs: &Kwargs, effects: &Effects) -> TeraResult<Value> {
     let defaults = Defaults {
         port: kwargs.must_get("port")?,

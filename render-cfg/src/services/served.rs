@@ -33,8 +33,8 @@ pub(super) struct Defaults<'d> {
     pub(super) zone: &'d str,
 }
 
-/// The backends of a service: its own, one of all zones if it needs that, and one for each version that somebody can
-/// prefer.
+/// The backends of a service: its own, one of all zones if it needs that, and one for each version that requests can
+/// choose.
 pub(super) fn served(
     service: &Service,
     defaults: &Defaults,
@@ -137,7 +137,7 @@ pub(super) fn zone_switch(service: &Service) -> Option<Value> {
     ]))
 }
 
-/// The versions that somebody can prefer.
+/// The versions that requests can choose.
 fn preferred(service: &Service) -> Vec<&str> {
     let versions = service.get("versions").filter(|_| service.get("prefer").is_some());
     versions
@@ -189,7 +189,7 @@ fn backend(service: &Service, name: &str, servers: Vec<Value>, defaults: &Defaul
     Value::from(fields)
 }
 
-/// The algorithm of a service. With leastconn, idle servers get requests whatever their weights are, so that neither
+/// The algorithm of a service. With leastconn, idle servers get requests without regard to their weights, so that neither
 /// shares nor slow start would hold.
 fn algorithm<'s>(service: &'s Service, defaults: &'s Defaults) -> &'s str {
     let needs_weights = service.get("versions").or(service.get("slowstart")).is_some();
@@ -204,8 +204,8 @@ fn shares(versions: &Map) -> Vec<(&str, u64)> {
     versions.iter().filter_map(|(version, share)| Some((version.as_str()?, share.as_u64()?))).collect()
 }
 
-/// The servers, those at these places, which serve at the same time, with weights by the shares of their versions. One that drains, or that has the
-/// weight 0, does not count.
+/// The servers. Those at these places, which serve at the same time, get weights by the shares of their versions. One that
+/// drains, or that has the weight 0, does not count.
 fn with_shares(mut servers: Vec<Placed>, shares: &[(&str, u64)], places: &[usize]) -> Vec<Placed> {
     let number = |server: &Value| match get(server, "weight").and_then(Value::as_u64) {
         _ if get(server, "drain").and_then(Value::as_bool) != Some(false) => 0,

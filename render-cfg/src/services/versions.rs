@@ -1,7 +1,6 @@
 //! The shares of a service's versions, as weights of its servers.
 //!
-//! A version's share is that of its servers together, whatever their number. HAProxy knows only weights from 0 to 256 of
-//! single servers, so each version gets a sum of weights in proportion to its share, which its servers divide as evenly
+//! A version's share is that of all its servers together. HAProxy knows only weights from 0 to 256 of single servers, so each version gets a sum of weights in proportion to its share, which its servers divide as evenly
 //! as whole numbers allow.
 
 /// The largest weight.

@@ -108,6 +108,17 @@ impl Bed {
         self.run(&[&["--output", "out"], arguments].concat())
     }
 
+    /// Renders with these settings in `v.yaml`. Asserts that they are refused in one line, with this place and reason,
+    /// and that the output is kept.
+    pub fn assert_refused(&self, vars: &str, place: &str, reason: &str) {
+        self.write("v.yaml", vars);
+        self.write("out", "old");
+        let err = self.render(&["--vars", "v.yaml"]).ends(2).err;
+        let start = format!("render-cfg: cannot use 'v.yaml:{place}': ");
+        assert!(err.starts_with(&start) && err.contains(reason) && err.lines().count() == 1, "{vars}: {err}");
+        assert_eq!(self.read("out"), "old");
+    }
+
     /// All files beside the output except those of the bed itself.
     pub fn leftovers(&self) -> Vec<String> {
         names(self.scratch.path())

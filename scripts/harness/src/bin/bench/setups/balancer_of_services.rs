@@ -17,6 +17,7 @@ use harness::{Error, Result};
 use crate::results::timed_run::{TimedRun, system};
 use crate::setups::node_records::NodeRecords;
 use crate::setups::rare_checks_template;
+use crate::setups::reloading::reloading;
 use crate::setups::responder::Responder;
 
 /// A running balancer.
@@ -89,17 +90,7 @@ impl BalancerOfServices {
     }
 
     fn reload_haproxy(&self, method: &str) -> Result<Duration> {
-        let (config, state) = (self.balancer.config(), self.balancer.directory().join("state"));
-        let arguments: [OsString; 6] = [
-            "--config".into(),
-            config.into(),
-            "--state-dir".into(),
-            state.into(),
-            "--method".into(),
-            method.into(),
-        ];
-        let step = TimedRun::new(programs::bin_dir()?.join("reload-haproxy"), arguments);
-        step.with(|command| self.run.adopt(command)).time(None)
+        reloading(&self.balancer, &self.run, method)?.time(None)
     }
 
     /// How long `requests` requests take, one after the other, to these many of the services in turn.

@@ -3,7 +3,6 @@
 //! The file is rendered once and then varied here. So only reload-haproxy's part of a change is measured, and a
 //! server that joins has a name that HAProxy has not had before.
 
-use std::ffi::OsString;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +12,12 @@ use harness::cluster::balancer::Balancer;
 use harness::daemons::haproxy::Mode;
 use harness::network::subnet::Subnet;
 use harness::run::Run;
-use harness::run::programs;
 use harness::{Error, Result};
 
 use crate::results::timed_run::{TimedRun, system};
 use crate::setups::node_records::NodeRecords;
 use crate::setups::rare_checks_template;
+use crate::setups::reloading::reloading;
 
 const REVISION: &str = "description rollcall-";
 const REVISION_DIGITS: usize = 16;
@@ -96,17 +95,7 @@ impl ChangingConfig {
 
     /// Runs reload-haproxy with this method.
     pub fn reloading(&self, method: &str) -> Result<TimedRun> {
-        let (config, state) = (self.balancer.config(), self.balancer.directory().join("state"));
-        let arguments: [OsString; 6] = [
-            "--config".into(),
-            config.into(),
-            "--state-dir".into(),
-            state.into(),
-            "--method".into(),
-            method.into(),
-        ];
-        let step = TimedRun::new(programs::bin_dir()?.join("reload-haproxy"), arguments);
-        Ok(step.with(|command| self.run.adopt(command)))
+        reloading(&self.balancer, &self.run, method)
     }
 
     /// How long reload-haproxy takes for the current file, without a reload.

@@ -8,4 +8,5 @@ pub mod changing_config;
 pub mod fake_serf;
 pub mod node_records;
 pub mod rare_checks_template;
+pub mod reloading;
 pub mod responder;
