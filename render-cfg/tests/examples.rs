@@ -19,7 +19,7 @@ const NODES: [Example; 7] = [
     (
         "lab.cfg.tera",
         &[("role", "backend")],
-        "\nlisten web\n    bind :80\n    balance roundrobin\n    server s1 ",
+        "\nlisten web\n    bind :80\n    server s1 ",
     ),
     ("services.yaml", &[("service", "api")], "\nbackend api\n"),
     ("patroni.yaml", &[("service", "postgres"), ("port", "5432")], "\nbackend primary\n"),
