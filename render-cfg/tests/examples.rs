@@ -16,11 +16,7 @@ const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 type Example = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 const NODES: [Example; 7] = [
-    (
-        "lab.cfg.tera",
-        &[("role", "backend")],
-        "\nlisten web\n    bind :80\n    server s1 ",
-    ),
+    ("lab.cfg.tera", &[("role", "backend")], "\nlisten web\n    bind :80\n    server s1 "),
     ("services.yaml", &[("service", "api")], "\nbackend api\n"),
     ("patroni.yaml", &[("service", "postgres"), ("port", "5432")], "\nbackend primary\n"),
     ("redis.yaml", &[("service", "redis"), ("port", "6379")], "tcp-check expect string role:slave\n"),
