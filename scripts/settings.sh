@@ -186,4 +186,6 @@ else
     quote "$ROLLCALL_CHECK_CFG"
     [ ! -r "$ROLLCALL_CHECK_CFG" ] || check="$check -f $quoted"
     set -- "$@" --check "$check -f {}"
+    # A check of one's own may look at more than single lines.
+    [ -n "${ROLLCALL_CHECK_WHOLE:-}" ] || set -- "$@" --check-changes "$state/render-cfg.checked"
 fi

@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Environment variable with that command
     #[arg(long, value_name = "VARIABLE", conflicts_with = "check")]
     pub(crate) check_from: Option<String>,
+    /// Check only the lines of servers that changed, and soon afterwards all: FILE keeps what was checked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) check_changes: Option<PathBuf>,
     /// Time limit for the check
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = non_zero)]
     pub(crate) check_timeout: Duration,

@@ -8,37 +8,12 @@ use common::messages::Messages;
 use common::rewrite::Written;
 
 use crate::args::Args;
-use crate::check;
-use crate::check::file::CheckFile;
+use crate::check::memory::Memory;
+use crate::checking::{Checking, Undelivered};
 use crate::output::Output;
 use crate::output::diff;
 use crate::rendering::Text;
-use crate::search::complaint::Complaint;
 use crate::side_files::SideFile;
-
-/// Why a text was not delivered.
-pub(crate) enum Undelivered {
-    /// The check refused the text.
-    Refused(Box<(Complaint, Failure)>),
-    /// Anything else.
-    Other(Failure),
-}
-
-impl<F: Into<Failure>> From<F> for Undelivered {
-    fn from(failure: F) -> Undelivered {
-        Undelivered::Other(failure.into())
-    }
-}
-
-impl Undelivered {
-    /// The failure as it is reported.
-    pub(crate) fn failure(self) -> Failure {
-        match self {
-            Undelivered::Refused(refused) => refused.1,
-            Undelivered::Other(failure) => failure,
-        }
-    }
-}
 
 /// Opens the output, and locks it if it may be written. `None` is stdout.
 pub(crate) fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
@@ -62,7 +37,7 @@ pub(crate) fn deliver<'n>(
 ) -> Result<bool, Undelivered> {
     let Text { text, files, .. } = text;
     let Some(output) = output else {
-        check(args, text, files, "stdout", messages)?;
+        Checking::new(args, Path::new("stdout"), messages).text(text, files)?;
         files.iter().for_each(|file| {
             messages.warn(format!(
                 "did not write '{}', which the text names: give an --output",
@@ -76,10 +51,15 @@ pub(crate) fn deliver<'n>(
         return Ok(print(&diff::unified(&output.name().to_string_lossy(), old, text)).map(|()| false)?);
     }
     guard(args, output, roles)?;
+    let memory =
+        args.check.as_ref().zip(args.check_changes.as_deref()).map(|(check, path)| check.memory(path));
     if output.is_current(text) {
         if !args.dry_run {
             // One may have been removed by hand.
             output.write_beside(files)?;
+            if let Some(memory) = memory.filter(|memory| memory.is_whole_check_due(text)) {
+                check_again(args, output, &memory, text, messages)?;
+            }
         }
         return Ok(keep(args, output, messages).map(|()| false)?);
     }
@@ -87,7 +67,7 @@ pub(crate) fn deliver<'n>(
         return rehearse(args, output, text, files, messages).map(|()| false);
     }
     let written = output.write_beside(files)?;
-    write(args, output, text, messages).inspect_err(|undelivered| {
+    write(args, output, memory.as_ref(), text, messages).inspect_err(|undelivered| {
         // After another error the text may have been installed.
         if matches!(undelivered, Undelivered::Refused(_)) {
             written.remove();
@@ -130,19 +110,35 @@ fn rehearse(
     files: &[SideFile],
     messages: &mut Messages,
 ) -> Result<(), Undelivered> {
-    let name = output.name().display().to_string();
-    check(args, text, files, &name, messages)?;
+    let name = output.name().display();
+    Checking::new(args, output.name(), messages).text(text, files)?;
     let summary = diff::summary(output.old().unwrap_or_default(), text);
     Ok(print(&format!("would write '{name}': {summary}\n"))?)
 }
 
-/// Stages the text, checks it, and renames it over the output.
-fn write(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> Result<(), Undelivered> {
+/// Stages the text, checks it or its excerpt, and renames it over the output.
+fn write(
+    args: &Args,
+    output: &Output,
+    memory: Option<&Memory>,
+    text: &str,
+    messages: &mut Messages,
+) -> Result<(), Undelivered> {
     let name = output.name().display();
     let staged = output.stage(text)?;
     let mut synced = Ok(());
     let sync = || synced = output.sync(&staged);
-    check_at(args, staged.path(), text, &name.to_string(), messages, sync)?;
+    let mut checking = Checking::new(args, output.name(), messages);
+    let is_whole = match memory.and_then(|memory| memory.excerpt(output.old(), text)) {
+        None => checking.text_at(staged.path(), text, sync).map(|()| true)?,
+        Some(excerpt) => {
+            let is_passed = checking.excerpt_at(output.stage_excerpt(&excerpt)?.path(), &excerpt, sync)?;
+            if !is_passed {
+                checking.text_at(staged.path(), text, || {})?;
+            }
+            !is_passed
+        }
+    };
     synced?;
     if output.install(staged, text)? == Written::InPlace {
         messages.warn(format!(
@@ -151,57 +147,34 @@ fn write(args: &Args, output: &Output, text: &str, messages: &mut Messages) -> R
     } else {
         messages.info(format!("wrote '{name}'"));
     }
+    memory.iter().for_each(|memory| remember(memory, text, is_whole, messages));
     Ok(())
 }
 
-/// Checks a text that is not staged beside an output.
-fn check(
+/// Checks the whole text, which is in the output since a check of its excerpt.
+fn check_again(
     args: &Args,
+    output: &Output,
+    memory: &Memory,
     text: &str,
-    files: &[SideFile],
-    name: &str,
     messages: &mut Messages,
 ) -> Result<(), Undelivered> {
-    if args.check.is_none() {
-        return Ok(());
+    let checked = Checking::new(args, output.name(), messages).text_at(output.path(), text, || {});
+    if let Err(Undelivered::Refused(_)) = &checked {
+        memory.forget().map_err(|err| cannot_keep(memory, &err))?;
     }
-    let file = CheckFile::write(text, files).map_err(|err| {
-        Failure::new(
-            Code::Files,
-            format!("cannot write a file for the check in '{}': {err}", CheckFile::directory()),
-        )
-    })?;
-    check_at(args, file.path(), file.text(), name, messages, || {})
+    checked.map(|()| remember(memory, text, true, messages))
 }
 
-/// Checks the file at `path`, which contains `text`, and does `work` meanwhile. Messages call the file `name`, as the
-/// operator does.
-fn check_at(
-    args: &Args,
-    path: &Path,
-    text: &str,
-    name: &str,
-    messages: &mut Messages,
-    work: impl FnOnce(),
-) -> Result<(), Undelivered> {
-    let Some(check) = &args.check else {
-        work();
-        return Ok(());
-    };
-    let verdict = check.run(path, text, args.check_timeout, work);
-    let lines = check::explain(&verdict.output, path, name, text, &args.template);
-    match verdict.refused {
-        None => lines.iter().for_each(|line| messages.info(line)),
-        Some(why) => {
-            let line = format!("cannot use '{name}': {why}");
-            let failure = Failure::new(Code::Haproxy, line).with_more(lines.clone());
-            return Err(match verdict.is_about_the_text {
-                true => Undelivered::Refused(Box::new((Complaint::of_check(why, lines), failure))),
-                false => Undelivered::Other(failure),
-            });
-        }
-    }
-    Ok(())
+fn remember(memory: &Memory, text: &str, is_whole: bool, messages: &mut Messages) {
+    // The text is installed, so this is no failure.
+    let _ = memory.remember(text, is_whole).inspect_err(|err| {
+        messages.warn(format!("{}; until then every check is whole", cannot_keep(memory, err).line))
+    });
+}
+
+fn cannot_keep(memory: &Memory, err: &io::Error) -> Failure {
+    Failure::new(Code::Files, format!("cannot write '{}': {err}", memory.path().display()))
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -5,11 +5,13 @@
 
 mod args;
 mod check;
+mod checking;
 mod command;
 mod context;
 mod delivery;
 mod environment;
 pub mod escape;
+pub mod excerpt;
 mod filters;
 mod min_nodes;
 mod natural;

@@ -13,8 +13,9 @@ use common::messages::Messages;
 use common::records::{NodesError, read_with};
 
 use crate::args::Args;
+use crate::checking::Undelivered;
 use crate::context::{self, NodeView};
-use crate::delivery::{Undelivered, deliver, open_output};
+use crate::delivery::{deliver, open_output};
 use crate::natural::sort_by_name;
 use crate::output::Output;
 use crate::rendering::Rendering;
@@ -77,7 +78,8 @@ fn settle(
         Err(Undelivered::Refused(refused)) => *refused,
         result => return result.map_err(Undelivered::failure),
     };
-    let old = output.and_then(Output::old);
+    // A text that is in the output and was refused has only passed the check of an excerpt.
+    let old = output.and_then(Output::old).filter(|old| *old != draft.text.text.as_bytes());
     let Some(smaller) = without_refused(args, rendering, draft, old, complaint, until) else {
         return Err(failure);
     };

@@ -5,6 +5,7 @@
 //! to.
 
 pub(crate) mod file;
+pub(crate) mod memory;
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -12,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::check::memory::Memory;
 use crate::command::{self, Trouble};
 use crate::truncate::truncate;
 
@@ -56,6 +58,11 @@ impl Check {
     /// The same, from an environment variable.
     pub(crate) fn of_variable(self, name: &str) -> Check {
         Check { variable: Some(name.to_owned()), ..self }
+    }
+
+    /// What was checked last, kept in the file at `path`.
+    pub(crate) fn memory(&self, path: &Path) -> Memory {
+        Memory::open(path, &self.words)
     }
 
     /// Runs the command on `file`, which contains `text`, and does `work` meanwhile. The command is killed after

@@ -98,6 +98,14 @@ impl Output {
         Ok(staged)
     }
 
+    /// Writes an excerpt of a text to a file beside the output, for a check: HAProxy may resolve paths from there.
+    pub(crate) fn stage_excerpt(&self, excerpt: &str) -> Result<Staged, OutputError> {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(".excerpt");
+        let path = self.path.with_file_name(name);
+        Staged::write(&path, excerpt.as_bytes(), 0o600).map_err(io_error("write", &path))
+    }
+
     /// Writes the files that a text names, with the output's mode and owner. Those that are there are kept.
     pub(crate) fn write_beside(&self, files: &[SideFile]) -> Result<WrittenBeside, OutputError> {
         let mut written = WrittenBeside(Vec::new());

@@ -1,0 +1,118 @@
+//! Tests of the excerpt: which lines are in it, and which texts have none.
+
+use super::*;
+
+const OLD: &str = "\
+global
+    description rollcall-0123456789abcdef
+frontend web
+    bind :80
+    use_backend b if { srv_is_up(a/s3) }
+backend a
+    balance random
+    server s1 10.0.0.1:80 check
+    server s2 10.0.0.2:80 check
+    server s3 10.0.0.3:80 check
+    # s9 is left out
+    server s4 10.0.0.4:80 check
+backend b
+    server s1 10.0.1.1:80
+    server s2 10.0.1.2:80 track a/s4
+";
+
+/// The lines of the excerpt that are not empty and are no part of the frame.
+fn servers(new: &str) -> Option<Vec<String>> {
+    let excerpt = excerpt_from(OLD, new, 1)?;
+    assert_eq!(excerpt.lines().count(), new.lines().count());
+    let servers = excerpt.lines().filter(|line| line.trim().starts_with("server"));
+    Some(servers.map(|line| line.trim().to_owned()).collect())
+}
+
+#[test]
+fn changed_lines_and_those_that_others_name_are_in_the_excerpt() {
+    let kept = ["server s3 10.0.0.3:80 check", "server s4 10.0.0.4:80 check", "server s1 10.0.1.1:80"];
+    let tracking = "server s2 10.0.1.2:80 track a/s4";
+    let new =
+        OLD.replace("10.0.0.2:80 check", "10.0.0.2:81 check").replace("0123456789abcdef", "fedcba9876543210");
+    let changed = "server s2 10.0.0.2:81 check";
+    // `s1` of the other backend is left out, because the tracking server stays.
+    assert_eq!(servers(&new).unwrap(), [changed, kept[0], kept[1], tracking]);
+    let new = OLD.replace("    server s2 10.0.0.2:80 check\n", "    # s2 is left out\n");
+    assert_eq!(servers(&new).unwrap(), [kept[0], kept[1], tracking]);
+    let new = OLD.replace("    server s2 10.0.1.2:80 track a/s4\n", "");
+    assert_eq!(servers(&new).unwrap(), [kept[0], kept[2]]);
+}
+
+#[test]
+fn a_text_without_an_excerpt_is_checked_whole() {
+    let with = |from: &str, to: &str| {
+        let new = OLD.replacen(from, to, 1);
+        assert_ne!(new, OLD, "{from}");
+        new
+    };
+    for new in [
+        with("bind :80", "bind :81"),
+        with("balance random", "balance roundrobin"),
+        with("description", "# description"),
+        with("description rollcall-", "description web-"),
+        with("    bind :80\n", ""),
+        with("server s2 10.0.0.2:80 check", "server s1 10.0.0.2:80 check"),
+        with(
+            "server s1 10.0.0.1:80 check\n",
+            "server s1 10.0.0.1:80 check\n    server s1 10.0.0.1:80 check\n",
+        ),
+        with("server s2 10.0.0.2:80 check", "server s2 10.0.0.2:80 guid x"),
+        with("server s1 10.0.0.1:80 check", "server s1 10.0.0.1:80 id x"),
+        with(
+            "10.0.0.1:80 check\n    server s2 10.0.0.2:80",
+            "10.0.0.1:80 id 7\n    server s2 10.0.0.2:80 id 07",
+        ),
+        with("server s2 10.0.0.2:80 check", "server s2 10.0.0.2:80 check # new"),
+        with("    server s2 10.0.0.2:80", "    \"server\" s2 10.0.0.2:80"),
+        with("server s2 10.0.0.2:80 check", "server"),
+        format!("{OLD}    server s5 10.0.0.5:80 check"),
+        format!("{OLD}\0\n"),
+    ] {
+        assert_eq!(servers(&new), None, "{new}");
+    }
+    // The same, for the text that was checked.
+    assert_eq!(excerpt_from(OLD.trim_end(), &with("10.0.0.2", "10.0.0.5"), 1), None);
+}
+
+#[test]
+fn a_server_after_another_default_is_checked_again() {
+    let old = OLD.replace("    server s3", "    default-server inter 1s\n    server s3");
+    let new = old
+        .replace("    server s1 10.0.0.1:80 check\n", "")
+        .replace("10.0.0.3:80 check\n", "10.0.0.3:80 check\n    server s1 10.0.0.1:80 check\n");
+    let excerpt = excerpt_from(&old, &new, 1).unwrap();
+    assert!(excerpt.contains("server s1 10.0.0.1:80 check"), "{excerpt}");
+    assert!(!excerpt.contains("server s2 10.0.0.2"), "{excerpt}");
+}
+
+#[test]
+fn servers_within_a_condition_or_of_other_sections_are_never_left_out() {
+    let old = OLD.replace(
+        "    server s3 10.0.0.3:80 check\n",
+        "    .if 0\n    server s3 10.0.0.3:80 check\n    .endif\n",
+    ) + "peers p\n    server l 10.0.0.9:1\n    server m 10.0.0.8:1\n";
+    let excerpt = excerpt_from(&old, &old.replace("10.0.0.2:80", "10.0.0.2:81"), 1).unwrap();
+    for line in
+        [".if 0\n    server s3 10.0.0.3:80 check\n    .endif", "server l 10.0.0.9:1\n    server m 10.0.0.8:1"]
+    {
+        assert!(excerpt.contains(line), "{excerpt}");
+    }
+    assert_eq!(excerpt_from(&old, &old.replace("10.0.0.8:1", "10.0.0.7:1"), 1), None);
+}
+
+#[test]
+fn a_few_lines_are_not_worth_an_excerpt() {
+    let of = |count: usize, port: u16| {
+        let servers: String = (0..count).map(|i| format!("    server s{i} 10.0.0.1:80\n")).collect();
+        format!("backend b\n{servers}    server last 10.0.0.1:{port}\n")
+    };
+    assert!(excerpt(&of(WORTHWHILE - 1, 80), &of(WORTHWHILE - 1, 81)).is_none());
+    assert!(excerpt(&of(WORTHWHILE, 80), &of(WORTHWHILE, 81)).is_some());
+    // Without a change there is nothing to check in part.
+    assert!(excerpt_from(OLD, OLD, 1).is_some());
+}
