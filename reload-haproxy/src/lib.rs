@@ -19,6 +19,7 @@ mod reconcile;
 mod reload;
 mod run;
 mod servers;
+mod settled;
 mod state;
 
 use std::process::ExitCode;

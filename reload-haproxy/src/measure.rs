@@ -13,14 +13,11 @@ use common::replace::Staged;
 
 use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Sections;
-use crate::files::refusals::Refusals;
 use crate::haproxy::certificates::{Expiry, first_expiry};
-use crate::haproxy::instance::Instance;
 use crate::output::metrics::Metrics;
 use crate::output::report::print;
 use crate::output::status::Status;
-use crate::reconcile::Reconcile;
+use crate::settled;
 use crate::state::counter_file::CounterFile;
 use crate::state::counters::{Counters, OWN_NAME};
 use crate::state::directory::StateDir;
@@ -127,11 +124,7 @@ impl Findings {
 
     /// What runs, and the first certificate that expires; `None` if no HAProxy is found. The metrics tell that.
     fn of_haproxy(args: &Args, state: &StateDir) -> Option<(Status, Option<Expiry>)> {
-        let config = Config::read(&args.config).ok()?;
-        let instance = Instance::find(&config, &args.hints()).ok()?;
-        let text = config.text();
-        let layout = Sections::read(&text);
-        let status = Reconcile::new(args, &config, &layout, &instance, state, &Refusals::default()).status();
+        let (status, instance) = settled::status(args, &args.config, state).ok()?;
         Some((status, first_expiry(&instance)))
     }
 }

@@ -20,6 +20,7 @@ use crate::reload::attempt::Unproven;
 use crate::reload::counters;
 use crate::reload::health;
 use crate::servers::reason::Reason;
+use crate::settled;
 use crate::state::directory::StateDir;
 use crate::state::rollback::Rollback;
 
@@ -104,13 +105,13 @@ fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
         let print = if args.up { output::up::print_up } else { output::up::print_health };
         return print(instance.as_ref());
     }
+    if args.status {
+        return settled::print_status(args, path, state);
+    }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
     let layout = Sections::read(&text);
     let reconcile = Reconcile::new(args, &config, &layout, &instance, state, &Refusals::default());
-    if args.status {
-        return reconcile.print_status();
-    }
     let rollback = Rollback::new(state, path, args.lock_timeout);
     let again = |refused: &Path| Reason::TriedAgain(refused.display().to_string());
     let refused = rollback.due().map(|refused| Decision::Reload(again(refused)));

@@ -5,7 +5,7 @@ mod dry_run;
 mod files;
 mod load;
 
-use common::failure::{Code, Failure};
+use common::failure::Failure;
 use common::messages::Messages;
 
 use crate::args::Args;
@@ -124,14 +124,9 @@ impl<'r, 't> Reconcile<'r, 't> {
         Status::new(self.config, self.instance, worker, &rows, &note.parked, &self.files, &decision)
     }
 
-    /// Prints what runs. Fails if that is not the file.
-    pub(crate) fn print_status(&self) -> Result<(), Failure> {
-        let status = self.status();
-        print(&if self.args.json { json(&status) } else { status.to_string() })?;
-        status.verdict().map_err(|different| {
-            let path = self.config.path.display();
-            Failure::new(Code::Haproxy, format!("'{path}' is not the file that HAProxy runs: {different}"))
-        })
+    /// Whether HAProxy is being reloaded, so that another worker will serve.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.worker.as_ref().is_some_and(|worker| self.instance.is_loading(worker))
     }
 
     /// Decides what to do.
@@ -252,6 +247,7 @@ impl<'r, 't> Reconcile<'r, 't> {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> String {
+/// A value as JSON, on one line.
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("maps with names for keys are always JSON") + "\n"
 }

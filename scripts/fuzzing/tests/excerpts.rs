@@ -1,7 +1,7 @@
 //! HAProxy's verdict on the excerpt of a random configuration is its verdict on the whole, if the configuration before
 //! it was accepted.
 //!
-//! FUZZ_PAIRS is the number of pairs (400 by default), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy than
+//! FUZZ_PAIRS is the number of pairs (200 by default), FUZZ_SEED the random seed; `$HAPROXY` names another HAProxy than
 //! the installed one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -232,7 +232,7 @@ fn no_configuration_is_refused_whose_excerpt_is_accepted() {
     if !has_haproxy() {
         return;
     }
-    let (pairs, seed) = (setting("FUZZ_PAIRS", 400_usize), setting("FUZZ_SEED", 1_u64));
+    let (pairs, seed) = (setting("FUZZ_PAIRS", 200_usize), setting("FUZZ_SEED", 1_u64));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     println!("{pairs} pairs from seed {seed} on {}", program().display());
     let counts = thread::scope(|scope| {
