@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::regular_file;
-use common::replace::Staged;
+use common::replace::{self, Staged};
 use common::rewrite::{self, Written};
 use common::rollback_marks;
 use nix::fcntl::Flock;
@@ -84,7 +84,16 @@ impl Output {
 
     /// Writes `text` to a file beside the output, with the old file's mode and owner.
     pub(crate) fn stage(&self, text: &str) -> Result<Staged, OutputError> {
+        // An excerpt of a run that was killed; the check of the next one can be long in coming.
+        let _ = replace::beside(&self.excerpt(), ".tmp").and_then(fs::remove_file);
         self.stage_at(&self.path, text)
+    }
+
+    /// The path of an excerpt, which is only staged.
+    fn excerpt(&self) -> PathBuf {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(".excerpt");
+        self.path.with_file_name(name)
     }
 
     fn stage_at(&self, path: &Path, text: &str) -> Result<Staged, OutputError> {
@@ -100,9 +109,7 @@ impl Output {
 
     /// Writes an excerpt of a text to a file beside the output, for a check: HAProxy may resolve paths from there.
     pub(crate) fn stage_excerpt(&self, excerpt: &str) -> Result<Staged, OutputError> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".excerpt");
-        let path = self.path.with_file_name(name);
+        let path = self.excerpt();
         Staged::write(&path, excerpt.as_bytes(), 0o600).map_err(io_error("write", &path))
     }
 

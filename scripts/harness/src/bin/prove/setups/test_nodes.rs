@@ -20,9 +20,12 @@ pub fn node(name: &str, address: SocketAddr, weight: usize) -> Node {
     Node::new(name, &address.ip().to_string(), tags).expect("name, address and tags pass the whitelists")
 }
 
-/// This number of nodes, at unused addresses.
+/// This number of nodes, at unused addresses; at most 60,000.
 pub fn many(count: usize, weight: usize) -> Vec<Node> {
-    let address = |number: usize| SocketAddr::from((Ipv4Addr::new(127, 200, 1, number as u8 + 1), 3000));
+    let address = |number: usize| {
+        let [third, fourth] = [number / 250, number % 250].map(|part| part as u8 + 1);
+        SocketAddr::from((Ipv4Addr::new(127, 201, third, fourth), 3000))
+    };
     (0..count).map(|number| node(&format!("n{number}"), address(number), weight)).collect()
 }
 

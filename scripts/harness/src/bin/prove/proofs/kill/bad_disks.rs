@@ -58,7 +58,7 @@ fn small_disks(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let mut leave = Records::leaving(&room.join("leave"), 1)?;
     fill("member-leave", Full::Works, &mut leave, &mut room, proof, verdict)?;
     let mut room = SmallDisk::mount(&run.join("config"))?;
-    let mut render = Render::new(run.path(), &room.join("out"), false)?;
+    let mut render = Render::new(run.path(), &room.join("out"), false, None)?;
     fill("render-cfg", Full::Line, &mut render, &mut room, proof, verdict)?;
     let mut room = SmallDisk::mount(&run.join("state"))?;
     let mut reload = Reload::start(Arc::clone(&run), room.join("state"), false)?;
@@ -159,7 +159,7 @@ fn slow_disk(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     strike("member-join, 3 members, slow disk", kills, join.slowed(), proof, verdict)?;
     let mut leave = Records::leaving(&run.join("leave"), 3)?;
     strike("member-leave, 3 members, slow disk", kills, leave.slowed(), proof, verdict)?;
-    let mut render = Render::new(run.path(), &run.join("out"), true)?;
+    let mut render = Render::new(run.path(), &run.join("out"), true, None)?;
     strike("render-cfg, slow disk", kills, &mut render, proof, verdict)?;
     let mut reload = Reload::start(Arc::clone(&run), run.join("state"), true)?;
     strike("reload-haproxy, slow disk", kills, &mut reload, proof, verdict)

@@ -16,7 +16,10 @@ use crate::proofs::kill::victim::KILLS;
 use crate::proofs::kill::victim::{Victim, finish, strike};
 use crate::setups::test_nodes;
 
+/// How many nodes change.
 const NODES: usize = 50;
+/// How many do not, where only the changed lines are checked.
+const UNCHANGED: usize = 250;
 /// All files that a run leaves in the output's directory.
 const LEFT: [&str; 2] = [".haproxy.cfg.lock", "haproxy.cfg"];
 
@@ -27,28 +30,38 @@ pub struct Render {
     texts: [Vec<u8>; 2],
     turn: usize,
     is_slow: bool,
+    /// The file of `--check-changes`.
+    memory: Option<PathBuf>,
     checked: HaproxyCheck,
 }
 
-/// Kills render-cfg, with all weights changed each time.
+/// Kills render-cfg, with all weights changed each time, and with those of 50 of 300 nodes.
 pub fn renders(proof: &mut Proof, verdict: &mut Verdict) -> Result<()> {
     let run = Run::new()?;
-    let mut render = Render::new(run.path(), &run.join("out"), false)?;
-    strike("render-cfg, 50 nodes", proof.rounds(KILLS, 10), &mut render, proof, verdict)
+    let mut render = Render::new(run.path(), &run.join("out"), false, None)?;
+    strike("render-cfg, 50 nodes", proof.rounds(KILLS, 10), &mut render, proof, verdict)?;
+    let run = Run::new()?;
+    let mut render = Render::new(run.path(), &run.join("out"), false, Some(run.join("memory")))?;
+    strike("render-cfg, 50 of 300 nodes", proof.rounds(KILLS, 10), &mut render, proof, verdict)
 }
 
 impl Render {
     /// The output is in `directory`, everything else in `scratch`. If `is_slow`, the process that is killed has a
-    /// slow disk.
-    pub fn new(scratch: &Path, directory: &Path, is_slow: bool) -> Result<Render> {
+    /// slow disk. With `memory` there are also nodes that do not change, and only the others are checked.
+    pub fn new(scratch: &Path, directory: &Path, is_slow: bool, memory: Option<PathBuf>) -> Result<Render> {
         let nodes = ["one", "two"].map(|name| scratch.join(name));
         for (weight, directory) in nodes.iter().enumerate() {
-            test_nodes::record(directory, &test_nodes::many(NODES, weight + 1))?;
+            let mut pool = test_nodes::many(NODES, weight + 1);
+            if memory.is_some() {
+                pool.extend(test_nodes::many(NODES + UNCHANGED, 1).split_off(NODES));
+            }
+            test_nodes::record(directory, &pool)?;
         }
         fs::create_dir_all(directory).map_err(system("make", directory.display()))?;
         let output = directory.join("haproxy.cfg");
         let checked = HaproxyCheck::new(scratch.join("checked.cfg"))?;
-        let mut render = Render { nodes, output, texts: [Vec::new(), Vec::new()], turn: 0, is_slow, checked };
+        let texts = [Vec::new(), Vec::new()];
+        let mut render = Render { nodes, output, texts, turn: 0, is_slow, memory, checked };
         for at in [1, 0] {
             render.turn = at;
             if finish(&mut render.command(false)?)? != 0 {
@@ -65,6 +78,9 @@ impl Render {
         command.arg("--nodes").arg(&self.nodes[self.turn % 2]).arg("--output").arg(&self.output);
         command.args(["--set", "user=", "--set", "group=", "--check"]);
         command.arg(format!("{} -c -f {{}}", programs::find("haproxy")?.display())).stdin(Stdio::null());
+        if let Some(memory) = &self.memory {
+            command.arg("--check-changes").arg(memory);
+        }
         Ok(command)
     }
 
