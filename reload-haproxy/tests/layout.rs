@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part of reload-haproxy, and the parts that it may use.
-const MAY_USE: [(&str, &str); 13] = [
+const MAY_USE: [(&str, &str); 14] = [
     ("config", ""),
     ("haproxy", "config"),
     ("state", "haproxy config"),
@@ -20,8 +20,9 @@ const MAY_USE: [(&str, &str); 13] = [
     ("output", "decision files servers state haproxy config"),
     ("args", "reload haproxy"),
     ("reconcile", "args output decision files servers reload state haproxy config"),
-    ("measure", "reconcile args output files state haproxy config"),
-    ("run", "measure reconcile args output decision files servers reload state haproxy config"),
+    ("settled", "reconcile args output files state haproxy config"),
+    ("measure", "settled args output files state haproxy config"),
+    ("run", "measure settled reconcile args output decision files servers reload state haproxy config"),
 ];
 
 /// Crates whose files may not import each other in a circle of two.
