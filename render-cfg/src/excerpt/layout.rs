@@ -47,60 +47,78 @@ impl<'t> ServerLine<'t> {
     }
 }
 
-/// A configuration, taken apart.
-#[derive(Debug, Default)]
+/// A configuration, taken apart piece by piece.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Layout<'t> {
-    /// The lines that are neither empty, nor comments, nor in `servers`.
+    /// The lines that are neither empty, nor comments, nor in `servers`; without those before a `fork`.
     pub(super) frame: Vec<&'t str>,
     pub(super) servers: Vec<ServerLine<'t>>,
+    /// How many lines of the frame came before the first of `frame`.
+    before: usize,
+    /// How many lines there are.
+    lines: usize,
+    /// How many lines of the frame came before the present section, whether that can have servers, and how many `.if`
+    /// are open.
+    section: usize,
+    has_servers: bool,
+    conditions: usize,
 }
 
 impl<'t> Layout<'t> {
-    /// Takes a text apart. `None` if HAProxy may see other sections or lines in it.
-    pub(super) fn of(text: &'t str) -> Option<Layout<'t>> {
-        if !text.ends_with('\n') || text.contains('\0') {
-            return None;
+    /// Adds the next lines of the text, all of them whole. `None` if HAProxy may see other sections or lines in them.
+    pub(super) fn add(&mut self, piece: &'t str) -> Option<()> {
+        for line in piece.split_terminator('\n') {
+            self.add_line(line)?;
+            self.lines += 1;
         }
-        let mut layout = Layout::default();
-        let (mut section, mut has_servers, mut conditions) = (0, false, 0_usize);
-        for (index, line) in text.split('\n').enumerate() {
-            let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
-            let first = match words.next() {
-                None => continue,
-                Some(first) if first.starts_with('#') => continue,
-                Some(first) => first,
-            };
-            if first == "server" && has_servers && conditions == 0 && is_plain(line) {
-                let name = words.next()?;
-                let after = layout.frame.len();
-                layout.servers.push(ServerLine { index, text: line, name, after, section });
-                continue;
-            }
-            if !is_plain(first) {
-                return None;
-            }
-            conditions = match first {
-                ".if" => conditions + 1,
-                ".endif" => conditions.saturating_sub(1),
-                _ => conditions,
-            };
-            if SECTIONS.contains(&first) {
-                section = layout.frame.len();
-                has_servers = matches!(first, "backend" | "listen");
-            }
-            layout.frame.push(line);
-        }
-        Some(layout)
+        Some(())
     }
 
-    /// Whether both have the same frame, apart from the revision.
-    pub(super) fn has_frame_of(&self, other: &Layout<'_>) -> bool {
-        let is_same = |(ours, theirs): (&&str, &&str)| {
-            ours == theirs
-                || without_revision(ours).is_some_and(|line| Some(line) == without_revision(theirs))
+    fn add_line(&mut self, line: &'t str) -> Option<()> {
+        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+        let first = match words.next() {
+            None => return Some(()),
+            Some(first) if first.starts_with('#') => return Some(()),
+            Some(first) => first,
         };
-        self.frame.len() == other.frame.len() && self.frame.iter().zip(&other.frame).all(is_same)
+        let after = self.before + self.frame.len();
+        if first == "server" && self.has_servers && self.conditions == 0 && is_plain(line) {
+            let (name, section) = (words.next()?, self.section);
+            self.servers.push(ServerLine { index: self.lines, text: line, name, after, section });
+            return Some(());
+        }
+        if !is_plain(first) {
+            return None;
+        }
+        self.conditions = match first {
+            ".if" => self.conditions + 1,
+            ".endif" => self.conditions.saturating_sub(1),
+            _ => self.conditions,
+        };
+        if SECTIONS.contains(&first) {
+            self.section = after;
+            self.has_servers = matches!(first, "backend" | "listen");
+        }
+        self.frame.push(line);
+        Some(())
     }
+
+    /// An empty layout to which other lines can be added than to this one, from the same place on.
+    pub(super) fn fork<'o>(&self) -> Layout<'o> {
+        let before = self.before + self.frame.len();
+        let Layout { lines, section, has_servers, conditions, .. } = *self;
+        Layout { frame: Vec::new(), servers: Vec::new(), before, lines, section, has_servers, conditions }
+    }
+}
+
+/// Whether both lists of lines are the same, apart from the revision.
+pub(super) fn is_same_frame(ours: &[&str], theirs: &[&str]) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| is_same_line(ours, theirs))
+}
+
+/// The same for two lines.
+pub(super) fn is_same_line(ours: &str, theirs: &str) -> bool {
+    ours == theirs || without_revision(ours).is_some_and(|line| Some(line) == without_revision(theirs))
 }
 
 /// Whether HAProxy reads the words as they are written.

@@ -7,8 +7,9 @@
 mod layout;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
-use layout::{Layout, ServerLine};
+use layout::{Layout, ServerLine, is_same_frame, is_same_line};
 
 /// With fewer lines left out, the whole check is about as quick.
 const WORTHWHILE: usize = 200;
@@ -22,22 +23,124 @@ pub fn excerpt(old: &str, new: &str) -> Option<String> {
 
 /// The same, if at least `worthwhile` lines are left out.
 pub fn excerpt_from(old: &str, new: &str, worthwhile: usize) -> Option<String> {
-    let (before, after) = (Layout::of(old)?, Layout::of(new)?);
-    if !before.has_frame_of(&after) || has_duplicates(&after.servers) {
+    if [old, new].into_iter().any(|text| !text.ends_with('\n') || text.contains('\0')) {
         return None;
     }
-    let left_out = left_out(&before, &after);
-    (left_out.len() >= worthwhile && left_out.len() < after.servers.len()).then(|| without(new, &left_out))
+    let changes = Changes::of(old, new)?;
+    if changes.have_duplicates() {
+        return None;
+    }
+    let left_out = changes.left_out();
+    (left_out.len() >= worthwhile).then(|| without(new, &left_out))
 }
 
-/// Whether two servers of a section have the same name or `id`, or that cannot be said.
-fn has_duplicates(servers: &[ServerLine<'_>]) -> bool {
-    let mut names = HashSet::with_capacity(servers.len());
-    let mut ids = HashSet::new();
-    servers.iter().any(|server| {
-        let is_known = !names.insert((server.section, server.name));
-        is_known || server.text.contains("id") && !has_new_ids(server, &mut ids)
-    })
+/// The new text, taken apart, and what is known of its lines from the old one.
+struct Changes<'o, 'n> {
+    all: Layout<'n>,
+    /// Which servers are in the middle: what is before them and after them is the same in both texts.
+    middle: Range<usize>,
+    /// The servers of the old middle, by place and text.
+    checked: HashSet<(usize, &'o str)>,
+}
+
+impl<'o, 'n> Changes<'o, 'n> {
+    /// Compares two texts. `None` if more than `server` lines, comments and the revision differ.
+    fn of(old: &'o str, new: &'n str) -> Option<Changes<'o, 'n>> {
+        let (ours, theirs) = same_start(old, new);
+        let end = same_end(&old[ours..], &new[theirs..]);
+        let mut all = Layout::default();
+        all.add(&new[..theirs])?;
+        let mut before = all.fork();
+        before.add(&old[ours..old.len() - end])?;
+        let (frame, first) = (all.frame.len(), all.servers.len());
+        all.add(&new[theirs..new.len() - end])?;
+        if !is_same_frame(&before.frame, &all.frame[frame..]) {
+            return None;
+        }
+        let middle = first..all.servers.len();
+        all.add(&new[new.len() - end..])?;
+        let checked = before.servers.iter().map(|server| (server.after, server.text)).collect();
+        Some(Changes { all, middle, checked })
+    }
+
+    /// Whether two servers of a section have the same name or `id`, or that cannot be said. One of them is in the
+    /// middle, because the old text was checked.
+    fn have_duplicates(&self) -> bool {
+        let middle = &self.all.servers[self.middle.clone()];
+        let names: HashSet<(usize, &str)> =
+            middle.iter().map(|server| (server.section, server.name)).collect();
+        let has_name = |server: &&ServerLine<'_>| names.contains(&(server.section, server.name));
+        // Each of the names once.
+        if names.len() < self.all.servers.iter().filter(has_name).count() {
+            return true;
+        }
+        let mut ids = HashSet::new();
+        middle.iter().any(|server| server.text.contains("id"))
+            && self
+                .all
+                .servers
+                .iter()
+                .any(|server| server.text.contains("id") && !has_new_ids(server, &mut ids))
+    }
+
+    /// The indexes of the lines that are left out, in order.
+    fn left_out(&self) -> Vec<usize> {
+        let named = named(&self.all);
+        let is_checked = |number: usize, server: &ServerLine<'_>| {
+            !self.middle.contains(&number) || self.checked.contains(&(server.after, server.text))
+        };
+        let mut left_out = Vec::new();
+        let mut number = 0;
+        // A section without servers is judged in another way, so each keeps one.
+        for servers in self.all.servers.chunk_by(|a, b| a.section == b.section) {
+            let first = left_out.len();
+            for server in servers {
+                if is_checked(number, server) && !named.contains(server.name) && !is_tracking(server) {
+                    left_out.push(server.index);
+                }
+                number += 1;
+            }
+            if left_out.len() - first == servers.len() {
+                left_out.remove(first);
+            }
+        }
+        left_out
+    }
+}
+
+/// Where the first lines begin that differ, in both texts, apart from the revision.
+fn same_start(old: &str, new: &str) -> (usize, usize) {
+    let (mut ours, mut theirs) = (0, 0);
+    loop {
+        let same = same_bytes(old.as_bytes()[ours..].iter(), new.as_bytes()[theirs..].iter());
+        let whole = old.as_bytes()[ours..ours + same].iter().rposition(is_end).map_or(0, |at| at + 1);
+        (ours, theirs) = (ours + whole, theirs + whole);
+        let line = |text: &'_ str| text.split_inclusive('\n').next().map(str::len);
+        match (line(&old[ours..]), line(&new[theirs..])) {
+            (Some(one), Some(other))
+                if is_same_line(&old[ours..ours + one], &new[theirs..theirs + other]) =>
+            {
+                (ours, theirs) = (ours + one, theirs + other);
+            }
+            _ => return (ours, theirs),
+        }
+    }
+}
+
+/// The length of the last lines that are the same.
+fn same_end(old: &str, new: &str) -> usize {
+    let same = same_bytes(old.bytes().rev(), new.bytes().rev());
+    // The first of these lines may differ before them.
+    let cut = new.as_bytes()[new.len() - same..].iter().position(is_end).map_or(same, |at| at + 1);
+    same - cut
+}
+
+fn same_bytes<T: PartialEq>(ours: impl Iterator<Item = T>, theirs: impl Iterator<Item = T>) -> usize {
+    ours.zip(theirs).take_while(|(one, other)| one == other).count()
+}
+
+fn is_end(byte: &u8) -> bool {
+    *byte == b'\n'
 }
 
 /// Whether no server before it has an `id` of this one. A `guid` must be unique in the whole file.
@@ -57,27 +160,6 @@ fn has_new_ids(server: &ServerLine<'_>, ids: &mut HashSet<(usize, u32)>) -> bool
         }
     }
     true
-}
-
-/// The indexes of the lines that are left out, in order.
-fn left_out(before: &Layout<'_>, after: &Layout<'_>) -> Vec<usize> {
-    let checked: HashSet<(usize, &str)> =
-        before.servers.iter().map(|server| (server.after, server.text)).collect();
-    let named = named(after);
-    let is_left_out = |server: &ServerLine<'_>| {
-        checked.contains(&(server.after, server.text)) && !named.contains(server.name) && !is_tracking(server)
-    };
-    let mut left_out = Vec::new();
-    // A section without servers is judged in another way, so each keeps one.
-    let is_same_section = |a: &ServerLine<'_>, b: &ServerLine<'_>| a.section == b.section;
-    for servers in after.servers.chunk_by(is_same_section) {
-        let first = left_out.len();
-        left_out.extend(servers.iter().filter(|server| is_left_out(server)).map(|server| server.index));
-        if left_out.len() - first == servers.len() {
-            left_out.remove(first);
-        }
-    }
-    left_out
 }
 
 /// All words of the frame, and what servers track: the names of all servers to which another line refers are among

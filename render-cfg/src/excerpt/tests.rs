@@ -70,6 +70,7 @@ fn a_text_without_an_excerpt_is_checked_whole() {
         with("server s2 10.0.0.2:80 check", "server s2 10.0.0.2:80 check # new"),
         with("    server s2 10.0.0.2:80", "    \"server\" s2 10.0.0.2:80"),
         with("server s2 10.0.0.2:80 check", "server"),
+        with("server s2 10.0.0.2:80 check\n", "server s2 10.0.0.2:80 check \r\n"),
         format!("{OLD}    server s5 10.0.0.5:80 check"),
         format!("{OLD}\0\n"),
     ] {
@@ -103,6 +104,32 @@ fn servers_within_a_condition_or_of_other_sections_are_never_left_out() {
         assert!(excerpt.contains(line), "{excerpt}");
     }
     assert_eq!(excerpt_from(&old, &old.replace("10.0.0.8:1", "10.0.0.7:1"), 1), None);
+}
+
+#[test]
+fn texts_that_share_nothing_or_end_within_each_other_are_compared() {
+    let with = |servers: &[&str]| format!("backend x\n{}", servers.concat());
+    let [a, b, c] = ["  server a 1.1.1.1:1\n", "  server b 1.1.1.1:1\n", "  server bb 1.1.1.1:1\n"];
+    let kept = |old: &[&str], new: &[&str]| {
+        let excerpt = excerpt_from(&with(old), &with(new), 0)?;
+        Some(
+            new.iter()
+                .filter(|line| excerpt.contains(**line))
+                .map(|line| (*line).to_owned())
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(kept(&[a, b], &[a, b, c]).unwrap(), [c]);
+    assert_eq!(kept(&[a, b, c], &[a, c]).unwrap(), [a]);
+    assert_eq!(kept(&[a, b], &[c, b]).unwrap(), [c]);
+    assert_eq!(kept(&[a], &[b]).unwrap(), [b]);
+    assert_eq!(kept(&[a, b], &[b, a]).unwrap(), [b]);
+    assert_eq!(kept(&[], &[a, b]).unwrap(), [a, b]);
+    assert_eq!(kept(&[a], &[]).unwrap(), [""; 0]);
+    assert_eq!(kept(&[a, b], &[a, b, a]), None);
+    assert_eq!(kept(&[a, b], &[a, a, b]), None);
+    assert_eq!(excerpt_from("global\n", "global\n  daemon\n", 0), None);
+    assert_eq!(excerpt_from("global\n  daemon\n", "global\n", 0), None);
 }
 
 #[test]
