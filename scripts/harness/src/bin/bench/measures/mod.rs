@@ -1,5 +1,6 @@
 //! The measures, one module for each measure or family of measures.
 
+pub mod check_changes;
 pub mod demo_tour;
 pub mod files;
 pub mod first_request;
