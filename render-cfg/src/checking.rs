@@ -100,7 +100,10 @@ impl<'a> Checking<'a> {
                 self.messages.verbose(format!("checked only the lines of '{}' that changed", self.name));
                 Ok(true)
             }
-            Some(_) if verdict.is_about_the_text => Ok(false),
+            Some(_) if verdict.is_about_the_text => {
+                self.messages.verbose(format!("the lines of '{}' that changed fail the check", self.name));
+                Ok(false)
+            }
             Some(why) => Err(self.failure(&why, lines).into()),
         }
     }

@@ -129,10 +129,12 @@ fn write(
     let mut synced = Ok(());
     let sync = || synced = output.sync(&staged);
     let mut checking = Checking::new(args, output.name(), messages);
-    let is_whole = match memory.and_then(|memory| memory.excerpt(output.old(), text)) {
+    let excerpt = memory.and_then(|memory| memory.excerpt(output.old(), text));
+    // Without room for it, the whole text is checked.
+    let is_whole = match excerpt.and_then(|excerpt| Some((output.stage_excerpt(&excerpt).ok()?, excerpt))) {
         None => checking.text_at(staged.path(), text, sync).map(|()| true)?,
-        Some(excerpt) => {
-            let is_passed = checking.excerpt_at(output.stage_excerpt(&excerpt)?.path(), &excerpt, sync)?;
+        Some((file, excerpt)) => {
+            let is_passed = checking.excerpt_at(file.path(), &excerpt, sync)?;
             if !is_passed {
                 checking.text_at(staged.path(), text, || {})?;
             }
@@ -151,7 +153,7 @@ fn write(
     Ok(())
 }
 
-/// Checks the whole text, which is in the output since a check of its excerpt.
+/// Checks the whole text, which is in the output, and of which only an excerpt was checked, if anything.
 fn check_again(
     args: &Args,
     output: &Output,
@@ -159,22 +161,17 @@ fn check_again(
     text: &str,
     messages: &mut Messages,
 ) -> Result<(), Undelivered> {
-    let checked = Checking::new(args, output.name(), messages).text_at(output.path(), text, || {});
-    if let Err(Undelivered::Refused(_)) = &checked {
-        memory.forget().map_err(|err| cannot_keep(memory, &err))?;
-    }
-    checked.map(|()| remember(memory, text, true, messages))
+    Checking::new(args, output.name(), messages).text_at(output.path(), text, || {})?;
+    remember(memory, text, true, messages);
+    Ok(())
 }
 
 fn remember(memory: &Memory, text: &str, is_whole: bool, messages: &mut Messages) {
     // The text is installed, so this is no failure.
     let _ = memory.remember(text, is_whole).inspect_err(|err| {
-        messages.warn(format!("{}; until then every check is whole", cannot_keep(memory, err).line))
+        let path = memory.path().display();
+        messages.warn(format!("cannot write '{path}': {err}; until then every check is whole"));
     });
-}
-
-fn cannot_keep(memory: &Memory, err: &io::Error) -> Failure {
-    Failure::new(Code::Files, format!("cannot write '{}': {err}", memory.path().display()))
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -37,7 +37,16 @@ pub(crate) fn add_settings(args: &mut Args) -> Result<(), Failure> {
     if let Some(setting) = Setting::read(args.check_from.as_deref())? {
         args.check = Some(setting.whole(Check::parse)?.of_variable(setting.name));
     }
-    Ok(())
+    match &args.check_changes {
+        Some(path) if args.check.is_none() => {
+            let path = path.display();
+            Err(Failure::new(
+                Code::Usage,
+                format!("cannot use --check-changes '{path}': give a --check, too"),
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl<'a> Setting<'a> {

@@ -78,7 +78,7 @@ fn settle(
         Err(Undelivered::Refused(refused)) => *refused,
         result => return result.map_err(Undelivered::failure),
     };
-    // A text that is in the output and was refused has only passed the check of an excerpt.
+    // A text that is in the output and is refused now is no proof for its nodes.
     let old = output.and_then(Output::old).filter(|old| *old != draft.text.text.as_bytes());
     let Some(smaller) = without_refused(args, rendering, draft, old, complaint, until) else {
         return Err(failure);

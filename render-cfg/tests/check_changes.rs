@@ -59,11 +59,15 @@ impl Pool {
         counts.lines().map(|line| line.parse().unwrap()).collect()
     }
 
-    /// Makes the last check older.
+    /// Makes the last check older, and the last whole one.
     fn age(&self, seconds: u64) {
+        self.age_of(&["at", "whole_at"], seconds);
+    }
+
+    fn age_of(&self, keys: &[&str], seconds: u64) {
         let mut note: serde_json::Value = serde_json::from_str(&self.bed.read("checked")).unwrap();
-        for key in ["at", "whole_at"] {
-            note[key] = (note[key].as_u64().unwrap() - seconds).into();
+        for key in keys {
+            note[*key] = (note[*key].as_u64().unwrap() - seconds).into();
         }
         self.bed.write("checked", &note.to_string());
     }
@@ -75,7 +79,7 @@ fn only_the_changed_line_is_checked_and_after_a_pause_the_whole_file_once() {
     pool.bed.node("n7", "10.0.0.2", &[]);
     pool.render().quietly();
     assert!(pool.bed.read("out").contains("server n7 10.0.0.2:80\n"));
-    assert_eq!(pool.counts(), [1]);
+    assert_eq!(pool.counts(), [2]);
     // Nothing has changed, but the next change may be near.
     pool.render().quietly();
     assert!(pool.counts().is_empty());
@@ -87,18 +91,18 @@ fn only_the_changed_line_is_checked_and_after_a_pause_the_whole_file_once() {
     pool.bed.node("m", "10.0.0.3", &[]);
     fs::remove_file(pool.bed.path("nodes/n8.json")).unwrap();
     pool.render().quietly();
-    assert_eq!(pool.counts(), [1]);
+    assert_eq!(pool.counts(), [2]);
     assert_eq!(pool.bed.leftovers(), ["check", "checked"]);
 }
 
 #[test]
 fn under_constant_change_the_whole_file_is_checked_every_minute() {
     let pool = Pool::new();
-    pool.age(59);
+    pool.age(40);
     pool.bed.node("n7", "10.0.0.2", &[]);
     pool.render().quietly();
-    assert_eq!(pool.counts(), [1]);
-    pool.age(1);
+    assert_eq!(pool.counts(), [2]);
+    pool.age_of(&["whole_at"], 20);
     pool.bed.node("n7", "10.0.0.3", &[]);
     pool.render().quietly();
     assert_eq!(pool.counts(), [NODES]);
@@ -131,12 +135,12 @@ fn what_an_excerpt_cannot_show_is_found_by_the_whole_check_and_left_out() {
     let with_file = [("options", "ssl verify required ca-file a.pem")];
     pool.bed.node("n7", "10.0.0.2", &with_file);
     pool.render().quietly();
-    assert_eq!(pool.counts(), [1]);
+    assert_eq!(pool.counts(), [2]);
     // The file of a line that does not change any more.
     fs::remove_file(pool.bed.path("a.pem")).unwrap();
     pool.bed.node("n8", "10.0.0.2", &[]);
     pool.render().quietly();
-    assert_eq!(pool.counts(), [1]);
+    assert_eq!(pool.counts(), [2]);
     pool.age(QUIET);
     let err = pool.render().ends(3).err;
     assert!(err.contains("cannot serve 'n7': "), "{err}");
@@ -191,4 +195,53 @@ fn a_file_that_cannot_be_written_costs_only_whole_checks() {
     pool.bed.node("n7", "10.0.0.3", &[]);
     pool.render().ends(0);
     assert_eq!(pool.counts(), [NODES, NODES]);
+}
+
+#[test]
+fn a_refused_text_is_refused_in_each_run_until_it_is_mended() {
+    let pool = Pool::new();
+    // No node is at fault if all of them need a file that is gone.
+    pool.bed.write("a.pem", include_str!("../../scripts/check.cfg"));
+    let server = "\nbackend b\n    server x 10.0.0.1:80 ssl verify required ca-file a.pem\n";
+    pool.bed.write("t.tera", &TEMPLATE.replace("\nbackend b\n", server));
+    pool.render().quietly();
+    pool.bed.node("n7", "10.0.0.2", &[]);
+    pool.render().quietly();
+    pool.age(QUIET);
+    fs::remove_file(pool.bed.path("a.pem")).unwrap();
+    for _ in 0..3 {
+        let err = pool.render().ends(5).err;
+        assert!(err.starts_with("render-cfg: cannot use 'out': "), "{err}");
+    }
+    pool.bed.write("a.pem", include_str!("../../scripts/check.cfg"));
+    pool.counts();
+    pool.render().quietly();
+    pool.render().quietly();
+    assert_eq!(pool.counts(), [NODES + 1]);
+}
+
+#[test]
+fn a_text_of_which_nothing_is_known_is_checked_even_if_it_has_not_changed() {
+    let pool = Pool::new();
+    pool.bed.node("n7", "10.0.0.2", &[]);
+    pool.render().quietly();
+    fs::remove_file(pool.bed.path("checked")).unwrap();
+    pool.counts();
+    pool.render().quietly();
+    pool.render().quietly();
+    assert_eq!(pool.counts(), [NODES]);
+}
+
+#[test]
+fn another_file_is_not_overwritten() {
+    let pool = Pool::new();
+    for name in ["out", "t.tera"] {
+        let before = pool.bed.read(name);
+        pool.bed.node("n7", if name == "out" { "10.0.0.2" } else { "10.0.0.3" }, &[]);
+        let err = pool.bed.render(&["--check", "./check {}", "--check-changes", name]).ends(0).err;
+        assert!(err.contains("it holds something else; name a file of its own"), "{err}");
+        assert_eq!(pool.bed.read(name).len(), before.len());
+    }
+    let err = pool.bed.render(&["--check-changes", "checked"]).ends(2).err;
+    assert_eq!(err, "render-cfg: cannot use --check-changes 'checked': give a --check, too\n");
 }

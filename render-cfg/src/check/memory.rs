@@ -1,7 +1,8 @@
 //! What was checked last, kept in the file of `--check-changes` from one run to the next.
 //!
 //! It describes the output as the last run left it. After anything unexpected (another text in the output, another
-//! HAProxy, a damaged file, a clock that was set back) nothing is known, and the next check is whole.
+//! HAProxy, a damaged or missing file, a clock that was set back) nothing is known, and the next run checks the whole
+//! text, also if nothing has changed.
 
 use std::env;
 use std::fs;
@@ -19,11 +20,13 @@ use crate::excerpt::excerpt;
 
 /// How long excerpts may be checked after the last whole check, in seconds.
 const EXCERPTS_MAX: u64 = 60;
-/// How long after the check of an excerpt a run without a change checks the whole text, in seconds. Until then the
-/// next change may be near, and would have to wait.
+/// How long after the check of an excerpt the next run checks the whole text, in seconds, also if nothing has changed.
+/// Until then the next change may be near, and would have to wait.
 const QUIET: u64 = 10;
 /// The most bytes that are read of the file. A note is shorter.
 const NOTE_MAX: u64 = 4096;
+/// How each note begins.
+const NOTE_BEGIN: &[u8] = br#"{"text":""#;
 
 /// The note of the last check, and where it is kept.
 #[derive(Debug)]
@@ -56,21 +59,27 @@ impl Memory {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let check = identity(words);
         let is_valid = |note: &Note| note.check == check && note.whole_at <= note.at && note.at <= now;
-        let note = read(path).ok().filter(is_valid);
+        let note = read(path).ok().filter(is_valid).filter(|_| may_be_part(words));
         Memory { path: path.to_owned(), check, note, now }
     }
 
     /// The excerpt of `new` that has to be checked if `old` is in the output; `None` if all of it has to be.
     pub(crate) fn excerpt(&self, old: Option<&[u8]>, new: &str) -> Option<String> {
-        let note = self.note.as_ref().filter(|note| self.now - note.whole_at < EXCERPTS_MAX)?;
+        let is_base = |note: &&Note| self.now - note.whole_at < EXCERPTS_MAX && self.is_settled(note);
+        let note = self.note.as_ref().filter(is_base)?;
         let old = old.filter(|old| *old != new.as_bytes() && hash(old) == note.text)?;
         excerpt(std::str::from_utf8(old).ok()?, new)
     }
 
     /// Whether the whole of `text`, which is in the output, has to be checked now.
     pub(crate) fn is_whole_check_due(&self, text: &str) -> bool {
-        let is_due = |note: &&Note| !note.is_whole && self.now - note.at >= QUIET;
-        self.note.as_ref().filter(is_due).is_some_and(|note| note.text == hash(text.as_bytes()))
+        let is_of_it = |note: &&Note| self.is_settled(note) && note.text == hash(text.as_bytes());
+        self.note.as_ref().is_none_or(|note| !is_of_it(&note))
+    }
+
+    /// Whether the text of the note was checked as a whole, or need not be yet.
+    fn is_settled(&self, note: &Note) -> bool {
+        note.is_whole || self.now - note.at < QUIET
     }
 
     /// Keeps that `text` has passed the check, as a whole or by its excerpt.
@@ -83,16 +92,11 @@ impl Memory {
             whole_at: if is_whole { self.now } else { before },
             is_whole,
         };
-        // Not synced: a note that is lost costs one whole check.
-        Staged::write(&self.path, &serde_json::to_vec(&note)?, 0o640)?.rename()
-    }
-
-    /// Forgets everything, because the text was refused.
-    pub(crate) fn forget(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
-            _ => Ok(()),
+        if !is_a_note(&self.path)? {
+            return Err(io::Error::other("it holds something else; name a file of its own"));
         }
+        // Not synced: without it, the next run checks everything.
+        Staged::write(&self.path, &serde_json::to_vec(&note)?, 0o640)?.rename()
     }
 
     /// The file.
@@ -102,13 +106,35 @@ impl Memory {
 }
 
 fn read(path: &Path) -> io::Result<Note> {
+    Ok(serde_json::from_slice(&begin(path)?)?)
+}
+
+/// The content of a file, as far as a note would fill it.
+fn begin(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     regular_file::open(path)?.take(NOTE_MAX).read_to_end(&mut bytes)?;
-    Ok(serde_json::from_slice(&bytes)?)
+    Ok(bytes)
+}
+
+/// Whether nothing is lost if the file is replaced: it is missing, or a note, or the beginning of one.
+fn is_a_note(path: &Path) -> io::Result<bool> {
+    match begin(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(true),
+        bytes => bytes.map(|bytes| {
+            let is_cut_off = NOTE_BEGIN.starts_with(&bytes) || bytes.starts_with(NOTE_BEGIN);
+            is_cut_off || serde_json::from_slice::<Note>(&bytes).is_ok()
+        }),
+    }
 }
 
 fn hash(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Whether the check may be given an excerpt. With `-dW` each warning counts, also one about two servers, and a directory
+/// among its words may have other files each time.
+fn may_be_part(words: &[String]) -> bool {
+    !words.iter().any(|word| word == "-dW" || Path::new(word).is_dir())
 }
 
 /// The words, and what identifies the files among them: after an upgrade of HAProxy nothing was checked.
@@ -158,11 +184,16 @@ mod tests {
         let same = ["true", "{}"];
         let excerpt = |memory: &Memory, old: &str| memory.excerpt(Some(old.as_bytes()), &text(81)).is_some();
         assert!(excerpt(&later(59, true, same), &text(80)));
-        assert!(excerpt(&later(59, false, same), &text(80)));
+        assert!(excerpt(&later(9, false, same), &text(80)));
+        assert!(!excerpt(&later(10, false, same), &text(80)));
         assert!(!excerpt(&later(60, true, same), &text(80)));
         assert!(!excerpt(&later(1, true, same), &text(82)));
         assert!(!excerpt(&later(1, true, ["true", "-f{}"]), &text(80)));
         assert!(!excerpt(&later(1, true, ["false", "{}"]), &text(80)));
+        let written = ["true", "{}"].map(str::to_owned);
+        assert!(
+            may_be_part(&written) && !may_be_part(&["-dW".to_owned()]) && !may_be_part(&["/".to_owned()])
+        );
         assert!(later(1, true, same).excerpt(None, &text(81)).is_none());
         assert!(later(1, true, same).excerpt(Some(text(80).as_bytes()), &text(80)).is_none());
     }
@@ -173,7 +204,9 @@ mod tests {
         assert!(later(10, false, same).is_whole_check_due(&text(80)));
         assert!(!later(9, false, same).is_whole_check_due(&text(80)));
         assert!(!later(100, true, same).is_whole_check_due(&text(80)));
-        assert!(!later(100, false, same).is_whole_check_due(&text(81)));
+        // Nothing is known of these.
+        assert!(later(1, true, same).is_whole_check_due(&text(81)));
+        assert!(later(1, true, ["false", "{}"]).is_whole_check_due(&text(80)));
     }
 
     #[test]
@@ -191,10 +224,26 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         common::replace::replace(&path, &whole[..whole.len() / 2], 0o600).unwrap();
         assert!(Memory::open(&path, &words).note.is_none());
+        first.remember(&text(80), true).unwrap();
         fs::remove_file(&path).unwrap();
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(Memory::open(&path, &words).note.is_none());
-        first.forget().unwrap();
-        first.forget().unwrap();
+        assert!(first.remember(&text(80), true).is_err());
+    }
+
+    #[test]
+    fn another_file_is_not_replaced() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("checked");
+        for (text, is_free) in [
+            ("", true),
+            ("{\"te", true),
+            ("{\"text\":\"12", true),
+            ("{\"tls\":{}}", false),
+            ("global\n", false),
+        ] {
+            common::replace::replace(&path, text.as_bytes(), 0o600).unwrap();
+            assert_eq!(Memory::open(&path, &[]).remember("a", true).is_ok(), is_free, "{text}");
+        }
     }
 }

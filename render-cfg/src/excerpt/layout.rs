@@ -87,7 +87,8 @@ impl<'t> Layout<'t> {
             self.servers.push(ServerLine { index: self.lines, text: line, name, after, section });
             return Some(());
         }
-        if !is_plain(first) {
+        // The servers that inherit a reference are not known here, and with `zero-warning` each warning counts.
+        if !is_plain(first) || first == "zero-warning" || first == "default-server" && may_refer(line) {
             return None;
         }
         self.conditions = match first {
@@ -96,6 +97,9 @@ impl<'t> Layout<'t> {
             _ => self.conditions,
         };
         if SECTIONS.contains(&first) {
+            if self.conditions > 0 {
+                return None;
+            }
             self.section = after;
             self.has_servers = matches!(first, "backend" | "listen");
         }
@@ -119,6 +123,11 @@ pub(super) fn is_same_frame(ours: &[&str], theirs: &[&str]) -> bool {
 /// The same for two lines.
 pub(super) fn is_same_line(ours: &str, theirs: &str) -> bool {
     ours == theirs || without_revision(ours).is_some_and(|line| Some(line) == without_revision(theirs))
+}
+
+/// Whether a line may name another server: with `track`, or in an expression.
+pub(super) fn may_refer(line: &str) -> bool {
+    ["(", "track", "sni", "pool-conn-name", "tlv"].iter().any(|part| line.contains(part))
 }
 
 /// Whether HAProxy reads the words as they are written.

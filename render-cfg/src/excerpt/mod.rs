@@ -9,7 +9,7 @@ mod layout;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use layout::{Layout, ServerLine, is_same_frame, is_same_line};
+use layout::{Layout, ServerLine, is_same_frame, is_same_line, may_refer};
 
 /// With fewer lines left out, the whole check is about as quick.
 const WORTHWHILE: usize = 200;
@@ -91,16 +91,17 @@ impl<'o, 'n> Changes<'o, 'n> {
         };
         let mut left_out = Vec::new();
         let mut number = 0;
-        // A section without servers is judged in another way, so each keeps one.
-        for servers in self.all.servers.chunk_by(|a, b| a.section == b.section) {
+        // One unchanged server stays between two lines of the frame, in place of the others: a section without servers is
+        // judged in another way, and some servers may not be of another kind than the rest.
+        for servers in self.all.servers.chunk_by(|a, b| a.after == b.after) {
             let first = left_out.len();
             for server in servers {
-                if is_checked(number, server) && !named.contains(server.name) && !is_tracking(server) {
+                if is_checked(number, server) && !named.contains(server.name) && !may_refer(server.text) {
                     left_out.push(server.index);
                 }
                 number += 1;
             }
-            if left_out.len() - first == servers.len() {
+            if left_out.len() > first {
                 left_out.remove(first);
             }
         }
@@ -162,20 +163,14 @@ fn has_new_ids(server: &ServerLine<'_>, ids: &mut HashSet<(usize, u32)>) -> bool
     true
 }
 
-/// All words of the frame, and what servers track: the names of all servers to which another line refers are among
-/// them.
+/// All words of the frame, and of servers that may name another one: the names of all servers to which another line
+/// refers are among them.
 fn named<'t>(layout: &Layout<'t>) -> HashSet<&'t str> {
     let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    let words = layout.frame.iter().flat_map(|line| line.split(move |c| !is_of_a_name(c)));
-    let tracked =
-        layout.servers.iter().filter(|server| is_tracking(server)).flat_map(|server| {
-            server.options().map(|word| word.rsplit_once('/').map_or(word, |(_, name)| name))
-        });
-    words.chain(tracked).collect()
-}
-
-fn is_tracking(server: &ServerLine<'_>) -> bool {
-    server.text.contains("track") && server.options().any(|word| word == "track")
+    let referring = layout.servers.iter().filter(|server| may_refer(server.text));
+    // The name of the server itself is no reference, but it stays anyway.
+    let lines = layout.frame.iter().copied().chain(referring.map(|server| server.text));
+    lines.flat_map(|line| line.split(move |c| !is_of_a_name(c))).collect()
 }
 
 fn without(text: &str, left_out: &[usize]) -> String {

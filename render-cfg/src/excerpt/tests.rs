@@ -15,9 +15,12 @@ backend a
     server s3 10.0.0.3:80 check
     # s9 is left out
     server s4 10.0.0.4:80 check
+    server s5 10.0.0.5:80 check
+    server s6 10.0.0.6:80 check
 backend b
     server s1 10.0.1.1:80
     server s2 10.0.1.2:80 track a/s4
+    server s7 10.0.1.7:80
 ";
 
 /// The lines of the excerpt that are not empty and are no part of the frame.
@@ -30,17 +33,35 @@ fn servers(new: &str) -> Option<Vec<String>> {
 
 #[test]
 fn changed_lines_and_those_that_others_name_are_in_the_excerpt() {
-    let kept = ["server s3 10.0.0.3:80 check", "server s4 10.0.0.4:80 check", "server s1 10.0.1.1:80"];
-    let tracking = "server s2 10.0.1.2:80 track a/s4";
+    let [s1, s3, s4] = [1, 3, 4].map(|number| format!("server s{number} 10.0.0.{number}:80 check"));
+    let [first, tracking] = ["server s1 10.0.1.1:80", "server s2 10.0.1.2:80 track a/s4"].map(str::to_owned);
     let new =
         OLD.replace("10.0.0.2:80 check", "10.0.0.2:81 check").replace("0123456789abcdef", "fedcba9876543210");
-    let changed = "server s2 10.0.0.2:81 check";
-    // `s1` of the other backend is left out, because the tracking server stays.
-    assert_eq!(servers(&new).unwrap(), [changed, kept[0], kept[1], tracking]);
+    let changed = "server s2 10.0.0.2:81 check".to_owned();
+    // The first unchanged one of each backend stands for the others.
+    let [a, b, c] = [s1.clone(), s3.clone(), s4.clone()];
+    assert_eq!(servers(&new).unwrap(), [a, changed, b, c, first.clone(), tracking.clone()]);
     let new = OLD.replace("    server s2 10.0.0.2:80 check\n", "    # s2 is left out\n");
-    assert_eq!(servers(&new).unwrap(), [kept[0], kept[1], tracking]);
+    let [a, b] = [s1.clone(), s3.clone()];
+    assert_eq!(servers(&new).unwrap(), [a, b, s4, first.clone(), tracking]);
     let new = OLD.replace("    server s2 10.0.1.2:80 track a/s4\n", "");
-    assert_eq!(servers(&new).unwrap(), [kept[0], kept[2]]);
+    assert_eq!(servers(&new).unwrap(), [s1, s3, first]);
+}
+
+#[test]
+fn servers_whose_options_may_name_others_stay_with_those() {
+    for options in ["sni srv_conn(a/s5)", "sni lua.name", "set-proxy-v2-tlv-fmt(0x20) %[srv_conn(s5)]"] {
+        let old = OLD.replace("10.0.1.7:80", &format!("10.0.1.7:80 {options}"));
+        let excerpt = excerpt_from(&old, &old.replace("10.0.0.2:80", "10.0.0.2:81"), 1).unwrap();
+        assert!(excerpt.contains(options), "{excerpt}");
+        assert_eq!(excerpt.contains("server s5 "), options.contains("s5"), "{excerpt}");
+    }
+    for line in
+        ["    default-server track a/s4\n", "    default-server sni srv_conn(a/s5)\n", "zero-warning\n"]
+    {
+        let old = OLD.replace("    balance random\n", line);
+        assert_eq!(excerpt_from(&old, &old.replace("10.0.0.2:80", "10.0.0.2:81"), 0), None, "{line}");
+    }
 }
 
 #[test]
@@ -88,7 +109,7 @@ fn a_server_after_another_default_is_checked_again() {
         .replace("10.0.0.3:80 check\n", "10.0.0.3:80 check\n    server s1 10.0.0.1:80 check\n");
     let excerpt = excerpt_from(&old, &new, 1).unwrap();
     assert!(excerpt.contains("server s1 10.0.0.1:80 check"), "{excerpt}");
-    assert!(!excerpt.contains("server s2 10.0.0.2"), "{excerpt}");
+    assert!(!excerpt.contains("server s6 "), "{excerpt}");
 }
 
 #[test]
@@ -104,6 +125,9 @@ fn servers_within_a_condition_or_of_other_sections_are_never_left_out() {
         assert!(excerpt.contains(line), "{excerpt}");
     }
     assert_eq!(excerpt_from(&old, &old.replace("10.0.0.8:1", "10.0.0.7:1"), 1), None);
+    // HAProxy does not see the second section.
+    let old = OLD.replace("backend b\n", ".if 0\nbackend b\n.endif\n");
+    assert_eq!(excerpt_from(&old, &old.replace("10.0.0.2:80", "10.0.0.2:81"), 0), None);
 }
 
 #[test]
@@ -119,9 +143,9 @@ fn texts_that_share_nothing_or_end_within_each_other_are_compared() {
                 .collect::<Vec<_>>(),
         )
     };
-    assert_eq!(kept(&[a, b], &[a, b, c]).unwrap(), [c]);
+    assert_eq!(kept(&[a, b], &[a, b, c]).unwrap(), [a, c]);
     assert_eq!(kept(&[a, b, c], &[a, c]).unwrap(), [a]);
-    assert_eq!(kept(&[a, b], &[c, b]).unwrap(), [c]);
+    assert_eq!(kept(&[a, b], &[c, b]).unwrap(), [c, b]);
     assert_eq!(kept(&[a], &[b]).unwrap(), [b]);
     assert_eq!(kept(&[a, b], &[b, a]).unwrap(), [b]);
     assert_eq!(kept(&[], &[a, b]).unwrap(), [a, b]);
@@ -138,8 +162,8 @@ fn a_few_lines_are_not_worth_an_excerpt() {
         let servers: String = (0..count).map(|i| format!("    server s{i} 10.0.0.1:80\n")).collect();
         format!("backend b\n{servers}    server last 10.0.0.1:{port}\n")
     };
-    assert!(excerpt(&of(WORTHWHILE - 1, 80), &of(WORTHWHILE - 1, 81)).is_none());
-    assert!(excerpt(&of(WORTHWHILE, 80), &of(WORTHWHILE, 81)).is_some());
+    assert!(excerpt(&of(WORTHWHILE, 80), &of(WORTHWHILE, 81)).is_none());
+    assert!(excerpt(&of(WORTHWHILE + 1, 80), &of(WORTHWHILE + 1, 81)).is_some());
     // Without a change there is nothing to check in part.
     assert!(excerpt_from(OLD, OLD, 1).is_some());
 }

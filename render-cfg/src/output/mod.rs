@@ -109,8 +109,7 @@ impl Output {
 
     /// Writes an excerpt of a text to a file beside the output, for a check: HAProxy may resolve paths from there.
     pub(crate) fn stage_excerpt(&self, excerpt: &str) -> Result<Staged, OutputError> {
-        let path = self.excerpt();
-        Staged::write(&path, excerpt.as_bytes(), 0o600).map_err(io_error("write", &path))
+        self.stage_at(&self.excerpt(), excerpt)
     }
 
     /// Writes the files that a text names, with the output's mode and owner. Those that are there are kept.
