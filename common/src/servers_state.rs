@@ -76,18 +76,17 @@ pub struct Row<'a> {
     pub backend: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// As HAProxy wrote them.
+    /// As HAProxy wrote it.
     address: &'a str,
-    port: &'a str,
+    port: u16,
     /// The weight that it was last given.
     pub weight: u32,
-    /// The numbers of its backend and of itself, as HAProxy wrote them.
-    pub ids: [&'a str; 2],
     admin: u32,
     operational: u32,
-    /// All of it, and where its check is.
+    /// All of it, and where to find what is rarely needed. Ten thousand rows are kept at once.
     line: &'a str,
-    check: Option<CheckColumns>,
+    id_columns: [u8; 2],
+    check_columns: Option<CheckColumns>,
 }
 
 /// What the checks of a server have found: numbers, as HAProxy printed them.
@@ -109,27 +108,33 @@ impl<'a> Row<'a> {
     /// The row of a server that is up and whose checks are not known. `endpoint` is an address and a port.
     pub fn new(backend: &'a str, name: &'a str, endpoint: &'a str, weight: u32, admin: u32) -> Row<'a> {
         let (address, port) = endpoint.rsplit_once(':').unwrap_or((endpoint, "0"));
-        let address = address.trim_matches(['[', ']']);
-        let (ids, line) = (["1", "1"], "");
-        Row { backend, name, address, port, weight, ids, admin, operational: 2, line, check: None }
+        let (address, port) = (address.trim_matches(['[', ']']), port.parse().unwrap_or(0));
+        let (line, id_columns, check_columns) = ("1", [0, 0], None);
+        Row { backend, name, address, port, weight, admin, operational: 2, line, id_columns, check_columns }
     }
 
     /// What its checks have found; `None` if this version does not print it.
     pub fn check(&self) -> Option<Check<'a>> {
-        Some(Check::read(self.line, self.check?))
+        Some(Check::read(self.line, self.check_columns?))
+    }
+
+    /// The numbers of its backend and of itself, as HAProxy wrote them.
+    pub fn ids(&self) -> [&'a str; 2] {
+        let values = Values::all(self.line);
+        self.id_columns.map(|column| values.get(column.into()).unwrap_or_default())
     }
 }
 
 impl Row<'_> {
     /// Where it is; `None` if it has no IP address: a socket, or a name that is not resolved.
     pub fn endpoint(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(ip_address::parse(self.address)?, self.port.parse().ok()?))
+        Some(SocketAddr::new(ip_address::parse(self.address)?, self.port))
     }
 
-    /// Whether `word` is its address, a colon and its port. There may be other words for the same endpoint.
+    /// Whether `word` is its address, a colon and its port, as they are usually written.
     pub fn is_at(&self, word: &str) -> bool {
-        let rest = word.strip_prefix(self.address).and_then(|rest| rest.strip_prefix(':'));
-        rest == Some(self.port)
+        let port = word.strip_prefix(self.address).and_then(|rest| rest.strip_prefix(':'));
+        port.is_some_and(|port| !port.starts_with(['0', '+']) && port.parse() == Ok(self.port))
     }
 
     /// Whether it was put into maintenance, by the configuration or through the socket.
@@ -231,19 +236,19 @@ impl Table {
 
     fn row<'a>(&self, line: &'a str) -> Option<Row<'a>> {
         let (Table(columns), values) = (self, self.0.values(line));
-        let port = values.get(columns.port)?;
-        u16::try_from(number(port)?).ok()?;
+        // They are there, but are not kept.
+        values.get(columns.ids[0].into()).and(values.get(columns.ids[1].into()))?;
         Some(Row {
-            ids: [values.get(columns.ids[0])?, values.get(columns.ids[1])?],
             backend: values.get(columns.backend)?,
             name: values.get(columns.name)?,
             address: values.get(columns.address)?,
-            port,
+            port: values.number(columns.port)?.try_into().ok()?,
             weight: values.number(columns.weight)?,
             admin: values.number(columns.admin)?,
             operational: values.number(columns.operational)?,
             line,
-            check: columns.check,
+            id_columns: columns.ids,
+            check_columns: columns.check,
         })
     }
 
@@ -272,7 +277,7 @@ impl<'a> Check<'a> {
     /// What is in these columns of a line.
     fn read(line: &'a str, columns: CheckColumns) -> Check<'a> {
         let values = Values::all(line);
-        let [status, result, health, state, age] = columns.map(|at| values.get(at).unwrap_or("0"));
+        let [status, result, health, state, age] = columns.map(|at| values.get(at.into()).unwrap_or("0"));
         Check { status, result, health, state, age }
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn number(text: &str) -> Option<u32> {
 
 /// Where each column is.
 pub(super) struct Columns {
-    pub(super) ids: [usize; 2],
+    pub(super) ids: [u8; 2],
     pub(super) backend: usize,
     pub(super) name: usize,
     pub(super) address: usize,
@@ -83,11 +83,15 @@ pub(super) struct Columns {
     last: usize,
 }
 
+fn place(header: &str, name: &str) -> Option<usize> {
+    header.split(' ').position(|column| column == name)
+}
+
 /// The columns of a check, in the order of `Check`'s fields.
-pub(super) type CheckColumns = [usize; 5];
+pub(super) type CheckColumns = [u8; 5];
 
 fn check_columns(header: &str) -> Option<CheckColumns> {
-    let at = |name| header.split(' ').position(|column| column == name);
+    let at = |name| u8::try_from(place(header, name)?).ok();
     Some([
         at("srv_check_status")?,
         at("srv_check_result")?,
@@ -99,9 +103,10 @@ fn check_columns(header: &str) -> Option<CheckColumns> {
 
 impl Columns {
     pub(super) fn find(header: &str) -> Option<Columns> {
-        let at = |name| header.split(' ').position(|column| column == name);
+        let at = |name| place(header, name);
+        let small = |name| u8::try_from(place(header, name)?).ok();
         let mut columns = Columns {
-            ids: [at("be_id")?, at("srv_id")?],
+            ids: [small("be_id")?, small("srv_id")?],
             backend: at("be_name")?,
             name: at("srv_name")?,
             address: at("srv_addr")?,
@@ -113,7 +118,7 @@ impl Columns {
             last: 0,
         };
         let named = [columns.backend, columns.name, columns.address, columns.port, columns.weight];
-        let others = [columns.admin, columns.operational, columns.ids[0], columns.ids[1]];
+        let others = [columns.admin, columns.operational, columns.ids[0].into(), columns.ids[1].into()];
         columns.last = named.into_iter().chain(others).max().unwrap_or(0);
         Some(columns)
     }
@@ -121,5 +126,35 @@ impl Columns {
     /// The values of a line, as far as any of these columns needs them.
     pub(super) fn values<'a>(&self, line: &'a str) -> Values<'a> {
         Values::split(line, self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_split_at_each_space() {
+        let long: String = (0..40).map(|column| format!("{column} ")).collect();
+        for line in [
+            "",
+            " ",
+            "a",
+            "ab cd",
+            "  a  b ",
+            "12345678 1",
+            "1234567 8",
+            "1 \u{e9}\u{a0} \u{2020} \u{20}",
+            &long,
+        ] {
+            for last in [0, 1, 3, 18, 31, 50] {
+                let values = Values::split(line, last);
+                for column in 0..=last.min(MOST - 1) {
+                    let expected = line.split(' ').nth(column).filter(|value| !value.is_empty());
+                    assert_eq!(values.get(column), expected, "{line:?} {column}");
+                }
+                assert_eq!(values.get(MOST), None);
+            }
+        }
     }
 }

@@ -75,7 +75,25 @@ impl Config {
 
     /// Whether the file has other bytes now. False if it cannot be read.
     pub(crate) fn is_outdated(&self) -> bool {
-        regular_file::read(&self.path, CONFIG_MAX).is_ok_and(|now| now != self.bytes)
+        let now = regular_file::open(&self.path);
+        now.and_then(|now| self.differs(now.take(CONFIG_MAX))).unwrap_or(false)
+    }
+
+    /// Compares what is read piece by piece: memory for a second copy of a large file costs more than reading it.
+    fn differs(&self, mut now: impl Read) -> io::Result<bool> {
+        let mut rest = &self.bytes[..];
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match now.read(&mut buffer) {
+                Ok(0) => return Ok(!rest.is_empty()),
+                Ok(count) => match rest.strip_prefix(&buffer[..count]) {
+                    Some(after) => rest = after,
+                    None => return Ok(true),
+                },
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(err),
+            }
+        }
     }
 }
 

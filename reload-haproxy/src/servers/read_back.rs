@@ -57,7 +57,8 @@ fn stat_id(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
 }
 
 fn numbers(row: &Row) -> Option<StatId> {
-    Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
+    let [backend, server] = row.ids();
+    Some([backend.parse().ok()?, server.parse().ok()?])
 }
 
 impl Change<'_> {
