@@ -57,7 +57,7 @@ fn spaces(word: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let others = word ^ 0x2020_2020_2020_2020;
     // Adding 7f to the lower bits of a byte sets its highest one, unless they are zero.
-    !((others & LOW) + LOW | others | LOW)
+    !(((others & LOW) + LOW) | others | LOW)
 }
 
 /// The number that `text.parse()` returns. Most have one digit.
