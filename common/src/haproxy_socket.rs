@@ -20,16 +20,28 @@ const ANSWER_MAX: usize = 64 << 20;
 /// The answer to one command, as text. Fails if it is not whole within `timeout`, connecting included, or half as
 /// long again.
 pub fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<String> {
+    let mut answer = Vec::new();
+    ask_in_parts(path, command, timeout, |part| answer.extend_from_slice(part))?;
+    Ok(text(answer))
+}
+
+/// The same, but hands out each part of the answer as it arrives.
+pub fn ask_in_parts(
+    path: &Path,
+    command: &str,
+    timeout: Duration,
+    mut hand_out: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let deadline = Instant::now() + timeout;
     let mut stream = connect(path, deadline)?;
     stream.set_write_timeout(Some(timeout.max(Duration::from_millis(1))))?;
     stream.write_all(format!("{command}\n").as_bytes())?;
     // A master that passes a command on to a worker closes only after the client has.
     stream.shutdown(Shutdown::Write)?;
-    let mut answer = Vec::new();
+    let mut length = 0;
     let mut buffer = [0; 16384];
     let mut limit = Duration::ZERO;
-    while answer.len() < ANSWER_MAX {
+    while length < ANSWER_MAX {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
@@ -40,8 +52,11 @@ pub fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<String> 
             stream.set_read_timeout(Some(limit))?;
         }
         match stream.read(&mut buffer) {
-            Ok(0) => return Ok(text(answer)),
-            Ok(count) => answer.extend_from_slice(&buffer[..count]),
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                length += count;
+                hand_out(&buffer[..count]);
+            }
             Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
             Err(err) => return Err(err),
@@ -50,7 +65,8 @@ pub fn ask(path: &Path, command: &str, timeout: Duration) -> io::Result<String> 
     Err(io::Error::other("the answer is too long"))
 }
 
-fn text(answer: Vec<u8>) -> String {
+/// The bytes of an answer as text.
+pub fn text(answer: Vec<u8>) -> String {
     String::from_utf8(answer).unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned())
 }
 

@@ -18,7 +18,9 @@ pub mod serf_list;
 
 // HAProxy's sockets, and one of their answers.
 pub mod haproxy_socket;
+pub mod ip_address;
 pub mod servers_state;
+pub mod text_lines;
 
 // Files.
 pub mod lock;

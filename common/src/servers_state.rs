@@ -3,10 +3,18 @@
 //! The first line of the answer is the format's version, and the second names the columns. Columns are found by
 //! their names, because newer versions append some.
 
-use std::fmt::{self, Display};
-use std::net::{IpAddr, SocketAddr};
+mod columns;
 
+use std::fmt::{self, Display};
+use std::net::SocketAddr;
+
+use memchr::memchr_iter;
 use serde::Serialize;
+
+use columns::{CheckColumns, Columns, Values, number};
+
+use crate::ip_address;
+use crate::text_lines::text_lines;
 
 /// SRV_ADMF_FMAINT: set through the socket, or by `disabled` in the configuration.
 const FORCED_MAINT: u32 = 0x01;
@@ -68,16 +76,17 @@ pub struct Row<'a> {
     pub backend: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// `None` if it has no IP address: a socket, or a name that is not resolved.
-    pub endpoint: Option<SocketAddr>,
+    /// As HAProxy wrote it.
+    address: &'a str,
+    port: u16,
     /// The weight that it was last given.
     pub weight: u32,
-    /// The numbers of its backend and of itself, as HAProxy wrote them.
-    pub ids: [&'a str; 2],
     admin: u32,
     operational: u32,
-    /// What its checks have found; `None` if this version does not print it.
-    pub check: Option<Check<'a>>,
+    /// All of it, and where to find what is rarely needed. Ten thousand rows are kept at once.
+    line: &'a str,
+    id_columns: [u8; 2],
+    check_columns: Option<CheckColumns>,
 }
 
 /// What the checks of a server have found: numbers, as HAProxy printed them.
@@ -96,19 +105,38 @@ pub struct Check<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The row of a server that is up and whose checks are not known.
-    pub fn new(
-        backend: &'a str,
-        name: &'a str,
-        endpoint: Option<SocketAddr>,
-        weight: u32,
-        admin: u32,
-    ) -> Row<'a> {
-        Row { backend, name, endpoint, weight, ids: ["1", "1"], admin, operational: 2, check: None }
+    /// The row of a server that is up and whose checks are not known. `endpoint` is an address and a port.
+    pub fn new(backend: &'a str, name: &'a str, endpoint: &'a str, weight: u32, admin: u32) -> Row<'a> {
+        let (address, port) = endpoint.rsplit_once(':').unwrap_or((endpoint, "0"));
+        let (address, port) = (address.trim_matches(['[', ']']), port.parse().unwrap_or(0));
+        let (line, id_columns, check_columns) = ("1", [0, 0], None);
+        Row { backend, name, address, port, weight, admin, operational: 2, line, id_columns, check_columns }
+    }
+
+    /// What its checks have found; `None` if this version does not print it.
+    pub fn check(&self) -> Option<Check<'a>> {
+        Some(Check::read(self.line, self.check_columns?))
+    }
+
+    /// The numbers of its backend and of itself, as HAProxy wrote them.
+    pub fn ids(&self) -> [&'a str; 2] {
+        let values = Values::all(self.line);
+        self.id_columns.map(|column| values.get(column.into()).unwrap_or_default())
     }
 }
 
 impl Row<'_> {
+    /// Where it is; `None` if it has no IP address: a socket, or a name that is not resolved.
+    pub fn endpoint(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(ip_address::parse(self.address)?, self.port))
+    }
+
+    /// Whether `word` is its address, a colon and its port, as they are usually written.
+    pub fn is_at(&self, word: &str) -> bool {
+        let port = word.strip_prefix(self.address).and_then(|rest| rest.strip_prefix(':'));
+        port.is_some_and(|port| !port.starts_with(['0', '+']) && port.parse() == Ok(self.port))
+    }
+
     /// Whether it was put into maintenance, by the configuration or through the socket.
     pub fn is_in_maintenance(&self) -> bool {
         self.admin & FORCED_MAINT != 0
@@ -118,7 +146,7 @@ impl Row<'_> {
     pub fn finding(&self) -> Finding {
         let number = |text: &str| text.parse().unwrap_or(0_u32);
         let is_checked = |check: &Check<'_>| number(check.state) & CHECK_ENABLED != 0;
-        match (self.check.filter(is_checked), self.state()) {
+        match (self.check().filter(is_checked), self.state()) {
             (None, _) | (_, State::Maint | State::Parked) => Finding::Unknown,
             (_, State::Down) => Finding::Down,
             (Some(check), _) if number(check.status) <= CHECK_BEGAN => Finding::Starting,
@@ -158,132 +186,99 @@ fn state(admin: u32, operational: u32, weight: u32) -> State {
 
 /// Reads the answer to `show servers state`. Fails with the first line that cannot be read.
 pub fn parse(answer: &str) -> Result<Vec<Row<'_>>, &str> {
-    rows(answer)?.collect()
+    let (table, rest) = Table::begin(answer)?;
+    let mut rows = Vec::new();
+    table.read(rest, &mut rows).map(|()| rows)
 }
 
 /// Reads the answer to `show servers state` row by row: a row, or the line that cannot be read. Fails with the
 /// first line if it is not such an answer.
 pub fn rows(answer: &str) -> Result<impl Iterator<Item = Result<Row<'_>, &str>>, &str> {
-    let (columns, lines) = table(answer)?;
-    Ok(lines.map(move |line| columns.row(line).ok_or(line)))
+    let (table, rest) = Table::begin(answer)?;
+    Ok(lines(rest).map(move |line| table.row(line).ok_or(line)))
 }
 
 /// Counts the servers in the answer to `show servers state`. Returns `None` unless all can be read, are up, and belong
 /// to `backend`. It reads only four columns, in a tenth of the time that `rows` takes.
 pub fn count_up(answer: &str, backend: &str) -> Option<u32> {
-    let (columns, mut lines) = table(answer).ok()?;
-    let is_up = |line: &str| columns.is_up(line.as_bytes(), backend.as_bytes()) == Some(true);
-    lines.try_fold(0_u32, |count, line| is_up(line).then_some(count + 1))
+    let (table, rest) = Table::begin(answer).ok()?;
+    let is_up = |line: &str| table.is_up(line.as_bytes(), backend.as_bytes()) == Some(true);
+    lines(rest).try_fold(0_u32, |count, line| is_up(line).then_some(count + 1))
 }
 
-/// The columns of the answer to `show servers state`, and the lines of its servers. Fails with the first line.
-fn table(answer: &str) -> Result<(Columns, impl Iterator<Item = &str>), &str> {
-    let mut lines = answer.lines().filter(|line| !line.is_empty());
-    let version = lines.next().unwrap_or_default();
-    let header = lines.next().and_then(|line| line.strip_prefix("# ")).filter(|_| version == "1");
-    let columns = header.and_then(Columns::find).ok_or(version)?;
-    Ok((columns, lines))
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text_lines(text).filter(|line| !line.is_empty())
 }
 
-/// No version has more columns.
-const MOST: usize = 32;
+/// The table that an answer to `show servers state` is. It can be read while its later parts are still on their way.
+pub struct Table(Columns);
 
-/// Splits at spaces, byte by byte: there may be a hundred thousand lines.
-fn split_into<'a>(line: &'a str, values: &mut [&'a str; MOST]) {
-    let (mut start, mut column) = (0, 0);
-    for (at, byte) in line.bytes().enumerate() {
-        if byte == b' ' && column < MOST {
-            values[column] = &line[start..at];
-            (start, column) = (at + 1, column + 1);
+impl Table {
+    /// Reads the first two lines of an answer. Returns what follows them. Fails with the first line.
+    pub fn begin(answer: &str) -> Result<(Table, &str), &str> {
+        let mut lines = lines(answer);
+        let version = lines.next().unwrap_or_default();
+        let header = lines.next().filter(|_| version == "1").ok_or(version)?;
+        let columns = header.strip_prefix("# ").and_then(Columns::find).ok_or(version)?;
+        let end = header.as_ptr() as usize - answer.as_ptr() as usize + header.len();
+        Ok((Table(columns), &answer[end..]))
+    }
+
+    /// Adds the rows in a part of the answer, which ends with a line. Fails with the first line that cannot be read.
+    pub fn read<'a>(&self, part: &'a str, rows: &mut Vec<Row<'a>>) -> Result<(), &'a str> {
+        // Rows are large, and are not moved again and again while they become more.
+        rows.reserve(memchr_iter(b'\n', part.as_bytes()).count());
+        for line in lines(part) {
+            rows.push(self.row(line).ok_or(line)?);
         }
+        Ok(())
     }
-    if column < MOST {
-        values[column] = &line[start..];
-    }
-}
 
-fn number(digits: &[u8]) -> Option<u32> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Where each column is.
-struct Columns {
-    ids: [usize; 2],
-    backend: usize,
-    name: usize,
-    address: usize,
-    port: usize,
-    weight: usize,
-    admin: usize,
-    operational: usize,
-    /// In the order of `Check`'s fields.
-    check: Option<[usize; 5]>,
-}
-
-fn check_columns(header: &str) -> Option<[usize; 5]> {
-    let at = |name| header.split(' ').position(|column| column == name);
-    Some([
-        at("srv_check_status")?,
-        at("srv_check_result")?,
-        at("srv_check_health")?,
-        at("srv_check_state")?,
-        at("srv_time_since_last_change")?,
-    ])
-}
-
-impl Columns {
-    fn find(header: &str) -> Option<Columns> {
-        let at = |name| header.split(' ').position(|column| column == name);
-        Some(Columns {
-            ids: [at("be_id")?, at("srv_id")?],
-            backend: at("be_name")?,
-            name: at("srv_name")?,
-            address: at("srv_addr")?,
-            port: at("srv_port")?,
-            weight: at("srv_uweight")?,
-            admin: at("srv_admin_state")?,
-            operational: at("srv_op_state")?,
-            check: check_columns(header),
+    fn row<'a>(&self, line: &'a str) -> Option<Row<'a>> {
+        let (Table(columns), values) = (self, self.0.values(line));
+        // They are there, but are not kept.
+        values.get(columns.ids[0].into()).and(values.get(columns.ids[1].into()))?;
+        Some(Row {
+            backend: values.get(columns.backend)?,
+            name: values.get(columns.name)?,
+            address: values.get(columns.address)?,
+            port: values.number(columns.port)?.try_into().ok()?,
+            weight: values.number(columns.weight)?,
+            admin: values.number(columns.admin)?,
+            operational: values.number(columns.operational)?,
+            line,
+            id_columns: columns.ids,
+            check_columns: columns.check,
         })
     }
 
     /// Whether the server of this line is up and belongs to `backend`; `None` if that cannot be read.
     fn is_up(&self, line: &[u8], backend: &[u8]) -> Option<bool> {
+        let Table(columns) = self;
         let (mut is_of_backend, mut admin, mut operational, mut weight) = (false, None, None, None);
-        let last = self.backend.max(self.admin).max(self.operational).max(self.weight);
+        let last = columns.backend.max(columns.admin).max(columns.operational).max(columns.weight);
         for (column, value) in line.split(|byte| *byte == b' ').take(last + 1).enumerate() {
-            if column == self.backend {
+            let number = || number(std::str::from_utf8(value).ok()?);
+            if column == columns.backend {
                 is_of_backend = value == backend;
-            } else if column == self.admin {
-                admin = number(value);
-            } else if column == self.operational {
-                operational = number(value);
-            } else if column == self.weight {
-                weight = number(value);
+            } else if column == columns.admin {
+                admin = number();
+            } else if column == columns.operational {
+                operational = number();
+            } else if column == columns.weight {
+                weight = number();
             }
         }
         Some(state(admin?, operational?, weight?) == State::Up && is_of_backend)
     }
+}
 
-    fn row<'a>(&self, line: &'a str) -> Option<Row<'a>> {
-        let mut values = [""; MOST];
-        split_into(line, &mut values);
-        let value = |at: usize| values.get(at).copied().filter(|value| !value.is_empty());
-        let address: Option<IpAddr> = value(self.address)?.parse().ok();
-        let port: u16 = value(self.port)?.parse().ok()?;
-        Some(Row {
-            ids: [value(self.ids[0])?, value(self.ids[1])?],
-            backend: value(self.backend)?,
-            name: value(self.name)?,
-            endpoint: address.map(|address| SocketAddr::new(address, port)),
-            weight: value(self.weight)?.parse().ok()?,
-            admin: value(self.admin)?.parse().ok()?,
-            operational: value(self.operational)?.parse().ok()?,
-            check: self.check.map(|check| {
-                let [status, result, health, state, age] = check.map(|at| value(at).unwrap_or("0"));
-                Check { status, result, health, state, age }
-            }),
-        })
+impl<'a> Check<'a> {
+    /// What is in these columns of a line.
+    fn read(line: &'a str, columns: CheckColumns) -> Check<'a> {
+        let values = Values::all(line);
+        let [status, result, health, state, age] = columns.map(|at| values.get(at.into()).unwrap_or("0"));
+        Check { status, result, health, state, age }
     }
 }
 

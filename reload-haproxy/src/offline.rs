@@ -2,10 +2,11 @@
 //!
 //! It calls `decision` with a note and a worker that say that the old text is the one that runs.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::config::content::{fingerprint, text};
+use crate::config::content::text;
 use crate::config::facts::facts;
 use crate::config::file::Config;
 use crate::config::sections::Sections;
@@ -31,9 +32,9 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Decision<V
     let input = DecisionInput { config: &config, layout: &layout, worker: &worker, born, note: Some(&note) };
     let version = worker.version.ok_or(Reason::NoVersion);
     let ask = |question| match question {
-        Question::Servers => Ok(answer.to_owned()),
+        Question::Servers => Ok(answer.to_owned().into()),
         // Before 3.2 there is no list.
-        Question::Keywords => Ok(String::new()),
+        Question::Keywords => Ok(String::new().into()),
     };
     match input.decide(|| Some(text(old).into_owned()), Some(ask)) {
         Decision::Nothing(how) => Decision::Nothing(how),
@@ -49,7 +50,7 @@ pub fn decide(old: &[u8], new: &[u8], answer: &str, version: &str) -> Decision<V
 fn config(bytes: &[u8]) -> Config {
     Config {
         path: PathBuf::new(),
-        fingerprint: fingerprint(bytes),
+        hash: OnceCell::new(),
         changed: SystemTime::UNIX_EPOCH,
         facts: facts(&text(bytes)),
         bytes: bytes.to_vec(),

@@ -13,9 +13,9 @@ const ANSWER: &str = "1\n\
 fn rows_are_read_by_the_names_of_their_columns() {
     let rows = parse(ANSWER).unwrap();
     assert_eq!((rows[0].backend, rows[0].name, rows[0].weight), ("nodes", "s1", 3));
-    assert_eq!(rows[0].endpoint, Some("127.0.0.1:9001".parse().unwrap()));
-    assert_eq!(rows[1].endpoint, Some("[::1]:9002".parse().unwrap()));
-    assert_eq!(rows[2].endpoint, None);
+    assert_eq!(rows[0].endpoint(), Some("127.0.0.1:9001".parse().unwrap()));
+    assert_eq!(rows[1].endpoint(), Some("[::1]:9002".parse().unwrap()));
+    assert_eq!(rows[2].endpoint(), None);
     let states: Vec<State> = rows.iter().map(Row::state).collect();
     assert_eq!(states, [State::Up, State::Maint, State::Down]);
 }

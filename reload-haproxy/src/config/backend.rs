@@ -1,13 +1,13 @@
 //! A `backend` or `listen` section with what its `defaults` section adds: the options of its servers, and whether
 //! they can be changed while HAProxy runs.
 
-use std::net::SocketAddr;
+use std::cell::Cell;
 
 use thiserror::Error;
 
 use crate::config::lines::Line;
 use crate::config::sections::{Section, Sections, ServerLine};
-use crate::config::server::ServerOptions;
+use crate::config::server::{Glance, ServerOptions};
 use crate::config::server_options::{OptionError, Options, default_server};
 
 /// Why the servers of a backend cannot be changed while HAProxy runs.
@@ -57,10 +57,21 @@ impl<'l, 't> Backend<'l, 't> {
         }
     }
 
-    /// The address and the weight of one of its servers, if its line is simple enough for `glance`.
-    pub(crate) fn glance(&self, server: &ServerLine) -> Option<(SocketAddr, u32)> {
-        let options = self.default_options.get(server.defaults)?.as_ref().ok()?;
-        ServerOptions::glance(server.text, options)
+    /// The address of one of its servers as it is written, and its weight, if its line is simple enough. `last` is what
+    /// was found for the server before, if there was one, and is replaced.
+    pub(crate) fn glance(
+        &self,
+        server: &ServerLine<'t>,
+        last: &Cell<Option<Glance<'t>>>,
+    ) -> Option<(&'t str, u32)> {
+        let (address, options) = Glance::words(server.text)?;
+        if let Some(same) = last.get().filter(|last| last.is_of(options, server.defaults)) {
+            return Some((address, same.weight?));
+        }
+        let inherited = self.default_options.get(server.defaults)?.as_ref().ok()?;
+        let glance = Glance::new(options, server.defaults, inherited);
+        last.set(Some(glance));
+        Some((address, glance.weight?))
     }
 
     /// Why its servers cannot be changed while HAProxy runs, if they cannot.

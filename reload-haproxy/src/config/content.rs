@@ -41,6 +41,11 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| with_marks(bytes).into(), Cow::Borrowed)
 }
 
+/// The text of bytes that are not needed any more.
+pub(crate) fn owned_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|err| with_marks(err.as_bytes()))
+}
+
 /// The path whose name has this text.
 pub(crate) fn path(text: &str) -> PathBuf {
     if text.is_ascii() || !text.contains(|c| marked(c).is_some()) {
@@ -86,6 +91,7 @@ mod tests {
     #[test]
     fn files_that_differ_in_an_invalid_byte_have_different_texts() {
         assert_ne!(text(b"caf\xe9"), text(b"caf\xe8"));
+        assert_eq!(owned_text(b"caf\xe9".to_vec()), text(b"caf\xe9"));
         assert_eq!(text(b"caf\xe9\n bind"), format!("caf{}\n bind", mark(0xe9)));
     }
 

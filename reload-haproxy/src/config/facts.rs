@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::config::content::revision;
+use crate::config::files::Mentions;
 use crate::config::files::named::NamedFiles;
 use crate::config::lines::{Line, lines};
 use crate::config::requirements::Needs;
@@ -46,7 +47,8 @@ pub(crate) fn facts(text: &str) -> ConfigFacts {
     let mut facts = ConfigFacts::default();
     // Most lines are servers of a backend, which are not among the facts.
     let is_server = |line: &Line| line.keyword == "server" && matches!(line.section, "backend" | "listen");
-    for line in lines(text).filter(|line| !is_server(line) || NamedFiles::may_be_named_by(line.text)) {
+    let mut mentions = Mentions::find(text);
+    for line in lines(text).filter(|line| !is_server(line) || mentions.are_in(line.text)) {
         let words = line.words();
         facts.files.read_line(&line, &words);
         if line.is_conditional || line.begins_section || is_server(&line) {

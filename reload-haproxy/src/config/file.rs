@@ -4,6 +4,7 @@
 //! found by reading it again.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -26,8 +27,8 @@ pub(crate) struct Config {
     pub(crate) path: PathBuf,
     /// Its content.
     pub(crate) bytes: Vec<u8>,
-    /// SHA-256 of its bytes, in hexadecimal.
-    pub(crate) fingerprint: String,
+    /// SHA-256 of its bytes, in hexadecimal, once `fingerprint` was asked for.
+    pub(crate) hash: OnceCell<String>,
     /// When its name or content last changed.
     pub(crate) changed: SystemTime,
     /// Its contents, as far as they matter.
@@ -50,7 +51,7 @@ impl Config {
         file.take(CONFIG_MAX).read_to_end(&mut bytes).map_err(refuse)?;
         Ok(Config {
             path: resolved,
-            fingerprint: fingerprint(&bytes),
+            hash: OnceCell::new(),
             changed: SystemTime::UNIX_EPOCH + Duration::new(seconds(&metadata), nanoseconds(&metadata)),
             facts: facts(&text(&bytes)),
             bytes,
@@ -62,6 +63,11 @@ impl Config {
         text(&self.bytes)
     }
 
+    /// SHA-256 of its bytes, in hexadecimal. It is computed when it is first needed, while HAProxy writes an answer.
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.hash.get_or_init(|| fingerprint(&self.bytes))
+    }
+
     /// What HAProxy rejects in any file.
     pub(crate) fn flaw(&self) -> Option<Flaw> {
         flaw(&self.bytes)
@@ -69,7 +75,25 @@ impl Config {
 
     /// Whether the file has other bytes now. False if it cannot be read.
     pub(crate) fn is_outdated(&self) -> bool {
-        regular_file::read(&self.path, CONFIG_MAX).is_ok_and(|now| now != self.bytes)
+        let now = regular_file::open(&self.path);
+        now.and_then(|now| self.differs(now.take(CONFIG_MAX))).unwrap_or(false)
+    }
+
+    /// Compares what is read piece by piece: memory for a second copy of a large file costs more than reading it.
+    fn differs(&self, mut now: impl Read) -> io::Result<bool> {
+        let mut rest = &self.bytes[..];
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match now.read(&mut buffer) {
+                Ok(0) => return Ok(!rest.is_empty()),
+                Ok(count) => match rest.strip_prefix(&buffer[..count]) {
+                    Some(after) => rest = after,
+                    None => return Ok(true),
+                },
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(err),
+            }
+        }
     }
 }
 
@@ -77,7 +101,7 @@ impl Config {
 impl Config {
     /// A configuration of these facts, last changed at `changed`.
     pub(crate) fn with(facts: ConfigFacts, changed: SystemTime) -> Config {
-        Config { path: "/c".into(), bytes: Vec::new(), fingerprint: "f".to_owned(), changed, facts }
+        Config { path: "/c".into(), bytes: Vec::new(), hash: "f".to_owned().into(), changed, facts }
     }
 }
 

@@ -6,7 +6,12 @@
 
 use std::borrow::Cow;
 
+use common::text_lines::text_lines;
+
 use crate::config::words::{Word, words};
+
+/// The keyword of most lines.
+const SERVER: &str = "server";
 
 /// A line that is neither empty nor a comment.
 #[derive(Clone, Debug)]
@@ -45,8 +50,8 @@ impl<'t> Line<'t> {
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let mut section = "";
     let mut conditions = 0_usize;
-    text.lines().zip(1..).filter_map(move |(text, number)| {
-        let (keyword, rest) = match plain_word(text) {
+    text_lines(text).zip(1..).filter_map(move |(text, number)| {
+        let (keyword, rest) = match server(text).or_else(|| plain_word(text)) {
             Some((word, rest)) => (word.into(), Some(rest)),
             None => (nth_word(text, 0), None),
         };
@@ -54,7 +59,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
         match &*keyword {
             "" => return None,
             // Most lines, which need not be compared with the kinds of sections.
-            "server" => {}
+            SERVER => {}
             ".if" => conditions += 1,
             ".endif" => conditions = conditions.saturating_sub(1),
             _ => {
@@ -66,6 +71,13 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
         let is_conditional = conditions > 0;
         Some(Line { number, text, keyword, rest, section, begins_section, is_conditional })
     })
+}
+
+/// What `plain_word` returns for a line that begins with `server`, as most lines do.
+fn server(text: &str) -> Option<(&str, &str)> {
+    let start = text.bytes().position(|byte| !is_blank(byte))?;
+    let rest = text[start..].strip_prefix(SERVER)?;
+    rest.bytes().next().is_some_and(is_blank).then_some((SERVER, rest))
 }
 
 /// The first word and what follows it, if the word is written without quotes, backslashes and comments.
@@ -160,6 +172,16 @@ global
         assert_eq!(shown, expected);
         let begins = lines(TEXT).filter(|line| line.begins_section).map(|line| line.number);
         assert_eq!(begins.collect::<Vec<_>>(), [3, 6]);
+    }
+
+    #[test]
+    fn a_server_is_found_as_any_other_word() {
+        for line in
+            ["server s1 x", "\t server\ts", "server", "servers a", "server\u{b}a", "", " \t", "a server "]
+        {
+            assert!(server(line).is_none_or(|word| plain_word(line) == Some(word)), "{line:?}");
+        }
+        assert!(server(" server s1").is_some());
     }
 
     #[test]

@@ -12,8 +12,9 @@ use crate::config::file::Config;
 use crate::config::sections::Sections;
 use crate::files::changes::FileChanges;
 use crate::haproxy::instance::Worker;
+use crate::servers::answer::Answer;
 use crate::servers::change::Changes;
-use crate::servers::compare::{Known, changes, read_rows};
+use crate::servers::compare::{Known, changes};
 use crate::servers::read_back::stat_ids;
 use crate::servers::reason::Reason;
 use crate::state::note::{Note, Parked};
@@ -64,7 +65,7 @@ impl<'t> DecisionInput<'_, 't> {
     pub(crate) fn decide(
         &self,
         loaded: impl FnOnce() -> Option<String>,
-        ask: Option<impl Fn(Question) -> Result<String, Reason>>,
+        ask: Option<impl Fn(Question) -> Result<Answer, Reason>>,
     ) -> Decided<'t> {
         match up_to_date(self.config, self.worker, self.born, self.note) {
             Ok(how) => self.compare(self.layout, None, ask).unwrap_or(Decision::Nothing(how)),
@@ -81,7 +82,7 @@ impl<'t> DecisionInput<'_, 't> {
         &self,
         text: &str,
         why: Reason,
-        ask: Option<impl Fn(Question) -> Result<String, Reason>>,
+        ask: Option<impl Fn(Question) -> Result<Answer, Reason>>,
     ) -> Decided<'t> {
         let before = Sections::read(text);
         let why = match difference(&before, self.layout) {
@@ -98,7 +99,7 @@ impl<'t> DecisionInput<'_, 't> {
         &self,
         known: &Sections,
         different: Option<&Reason>,
-        ask: Option<impl Fn(Question) -> Result<String, Reason>>,
+        ask: Option<impl Fn(Question) -> Result<Answer, Reason>>,
     ) -> Option<Decided<'t>> {
         let because = |why: Reason| {
             Some(Decision::Reload(Reason::Differs { difference: different?.to_string(), why: why.into() }))
@@ -133,17 +134,17 @@ impl<'t> DecisionInput<'_, 't> {
     fn find(
         &self,
         known: &Sections,
-        ask: impl Fn(Question) -> Result<String, Reason>,
+        ask: impl Fn(Question) -> Result<Answer, Reason>,
     ) -> Result<Changes<'t>, Reason> {
         let answer = ask(Question::Servers)?;
-        let rows = read_rows(&answer)?;
+        let rows = answer.rows()?;
         let version = self.worker.version.ok_or(Reason::NoVersion)?;
         let none = Parked::new();
         let parked = self.note.map_or(&none, |note| &note.parked);
         let found = changes(self.layout, &Known { layout: known, rows: &rows, parked, version })?;
         // Options that another server has were accepted before.
         if found.is_untried {
-            found.check_keywords(&ask(Question::Keywords)?)?;
+            found.check_keywords(ask(Question::Keywords)?.text())?;
         }
         Ok(Changes { stat_ids: stat_ids(&found.changes, &rows), ..found })
     }

@@ -1,9 +1,9 @@
 //! Every path to every decision, without a HAProxy.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::*;
-use crate::config::content::fingerprint;
 use crate::config::facts::facts;
 use crate::config::server_options::OptionError;
 use crate::haproxy::version::Version;
@@ -30,7 +30,7 @@ fn worker() -> Worker {
 fn config(text: &str) -> Config {
     let bytes = text.as_bytes().to_vec();
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
-    Config { bytes, fingerprint: fingerprint(text.as_bytes()), ..Config::with(facts(text), changed) }
+    Config { bytes, hash: OnceCell::new(), ..Config::with(facts(text), changed) }
 }
 
 impl Case {
@@ -68,8 +68,8 @@ impl Case {
         };
         let ask = self.answer.map(|answer| {
             move |question| match question {
-                Question::Servers => answer.clone(),
-                Question::Keywords => Ok(self.keywords.to_owned()),
+                Question::Servers => answer.clone().map(Answer::from),
+                Question::Keywords => Ok(self.keywords.to_owned().into()),
             }
         });
         match input.decide(|| self.loaded.map(str::to_owned), ask) {

@@ -30,7 +30,7 @@ pub(crate) fn up_to_date(
     let pid = worker.pid;
     let running = worker.description.as_deref().and_then(revision);
     let note = note.filter(|note| note.is_about(worker));
-    let vouched = note.map(|note| note.fingerprint == config.fingerprint && !note.is_begun);
+    let vouched = note.map(|note| note.fingerprint == config.fingerprint() && !note.is_begun);
     if vouched == Some(true) {
         return Ok(format!("worker {pid} runs this file"));
     }
@@ -88,7 +88,7 @@ mod tests {
         assert!(up_to_date(&config(Some(A)), &worker(A), at(99), None).is_err());
         let mut edited = config(Some(A));
         let note = Note::default().renewed(&edited, &worker(A));
-        edited.fingerprint = "g".to_owned();
+        edited.hash = "g".to_owned().into();
         assert!(up_to_date(&edited, &worker(A), at(101), Some(&note)).is_err());
     }
 

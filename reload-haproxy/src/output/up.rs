@@ -24,7 +24,7 @@ pub(crate) fn print_health(instance: Option<&Instance>) -> Result<(), Failure> {
         return Err(refused("it is not running"));
     }
     print_lines(instance, |row| {
-        let endpoint = row.endpoint.map(|endpoint| format!(" {endpoint}")).unwrap_or_default();
+        let endpoint = row.endpoint().map(|endpoint| format!(" {endpoint}")).unwrap_or_default();
         Some(format!("{} {}{endpoint}", row.name, row.finding()))
     })
 }

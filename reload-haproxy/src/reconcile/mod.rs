@@ -5,6 +5,8 @@ mod dry_run;
 mod files;
 mod load;
 
+use std::cell::Cell;
+
 use common::failure::Failure;
 use common::messages::Messages;
 
@@ -22,6 +24,8 @@ use crate::output::report::{Report, print};
 use crate::output::status::Status;
 use crate::reload::attempt::Unproven;
 use crate::reload::check;
+use crate::servers::ahead::Asked;
+use crate::servers::answer::Answer;
 use crate::servers::apply::Runtime;
 use crate::servers::change::Changes;
 use crate::servers::compare::read_rows;
@@ -40,6 +44,8 @@ pub(crate) struct Reconcile<'r, 't> {
     worker: Option<Worker>,
     scan: Scan<'r>,
     files: FileChanges,
+    /// The question for the servers, until its answer is needed.
+    asked: Cell<Option<Asked>>,
 }
 
 /// How a pass ended.
@@ -62,7 +68,9 @@ impl<'r, 't> Reconcile<'r, 't> {
     ) -> Reconcile<'r, 't> {
         let (worker, scan) = (instance.worker(), Scan::new(config, instance));
         let files = FileChanges::default();
-        let mut reconcile = Reconcile { args, config, layout, instance, state, worker, scan, files };
+        let asked = Cell::default();
+        let mut reconcile = Reconcile { args, config, layout, instance, state, worker, scan, files, asked };
+        reconcile.asked.set(reconcile.ask_ahead());
         reconcile.find_file_changes(refused);
         reconcile
     }
@@ -164,12 +172,21 @@ impl<'r, 't> Reconcile<'r, 't> {
         let ask = |question| {
             let runtime = self.runtime(worker)?;
             match question {
-                Question::Servers => runtime.servers(),
-                Question::Keywords => runtime.keywords(),
+                Question::Servers => match self.asked.take() {
+                    Some(asked) => Ok(Answer::from(asked)),
+                    None => runtime.servers().map(Answer::from),
+                },
+                Question::Keywords => runtime.keywords().map(Answer::from),
             }
         };
         DecisionInput { config, layout, worker, born, note: note.as_ref() }
             .decide(|| state.loaded(worker), self.args.method.may_change_servers().then_some(ask))
+    }
+
+    /// Asks for the servers, if the decision will depend on them.
+    fn ask_ahead(&self) -> Option<Asked> {
+        let may_change = self.args.method.may_change_servers() && !self.args.force;
+        self.runtime(self.worker.as_ref().filter(|_| may_change)?).ok()?.ask_ahead()
     }
 
     /// The worker's socket for server changes, or why they cannot be made.

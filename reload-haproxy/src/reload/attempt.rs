@@ -94,7 +94,7 @@ impl Reload<'_> {
         };
         let path = self.config.path.display();
         let line = format!("cannot reload '{path}': {reason}; {serving}");
-        let refused = Some(self.config.fingerprint.clone());
+        let refused = Some(self.config.fingerprint().to_owned());
         let failure = Failure::new(Code::Haproxy, line);
         Unproven { failure, refused, is_untried: false, stalled: self.instance.stalled() }
     }

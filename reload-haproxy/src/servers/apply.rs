@@ -2,6 +2,7 @@
 //! is not understood, another worker answers, or the servers do not match the file afterwards.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::servers::read_back;
 use crate::servers::reason::Reason;
 use crate::state::note::Parked;
 
+/// Asks for all servers, and who answers.
+pub(crate) const SERVERS: &str = "show info;show servers state";
+
 /// A worker's stats socket.
 pub(crate) struct Runtime<'a> {
     pub(crate) socket: &'a Path,
@@ -31,12 +35,12 @@ pub(crate) struct Runtime<'a> {
 impl Runtime<'_> {
     /// The answer of this worker to `show servers state`.
     pub(crate) fn servers(&self) -> Result<String, Reason> {
-        let answer = self.ask("show info;show servers state")?;
-        let at = answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1);
-        let (info, state) = answer.split_at(at);
-        self.check_info(info)?;
+        let mut answer = self.ask(SERVERS)?;
+        let at = state_at(&answer);
+        self.check_info(&answer[..at])?;
+        answer.drain(..at);
         // Rows missing at the end would look like missing servers.
-        if state.ends_with("\n\n") { Ok(state.to_owned()) } else { Err(Reason::Incomplete) }
+        if answer.ends_with("\n\n") { Ok(answer) } else { Err(Reason::Incomplete) }
     }
 
     /// Fails if another worker answers by now.
@@ -46,11 +50,7 @@ impl Runtime<'_> {
 
     /// Fails if `info`, an answer to `show info`, is from another worker.
     pub(crate) fn check_info(&self, info: &str) -> Result<(), Reason> {
-        match parse_info(info).filter(|info| !info.is_stopping) {
-            Some(info) if info.pid == self.worker.pid => Ok(()),
-            Some(info) => Err(Reason::OtherWorker { now: info.pid, before: self.worker.pid }),
-            None => Err(Reason::Answer { command: "show info", answer: first_line(info).to_owned() }),
-        }
+        check_info(info, self.worker.pid)
     }
 
     /// Its answer to `add server help`: the keywords that it takes, from 3.2 on.
@@ -144,9 +144,25 @@ impl Runtime<'_> {
 
     /// Its answer to a line of commands.
     pub(crate) fn ask(&self, line: &str) -> Result<String, Reason> {
-        let path = || self.socket.display().to_string();
-        ask(self.socket, line, self.patience)
-            .map_err(|err| Reason::Socket { path: path(), error: err.to_string() })
+        ask(self.socket, line, self.patience).map_err(|err| socket_failed(self.socket, &err))
+    }
+}
+
+pub(super) fn socket_failed(path: &Path, err: &io::Error) -> Reason {
+    Reason::Socket { path: path.display().to_string(), error: err.to_string() }
+}
+
+/// Where the state of the servers begins in an answer to `SERVERS`; its end if there is none.
+pub(super) fn state_at(answer: &str) -> usize {
+    answer.find("\n1\n# ").map_or(answer.len(), |at| at + 1)
+}
+
+/// Fails if `info`, an answer to `show info`, is not from the worker `pid`.
+pub(super) fn check_info(info: &str, pid: i32) -> Result<(), Reason> {
+    match parse_info(info).filter(|info| !info.is_stopping) {
+        Some(info) if info.pid == pid => Ok(()),
+        Some(info) => Err(Reason::OtherWorker { now: info.pid, before: pid }),
+        None => Err(Reason::Answer { command: "show info", answer: first_line(info).to_owned() }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! What the file sets is enforced: that a server exists, its address, weight and limit. What the file does
 //! not set is left alone: a server put into maintenance by hand stays there until its line changes.
 
-use std::cell::LazyCell;
+use std::cell::{Cell, LazyCell};
 use std::collections::{HashMap, HashSet};
 
 use common::servers_state::{self, Row};
@@ -12,7 +12,7 @@ use common::servers_state::{self, Row};
 use crate::config::backend::{Backend, is_name};
 use crate::config::by_name::Lookup;
 use crate::config::sections::{Section, Sections, ServerLine};
-use crate::config::server::ServerOptions;
+use crate::config::server::{Glance, ServerOptions, endpoint};
 use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change, Changes};
 use crate::servers::names::check_names;
@@ -30,8 +30,12 @@ pub(crate) struct Known<'k, 'l> {
 
 /// Reads the rows of an answer to `show servers state`.
 pub(crate) fn read_rows(answer: &str) -> Result<Vec<Row<'_>>, Reason> {
-    let refuse = |line: &str| Reason::Answer { command: "show servers state", answer: line.to_owned() };
-    servers_state::parse(answer).map_err(refuse)
+    servers_state::parse(answer).map_err(refused)
+}
+
+/// The reason if a line of that answer cannot be read.
+pub(crate) fn refused(line: &str) -> Reason {
+    Reason::Answer { command: "show servers state", answer: line.to_owned() }
 }
 
 /// Finds the changes that make the servers those of `wanted`, whose other lines are those of
@@ -48,7 +52,8 @@ pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Change
         }
         let rows = rows.get(&*backend.section.name).copied().unwrap_or_default();
         let had = found.changes.len();
-        Comparison { backend: &backend, before: &before, known }.add_to(&mut found, rows)?;
+        let glanced = Cell::default();
+        Comparison { backend: &backend, before: &before, known, glanced }.add_to(&mut found, rows)?;
         let is_unlike = found.changes.len() > had || backend.section.names().ne(before.section.names());
         if let Some(why) = backend.why_not_at_runtime().filter(|_| is_unlike) {
             return Err(Reason::Backend { section: backend.section.title(), why });
@@ -80,6 +85,8 @@ struct Comparison<'c, 'l, 't, 'k> {
     backend: &'c Backend<'l, 't>,
     before: &'c Backend<'c, 'k>,
     known: &'c Known<'k, 'k>,
+    /// What a glance at the last server found.
+    glanced: Cell<Option<Glance<'t>>>,
 }
 
 impl<'t> Comparison<'_, '_, 't, '_> {
@@ -89,7 +96,10 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         let mut olds = Lookup::new(&self.before.section.servers, |server| &server.name);
         let tried = LazyCell::new(|| {
             let servers = self.before.section.servers.iter();
-            servers.map(|server| (server.options(), server.defaults)).collect::<HashSet<_>>()
+            let mut tried: Vec<_> = servers.map(|server| (server.options(), server.defaults)).collect();
+            // Most are the same.
+            tried.dedup();
+            tried.into_iter().collect::<HashSet<_>>()
         });
         for server in &self.backend.section.servers {
             let old = olds.take(&server.name);
@@ -159,7 +169,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         }
         let was_disabled = old.as_ref().is_none_or(|old| old.is_disabled);
         match (row.is_in_maintenance(), settings.is_disabled) {
-            (_, true) if row.endpoint != Some(settings.endpoint) => return Err(Reason::DisabledMove),
+            (_, true) if row.endpoint() != Some(settings.endpoint) => return Err(Reason::DisabledMove),
             (true, true) => {}
             (false, true) if settings.options.has("on-marked-down") => return Err(Reason::CutsSessions),
             (false, true) => return Ok(Some(Action::Disable { settings })),
@@ -167,16 +177,17 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             (true, false) => in_maintenance.push(key),
             (false, false) => {}
         }
-        if row.endpoint != Some(settings.endpoint) {
+        if row.endpoint() != Some(settings.endpoint) {
             return self.move_it(settings).map(Some);
         }
         Ok(tuning(&settings, old.as_ref(), row))
     }
 
     /// Whether a quick check shows that an unchanged server needs no action.
-    fn is_as_it_should_be(&self, server: &ServerLine, row: &Row) -> bool {
-        let glance = (!row.is_in_maintenance()).then(|| self.backend.glance(server)).flatten();
-        glance.is_some_and(|(endpoint, weight)| row.endpoint == Some(endpoint) && row.weight == weight)
+    fn is_as_it_should_be(&self, server: &ServerLine<'t>, row: &Row) -> bool {
+        let glance = || self.backend.glance(server, &self.glanced);
+        let is_it = |(address, weight): (&str, u32)| row.weight == weight && is_at(row, address);
+        !row.is_in_maintenance() && glance().is_some_and(is_it)
     }
 
     /// Fails if options differ that cannot change while the server runs.
@@ -229,6 +240,11 @@ impl<'t> Comparison<'_, '_, 't, '_> {
         let is_risky = self.known.version.breaks_on_return() && self.backend.is_leastconn();
         if is_risky { Err(Reason::Issue3360) } else { Ok(()) }
     }
+}
+
+/// Whether a server is at the address that this word of its line is. If both are the same text, HAProxy has read it.
+fn is_at(row: &Row, address: &str) -> bool {
+    row.is_at(address) || endpoint(address).is_some_and(|endpoint| row.endpoint() == Some(endpoint))
 }
 
 /// The changes of weight and limit.

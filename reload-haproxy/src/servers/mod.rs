@@ -1,5 +1,7 @@
 //! Server changes without a reload.
 
+pub(crate) mod ahead;
+pub(crate) mod answer;
 pub(crate) mod apply;
 pub(crate) mod change;
 pub(crate) mod commands;

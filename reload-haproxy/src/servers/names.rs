@@ -15,16 +15,22 @@ use crate::servers::reason::Reason;
 /// Fails if a changed server's name appears twice in its section of the file, or in `rows`, the servers that HAProxy
 /// has in that backend.
 pub(crate) fn check_names(changes: &[Change], section: &Section, rows: &[Row]) -> Result<(), Reason> {
+    if changes.is_empty() {
+        return Ok(());
+    }
     let changed: HashSet<&str> = changes.iter().map(|change| change.server.as_str()).collect();
-    let in_file = twice(section.names(), &changed);
-    match in_file.or_else(|| twice(rows.iter().map(|row| row.name), &changed)) {
+    // All names of the section are looked up: the only one is compared, which takes less time than a hash.
+    let only = changed.iter().next().filter(|_| changed.len() == 1);
+    let is_changed = |name: &str| only.map_or_else(|| changed.contains(name), |only| *only == name);
+    let in_file = twice(section.names(), is_changed);
+    match in_file.or_else(|| twice(rows.iter().map(|row| row.name), is_changed)) {
         Some(name) => Err(Reason::Twice { server: name.to_owned(), section: section.title() }),
         None => Ok(()),
     }
 }
 
-/// The first of the `changed` names that appears twice.
-fn twice<'n>(names: impl Iterator<Item = &'n str>, changed: &HashSet<&str>) -> Option<&'n str> {
+/// The first of the changed names that appears twice.
+fn twice<'n>(names: impl Iterator<Item = &'n str>, is_changed: impl Fn(&str) -> bool) -> Option<&'n str> {
     let mut seen = HashSet::new();
-    names.filter(|name| changed.contains(name)).find(|name| !seen.insert(*name))
+    names.filter(|name| is_changed(name)).find(|name| !seen.insert(*name))
 }

@@ -5,7 +5,6 @@
 //! server is predicted: HAProxy assigns the lowest free one. If an answer does not match, all servers are
 //! read.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use common::servers_state::Row;
@@ -38,23 +37,28 @@ fn stat_id(change: &Change, rows: &[Row], given: &[StatId]) -> Option<StatId> {
     if let Some(row) = rows.iter().find(is_there) {
         return numbers(row);
     }
-    let mut taken = BTreeSet::new();
+    let mut taken = Vec::new();
     let mut backend = None;
     for row in rows.iter().filter(|row| row.backend == change.backend) {
         let [its_backend, server] = numbers(row)?;
         backend = Some(its_backend);
-        taken.insert(server);
+        taken.push(server);
     }
+    taken.extend(
+        given.iter().filter(|[its_backend, _]| Some(*its_backend) == backend).map(|[_, server]| server),
+    );
     let backend = backend?;
     if let Some(id) = change.forced_id() {
         return Some([backend, id.parse().ok()?]);
     }
-    let is_given = |server: &u32| given.contains(&[backend, *server]);
-    (1..).find(|server| !taken.contains(server) && !is_given(server)).map(|server| [backend, server])
+    // They are mostly in this order already.
+    taken.sort_unstable();
+    Some([backend, taken.into_iter().fold(1, |free, id| if id == free { free + 1 } else { free })])
 }
 
 fn numbers(row: &Row) -> Option<StatId> {
-    Some([row.ids[0].parse().ok()?, row.ids[1].parse().ok()?])
+    let [backend, server] = row.ids();
+    Some([backend.parse().ok()?, server.parse().ok()?])
 }
 
 impl Change<'_> {

@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, OFlag};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::config::content::{fingerprint, text};
+use crate::config::content::{fingerprint, owned_text};
 use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
 use crate::state::certificate_hosts::CertificateHosts;
@@ -100,7 +100,7 @@ impl StateDir {
     /// The text that the note is about, if there is a note about `worker`.
     pub(crate) fn loaded(&self, worker: &Worker) -> Option<String> {
         self.note_about(worker)?;
-        self.last_good().map(|copy| text(&copy).into_owned())
+        self.last_good().map(owned_text)
     }
 
     /// The bytes that were last proven to run; their worker may have died since.

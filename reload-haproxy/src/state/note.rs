@@ -45,7 +45,7 @@ impl Note {
     pub(crate) fn renewed(self, config: &Config, worker: &Worker) -> Note {
         Note {
             config: config.path.clone(),
-            fingerprint: config.fingerprint.clone(),
+            fingerprint: config.fingerprint().to_owned(),
             pid: worker.pid,
             birth: u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX),
             is_begun: false,

@@ -1,6 +1,7 @@
 //! Which files a configuration names, read from texts.
 
 use crate::config::facts::facts;
+use crate::config::files::Mentions;
 use crate::config::files::named::FileKind;
 
 const TEXT: &str = "\
@@ -93,4 +94,14 @@ fn a_stored_certificate_that_is_a_default_needs_a_reload() {
     let files = facts(&text).files;
     let kinds = files.files.iter().filter(|file| file.name == "@web/a").map(|file| file.kind);
     assert_eq!(kinds.collect::<Vec<_>>(), [FileKind::DefaultCertificate]);
+}
+
+#[test]
+fn lines_that_may_name_a_file_are_found() {
+    let text = "a crt\n\u{e9} none\r\n\ncrt-file crt\ncr\nt -fil\ne\nx ca-file";
+    let mut mentions = Mentions::find(text);
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let expected = line.contains("crt") || line.contains("-file");
+        assert_eq!(mentions.are_in(line), expected, "{line:?}");
+    }
 }

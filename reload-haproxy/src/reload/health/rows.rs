@@ -129,9 +129,9 @@ fn row(server: &Server, start: &Start, others_serve: bool) -> Option<String> {
 fn seen(answer: &str) -> Option<HashMap<Key<'_>, Seen<'_>>> {
     let mut seen = HashMap::new();
     for row in rows(answer).ok()?.flatten() {
-        let check = row.check?;
+        let check = row.check()?;
         if [check.status, check.result, check.health, check.age].into_iter().all(is_number) {
-            seen.insert((row.backend, row.name, row.endpoint), (row, check));
+            seen.insert((row.backend, row.name, row.endpoint()), (row, check));
         }
     }
     Some(seen)

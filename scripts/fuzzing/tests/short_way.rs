@@ -1,0 +1,195 @@
+//! reload-haproxy has a short way for lines as they usually are: it finds the keyword without splitting the line, and
+//! judges equal options once. A line with quotes around its words goes the long way, and means the same to HAProxy. So
+//! for random pairs of files, both must lead to the same decision and the same commands.
+//!
+//! FUZZ_PAIRS is the number of pairs (1,000 by default), FUZZ_SEED the random seed.
+
+use std::env;
+use std::fmt::Write;
+use std::str::FromStr;
+
+use reload_haproxy::offline::{Decision, decide};
+
+type Decided = Decision<Vec<String>, String>;
+
+const VERSIONS: [&str; 4] = ["2.4.0", "2.6.12", "3.0.11", "3.2.10"];
+const BALANCE: [&str; 4] = ["leastconn", "roundrobin", "random(2)", "source"];
+const OPTIONS: [&str; 14] = [
+    "",
+    "",
+    " check",
+    " check",
+    " check  inter 1s",
+    " backup",
+    " disabled",
+    " weight 7",
+    " weight 300",
+    " track a/s1",
+    " agent-check agent-port 9",
+    " crt /x.pem ssl",
+    " check # why",
+    " on-marked-down shutdown-sessions",
+];
+const ADDRESSES: [&str; 8] = [
+    "10.0.0.1:80",
+    "10.0.0.2:80",
+    "10.0.0.3:81",
+    "[::1]:80",
+    "fd00::1:80",
+    "name:80",
+    "0.0.0.0:80",
+    "10.0.0.1:080",
+];
+const OTHERS: [&str; 10] = [
+    "  default-server weight 3",
+    "  default-server check inter 2s",
+    "  use-server s1 if TRUE",
+    "# a comment",
+    "",
+    "  # server s1",
+    "  .if feature(X)",
+    "  .endif",
+    "  http-request set-header x %[srv_id]",
+    "  server-template t 3 10.0.0.9:80",
+];
+const ROWS: &str =
+    "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_port\n";
+
+/// Random numbers from a seed (splitmix64): the same seed leads to the same files.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % below as u64) as usize
+    }
+
+    fn of(&mut self, all: &[&'static str]) -> &'static str {
+        all[self.roll(all.len())]
+    }
+
+    fn server(&mut self) -> String {
+        let (name, address, options) = (self.roll(9), self.of(&ADDRESSES), self.of(&OPTIONS));
+        format!("  server s{name} {address}{options}")
+    }
+
+    /// A file of two backends.
+    fn file(&mut self) -> Vec<String> {
+        let mut lines = vec!["global".to_owned(), format!("  description rollcall-{:016x}", self.roll(9))];
+        lines.extend(["defaults".to_owned(), format!("  balance {}", self.of(&BALANCE))]);
+        for backend in ["backend a", "listen b"] {
+            lines.push(backend.to_owned());
+            for _ in 0..self.roll(9) {
+                let other = self.of(&OTHERS).to_owned();
+                lines.push(if self.roll(5) == 0 { other } else { self.server() });
+            }
+        }
+        lines
+    }
+
+    /// The same file with a few changes.
+    fn changed(&mut self, file: &[String]) -> Vec<String> {
+        let mut lines = file.to_vec();
+        for _ in 0..=self.roll(3) {
+            let at = self.roll(lines.len());
+            match self.roll(8) {
+                0 => drop(lines.remove(at)),
+                1 => lines.insert(at, self.of(&OTHERS).to_owned()),
+                2 => lines.insert(at, lines[at].clone()),
+                3 | 4 => lines.insert(at, self.server()),
+                _ if is_server(&lines[at]) => lines[at] = self.server(),
+                _ => lines[1] = format!("  description rollcall-{:016x}", self.roll(9)),
+            }
+            if lines.len() < 4 {
+                return file.to_vec();
+            }
+        }
+        lines
+    }
+
+    /// What HAProxy has: the servers of the file, a few of them changed by hand.
+    fn rows(&mut self, file: &[String]) -> String {
+        let (mut rows, mut backend) = (ROWS.to_owned(), "");
+        for (id, line) in file.iter().enumerate() {
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next(), words.next()) {
+                (Some("backend" | "listen"), name, _) => backend = name.unwrap_or_default(),
+                (Some("server"), Some(name), Some(address)) if self.roll(30) > 0 => {
+                    let address = if self.roll(30) == 0 { "10.0.0.7:80" } else { address };
+                    let (host, port) = address.rsplit_once(':').unwrap_or((address, "80"));
+                    let weight = line.split(" weight ").nth(1).unwrap_or("1").trim();
+                    let weight = if self.roll(30) == 0 { "5" } else { weight };
+                    let host = host.trim_matches(['[', ']']);
+                    let admin = usize::from(line.contains("disabled") != (self.roll(30) == 0));
+                    writeln!(rows, "3 {backend} {id} {name} {host} 2 {admin} {weight} {port}")
+                        .unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+        rows + "\n"
+    }
+}
+
+fn is_server(line: &str) -> bool {
+    line.trim_start().starts_with("server ")
+}
+
+/// The file as bytes; in some, a byte is not valid UTF-8.
+fn plain(lines: &[String], end: &[u8]) -> Vec<u8> {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    [text.as_bytes(), end].concat()
+}
+
+/// The same lines, with quotes around the first three words of a server's.
+fn quoted(lines: &[String]) -> Vec<String> {
+    let quote = |line: &String| {
+        let mut words = line.trim_start().splitn(4, ' ');
+        let first: Vec<String> = words.by_ref().take(3).map(|word| format!("\"{word}\"")).collect();
+        format!("  {} {}", first.join(" "), words.next().unwrap_or_default())
+    };
+    lines.iter().map(|line| if is_server(line) { quote(line) } else { line.clone() }).collect()
+}
+
+/// A decision without the quotes of the lines that it names.
+fn unquoted(decided: Decided) -> Decided {
+    let without = |text: String| text.replace('"', "").replace("  ", " ").trim_end().to_owned();
+    match decided {
+        Decision::Reload(why) => Decision::Reload(without(why)),
+        Decision::Servers(lines, why) => Decision::Servers(lines, without(why)),
+        other => other,
+    }
+}
+
+fn setting<T: FromStr>(name: &str, default: T) -> T {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn the_short_way_and_the_long_way_lead_to_the_same_commands() {
+    let seed = setting("FUZZ_SEED", 1);
+    let mut dice = Dice(seed);
+    let mut kinds = [0; 3];
+    for pair in 0..setting("FUZZ_PAIRS", 1_000) {
+        let old = dice.file();
+        let new = dice.changed(&old);
+        let (rows, version) = (dice.rows(&old), dice.of(&VERSIONS));
+        let end = if dice.roll(4) == 0 { &b"# caf\xe9\n"[..] } else { b"" };
+        let way = |old: &[String], new: &[String]| {
+            unquoted(decide(&plain(old, end), &plain(new, end), &rows, version))
+        };
+        let short = way(&old, &new);
+        let at = format!("pair {pair} of seed {seed}:\n{}\n{rows}", new.join("\n"));
+        assert_eq!(short, way(&quoted(&old), &quoted(&new)), "{at}");
+        // Quotes alone are no change, but an equal file needs no comparison.
+        assert!(old == new || short == way(&old, &quoted(&new)), "{at}");
+        match short {
+            Decision::Nothing(_) => kinds[0] += 1,
+            Decision::Servers(..) => kinds[1] += 1,
+            _ => kinds[2] += 1,
+        }
+    }
+    assert!(kinds.iter().all(|count| *count > 50), "too few of a kind: {kinds:?}");
+}
