@@ -1,6 +1,6 @@
 //! What Rollcall's programs share. A module belongs here only if two programs need it.
 //!
-//! Only `haproxy_socket`, `servers_state` and `rollback_marks` are about HAProxy. Nothing here is about templates.
+//! Only `config_sections`, `haproxy_socket`, `servers_state` and `rollback_marks` are about HAProxy. Nothing here is about templates.
 
 // Node records: one record, reading the directory, writing the directory.
 pub mod node;
@@ -16,7 +16,8 @@ pub mod plain_list;
 mod record_name;
 pub mod serf_list;
 
-// HAProxy's sockets, and one of their answers.
+// HAProxy's configuration, its sockets, and one of their answers.
+pub mod config_sections;
 pub mod haproxy_socket;
 pub mod ip_address;
 pub mod servers_state;

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use common::config_sections::section_kind;
 use common::text_lines::text_lines;
 
 use crate::config::words::{Word, words};
@@ -103,32 +104,6 @@ fn is_blank(byte: u8) -> bool {
 
 fn nth_word(text: &str, index: usize) -> Cow<'_, str> {
     words(text).into_iter().nth(index).map_or(Cow::Borrowed(""), |word| word.text.into())
-}
-
-/// The kind of section that a line with this first word begins.
-fn section_kind(word: &str) -> Option<&'static str> {
-    const KINDS: [&str; 19] = [
-        "acme",
-        "backend",
-        "cache",
-        "crt-store",
-        "defaults",
-        "fcgi-app",
-        "frontend",
-        "global",
-        "http-errors",
-        "listen",
-        "log-forward",
-        "log-profile",
-        "mailers",
-        "peers",
-        "program",
-        "resolvers",
-        "ring",
-        "traces",
-        "userlist",
-    ];
-    KINDS.into_iter().find(|kind| *kind == word)
 }
 
 #[cfg(test)]

@@ -3,29 +3,10 @@
 //! Only a plain line is one of those: without quotes, backslashes, variables and comments, outside of `.if`, in a
 //! `backend` or `listen`. All other lines are the frame, which is always checked.
 
+use common::config_sections::section_kind;
+
 /// The text that begins the revision in a `description`.
 const REVISION: &str = "rollcall-";
-const SECTIONS: [&str; 19] = [
-    "acme",
-    "backend",
-    "cache",
-    "crt-store",
-    "defaults",
-    "fcgi-app",
-    "frontend",
-    "global",
-    "http-errors",
-    "listen",
-    "log-forward",
-    "log-profile",
-    "mailers",
-    "peers",
-    "program",
-    "resolvers",
-    "ring",
-    "traces",
-    "userlist",
-];
 
 /// A `server` line that a check may leave out.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +77,12 @@ impl<'t> Layout<'t> {
             ".endif" => self.conditions.saturating_sub(1),
             _ => self.conditions,
         };
-        if SECTIONS.contains(&first) {
+        if let Some(kind) = section_kind(first) {
             if self.conditions > 0 {
                 return None;
             }
             self.section = after;
-            self.has_servers = matches!(first, "backend" | "listen");
+            self.has_servers = matches!(kind, "backend" | "listen");
         }
         self.frame.push(line);
         Some(())

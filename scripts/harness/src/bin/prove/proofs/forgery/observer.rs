@@ -88,13 +88,21 @@ impl Observer {
     }
 }
 
-/// Whether it is a temporary file, the state that reload-haproxy keeps during a reload, or one of the files in the state
-/// directory that say which errors are in the log.
+/// Whether it is a temporary file, also one of HAProxy for a socket, the state that reload-haproxy keeps during a reload,
+/// or one of the files in the state directory that say which errors are in the log.
 fn is_passing(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_in_state = path.parent().is_some_and(|directory| directory.ends_with("state"));
     let is_of_log = name.ends_with(".faults") || name.ends_with(".reported");
-    (name.starts_with('.') && name.ends_with(".tmp")) || (is_in_state && is_of_log)
+    (name.starts_with('.') && name.ends_with(".tmp")) || (is_in_state && is_of_log) || is_of_socket(&name)
+}
+
+/// Whether HAProxy has this file for a moment while a new process binds a Unix socket: `x.sock.PID.tmp`, and `.bak` for
+/// the old socket.
+fn is_of_socket(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".bak"));
+    let pid = name.and_then(|name| name.rsplit_once(".sock.")).map(|(_, pid)| pid);
+    pid.is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// All paths below a directory, without those in the nodes directory.
@@ -108,4 +116,21 @@ fn tree(directory: &Path, nodes: &Path) -> Result<BTreeSet<PathBuf>> {
         paths.insert(path);
     }
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_pass_away_are_no_fault() {
+        for name in
+            [".haproxy.cfg.tmp", "haproxy-master.sock.24468.bak", "admin.sock.1.tmp", "state/x.faults"]
+        {
+            assert!(is_passing(Path::new(name)), "{name}");
+        }
+        for name in ["a.tmp", "x.sock.bak", "x.sock..tmp", "x.sock.1a.tmp", "x.sock.1", "x.faults"] {
+            assert!(!is_passing(Path::new(name)), "{name}");
+        }
+    }
 }
