@@ -11,6 +11,7 @@ mod delivery;
 mod environment;
 pub mod escape;
 mod filters;
+mod kept;
 mod min_nodes;
 mod natural;
 mod near;

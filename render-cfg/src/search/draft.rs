@@ -57,8 +57,8 @@ impl Draft {
     }
 
     /// The role of each node that is served.
-    pub(crate) fn roles<'n>(&self, nodes: &'n [NodeView]) -> impl Iterator<Item = &'n str> + Clone {
-        let is_served = |node: &&NodeView| !self.left_out.contains_key(&node.name);
+    pub(crate) fn roles<'n>(&self, nodes: &'n [&NodeView]) -> impl Iterator<Item = &'n str> + Clone {
+        let is_served = |node: &&&NodeView| !self.left_out.contains_key(&node.name);
         nodes.iter().filter(is_served).map(|node| node.role.as_str())
     }
 }
@@ -158,7 +158,7 @@ fn without(
 /// out, among them every node of a role that has a node in service. A bad member must not stop the others, but a
 /// mistake in the line of every server must not remove all servers. `known` has the names in service. If it is empty,
 /// any role counts.
-fn is_the_templates_fault(nodes: &[NodeView], members: &[usize], known: &BTreeSet<&str>) -> bool {
+fn is_the_templates_fault(nodes: &[&NodeView], members: &[usize], known: &BTreeSet<&str>) -> bool {
     let left: BTreeSet<&str> = members.iter().map(|member| nodes[*member].role.as_str()).collect();
     let is_lost = |node: &NodeView| !left.contains(node.role.as_str());
     let is_in_service = |node: &NodeView| known.is_empty() || known.contains(node.name.as_str());

@@ -17,8 +17,9 @@ use super::signals::Signals;
 use super::sources::Sources;
 use super::then_runs::ThenRuns;
 use crate::args::Args;
+use crate::kept::Kept;
 use crate::on_failure;
-use crate::render::{Outcome, render_once};
+use crate::render::{Outcome, render_again};
 
 /// How often to render if a kernel limit prevents watching, or while another run holds the lock.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(crate) struct Watcher<'a> {
     mounts: Option<File>,
     changes: Debounce,
     next_render: Instant,
+    kept: Kept,
     thens: ThenRuns,
     /// The value of `--lock-timeout`.
     lock_timeout: Duration,
@@ -56,6 +58,7 @@ impl<'a> Watcher<'a> {
             mounts: File::open(MOUNTS).ok(),
             changes: Debounce::new(args.watching.quiet_for, args.watching.at_most),
             next_render: now,
+            kept: Kept::default(),
             thens: ThenRuns::new(&args.watching, now),
             lock_timeout: args.lock_timeout,
             renders: Reported::default(),
@@ -111,7 +114,7 @@ impl<'a> Watcher<'a> {
         self.messages.begin_round(&self.args.messages);
         let Args { nodes, template, vars_files: vars, .. } = &self.args;
         let watched = self.events.set(Sources::Input { nodes, template, vars });
-        let rendered = render_once(&self.args, self.messages);
+        let rendered = render_again(&self.args, &mut self.kept, self.messages);
         let is_soon = watched.is_err() || is_locked_out(&rendered);
         self.next_render =
             now + self.args.watching.look_every.min(if is_soon { OFTEN } else { Duration::MAX });
