@@ -3,7 +3,7 @@
 //! A run without `--watch` keeps nothing. A render of `--watch` gives the same text, but does not repeat the work for what
 //! has not changed (see `kept.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::mem::{self, ManuallyDrop};
 use std::time::Instant;
@@ -13,12 +13,12 @@ use common::messages::Messages;
 use common::records::{NodesError, read_with};
 
 use crate::args::Args;
-use crate::context;
+use crate::context::{self, NodeView};
 use crate::delivery::{Undelivered, deliver, open_output};
 use crate::kept::Kept;
 use crate::output::Output;
 use crate::rendering::Rendering;
-use crate::search::draft::{Draft, draft, without_refused};
+use crate::search::draft::{Draft, draft, without_refused, words};
 use crate::side_files::SideFiles;
 use crate::template::Template;
 use crate::template::error::TemplateError;
@@ -86,13 +86,20 @@ fn read_settings(args: &Args) -> Result<FileVars, Failure> {
 
 /// A misspelt role gives a pool without servers. But a cluster may also consist of balancers alone, so this is no fault.
 fn say_if_without_nodes(rendering: &Rendering, draft: &Draft, messages: &mut Messages) {
-    let nodes = &rendering.nodes;
-    if nodes.is_empty() || nodes.iter().any(|node| draft.text.text.contains(&node.name)) {
+    let (nodes, text) = (&rendering.nodes, &draft.text.text);
+    if nodes.is_empty() || !messages.is_verbose() || has_one_of(text, nodes) {
         return;
     }
     let roles: BTreeSet<&str> = nodes.iter().map(|node| node.role.as_str()).collect();
     let roles: Vec<String> = roles.into_iter().map(|role| format!("'{role}'")).collect();
     messages.verbose(format!("the text contains no node; the nodes have the roles {}", roles.join(", ")));
+}
+
+/// Whether a text contains the name of a node. Nearly always it is one of the words, which are found sooner: a search for
+/// each name can take seconds.
+fn has_one_of(text: &str, nodes: &[&NodeView]) -> bool {
+    let names: HashSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    words(text).any(|word| names.contains(word)) || nodes.iter().any(|node| text.contains(&node.name))
 }
 
 /// Delivers the draft. If the check refuses it because of some nodes, delivers it without them. Reports the nodes that

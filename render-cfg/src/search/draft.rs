@@ -124,9 +124,13 @@ pub(crate) fn without_refused(
 
 /// All words of a text that is in service, and so the names of its nodes. Empty without a text.
 fn names(text: Option<&[u8]>) -> BTreeSet<&str> {
-    let text = std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default();
+    words(std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()).collect()
+}
+
+/// The words of a text. A word has the characters of a node's name.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
-    words.filter(|word| !word.is_empty()).collect()
+    words.filter(|word| !word.is_empty())
 }
 
 fn is_in(known: &BTreeSet<&str>, rendering: &Rendering, member: usize) -> bool {
