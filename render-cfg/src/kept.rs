@@ -29,7 +29,10 @@ impl KeptTemplate {
     pub(crate) fn read(&mut self, path: &Path, files: SideFiles) -> Result<&Template, TemplateError> {
         let source = Template::source(path)?;
         let known = self.0.take().filter(|known| known.is_of(path, &source, &files));
-        let template = known.map_or_else(|| Template::parse(path, source, files), Ok)?;
+        let template = match known {
+            Some(template) => template,
+            None => Template::parse(path, source, files).inspect(Template::keep_servers)?,
+        };
         Ok(self.0.insert(template))
     }
 }

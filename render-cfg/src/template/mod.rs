@@ -65,6 +65,11 @@ impl Template {
         }
     }
 
+    /// From now on keeps the servers of unchanged nodes from one render to the next.
+    pub(crate) fn keep_servers(&self) {
+        self.effects.unservable.keep_servers();
+    }
+
     /// Whether this is what `parse` would return for these arguments. What a render leaves in it, the next one resets.
     pub(crate) fn is_of(&self, path: &Path, source: &str, files: &SideFiles) -> bool {
         self.path == path && self.source == source && self.effects.files.is_for_the_output_of(files)
