@@ -105,7 +105,7 @@ impl Changing<'_> {
             11 => self.link(&name),
             12 => fs::set_permissions(
                 &path,
-                Permissions::from_mode(if self.dice.below(2) == 0 { 0 } else { 0o640 }),
+                Permissions::from_mode(if self.dice.below(2) == 0 { 0o000 } else { 0o640 }),
             ),
             13 => replace(&path, b"{", 0o640).or_else(|_| fs::create_dir(&path)),
             14 => self.replace_directory(),

@@ -209,7 +209,7 @@ fn a_record_that_cannot_be_read_is_read_again_each_time() {
     assert_eq!(bed.look(), 0);
     fs::remove_dir(bed.path("s1")).unwrap();
     bed.put("s1", "10.0.0.1");
-    fs::set_permissions(bed.path("s2"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(bed.path("s2"), Permissions::from_mode(0o000)).unwrap();
     // Root can read it.
     let is_readable = fs::File::open(bed.path("s2")).is_ok();
     assert_eq!(bed.look(), if is_readable { 2 } else { 1 });
