@@ -42,6 +42,7 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     let files = read_settings(args)?;
     let files_beside = SideFiles::of(output.as_ref().map(Output::path));
     let template = Template::read(&args.template, files_beside).map_err(template_failure)?;
+    let template = ManuallyDrop::new(template);
     let rendering = ManuallyDrop::new(Rendering::new(args, &template, files, nodes.iter()));
     let (outcome, draft) = render(args, output.as_ref(), &rendering, messages)?;
     mem::forget(draft);
