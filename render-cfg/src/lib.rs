@@ -13,6 +13,7 @@ mod environment;
 pub mod escape;
 pub mod excerpt;
 mod filters;
+mod kept;
 mod min_nodes;
 mod natural;
 mod near;

@@ -1,11 +1,11 @@
 //! One render: read the records, render the template, and install the text if it differs and passes the check.
 //!
-//! Nothing is kept from one render to the next. So each render of `--watch` does the same as a run without `--watch`.
+//! A run without `--watch` keeps nothing. A render of `--watch` gives the same text, but does not repeat the work for what
+//! has not changed (see `kept.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
-use std::mem;
-use std::path::Path;
+use std::mem::{self, ManuallyDrop};
 use std::time::Instant;
 
 use common::failure::{Code, Failure};
@@ -16,12 +16,14 @@ use crate::args::Args;
 use crate::checking::Undelivered;
 use crate::context::{self, NodeView};
 use crate::delivery::{deliver, open_output};
-use crate::natural::sort_by_name;
+use crate::kept::Kept;
 use crate::output::Output;
 use crate::rendering::Rendering;
-use crate::search::draft::{Draft, draft, without_refused};
+use crate::search::draft::{Draft, draft, without_refused, words};
+use crate::side_files::SideFiles;
+use crate::template::Template;
 use crate::template::error::TemplateError;
-use crate::vars_files;
+use crate::vars_files::{self, FileVars};
 
 /// The result of a render.
 pub(crate) struct Outcome {
@@ -34,32 +36,72 @@ pub(crate) struct Outcome {
 /// Renders once.
 pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcome, Failure> {
     let output = open_output(args)?;
-    let nodes = read_nodes(&args.nodes, messages)?;
-    let files = vars_files::read(&args.vars_files)?;
-    vars_files::refuse_unknown(args, &files)?;
-    let rendering =
-        Rendering::open(args, output.as_ref().map(Output::path), files, nodes).map_err(template_failure)?;
-    let mut draft = draft(&rendering, output.as_ref().and_then(Output::old)).map_err(template_failure)?;
-    say_if_without_nodes(&rendering, &draft, messages);
+    let (nodes, faults) = read_with(&args.nodes, |_| true, context::views).map_err(unreadable)?;
+    // Not freed: the program ends now, and freeing ten thousand nodes takes time.
+    let nodes = ManuallyDrop::new(nodes);
+    report(faults, messages);
+    let files = read_settings(args)?;
+    let files_beside = SideFiles::of(output.as_ref().map(Output::path));
+    let template = Template::read(&args.template, files_beside).map_err(template_failure)?;
+    let template = ManuallyDrop::new(template);
+    let rendering = ManuallyDrop::new(Rendering::new(args, &template, files, nodes.iter()));
+    let (outcome, draft) = render(args, output.as_ref(), &rendering, messages)?;
+    mem::forget(draft);
+    Ok(outcome)
+}
+
+/// Renders in a program that has rendered before. `kept` is what it keeps between its renders.
+pub(crate) fn render_again(
+    args: &Args,
+    kept: &mut Kept,
+    messages: &mut Messages,
+) -> Result<Outcome, Failure> {
+    let output = open_output(args)?;
+    let faults = kept.records.look(&args.nodes, context::views).map_err(unreadable)?;
+    report(faults, messages);
+    let files = read_settings(args)?;
+    let files_beside = SideFiles::of(output.as_ref().map(Output::path));
+    let template = kept.template.read(&args.template, files_beside).map_err(template_failure)?;
+    let rendering = Rendering::new(args, template, files, kept.records.all());
+    render(args, output.as_ref(), &rendering, messages).map(|(outcome, _)| outcome)
+}
+
+/// Renders and installs the text. Also returns the draft, which a program that ends now need not free.
+fn render(
+    args: &Args,
+    output: Option<&Output>,
+    rendering: &Rendering,
+    messages: &mut Messages,
+) -> Result<(Outcome, Draft), Failure> {
+    let mut draft = draft(rendering, output.and_then(Output::old)).map_err(template_failure)?;
+    say_if_without_nodes(rendering, &draft, messages);
     draft.text.warnings.iter().for_each(|warning| messages.standing_warning(warning));
-    let is_written = settle(args, output.as_ref(), &rendering, &mut draft, messages)?;
+    let is_written = settle(args, output, rendering, &mut draft, messages)?;
     let text = mem::take(&mut draft.text.text);
-    if !args.watching.watch {
-        // Not freed: the program ends now, and freeing ten thousand nodes takes time.
-        mem::forget((rendering, draft));
-    }
-    Ok(Outcome { text, is_written })
+    Ok((Outcome { text, is_written }, draft))
+}
+
+fn read_settings(args: &Args) -> Result<FileVars, Failure> {
+    let files = vars_files::read(&args.vars_files)?;
+    vars_files::refuse_unknown(args, &files).map(|()| files)
 }
 
 /// A misspelt role gives a pool without servers. But a cluster may also consist of balancers alone, so this is no fault.
 fn say_if_without_nodes(rendering: &Rendering, draft: &Draft, messages: &mut Messages) {
-    let nodes = &rendering.nodes;
-    if nodes.is_empty() || nodes.iter().any(|node| draft.text.text.contains(&node.name)) {
+    let (nodes, text) = (&rendering.nodes, &draft.text.text);
+    if nodes.is_empty() || !messages.is_verbose() || has_one_of(text, nodes) {
         return;
     }
     let roles: BTreeSet<&str> = nodes.iter().map(|node| node.role.as_str()).collect();
     let roles: Vec<String> = roles.into_iter().map(|role| format!("'{role}'")).collect();
     messages.verbose(format!("the text contains no node; the nodes have the roles {}", roles.join(", ")));
+}
+
+/// Whether a text contains the name of a node. Nearly always it is one of the words, which are found sooner: a search for
+/// each name can take seconds.
+fn has_one_of(text: &str, nodes: &[&NodeView]) -> bool {
+    let names: HashSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    words(text).any(|word| names.contains(word)) || nodes.iter().any(|node| text.contains(&node.name))
 }
 
 /// Delivers the draft. If the check refuses it because of some nodes, delivers it without them. Reports the nodes that
@@ -98,11 +140,15 @@ fn hand_over(
     deliver(args, output, &draft.text, draft.roles(&rendering.nodes), messages)
 }
 
-/// Reads the records, in natural order. Records that cannot be read are reported and skipped.
-fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<NodeView>, Failure> {
-    let (mut nodes, faults) = read_with(path, |_| true, context::views).map_err(|err| match err {
+/// Reports the records that cannot be read. They are skipped.
+fn report(faults: Vec<NodesError>, messages: &mut Messages) {
+    faults.into_iter().for_each(|fault| messages.fault(Failure::new(Code::Input, fault)));
+}
+
+fn unreadable(err: NodesError) -> Failure {
+    match err {
         // A missing directory is not an empty pool: a typo in --nodes would take every server out of service.
-        NodesError::Io { err, .. } if err.kind() == ErrorKind::NotFound => {
+        NodesError::Io { path, err, .. } if err.kind() == ErrorKind::NotFound => {
             let path = path.display();
             Failure::new(
                 Code::Files,
@@ -110,12 +156,7 @@ fn read_nodes(path: &Path, messages: &mut Messages) -> Result<Vec<NodeView>, Fai
             )
         }
         err => err.into(),
-    })?;
-    for fault in faults {
-        messages.fault(Failure::new(Code::Input, fault));
     }
-    sort_by_name(&mut nodes, |node| &node.name);
-    Ok(nodes)
 }
 
 fn template_failure(err: TemplateError) -> Failure {

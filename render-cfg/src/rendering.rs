@@ -2,26 +2,26 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use tera::Context;
 
 use crate::args::Args;
 use crate::context::{self, NodeView};
-use crate::side_files::{SideFile, SideFiles};
+use crate::natural::sort_by_name;
+use crate::side_files::SideFile;
 use crate::template::Template;
 use crate::template::error::TemplateError;
 use crate::vars::Var;
 use crate::vars_files::FileVars;
 
 /// A template and its input.
-pub(crate) struct Rendering {
-    template: Template,
+pub(crate) struct Rendering<'n> {
+    template: &'n Template,
     fixed: Context,
     vars: Vec<Var>,
     files: FileVars,
     /// The nodes, in the order of the text.
-    pub(crate) nodes: Vec<NodeView>,
+    pub(crate) nodes: Vec<&'n NodeView>,
 }
 
 /// A rendered text.
@@ -37,27 +37,28 @@ pub(crate) struct Text {
     _spent: Context,
 }
 
-impl Rendering {
-    /// Reads the template. `output` is the path of the output, without symlinks, unless the text is printed.
-    pub(crate) fn open(
+impl<'n> Rendering<'n> {
+    /// With these nodes, in any order.
+    pub(crate) fn new(
         args: &Args,
-        output: Option<&Path>,
+        template: &'n Template,
         files: FileVars,
-        nodes: Vec<NodeView>,
-    ) -> Result<Rendering, TemplateError> {
-        let template = Template::read(&args.template, SideFiles::of(output))?;
+        nodes: impl Iterator<Item = &'n NodeView>,
+    ) -> Rendering<'n> {
+        let mut nodes: Vec<&NodeView> = nodes.collect();
+        sort_by_name(&mut nodes, |node| &node.name);
         let fixed = context::fixed(&files, &args.vars);
-        Ok(Rendering { template, fixed, vars: args.vars.clone(), files, nodes })
+        Rendering { template, fixed, vars: args.vars.clone(), files, nodes }
     }
 
     /// The text of all nodes.
     pub(crate) fn text_of_all(&self) -> Result<Text, TemplateError> {
-        self.render(self.nodes.iter())
+        self.render(self.nodes.iter().copied())
     }
 
     /// The text of some nodes, by their places in `nodes`.
     pub(crate) fn text(&self, members: &[usize]) -> Result<Text, TemplateError> {
-        self.render(members.iter().map(|member| &self.nodes[*member]))
+        self.render(members.iter().map(|member| self.nodes[*member]))
     }
 
     /// For each tag value of several of these members, though not of all, the members that have it, as indexes into
@@ -81,7 +82,7 @@ impl Rendering {
         self.template.unservable().remove(name)
     }
 
-    fn render<'n>(&self, nodes: impl Iterator<Item = &'n NodeView>) -> Result<Text, TemplateError> {
+    fn render<'m>(&self, nodes: impl Iterator<Item = &'m NodeView>) -> Result<Text, TemplateError> {
         let mut context = context::with_nodes(self.fixed.clone(), nodes);
         let text =
             self.template.render(&mut context).map_err(|err| err.with_origin(&self.vars, &self.files))?;

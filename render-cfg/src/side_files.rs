@@ -41,6 +41,11 @@ impl SideFiles {
         SideFiles { output: output.map(absolute), files: Arc::default() }
     }
 
+    /// Whether both are beside the same output.
+    pub(crate) fn is_for_the_output_of(&self, other: &SideFiles) -> bool {
+        self.output == other.output
+    }
+
     /// Forgets the last render.
     pub(crate) fn reset(&self) {
         self.lock().clear();

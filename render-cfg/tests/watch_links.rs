@@ -131,6 +131,19 @@ fn a_record_behind_links_is_rendered_however_it_is_exchanged() {
 }
 
 #[test]
+fn a_plain_record_that_becomes_a_link_is_followed() {
+    let bed = Bed::new(SERVERS);
+    bed.node("s1", "10.0.0.1", &[]);
+    let watcher = watch(&bed);
+    version(&bed, "far", "10.0.0.2");
+    swap(&bed, "nodes/s1.json", "../far/s1.json");
+    wait_for(&bed, "10.0.0.2");
+    version(&bed, "far", "10.0.0.3");
+    wait_for(&bed, "10.0.0.3");
+    watcher.end();
+}
+
+#[test]
 fn a_record_whose_link_leads_nowhere_is_rendered_once_its_file_appears() {
     let bed = Bed::new(SERVERS);
     symlink("../later/s1.json", bed.path("nodes/s1.json")).unwrap();

@@ -98,6 +98,11 @@ impl Messages {
         self.remark(&line, self.verbose);
     }
 
+    /// Whether `verbose` prints anything, for a message that takes time to find.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Prints and logs a message with `-v` only, such as that there was nothing to do: it would fill a timer's log.
     pub fn verbose(&mut self, line: impl Display) {
         if self.verbose {

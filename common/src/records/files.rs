@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, fstatat};
 
 use super::error::NodesError;
 use crate::node::Node;
@@ -30,7 +30,7 @@ impl RecordFiles<'_> {
     /// Reads the records in the files called `names`.
     pub(super) fn read(self, names: &[OsString]) -> (Vec<Node>, Vec<NodesError>) {
         let (mut nodes, mut faults) = (Vec::with_capacity(names.len()), Vec::new());
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = buffer();
         for name in names {
             match self.read_one(name, &mut buffer) {
                 Ok(Some(node)) => nodes.push(node),
@@ -43,7 +43,7 @@ impl RecordFiles<'_> {
 
     /// The record in the file called `name`; `None` if there is none.
     pub(crate) fn get(self, name: &OsStr) -> Result<Option<Node>, NodesError> {
-        self.read_one(name, &mut vec![0; BUFFER])
+        self.read_one(name, &mut buffer())
     }
 
     /// The bytes of the file called `name`, in `buffer`; `None` if there is none.
@@ -59,26 +59,59 @@ impl RecordFiles<'_> {
 
     fn read_one(self, name: &OsStr, buffer: &mut Vec<u8>) -> Result<Option<Node>, NodesError> {
         let Some(length) = self.read_bytes(name, buffer)? else { return Ok(None) };
-        let path = || self.path.join(name);
-        let node = Node::unpack(&buffer[..length]).map_err(|err| NodesError::Record { path: path(), err })?;
-        if Path::new(name).file_stem() != Some(OsStr::new(&node.name)) {
-            return Err(NodesError::Misnamed { path: path(), name: node.name });
-        }
-        Ok(Some(node))
+        self.unpack(name, &buffer[..length]).map(Some)
     }
 
     fn read_bytes(self, name: &OsStr, buffer: &mut Vec<u8>) -> Result<Option<usize>, NodesError> {
-        // A file that cannot be read is a bad record, and must not hide the others.
-        let refuse = |err| NodesError::Unreadable { path: self.path.join(name), err };
+        let Some(file) = self.open(name)? else { return Ok(None) };
+        self.read_open(name, file, buffer).map(Some)
+    }
+
+    /// What `stat` says of the file called `name`, or of the file that it leads to; `None` if there is an error.
+    pub(super) fn stat(self, name: &OsStr) -> Option<FileStat> {
+        fstatat(self.directory, name, AtFlags::empty()).ok()
+    }
+
+    /// Opens the file called `name`; `None` if there is none.
+    pub(super) fn open(self, name: &OsStr) -> Result<Option<File>, NodesError> {
         // Without O_NONBLOCK, opening a pipe here would block.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let mut file = match openat(self.directory, name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::ENOENT) if self.path.join(name).symlink_metadata().is_err() => return Ok(None),
-            Err(errno) => return Err(refuse(errno.into())),
-        };
-        read_whole(&mut file, buffer).map(Some).map_err(refuse)
+        match openat(self.directory, name, flags, Mode::empty()) {
+            Ok(file) => Ok(Some(File::from(file))),
+            Err(Errno::ENOENT) if self.path.join(name).symlink_metadata().is_err() => Ok(None),
+            Err(errno) => Err(self.unreadable(name, errno.into())),
+        }
     }
+
+    /// Reads a file that was opened by this name into `buffer`, which grows if necessary, and returns the length.
+    pub(super) fn read_open(
+        self,
+        name: &OsStr,
+        mut file: File,
+        buffer: &mut Vec<u8>,
+    ) -> Result<usize, NodesError> {
+        read_whole(&mut file, buffer).map_err(|err| self.unreadable(name, err))
+    }
+
+    /// Parses the content of the file called `name`.
+    pub(super) fn unpack(self, name: &OsStr, bytes: &[u8]) -> Result<Node, NodesError> {
+        let path = || self.path.join(name);
+        let node = Node::unpack(bytes).map_err(|err| NodesError::Record { path: path(), err })?;
+        if Path::new(name).file_stem() != Some(OsStr::new(&node.name)) {
+            return Err(NodesError::Misnamed { path: path(), name: node.name });
+        }
+        Ok(node)
+    }
+
+    /// A file that cannot be read is a bad record, and must not hide the others.
+    fn unreadable(self, name: &OsStr, err: io::Error) -> NodesError {
+        NodesError::Unreadable { path: self.path.join(name), err }
+    }
+}
+
+/// A buffer that holds nearly every record.
+pub(super) fn buffer() -> Vec<u8> {
+    vec![0; BUFFER]
 }
 
 /// Reads a file to its end, at most RECORD_MAX bytes, into `buffer`, which grows if necessary, and returns the length.

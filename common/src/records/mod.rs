@@ -4,21 +4,24 @@
 
 mod error;
 mod files;
+mod halves;
+mod known;
+mod names;
+mod stamp;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt;
+use std::fs::File;
 use std::path::Path;
-use std::thread;
 
 use crate::node::Node;
 
 pub use error::NodesError;
 pub(crate) use error::io_error;
 pub(crate) use files::RecordFiles;
-
-/// From this number of records on, two threads read. At 1,000 records that saves a sixth of the time of render-cfg.
-const SPLIT_FROM: usize = 256;
+use halves::{in_halves, middle};
+pub use known::KnownRecords;
+pub use names::is_record_name;
+use names::record_names;
 
 /// Reads all records of the directory at `path`, sorted by name: those that can be read, and an error for each of the
 /// others.
@@ -45,40 +48,19 @@ pub fn read_with<T: Send>(
         let (nodes, faults) = files.read(names);
         (make(nodes), faults)
     };
-    let (front, back) = names.split_at(if names.len() < SPLIT_FROM { names.len() } else { names.len() / 2 });
-    let ((mut made, mut faults), (more_made, more_faults)) = thread::scope(|scope| {
-        let back = (!back.is_empty()).then(|| scope.spawn(|| read(back)));
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        (read(front), back.map(join).unwrap_or_default())
-    });
+    let (front, back) = names.split_at(middle(names.len()));
+    let ((mut made, mut faults), (more_made, more_faults)) =
+        in_halves(front, (!back.is_empty()).then_some(back), read);
     made.extend(more_made);
     faults.extend(more_faults);
     Ok((made, faults))
 }
 
-fn record_names(path: &Path, is_wanted: impl Fn(&OsStr) -> bool) -> Result<Vec<OsString>, NodesError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path).map_err(io_error("read", path))? {
-        let name = entry.map_err(io_error("read", path))?.file_name();
-        if is_record_name(&name) && is_wanted(&name) {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// Whether a file of this name is a record: `*.json`, and not hidden.
-pub fn is_record_name(name: &OsStr) -> bool {
-    let bytes = name.as_bytes();
-    bytes.ends_with(b".json") && !bytes.starts_with(b".")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::halves::SPLIT_FROM;
     use super::*;
+    use std::fs;
     use std::time::Duration;
 
     use crate::node::Tags;

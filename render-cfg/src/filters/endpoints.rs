@@ -7,14 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tera::Value;
 
+use crate::filters::known_servers::KnownServers;
+
 /// The nodes that get no server line, shared between the filter and its template.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unservable(Arc<Mutex<Endpoints>>);
 
 impl Unservable {
-    /// Forgets the last render.
+    /// From now on keeps servers from one render to the next.
+    pub(crate) fn keep_servers(&self) {
+        self.endpoints().known = Some(KnownServers::default());
+    }
+
+    /// Forgets the last render, except the servers that are kept.
     pub(crate) fn reset(&self) {
-        *self.endpoints() = Endpoints::default();
+        let mut endpoints = self.endpoints();
+        let known = endpoints.known.take();
+        *endpoints = Endpoints { known, ..Endpoints::default() };
+        endpoints.known.iter_mut().for_each(KnownServers::begin_render);
     }
 
     /// Removes and returns the nodes: the name of each, and the reason.
@@ -37,6 +47,8 @@ pub(crate) struct Endpoints {
     places: HashMap<(String, String), usize>,
     /// The place of the pool that was asked for last. Most calls are about the same one.
     last: usize,
+    /// `None` in a program that renders once.
+    pub(crate) known: Option<KnownServers>,
 }
 
 /// The endpoints of one pool's nodes whose port is in one tag. The same endpoint in another pool is not a duplicate.

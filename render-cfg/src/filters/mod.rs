@@ -3,6 +3,7 @@
 
 pub(crate) mod effects;
 pub(crate) mod endpoints;
+pub(crate) mod known_servers;
 mod server;
 pub(crate) mod server_lines;
 

@@ -1,11 +1,13 @@
 //! The filter `server`: the values for a node's server line, or the problem because of which the node is left out.
 
+use std::net::SocketAddr;
+
 use tera::value::Key;
 use tera::{ArgFromValue, Error, Kwargs, TeraResult, Value};
 
 use crate::context::object;
 use crate::filters::endpoints::Endpoints;
-use crate::filters::server::Server;
+use crate::filters::server::{Problem, Server};
 use crate::values::{PORT, port_of, unwanted};
 
 /// Nodes of one backend, and where their ports are.
@@ -64,23 +66,48 @@ fn field<'n>(node: &'n Value, name: &'static str) -> Option<&'n Value> {
 }
 
 fn server(node: &Value, pool: &Pool, endpoints: &mut Endpoints) -> TeraResult<Value> {
-    let not_a_node = || Error::message("the filter 'server' takes a node, or a list of nodes");
     let name = field(node, "name").filter(|name| name.as_str().is_some()).ok_or_else(not_a_node)?;
+    let (endpoint, server) = match known_or_read(node, pool, endpoints)? {
+        Ok(found) => found,
+        Err(problem) => return Ok(unserved(name, problem.to_string(), endpoints)),
+    };
+    // Nearly always a node has come back under another name, and one of the two records is its old one. HAProxy warns
+    // about such a pair.
+    if let Some(other) = endpoints.claim(endpoint, pool.name, pool.port_tag, name) {
+        let problem = format!("it serves the same address as '{other}'");
+        return Ok(unserved(name, problem, endpoints));
+    }
+    Ok(server)
+}
+
+/// The endpoint of a node, and the values for its line. The inner error is that of a tag.
+fn known_or_read(
+    node: &Value,
+    pool: &Pool,
+    endpoints: &mut Endpoints,
+) -> TeraResult<Result<(SocketAddr, Value), Problem>> {
+    let known = endpoints.known.as_mut().and_then(|known| known.get(node, pool.port, pool.port_tag));
+    if let Some(known) = known {
+        return Ok(Ok(known));
+    }
+    let name = field(node, "name").ok_or_else(not_a_node)?;
     let address = field(node, "address").and_then(Value::as_str).and_then(|text| text.parse().ok());
     let tags = field(node, "tags").and_then(Value::as_map).ok_or_else(not_a_node)?;
     let own_port = (pool.port_tag, tags.get(&Key::Str(pool.port_tag)).and_then(Value::as_str));
     let tag = |key: &'static str| tags.get(&Key::Str(key)).and_then(Value::as_str);
     let server = match Server::read(address.ok_or_else(not_a_node)?, own_port, pool.port, tag) {
         Ok(server) => server,
-        Err(problem) => return Ok(unserved(name, problem.to_string(), endpoints)),
+        Err(problem) => return Ok(Err(problem)),
     };
-    // Nearly always a node has come back under another name, and one of the two records is its old one. HAProxy warns
-    // about such a pair.
-    if let Some(other) = endpoints.claim(server.endpoint, pool.name, pool.port_tag, name) {
-        let problem = format!("it serves the same address as '{other}'");
-        return Ok(unserved(name, problem, endpoints));
+    let found = (server.endpoint, served(name, &server));
+    if let Some(known) = &mut endpoints.known {
+        known.keep(node, pool.port, pool.port_tag, (found.0, &found.1));
     }
-    Ok(served(name, &server))
+    Ok(Ok(found))
+}
+
+fn not_a_node() -> Error {
+    Error::message("the filter 'server' takes a node, or a list of nodes")
 }
 
 /// The result for a node that gets no server line.

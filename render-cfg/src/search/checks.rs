@@ -15,7 +15,7 @@ const CHECKS_MAX: usize = 1000;
 /// The checks of one search, and its limits.
 pub(crate) struct Checks<'a> {
     args: &'a Args,
-    rendering: &'a Rendering,
+    rendering: &'a Rendering<'a>,
     check: &'a Check,
     old: Option<&'a [u8]>,
     until: Instant,
@@ -27,7 +27,7 @@ impl<'a> Checks<'a> {
     /// `None` if there is no `--check`.
     pub(crate) fn begin(
         args: &'a Args,
-        rendering: &'a Rendering,
+        rendering: &'a Rendering<'a>,
         old: Option<&'a [u8]>,
         until: Instant,
     ) -> Option<Checks<'a>> {

@@ -57,8 +57,8 @@ impl Draft {
     }
 
     /// The role of each node that is served.
-    pub(crate) fn roles<'n>(&self, nodes: &'n [NodeView]) -> impl Iterator<Item = &'n str> + Clone {
-        let is_served = |node: &&NodeView| !self.left_out.contains_key(&node.name);
+    pub(crate) fn roles<'n>(&self, nodes: &'n [&NodeView]) -> impl Iterator<Item = &'n str> + Clone {
+        let is_served = |node: &&&NodeView| !self.left_out.contains_key(&node.name);
         nodes.iter().filter(is_served).map(|node| node.role.as_str())
     }
 }
@@ -124,9 +124,13 @@ pub(crate) fn without_refused(
 
 /// All words of a text that is in service, and so the names of its nodes. Empty without a text.
 fn names(text: Option<&[u8]>) -> BTreeSet<&str> {
-    let text = std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default();
+    words(std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()).collect()
+}
+
+/// The words of a text. A word has the characters of a node's name.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
-    words.filter(|word| !word.is_empty()).collect()
+    words.filter(|word| !word.is_empty())
 }
 
 fn is_in(known: &BTreeSet<&str>, rendering: &Rendering, member: usize) -> bool {
@@ -158,7 +162,7 @@ fn without(
 /// out, among them every node of a role that has a node in service. A bad member must not stop the others, but a
 /// mistake in the line of every server must not remove all servers. `known` has the names in service. If it is empty,
 /// any role counts.
-fn is_the_templates_fault(nodes: &[NodeView], members: &[usize], known: &BTreeSet<&str>) -> bool {
+fn is_the_templates_fault(nodes: &[&NodeView], members: &[usize], known: &BTreeSet<&str>) -> bool {
     let left: BTreeSet<&str> = members.iter().map(|member| nodes[*member].role.as_str()).collect();
     let is_lost = |node: &NodeView| !left.contains(node.role.as_str());
     let is_in_service = |node: &NodeView| known.is_empty() || known.contains(node.name.as_str());

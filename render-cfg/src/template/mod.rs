@@ -40,7 +40,16 @@ pub(crate) struct Template {
 impl Template {
     /// Reads and parses the template at `path`. `files` collects the files that its text names.
     pub(crate) fn read(path: &Path, files: SideFiles) -> Result<Template, TemplateError> {
-        let source = read(path).map_err(|err| TemplateError::Read { path: path.to_owned(), err })?;
+        Template::parse(path, Template::source(path)?, files)
+    }
+
+    /// The source in the file at `path`.
+    pub(crate) fn source(path: &Path) -> Result<String, TemplateError> {
+        read(path).map_err(|err| TemplateError::Read { path: path.to_owned(), err })
+    }
+
+    /// Parses the source, which was read from the file at `path`.
+    pub(crate) fn parse(path: &Path, source: String, files: SideFiles) -> Result<Template, TemplateError> {
         let mut tera = Tera::new();
         let effects = Effects::new(files);
         // Every name ends with the empty suffix, so everything is escaped.
@@ -54,6 +63,16 @@ impl Template {
             Ok(()) => Ok(template),
             Err(err) => Err(template.error(&err, None)),
         }
+    }
+
+    /// From now on keeps the servers of unchanged nodes from one render to the next.
+    pub(crate) fn keep_servers(&self) {
+        self.effects.unservable.keep_servers();
+    }
+
+    /// Whether this is what `parse` would return for these arguments. What a render leaves in it, the next one resets.
+    pub(crate) fn is_of(&self, path: &Path, source: &str, files: &SideFiles) -> bool {
+        self.path == path && self.source == source && self.effects.files.is_for_the_output_of(files)
     }
 
     /// Renders the text and its revision. `context` contains everything except `revision`.

@@ -32,8 +32,9 @@ pub(crate) struct Events {
 impl Events {
     /// Watches the route to `sources` as it is now. A path that cannot be watched, for example because of its permissions,
     /// is left to `--look-every` or `--then-every`. If a limit of the kernel is reached, the error is the sysctl that sets it.
-    pub(crate) fn set(&mut self, sources: Sources) -> Result<(), &'static str> {
-        if self.watching.as_ref().is_some_and(|watching| watching.is_current(sources)) {
+    /// Unless `is_thorough`, does not look for records that have become symlinks without an event.
+    pub(crate) fn set(&mut self, sources: Sources, is_thorough: bool) -> Result<(), &'static str> {
+        if self.watching.as_ref().is_some_and(|watching| watching.is_current(sources, is_thorough)) {
             return Ok(());
         }
         let mut watching = Watching::start().map_err(|_| "fs.inotify.max_user_instances")?;
@@ -86,8 +87,10 @@ impl Watching {
     }
 
     /// Whether this still watches the right directories.
-    fn is_current(&self, sources: Sources) -> bool {
-        !self.shared.is_stale.load(Ordering::SeqCst) && *self.shared.route() == sources.route()
+    fn is_current(&self, sources: Sources, is_thorough: bool) -> bool {
+        let is = |route| *self.shared.route() == route;
+        !self.shared.is_stale.load(Ordering::SeqCst)
+            && ((!is_thorough && is(sources.route_without_links())) || is(sources.route()))
     }
 
     /// Adds `part` to the route and watches `path`, if it is new.
@@ -128,7 +131,7 @@ impl Shared {
         let paths = event.map(|event| event.paths).unwrap_or_default();
         let change = {
             let route = self.route();
-            paths.iter().map(|path| route.change(path)).max().unwrap_or(Change::Route)
+            paths.iter().map(|path| followed(path, route.change(path))).max().unwrap_or(Change::Route)
         };
         if change == Change::Route {
             self.is_stale.store(true, Ordering::SeqCst);
@@ -138,6 +141,12 @@ impl Shared {
             let _: io::Result<usize> = (&self.waker).write(&[0]);
         }
     }
+}
+
+/// What a change of `path` means, given what it means for a file: a symlink leads elsewhere. If the path changes again
+/// before it is looked at, that is another event.
+fn followed(path: &Path, change: Change) -> Change {
+    if change == Change::File && path.is_symlink() { Change::Route } else { change }
 }
 
 #[cfg(test)]
@@ -151,7 +160,7 @@ mod tests {
     #[track_caller]
     fn assert_noticed(events: &mut Events, paths: [&Path; 2], expected: bool, action: impl FnOnce()) {
         let [nodes, template] = paths;
-        events.set(Sources::Input { nodes, template, vars: &[] }).unwrap();
+        events.set(Sources::Input { nodes, template, vars: &[] }, false).unwrap();
         events.take();
         action();
         let limit = if expected { Duration::from_secs(10) } else { Duration::from_millis(300) };

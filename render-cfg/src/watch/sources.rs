@@ -44,13 +44,24 @@ impl Sources<'_> {
         route
     }
 
+    /// The same, but as if no record were a symlink. That costs nothing with ten thousand records.
+    pub(crate) fn route_without_links(&self) -> Route {
+        let Sources::Input { nodes, template, vars } = self else { return self.route() };
+        let mut route = Route::default();
+        visit_input(nodes, files(template, vars), &mut |path, part| {
+            route.add(path, part);
+        });
+        route
+    }
+
     /// Calls `visit` with every part of the route, before the part is looked up. So a visitor that watches the path misses
     /// no change.
     pub(crate) fn visit(&self, mut visit: impl FnMut(&Path, Part)) {
         match self {
             Sources::Input { nodes, template, vars } => {
-                let files = vars.iter().map(|file| file.path.as_path());
-                visit_input(nodes, once(*template).chain(files), &mut visit);
+                if let Some(directory) = visit_input(nodes, files(template, vars), &mut visit) {
+                    visit_links(&directory, is_record_name, &mut Walked::new(), &mut visit);
+                }
             }
             Sources::Files(paths) => {
                 let mut walked = Walked::new();
@@ -62,18 +73,27 @@ impl Sources<'_> {
     }
 }
 
-fn visit_input<'p>(nodes: &Path, files: impl Iterator<Item = &'p Path>, visit: &mut impl FnMut(&Path, Part)) {
+/// The files of a render that are not records.
+fn files<'p>(template: &'p Path, vars: &'p [VarsFile]) -> impl Iterator<Item = &'p Path> {
+    once(template).chain(vars.iter().map(|file| file.path.as_path()))
+}
+
+/// Visits the paths of the nodes directory and of the files. Returns the directory, without symlinks.
+fn visit_input<'p>(
+    nodes: &Path,
+    files: impl Iterator<Item = &'p Path>,
+    visit: &mut impl FnMut(&Path, Part),
+) -> Option<PathBuf> {
     // An error means that the working directory is gone, and reading the records reports it.
-    let Ok(nodes) = std::path::absolute(nodes) else { return };
-    if let Ok(directory) = walk(&nodes, |directory, name| visit(directory, Part::Name(name))) {
-        visit(&directory, Part::Records);
-        visit_links(&directory, is_record_name, &mut Walked::new(), visit);
-    }
+    let nodes = std::path::absolute(nodes).ok()?;
+    let directory = walk(&nodes, |directory, name| visit(directory, Part::Name(name))).ok();
+    directory.iter().for_each(|directory| visit(directory, Part::Records));
     for file in files.flat_map(std::path::absolute) {
         let Ok(file) = walk(&file, |directory, name| visit(directory, Part::Name(name))) else { continue };
         // A file that is bind-mounted is changed in a directory that is not visible here.
         visit(&file, Part::Itself);
     }
+    directory
 }
 
 /// Visits the path of a file, which may be missing, or of a directory and of what it contains.

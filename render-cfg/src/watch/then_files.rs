@@ -41,7 +41,7 @@ impl ThenFiles {
     pub(crate) fn watch(&mut self) -> Result<(), Failure> {
         self.changes.clear();
         let is_read = read(&self.list).map(|paths| self.paths = paths);
-        let watched = self.events.set(Sources::Files(&self.paths));
+        let watched = self.events.set(Sources::Files(&self.paths), true);
         is_read.and(watched.map_err(|sysctl| limit(sysctl, &self.list)))
     }
 

@@ -17,8 +17,9 @@ use super::signals::Signals;
 use super::sources::Sources;
 use super::then_runs::ThenRuns;
 use crate::args::Args;
+use crate::kept::Kept;
 use crate::on_failure;
-use crate::render::{Outcome, render_once};
+use crate::render::{Outcome, render_again};
 
 /// How often to render if a kernel limit prevents watching, or while another run holds the lock.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -33,6 +34,9 @@ pub(crate) struct Watcher<'a> {
     mounts: Option<File>,
     changes: Debounce,
     next_render: Instant,
+    /// When to look at all of the route again: after `--look-every`, however many events there are.
+    next_thorough: Instant,
+    kept: Kept,
     thens: ThenRuns,
     /// The value of `--lock-timeout`.
     lock_timeout: Duration,
@@ -56,6 +60,8 @@ impl<'a> Watcher<'a> {
             mounts: File::open(MOUNTS).ok(),
             changes: Debounce::new(args.watching.quiet_for, args.watching.at_most),
             next_render: now,
+            next_thorough: now,
+            kept: Kept::default(),
             thens: ThenRuns::new(&args.watching, now),
             lock_timeout: args.lock_timeout,
             renders: Reported::default(),
@@ -93,7 +99,7 @@ impl<'a> Watcher<'a> {
         }
         self.thens.note(has_mounted, now);
         if self.signals.is_render_requested() {
-            self.next_render = now;
+            (self.next_render, self.next_thorough) = (now, now);
             self.thens.hurry(now);
         }
         if self.service.due().is_some_and(|due| due <= now) {
@@ -109,9 +115,13 @@ impl<'a> Watcher<'a> {
         self.service.beat(now);
         self.changes.clear();
         self.messages.begin_round(&self.args.messages);
+        let is_thorough = self.next_thorough <= now;
+        if is_thorough {
+            self.next_thorough = now + self.args.watching.look_every;
+        }
         let Args { nodes, template, vars_files: vars, .. } = &self.args;
-        let watched = self.events.set(Sources::Input { nodes, template, vars });
-        let rendered = render_once(&self.args, self.messages);
+        let watched = self.events.set(Sources::Input { nodes, template, vars }, is_thorough);
+        let rendered = render_again(&self.args, &mut self.kept, self.messages);
         let is_soon = watched.is_err() || is_locked_out(&rendered);
         self.next_render =
             now + self.args.watching.look_every.min(if is_soon { OFTEN } else { Duration::MAX });

@@ -21,13 +21,15 @@ use bench::Bench;
 use measures::{
     check_changes, demo_tour, files, first_request, member_events, membership_changes, others, profile,
     reload_haproxy, render_cfg, scale, scaling_looks, serf_handler, services, simulation, three_steps,
+    watching,
 };
 use results::report::Report;
 use results::{figures, machine, timed_run};
 
 const AFTER_HELP: &str = "\
-Measures: member-join, member-leave, render-cfg, check-changes, three-steps, reload-haproxy, reload-haproxy-many, serf-handler,
-serf-handler-changes, serf-handler-leak, files, services, first-request, autoscale. Only where they are named:
+Measures: member-join, member-leave, render-cfg, check-changes, watch, three-steps, reload-haproxy,
+reload-haproxy-many, serf-handler, serf-handler-changes, serf-handler-leak, files, services, first-request, autoscale.
+Only where they are named:
 
   tour        a minute of load with the failed requests counted
   others      Rollcall beside other programs (docs/benchmarks.md)
@@ -53,11 +55,12 @@ struct Args {
 
 type Measure = fn(&Bench, &mut Report) -> Result<()>;
 
-const MEASURES: [(&str, Measure); 19] = [
+const MEASURES: [(&str, Measure); 20] = [
     ("member-join", member_events::join),
     ("member-leave", member_events::leave),
     ("render-cfg", render_cfg::measure),
     ("check-changes", check_changes::measure),
+    ("watch", watching::measure),
     ("three-steps", three_steps::measure),
     ("reload-haproxy", reload_haproxy::one),
     ("reload-haproxy-many", reload_haproxy::many),

@@ -16,3 +16,4 @@ pub mod serf_handler;
 pub mod services;
 pub mod simulation;
 pub mod three_steps;
+pub mod watching;

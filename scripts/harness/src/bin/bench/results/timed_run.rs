@@ -6,7 +6,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -103,7 +103,7 @@ impl TimedRun {
         command.envs(self.command.get_envs().filter_map(|(key, value)| Some((key, value?))));
         let status = command.stdin(stdin(input)?).stdout(Stdio::null()).status();
         match status {
-            Ok(status) if status.success() => std::fs::read_to_string(output).map_err(system("read", output)),
+            Ok(status) if status.success() => fs::read_to_string(output).map_err(system("read", output)),
             Ok(status) => Err(self.failed(status.to_string())),
             Err(err) => Err(self.failed(err.to_string())),
         }
@@ -136,6 +136,14 @@ fn stdin(input: Option<&Path>) -> Result<Stdio> {
 pub fn system(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let object = path.display().to_string();
     move |err| Error::System { verb, object, err }
+}
+
+/// The resident memory of a process, in KiB.
+pub fn resident(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.ok_or_else(|| Error::Unfit("the process has ended".to_owned()))
 }
 
 /// If this program was called as the parent of one child, runs the child and prints its peak memory.

@@ -7,7 +7,6 @@
 mod checks;
 mod files;
 
-use std::fs;
 use std::time::Duration;
 
 use harness::chart::{Chart, Line, Lines, Unit, grouped};
@@ -18,6 +17,7 @@ use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};
 use crate::results::sampling::median;
+use crate::results::timed_run::resident;
 use crate::setups::balancer_with_handler::{BalancerWithHandler, Layout};
 
 /// For each size: the number of records and the repetitions.
@@ -191,14 +191,6 @@ fn peaks(site: &mut BalancerWithHandler) -> Result<[u64; 4]> {
     let check = site.checking()?.peak(None)?;
     let apply = site.reloading("runtime")?.peak(None)?;
     Ok([record, render, apply, check])
-}
-
-/// The resident memory of a process, in KiB.
-fn resident(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.ok_or_else(|| Error::Unfit("HAProxy's worker has ended".to_owned()))
 }
 
 fn times(points: &[Point]) -> Table {
