@@ -8,6 +8,7 @@ mod support;
 
 use std::str::FromStr;
 
+use support::dice::Dice;
 use support::{Bed, SHIPPED, haproxy};
 
 /// Frames an example that is only a part of a file.
@@ -81,21 +82,12 @@ const KEYS: &[&str] = &[
     "x-y",
 ];
 
-/// Random numbers from a seed (splitmix64): the same seed leads to the same pools.
-struct Dice(u64);
+/// Values of tags.
+trait Values {
+    fn hostile(&mut self) -> String;
+}
 
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % below as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
-
+impl Values for Dice {
     /// A value that a record may hold: no control characters.
     fn hostile(&mut self) -> String {
         if self.roll(4) > 0 {

@@ -16,6 +16,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
+use support::dice::Dice;
 use support::watcher::{EVENTS_ONLY, Watcher};
 use support::{Bed, SERVERS, record, skip, until};
 
@@ -56,18 +57,6 @@ fn a_record_that_has_not_changed_is_opened_once() {
     assert_eq!(opened(), before, "it has settled, too");
 }
 
-/// Random numbers (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-}
-
 /// A bed whose nodes directory changes at random.
 struct Changing<'b> {
     bed: &'b Bed,
@@ -77,7 +66,7 @@ struct Changing<'b> {
 impl Changing<'_> {
     /// The name of one of a few nodes.
     fn name(&mut self) -> String {
-        format!("s{}", self.dice.below(8))
+        format!("s{}", self.dice.roll(8))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -86,7 +75,7 @@ impl Changing<'_> {
 
     /// A record of a node. All are equally long.
     fn record(&mut self, name: &str) -> String {
-        record(name, &format!("10.0.0.{}", 100 + self.dice.below(100)))
+        record(name, &format!("10.0.0.{}", 100 + self.dice.roll(100)))
     }
 
     /// Makes one change, in one of the ways in which files change.
@@ -95,7 +84,7 @@ impl Changing<'_> {
         let (path, from) = (self.path(&name), self.path(&other));
         let new = self.bed.path("new");
         // Many of these fail, for example because there is no such record. Then they are no change.
-        let _ = match self.dice.below(16) {
+        let _ = match self.dice.roll(16) {
             0..=3 => replace(&path, self.record(&name).as_bytes(), 0o640),
             4..=6 => write_in_place(&path, &self.record(&name)),
             7 => set_back(&path, &self.record(&name)),
@@ -105,7 +94,7 @@ impl Changing<'_> {
             11 => self.link(&name),
             12 => fs::set_permissions(
                 &path,
-                Permissions::from_mode(if self.dice.below(2) == 0 { 0o000 } else { 0o640 }),
+                Permissions::from_mode(if self.dice.roll(2) == 0 { 0o000 } else { 0o640 }),
             ),
             13 => replace(&path, b"{", 0o640).or_else(|_| fs::create_dir(&path)),
             14 => self.replace_directory(),
@@ -129,7 +118,7 @@ impl Changing<'_> {
         fs::create_dir(&next)?;
         for entry in fs::read_dir(&nodes)? {
             let entry = entry?;
-            if entry.file_type()?.is_file() && self.dice.below(4) > 0 {
+            if entry.file_type()?.is_file() && self.dice.roll(4) > 0 {
                 fs::hard_link(entry.path(), next.join(entry.file_name()))?;
             }
         }
@@ -139,7 +128,7 @@ impl Changing<'_> {
     }
 
     fn template(&mut self) -> String {
-        format!("# {}\n{SERVERS}", self.dice.below(3))
+        format!("# {}\n{SERVERS}", self.dice.roll(3))
     }
 
     /// Waits until the watching program has written what a run that begins now writes.
@@ -179,12 +168,12 @@ fn after_any_changes_it_gives_what_a_run_without_it_gives() {
     until("the output", || bed.path("out").exists().then_some(()));
     let mut changing = Changing { bed: &bed, dice: Dice(seed) };
     for round in 0..80 {
-        for _ in 0..=changing.dice.below(6) {
+        for _ in 0..=changing.dice.roll(6) {
             changing.change();
-            if changing.dice.below(3) == 0 {
+            if changing.dice.roll(3) == 0 {
                 // A look may come between any two changes.
                 watcher.signal(Signal::SIGHUP);
-                sleep(Duration::from_millis(changing.dice.below(8)));
+                sleep(Duration::from_millis(changing.dice.roll(8) as u64));
             }
         }
         changing.compare(&watcher, &format!("seed {seed}, round {round}"));

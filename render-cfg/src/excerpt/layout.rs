@@ -31,17 +31,18 @@ impl<'t> ServerLine<'t> {
 /// A configuration, taken apart piece by piece.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layout<'t> {
-    /// The lines that are neither empty, nor comments, nor in `servers`; without those before a `fork`.
+    /// The lines that are neither empty, nor comments, nor in `servers`. A fork lacks those that came before it.
     pub(super) frame: Vec<&'t str>,
     pub(super) servers: Vec<ServerLine<'t>>,
     /// How many lines of the frame came before the first of `frame`.
     before: usize,
     /// How many lines there are.
     lines: usize,
-    /// How many lines of the frame came before the present section, whether that can have servers, and how many `.if`
-    /// are open.
+    /// How many lines of the frame came before the present section.
     section: usize,
+    /// Whether the present section can have servers.
     has_servers: bool,
+    /// How many `.if` are open.
     conditions: usize,
 }
 
@@ -88,7 +89,7 @@ impl<'t> Layout<'t> {
         Some(())
     }
 
-    /// An empty layout to which other lines can be added than to this one, from the same place on.
+    /// A layout without lines, at the same place of a text.
     pub(super) fn fork<'o>(&self) -> Layout<'o> {
         let before = self.before + self.frame.len();
         let Layout { lines, section, has_servers, conditions, .. } = *self;

@@ -74,13 +74,10 @@ impl<'o, 'n> Changes<'o, 'n> {
         if names.len() < self.all.servers.iter().filter(has_name).count() {
             return true;
         }
+        let may_have_id = |server: &&ServerLine<'_>| server.text.contains("id");
         let mut ids = HashSet::new();
-        middle.iter().any(|server| server.text.contains("id"))
-            && self
-                .all
-                .servers
-                .iter()
-                .any(|server| server.text.contains("id") && !has_new_ids(server, &mut ids))
+        middle.iter().any(|server| may_have_id(&server))
+            && !self.all.servers.iter().filter(may_have_id).all(|server| has_new_ids(server, &mut ids))
     }
 
     /// The indexes of the lines that are left out, in order.
@@ -116,7 +113,7 @@ fn same_start(old: &str, new: &str) -> (usize, usize) {
         let same = same_bytes(old.as_bytes()[ours..].iter(), new.as_bytes()[theirs..].iter());
         let whole = old.as_bytes()[ours..ours + same].iter().rposition(is_end).map_or(0, |at| at + 1);
         (ours, theirs) = (ours + whole, theirs + whole);
-        let line = |text: &'_ str| text.split_inclusive('\n').next().map(str::len);
+        let line = |text: &str| text.split_inclusive('\n').next().map(str::len);
         match (line(&old[ours..]), line(&new[theirs..])) {
             (Some(one), Some(other))
                 if is_same_line(&old[ours..ours + one], &new[theirs..theirs + other]) =>

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 pub mod daemon;
+pub mod dice;
 pub mod haproxy;
 pub mod pool;
 pub mod shipped;

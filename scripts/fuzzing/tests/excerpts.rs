@@ -21,7 +21,7 @@ use support::{Dice, has_haproxy, setting};
 const CHANGES: usize = 200;
 const PROXIES: [&str; 3] = ["backend a", "backend b", "listen c"];
 /// Lines of a proxy that say something about its servers. `{s}` is a server of any proxy.
-const FRAME: [&str; 22] = [
+const FRAME: [&str; 26] = [
     "balance roundrobin",
     "balance leastconn",
     "balance static-rr",
@@ -42,11 +42,15 @@ const FRAME: [&str; 22] = [
     "http-request deny if { srv_is_up({s}) }",
     "http-request deny if !{ srv_conn(a/{s}) lt 5 }",
     "server-template t 3 10.1.0.1:80 check",
+    "default-server track a/{s}",
+    "default-server sni srv_conn({s})",
+    "mode log",
+    ".if 0\n  backend d\n  .endif",
     "stick-table type ip size 1k expire 1m\n  stick on src",
     "# {s} is left out",
 ];
 /// What follows the address of a server. HAProxy rejects some of them, always or with some frames.
-const OPTIONS: [&str; 44] = [
+const OPTIONS: [&str; 47] = [
     "",
     "",
     "",
@@ -75,6 +79,9 @@ const OPTIONS: [&str; 44] = [
     "track a/{s}",
     "track b/{s} check",
     "ssl verify none",
+    "ssl verify none sni srv_conn({s})",
+    "ssl verify none sni srv_conn(a/{s})",
+    "ssl verify none sni str(x)",
     "ssl verify required",
     "check-ssl verify none check",
     "check port 99999",

@@ -4,11 +4,12 @@
 //!
 //! FUZZ_PAIRS is the number of pairs (1,000 by default), FUZZ_SEED the random seed.
 
-use std::env;
+mod support;
+
 use std::fmt::Write;
-use std::str::FromStr;
 
 use reload_haproxy::offline::{Decision, decide};
+use support::{Dice, setting};
 
 type Decided = Decision<Vec<String>, String>;
 
@@ -55,17 +56,16 @@ const OTHERS: [&str; 10] = [
 const ROWS: &str =
     "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_port\n";
 
-/// Random numbers from a seed (splitmix64): the same seed leads to the same files.
-struct Dice(u64);
+/// Random files, and what HAProxy has of them.
+trait Files {
+    fn of(&mut self, all: &[&'static str]) -> &'static str;
+    fn server(&mut self) -> String;
+    fn file(&mut self) -> Vec<String>;
+    fn changed(&mut self, file: &[String]) -> Vec<String>;
+    fn rows(&mut self, file: &[String]) -> String;
+}
 
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % below as u64) as usize
-    }
-
+impl Files for Dice {
     fn of(&mut self, all: &[&'static str]) -> &'static str {
         all[self.roll(all.len())]
     }
@@ -161,10 +161,6 @@ fn unquoted(decided: Decided) -> Decided {
         Decision::Servers(lines, why) => Decision::Servers(lines, without(why)),
         other => other,
     }
-}
-
-fn setting<T: FromStr>(name: &str, default: T) -> T {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 #[test]
