@@ -1,5 +1,6 @@
 #!/bin/sh
-# ask-members.sh: asks the source of the members for its list, and reports why it could not be asked.
+# ask-members.sh: asks the source of the members for its list, and reports why it could not be asked. It also knows when
+# the last list was applied: soon after that, an event of Serf that fits the records needs no list.
 #
 # usage: . "$here/ask-members.sh"    by a script that has sourced settings.sh and lock.sh, and has the functions fault
 #        and failed
@@ -10,12 +11,39 @@ members=$state/members
 # What the source printed to stderr.
 complaint=$state/$source-errors
 asked=$source
+# When the last list was applied, in seconds since the machine started. It is empty while a run works, and after one that
+# failed.
+list_note=$state/listed
+verdict=$state/verdict
 [ -z "${ROLLCALL_MEMBERS_COMMAND:-}" ] || asked=$ROLLCALL_MEMBERS_COMMAND
+
+# begin_list: reads and empties the note. Sets $listed to its time, or to nothing if a list is due.
+begin_list() {
+    listed=
+    set_uptime
+    { is_plain "$list_note" && [ -s "$list_note" ]; } || return 0
+    read -r listed <"$list_note" && true >"$list_note" || listed=
+    case $listed in '' | 0* | *[!0-9]* | ??????????*) listed= && return ;; esac
+    # Without the time since the start, or after another start, it says nothing.
+    [ "$uptime" -ge "$listed" ] && [ $((uptime - listed)) -lt "$list_age" ] || listed=
+}
+
+# end_list: writes $listed to the note. If that fails, the next run asks for the list.
+end_list() {
+    if is_plain "$list_note" && make_file "$list_note"; then printf '%s\n' "$listed" >"$list_note" || :; fi
+}
+
+# fits: whether the event that was recorded fits the records. Sets $fit to what it did to them, or to nothing.
+fits() {
+    read -r fit <"$verdict" || fit=
+    case $code$fit in 0unchanged | 0changed) ;; *) fit= && return 1 ;; esac
+}
 
 # start_asking: asks in the background, at most $limit seconds.
 start_asking() {
     set_uptime
     began=$uptime
+    listed=$uptime
     # shellcheck disable=SC2086 # $services is a list of words
     case $source=${ROLLCALL_MEMBERS_COMMAND:-} in
     serf=) set -- serf members -format=json ;;

@@ -130,6 +130,11 @@ esac
 # waited for.
 wait=$((limit / 3 + 1))s
 
+list_age=${ROLLCALL_LIST_AGE:-30}
+case $list_age in
+0[0-9]* | *[!0-9]* | ?????*) cannot_use ROLLCALL_LIST_AGE "$list_age" "give whole seconds, 0 to 9999" ;;
+esac
+
 case $config in /*) ;; *) cannot_use ROLLCALL_CONFIG "$config" "give an absolute path" ;; esac
 [ ! -d "$config" ] || cannot_use ROLLCALL_CONFIG "$config" "it is a directory; name a file"
 [ -d "${config%/*}/" ] || cannot_use ROLLCALL_CONFIG "$config" "the directory '${config%/*}' does not exist"

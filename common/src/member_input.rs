@@ -46,6 +46,9 @@ pub struct InputArgs {
     /// The format of stdin
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "serf-event")]
     pub from: Format,
+    /// With an event: print on stdout whether it fits the records, as 'unchanged', 'changed' or 'doubtful'
+    #[arg(long)]
+    pub verdict: bool,
     /// How long to wait while another run writes
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub lock_timeout: Duration,
@@ -69,6 +72,15 @@ impl InputArgs {
             [role] => Ok(Some(role)),
             _ => Err(Failure::new(Code::Usage, "cannot give one node several roles: name one --role")),
         }
+    }
+
+    /// Fails if `--verdict` is given and stdin is not an event, or is not read.
+    pub fn check_verdict(&self, is_by_hand: bool) -> Result<(), Failure> {
+        if self.verdict && (is_by_hand || self.from != Format::SerfEvent) {
+            let line = "cannot use --verdict without an event: leave out --from and names";
+            return Err(Failure::new(Code::Usage, line));
+        }
+        Ok(())
     }
 
     /// Reads all of stdin.

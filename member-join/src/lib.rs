@@ -3,6 +3,7 @@
 //! A record holds everything about its node, so joining is an upsert: the same input twice changes nothing, and the
 //! next list repairs what a lost event left undone.
 
+mod fit;
 mod whole_list;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use common::command_line;
 use common::event;
+use common::event::verdict::{self, Verdict};
 use common::failure::{Code, Failure};
 use common::member_input::{Format, InputArgs, check_event};
 use common::messages::{MessageArgs, Messages};
@@ -18,6 +20,8 @@ use common::node::{Node, Tags};
 use common::nodes_directory::{Change, NodesDir};
 use common::records::NodesError;
 use common::time_limit::TimeLimit;
+
+use fit::{Kind, judge};
 
 /// Record nodes that joined, by an event of Serf or by a list of Serf, Consul or any other source.
 ///
@@ -74,13 +78,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
+    args.input.check_verdict(args.name.is_some())?;
+    let mut verdict = Verdict::default();
     let nodes = match (&args.name, &args.address) {
         (Some(name), Some(address)) => vec![by_hand(args, name, address)?],
-        _ => from_stdin(args, messages)?,
+        _ if args.input.from == Format::SerfEvent => from_event(args, &mut verdict, messages)?,
+        _ => whole_list::nodes(&args.input, args.input.parse_list(&args.input.read()?)?, messages),
     };
     let mut dir = NodesDir::lock(&args.input.nodes, args.input.lock_timeout)?;
     if args.input.from != Format::SerfEvent {
         dir.sweep();
+    }
+    if args.input.verdict {
+        nodes.iter().for_each(|node| verdict.add(verdict_on(&dir, node, args)));
     }
     let mut done = Vec::new();
     for node in &nodes {
@@ -94,7 +104,7 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         messages.fault(fault);
     }
     done.iter().for_each(|line| messages.info(line));
-    Ok(())
+    if args.input.verdict { verdict.print() } else { Ok(()) }
 }
 
 fn by_hand(args: &Args, name: &str, address: &str) -> Result<Node, Failure> {
@@ -106,19 +116,40 @@ fn by_hand(args: &Args, name: &str, address: &str) -> Result<Node, Failure> {
     node.map_err(|err| Failure::new(Code::Input, format!("cannot record '{name}': {err}")))
 }
 
-/// The nodes on stdin, one per name. Reports an error for each other member.
-fn from_stdin(args: &Args, messages: &mut Messages) -> Result<Vec<Node>, Failure> {
-    if args.input.from != Format::SerfEvent {
-        let members = args.input.parse_list(&args.input.read()?)?;
-        return Ok(whole_list::nodes(&args.input, members, messages));
-    }
+/// The nodes of the event on stdin, one per name. Reports an error for each other member, and lowers the verdict if the
+/// event was not understood as a whole.
+fn from_event(args: &Args, verdict: &mut Verdict, messages: &mut Messages) -> Result<Vec<Node>, Failure> {
     check_event(&["member-join", "member-update"])?;
+    let payload = args.input.read()?;
+    verdict.add_payload(&payload);
     let mut nodes = BTreeMap::new();
-    for node in event::nodes(&args.input.read()?) {
-        // The later of two lines for one name is newer.
-        node.map_or_else(|fault| messages.fault(fault), |node| drop(nodes.insert(node.name.clone(), node)));
+    for node in event::nodes(&payload) {
+        match node {
+            // The later of two lines for one name is newer.
+            Ok(node) => match nodes.insert(node.name.clone(), node) {
+                None => {}
+                Some(_) => verdict.add(Verdict::Doubtful),
+            },
+            Err(fault) => {
+                verdict.add(Verdict::Doubtful);
+                messages.fault(fault);
+            }
+        }
     }
     Ok(nodes.into_values().collect())
+}
+
+/// Whether a node of the event fits its record.
+fn verdict_on(dir: &NodesDir, node: &Node, args: &Args) -> Verdict {
+    let kind = match verdict::kind().as_deref() {
+        Some("member-update") => Kind::Update,
+        // The agent has just started.
+        _ if verdict::own_name().as_ref() == Some(&node.name) => return Verdict::Doubtful,
+        _ => Kind::Join,
+    };
+    let Ok(old) = dir.get(&node.name) else { return Verdict::Doubtful };
+    let old = old.filter(|old| args.input.wants(&old.role));
+    judge(kind, old.as_ref(), node, args.input.wants(&node.role))
 }
 
 /// Records a node of a wanted role. If a node had a wanted role and now has another, removes its record. Returns what

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use common::command_line;
 use common::event;
+use common::event::verdict::{self, Verdict};
 use common::failure::{Code, Failure, Fault};
 use common::member_input::{Format, check_event};
 use common::messages::Messages;
@@ -51,12 +52,13 @@ fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
         let line = "cannot use --serving with --from serf-event: give a whole membership, such as --from serf-members";
         return Err(Failure::new(Code::Usage, line));
     }
+    args.input.check_verdict(!args.names.is_empty())?;
     if !args.names.is_empty() {
         return by_hand(args, messages);
     }
     if is_missing(&args.input.nodes)? {
         // No node has been recorded yet, and a removal does not create the directory.
-        return Ok(());
+        return if args.input.verdict { Verdict::Doubtful.print() } else { Ok(()) };
     }
     match args.input.from {
         Format::SerfEvent => {
@@ -88,17 +90,31 @@ fn by_hand(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
 
 fn from_event(args: &Args, payload: &[u8], messages: &mut Messages) -> Result<(), Failure> {
     let mut removal = Removal::begin(args)?;
+    let mut verdict = Verdict::default();
+    verdict.add_payload(payload);
+    // A member that failed or was forgotten may still serve, which an event does not tell.
+    if verdict::kind().is_some_and(|kind| kind != "member-leave") {
+        verdict.add(Verdict::Doubtful);
+    }
+    let own_name = verdict::own_name();
     for name in event::names(payload) {
         match name {
-            Ok(name) if has_wanted_record(&removal.dir, name, args, messages) => {
-                removal.remove(name, messages);
+            Ok(name) => {
+                let is_own = own_name.as_deref() == Some(name);
+                verdict.add(if is_own { Verdict::Doubtful } else { Verdict::Unchanged });
+                if has_wanted_record(&removal.dir, name, args, messages) {
+                    verdict.add(Verdict::Changed);
+                    removal.remove(name, messages);
+                }
             }
-            Ok(_) => {}
-            Err(fault) => messages.fault(fault),
+            Err(fault) => {
+                verdict.add(Verdict::Doubtful);
+                messages.fault(fault);
+            }
         }
     }
     removal.finish(messages);
-    Ok(())
+    if args.input.verdict { verdict.print() } else { Ok(()) }
 }
 
 /// Whether the node called `name` has a record of a wanted role. A record with invalid content is removed too.

@@ -5,6 +5,7 @@
 //! is not: ROLE takes precedence.
 
 mod tags;
+pub mod verdict;
 
 use thiserror::Error;
 

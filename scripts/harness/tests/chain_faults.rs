@@ -190,9 +190,9 @@ fn empty(file: &Path) {
 fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     let Some((mut cluster, mount)) = on_a_small_disk() else { return };
     let before = fs::read(cluster.balancer.config()).unwrap();
-    let [answer, health] =
-        ["members", "health"].map(|name| cluster.balancer.directory().join("state").join(name));
-    [&answer, &health].into_iter().for_each(|file| empty(file));
+    let [answer, health, listed] =
+        ["members", "health", "listed"].map(|name| cluster.balancer.directory().join("state").join(name));
+    [&answer, &health, &listed].into_iter().for_each(|file| empty(file));
     let filler = mount.fill();
     cluster.add("s2").unwrap();
     let agent = cluster.balancer.agent.as_ref().unwrap();
@@ -209,7 +209,7 @@ fn a_full_disk_loses_nothing_and_the_next_run_after_it_does_the_work() {
     cluster.stop("s2").unwrap();
     let log = cluster.run().path().join("roomy.log");
     cluster.balancer.set_env("ROLLCALL_LOG", &log);
-    [&answer, &health].into_iter().for_each(|file| empty(file));
+    [&answer, &health, &listed].into_iter().for_each(|file| empty(file));
     let filler = mount.fill();
     assert_eq!(cluster.balancer.reconcile().unwrap(), 4);
     let log = fs::read_to_string(log).unwrap();
