@@ -142,7 +142,6 @@ fn everything_odd_asks_for_the_list() {
             line("s1", balancer.cluster.backends["s1"].address, ",weight=9"),
         ),
         ("an update with another address", "member-update", line("s1", elsewhere, "")),
-        ("an update of an unknown member", "member-update", line("s9", elsewhere, "")),
         ("twice in one event", "member-join", balancer.line("s1").repeat(2)),
         ("the agent has just started", "member-join", format!("balancer\t{own}\tbalancer\trole=balancer\n")),
         ("the agent stops", "member-leave", format!("balancer\t{own}\tbalancer\trole=balancer\n")),
@@ -155,6 +154,10 @@ fn everything_odd_asks_for_the_list() {
         balancer.cluster.wait_for_servers(&["s1", "s2"], SOON).unwrap_or_else(|err| panic!("{what}: {err}"));
         assert_eq!(balancer.weight("s1"), weight, "{what}");
     }
+    // It is not in the list, and stays until its server is down or it leaves.
+    let unknown = line("s9", elsewhere, "");
+    assert_eq!(balancer.handle("member-update", &unknown), 1, "{}", balancer.log());
+    assert_eq!(balancer.handle("member-leave", &unknown), 0, "{}", balancer.log());
     assert_eq!(balancer.cluster.balancer.handle("member-join", "../x\t127.0.0.1\tbackend\t\n").unwrap(), 3);
     assert_eq!(balancer.asked(), 1, "a member that cannot be recorded: {}", balancer.log());
     assert_eq!(balancer.handle("member-join", &balancer.line("s1")), 1, "after a run that failed");
