@@ -12,6 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use common::replace::replace;
 use harness::cluster::local_cluster::{Cluster, SOON};
 use harness::daemons::webapp::WebApp;
 use harness::run::programs;
@@ -115,7 +116,7 @@ fn an_event_that_changes_nothing_starts_nothing_else() {
     let inode = || fs::metadata(&config).unwrap().ino();
     let before = inode();
     let text = fs::read_to_string(&template).unwrap() + "# edited\n";
-    fs::write(&template, text).unwrap();
+    replace(&template, text.as_bytes(), 0o640).unwrap();
     for event in ["member-join", "member-update"] {
         assert_eq!(balancer.handle(event, &balancer.line("s1")), 0, "{}", balancer.log());
         assert_eq!(inode(), before, "{event} has rendered: {}", balancer.log());
@@ -179,7 +180,7 @@ fn an_old_list_is_asked_for_again() {
     assert_eq!(balancer.handle("member-join", &line), 1, "{}", balancer.log());
     let note = balancer.cluster.balancer.directory().join("state/listed");
     for wrong in ["", "-5\n", "99999999\n", "1e3\n", "$(date)\n", "1 2\n"] {
-        fs::write(&note, wrong).unwrap();
+        replace(&note, wrong.as_bytes(), 0o640).unwrap();
         assert_eq!(balancer.handle("member-join", &line), 1, "{wrong}: {}", balancer.log());
     }
 }

@@ -14,13 +14,11 @@ use std::time::Duration;
 
 use crate::cluster::environment::Environment;
 use crate::daemons::haproxy::{Haproxy, Mode};
-use crate::daemons::serf;
-use crate::daemons::serf::Agent;
+use crate::daemons::serf::{self, Agent};
 use crate::network::namespace;
 use crate::run::Run;
 use crate::run::daemon::Daemon;
-use crate::run::error::system;
-use crate::run::error::{Error, Result};
+use crate::run::error::{Error, Result, system};
 use crate::run::timer::Timer;
 use crate::run::{process, programs};
 
@@ -244,7 +242,8 @@ impl Balancer {
         self.timer = None;
     }
 
-    fn reconcile_command(&self) -> Command {
+    /// `scripts/reconcile`, without an event.
+    pub fn reconcile_command(&self) -> Command {
         let mut command = Command::new(programs::shipped("scripts/reconcile"));
         self.with_environment(&mut command);
         if let Some(namespace) = &self.namespace {

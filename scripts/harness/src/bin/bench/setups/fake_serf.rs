@@ -59,7 +59,7 @@ impl FakeSerf {
         let program = directory.join("serf");
         // A separate process writes it: the kernel does not execute a file that a forked process still holds open for
         // writing.
-        let write = "printf '#!/bin/sh\nexec cat \"%s\"\n' \"$1/members.json\" >\"$1/serf\"";
+        let write = "printf '#!/bin/sh\necho >>\"%s\"\nexec cat \"%s\"\n' \"$1/asked\" \"$1/members.json\" >\"$1/serf\"";
         let status = Command::new("sh").args(["-c", write, "sh"]).arg(&directory).status();
         status.map_err(system("write", &program))?;
         fs::set_permissions(&program, Permissions::from_mode(0o755)).map_err(system("write", &program))?;
@@ -74,6 +74,11 @@ impl FakeSerf {
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         path
+    }
+
+    /// Whether it was asked since the last call of this.
+    pub fn was_asked(&self) -> bool {
+        fs::remove_file(self.directory.join("asked")).is_ok()
     }
 
     /// Sets the members that it prints from now on, each with its status.

@@ -1,21 +1,22 @@
 //! Ten thousand members, one real handler and one real HAProxy.
 //!
 //! Ten thousand agents do not fit on a machine. So their events are created here, coalesced as Serf would, and sent
-//! to the real `scripts/serf-handler`, one call at a time. The fake Serf answers `serf members` with all members.
+//! to the real `scripts/serf-handler`, one call at a time, and the timer runs `scripts/reconcile`. The fake Serf answers
+//! `serf members` with all members.
 //! HAProxy's servers are real: a responder at every loopback address answers checks and requests. To lose a zone, its
 //! responder is killed.
 
 mod coalescer;
+mod seen;
 mod simulated_cluster;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::process::Child;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::nodes_directory::NodesDir;
 use common::records::read_all;
-use harness::chart::{Unit, grouped};
+use harness::chart::grouped;
 use harness::cluster::balancer::Balancer;
 use harness::daemons::haproxy::Mode;
 use harness::network::subnet::Subnet;
@@ -28,32 +29,22 @@ use crate::bench::Bench;
 use crate::results::figures::{Figures, Table};
 use crate::results::machine;
 use crate::results::report::{Figure, Report};
-use crate::results::sampling::median;
+use crate::results::timed_run::system;
 use crate::setups::fake_serf::FakeSerf;
 use crate::setups::node_records::payload;
 use crate::setups::responder::Responder;
 
 use crate::measures::simulation::coalescer::{Coalescer, Kind};
+use crate::measures::simulation::seen::{Call, Seen};
 use crate::measures::simulation::simulated_cluster::{Happening, SimulatedCluster};
 
 /// How many records are open at once: fewer than any limit of open files.
 const BATCH: usize = 500;
+/// The time between two runs of the timer, as in docs/installation.md.
+const TIMER: Duration = Duration::from_secs(15);
 const SETTLED: Duration = Duration::from_secs(60);
 /// The time limit of a scenario, in case the handler cannot keep up. A whole run takes some minutes.
 const GIVE_UP: Duration = Duration::from_secs(300);
-
-/// The results of one scenario.
-#[derive(Default)]
-struct Seen {
-    happened: usize,
-    calls: usize,
-    failed_calls: usize,
-    handlers: Vec<Duration>,
-    until_live: Vec<Duration>,
-    backlog: usize,
-    requests: u64,
-    failures: String,
-}
 
 /// Measures a cluster of 10,000 that grows, is replaced, and loses a third of its members.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -68,6 +59,7 @@ fn play(bench: &Bench, report: &mut Report) -> Result<()> {
         "",
         "changes of members",
         "calls of the handler",
+        "lists, also by the timer",
         "one call",
         "longest call",
         "calls waiting at most",
@@ -99,42 +91,6 @@ fn play(bench: &Bench, report: &mut Report) -> Result<()> {
     figures.publish(bench.quick)
 }
 
-impl Seen {
-    fn tell(&self, name: &str, report: &mut Report) {
-        let n = self.calls;
-        report.note(&format!("{name}: {} changes, {} calls, {} requests", self.happened, n, self.requests));
-        report.row("one call of scripts/serf-handler", Figure::Time(middle(&self.handlers)), None, n);
-        report.row("event to live", Figure::Time(middle(&self.until_live)), None, self.until_live.len());
-        let none = Some(Figure::Count(0));
-        report.row("calls that did not end with 0", Figure::Count(self.failed_calls as u64), none, n);
-        report.row("calls waiting, at most", Figure::Count(self.backlog as u64), None, n);
-        if !self.failures.is_empty() {
-            report.note(&format!("failed requests: {}", self.failures));
-        }
-    }
-
-    fn cells(&self, name: &str) -> [String; 10] {
-        let time = |took: Duration| Unit::Seconds.shown(took.as_secs_f64());
-        let most = |times: &[Duration]| time(times.iter().max().copied().unwrap_or_default());
-        [
-            name.to_owned(),
-            grouped(self.happened as u64),
-            grouped(self.calls as u64),
-            time(middle(&self.handlers)),
-            most(&self.handlers),
-            self.backlog.to_string(),
-            time(middle(&self.until_live)),
-            most(&self.until_live),
-            grouped(self.requests),
-            if self.failures.is_empty() { "0".to_owned() } else { self.failures.clone() },
-        ]
-    }
-}
-
-fn middle(times: &[Duration]) -> Duration {
-    if times.is_empty() { Duration::ZERO } else { median(times.to_vec()) }
-}
-
 /// A balancer, the responders, and the cluster.
 struct Simulation {
     cluster: SimulatedCluster,
@@ -143,6 +99,8 @@ struct Simulation {
     zone: Option<Responder>,
     _others: Responder,
     load: Load,
+    /// When the timer's last run began.
+    timer: Instant,
     balancer: Balancer,
     _net: Subnet,
     // The last field, because dropping it ends all processes of the run.
@@ -165,8 +123,18 @@ impl Simulation {
         poll::try_until(SETTLED, "all servers to be up", are_up)?;
         let load = Load::start(balancer.front(), "/", Rate::default());
         let (coalescer, zone, _others, _net, _run) = (Coalescer::default(), Some(zone), others, net, run);
-        let mut simulation =
-            Simulation { cluster, coalescer, standin, zone, _others, load, balancer, _net, _run };
+        let mut simulation = Simulation {
+            cluster,
+            coalescer,
+            standin,
+            zone,
+            _others,
+            load,
+            timer: Instant::now(),
+            balancer,
+            _net,
+            _run,
+        };
         // The agent's first call announces all members.
         let joins = simulation.cluster.alive().cloned().map(|node| Happening {
             at: Duration::ZERO,
@@ -178,43 +146,41 @@ impl Simulation {
         Ok(simulation)
     }
 
-    /// Makes each event at its time and calls the handler, until nothing is left to do.
+    /// Makes each event at its time, calls the handler for it, and runs the timer, until every event is live.
     fn play(&mut self, happenings: Vec<Happening>, is_zone_lost: bool) -> Result<Seen> {
-        let mut seen = Seen { happened: happenings.len(), ..Seen::default() };
+        let mut seen = Seen::of(happenings.len());
         let begun = Instant::now();
         let mut coming = VecDeque::from(happenings);
-        let (mut calls, mut running, mut pending) = (VecDeque::new(), None::<Call>, Vec::new());
+        let (mut calls, mut running) = (VecDeque::new(), None::<Call>);
         if is_zone_lost {
             self.zone = None;
         }
         poll::try_until(GIVE_UP, "the handler to have done all", || {
             let now = begun.elapsed();
-            self.happen(now, &mut coming, &mut pending);
+            self.happen(now, &mut coming, &mut seen);
             if self.coalescer.due().is_some_and(|due| due <= now) {
                 calls.extend(self.coalescer.flush());
             }
             if let Some(mut call) = running.take() {
                 match call.child.try_wait() {
-                    Ok(Some(status)) => seen.end(&call, status.success(), begun, &mut pending),
+                    Ok(Some(status)) => seen.end(&call, status.success(), self.standin.was_asked(), begun),
                     _ => running = Some(call),
                 }
             }
             if running.is_none() {
                 seen.backlog = seen.backlog.max(calls.len());
-                if let Some((kind, names)) = calls.pop_front() {
-                    running = Some(self.call(kind, &names, begun)?);
-                }
+                running = self.next(&mut calls, begun)?;
             }
             let is_still = coming.is_empty() && self.coalescer.due().is_none();
-            Ok((is_still && running.is_none() && calls.is_empty()).then_some(()))
+            Ok((is_still && running.is_none() && calls.is_empty() && seen.pending.is_empty()).then_some(()))
         })?;
         let counts = self.load.since(begun);
         (seen.requests, seen.failures) = (counts.requests, counts.failures_shown());
         Ok(seen)
     }
 
-    /// Makes all events that are due, and adds their planned times to `pending`.
-    fn happen(&mut self, now: Duration, coming: &mut VecDeque<Happening>, pending: &mut Vec<Duration>) {
+    /// Makes all events that are due.
+    fn happen(&mut self, now: Duration, coming: &mut VecDeque<Happening>, seen: &mut Seen) {
         while let Some(next) = coming.pop_front() {
             if next.at > now {
                 coming.push_front(next);
@@ -222,18 +188,29 @@ impl Simulation {
             }
             self.coalescer.take(now, &next.node.name, next.kind);
             self.cluster.happen(&next);
-            pending.push(next.at);
+            seen.pending.push((next.node.name, next.at));
         }
     }
 
-    /// Calls the handler as Serf does. The fake Serf lists the members after all events so far.
-    fn call(&self, kind: Kind, names: &[String], begun: Instant) -> Result<Call> {
+    /// Starts the timer's run if it is due, and otherwise the next call of the handler. One waits for the other, so here
+    /// only one runs at a time. The fake Serf lists the members after all events so far.
+    fn next(&mut self, calls: &mut VecDeque<(Kind, Vec<String>)>, begun: Instant) -> Result<Option<Call>> {
+        let is_due = self.timer.elapsed() >= TIMER;
+        if !is_due && calls.is_empty() {
+            return Ok(None);
+        }
+        let at = begun.elapsed();
         self.standin.answer(self.cluster.members.values().map(|(node, status)| (node, *status)))?;
+        let Some((kind, names)) = (if is_due { None } else { calls.pop_front() }) else {
+            self.timer = Instant::now();
+            let run = self.balancer.reconcile_command().spawn();
+            let child = run.map_err(system("run", "scripts/reconcile"))?;
+            return Ok(Some(Call { child, at, names: Vec::new() }));
+        };
         let lines =
             names.iter().filter_map(|name| self.cluster.members.get(name)).map(|(node, _)| payload(node));
-        let at = begun.elapsed();
         let child = self.balancer.start_handler(kind.event(), &lines.collect::<String>())?;
-        Ok(Call { child, at })
+        Ok(Some(Call { child, at, names }))
     }
 
     /// How many records, servers of the file and servers of HAProxy differ from the membership.
@@ -257,26 +234,6 @@ impl Simulation {
         let names: BTreeSet<&String> =
             wanted.keys().chain(live.keys()).chain(records.iter().copied()).collect();
         Ok(names.into_iter().filter(|name| wrong(name)).count() as u64)
-    }
-}
-
-/// A running call of the handler.
-struct Call {
-    child: Child,
-    at: Duration,
-}
-
-impl Seen {
-    /// Counts a call that has ended: every event that had happened when it began is live now.
-    fn end(&mut self, call: &Call, is_good: bool, begun: Instant, pending: &mut Vec<Duration>) {
-        let now = begun.elapsed();
-        self.calls += 1;
-        self.failed_calls += usize::from(!is_good);
-        self.handlers.push(now - call.at);
-        let (live, later) = pending.iter().partition(|at| **at <= call.at);
-        let live: Vec<Duration> = live;
-        self.until_live.extend(live.iter().map(|at| now - *at));
-        *pending = later;
     }
 }
 
