@@ -11,6 +11,7 @@ mod seen;
 mod simulated_cluster;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -204,7 +205,7 @@ impl Simulation {
         let Some((kind, names)) = (if is_due { None } else { calls.pop_front() }) else {
             self.timer = Instant::now();
             let run = self.balancer.reconcile_command().spawn();
-            let child = run.map_err(system("run", "scripts/reconcile"))?;
+            let child = run.map_err(system("run", Path::new("scripts/reconcile")))?;
             return Ok(Some(Call { child, at, names: Vec::new() }));
         };
         let lines =
