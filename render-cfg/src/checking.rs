@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::command::Ahead;
 use common::failure::{Code, Failure};
 use common::messages::Messages;
 
 use crate::args::Args;
+use crate::check::ahead::STDIN;
 use crate::check::file::CheckFile;
 use crate::check::{self, Verdict};
 use crate::search::complaint::Complaint;
@@ -96,8 +98,7 @@ impl<'a> Checking<'a> {
         let Some((verdict, lines)) = self.judge(path, excerpt, work) else { return Ok(false) };
         match verdict.refused {
             None => {
-                lines.iter().for_each(|line| self.messages.info(line));
-                self.messages.verbose(format!("checked only the lines of '{}' that changed", self.name));
+                self.report_excerpt(&lines);
                 Ok(true)
             }
             Some(_) if verdict.is_about_the_text => {
@@ -106,6 +107,33 @@ impl<'a> Checking<'a> {
             }
             Some(why) => Err(self.failure(&why, lines).into()),
         }
+    }
+
+    /// The same by a check that has started and waits for a text. Returns whether the excerpt passes. If it does not, for
+    /// whatever reason, the check of the whole text decides.
+    pub(crate) fn excerpt_ahead(&mut self, ahead: Ahead, excerpt: &str, work: impl FnOnce()) -> bool {
+        let Some(check) = &self.args.check else { return false };
+        let begun = Instant::now();
+        let verdict = check.run_ahead(ahead, excerpt, self.left, work);
+        self.left = self.left.saturating_sub(begun.elapsed());
+        if verdict.refused.is_some() {
+            self.messages.verbose(format!("the lines of '{}' that changed fail the check", self.name));
+            return false;
+        }
+        let stdin = Path::new(STDIN);
+        self.report_excerpt(&check::explain(
+            &verdict.output,
+            stdin,
+            &self.name,
+            excerpt,
+            &self.args.template,
+        ));
+        true
+    }
+
+    fn report_excerpt(&mut self, lines: &[String]) {
+        lines.iter().for_each(|line| self.messages.info(line));
+        self.messages.verbose(format!("checked only the lines of '{}' that changed", self.name));
     }
 
     /// The verdict, and the check's output for the operator; `None` without `--check`.

@@ -1,5 +1,6 @@
 //! Runs the command of `--check`, `--then` or `--on-failure`, without a shell and with a time limit.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -34,13 +35,27 @@ pub(crate) fn run(
     option: &str,
     work: impl FnOnce(),
 ) -> (String, Option<Trouble>) {
+    judged(command::run_beside(&mut prepared(words), timeout, work), timeout, option)
+}
+
+/// The command of `words` (at least one), not started.
+pub(crate) fn prepared(words: &[String]) -> Command {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     for key in OURS_ALONE {
         command.env_remove(key);
     }
+    command
+}
+
+/// The output of a command that has run for at most `timeout`, and the reason if it failed.
+pub(crate) fn judged(
+    ended: io::Result<Outcome>,
+    timeout: Duration,
+    option: &str,
+) -> (String, Option<Trouble>) {
     let trouble = |why, is_verdict| Some(Trouble { why, is_verdict, is_not_run: false });
-    match command::run_beside(&mut command, timeout, work) {
+    match ended {
         Ok(Outcome { status: Some(status), words }) if status.success() => (words, None),
         Ok(Outcome { status: Some(status), words }) => {
             (words, trouble(format!("ended with {}", shown_status(status)), status.code().is_some()))

@@ -8,6 +8,7 @@ use common::messages::Messages;
 use common::rewrite::Written;
 
 use crate::args::Args;
+use crate::check::ahead::Prepared;
 use crate::check::memory::Memory;
 use crate::checking::{Checking, Undelivered};
 use crate::output::Output;
@@ -31,6 +32,7 @@ pub(crate) fn open_output(args: &Args) -> Result<Option<Output>, Failure> {
 pub(crate) fn deliver<'n>(
     args: &Args,
     output: Option<&Output>,
+    prepared: &Prepared,
     text: &Text,
     roles: impl Iterator<Item = &'n str> + Clone,
     messages: &mut Messages,
@@ -51,14 +53,12 @@ pub(crate) fn deliver<'n>(
         return Ok(print(&diff::unified(&output.name().to_string_lossy(), old, text)).map(|()| false)?);
     }
     guard(args, output, roles)?;
-    let memory =
-        args.check.as_ref().zip(args.check_changes.as_deref()).map(|(check, path)| check.memory(path));
     if output.is_current(text) {
         if !args.dry_run {
             // One may have been removed by hand.
             output.write_beside(files)?;
-            if let Some(memory) = memory.filter(|memory| memory.is_whole_check_due(text)) {
-                check_again(args, output, &memory, text, messages)?;
+            if let Some(memory) = prepared.memory.as_ref().filter(|memory| memory.is_whole_check_due(text)) {
+                check_again(args, output, memory, text, messages)?;
             }
         }
         return Ok(keep(args, output, messages).map(|()| false)?);
@@ -67,7 +67,7 @@ pub(crate) fn deliver<'n>(
         return rehearse(args, output, text, files, messages).map(|()| false);
     }
     let written = output.write_beside(files)?;
-    write(args, output, memory.as_ref(), text, messages).inspect_err(|undelivered| {
+    write(args, output, prepared, text, messages).inspect_err(|undelivered| {
         // After another error the text may have been installed.
         if matches!(undelivered, Undelivered::Refused(_)) {
             written.remove();
@@ -120,27 +120,24 @@ fn rehearse(
 fn write(
     args: &Args,
     output: &Output,
-    memory: Option<&Memory>,
+    prepared: &Prepared,
     text: &str,
     messages: &mut Messages,
 ) -> Result<(), Undelivered> {
     let name = output.name().display();
     let staged = output.stage(text)?;
     let mut synced = Ok(());
-    let sync = || synced = output.sync(&staged);
+    let mut sync = Some(|| synced = output.sync(&staged));
     let mut checking = Checking::new(args, output.name(), messages);
+    let memory = prepared.memory.as_ref();
     let excerpt = memory.and_then(|memory| memory.excerpt(output.old(), text));
-    // Without room for it, the whole text is checked.
-    let is_whole = match excerpt.and_then(|excerpt| Some((output.stage_excerpt(&excerpt).ok()?, excerpt))) {
-        None => checking.text_at(staged.path(), text, sync).map(|()| true)?,
-        Some((file, excerpt)) => {
-            let is_passed = checking.excerpt_at(file.path(), &excerpt, sync)?;
-            if !is_passed {
-                checking.text_at(staged.path(), text, || {})?;
-            }
-            !is_passed
-        }
+    let is_passed = match excerpt {
+        None => false,
+        Some(excerpt) => check_excerpt(output, prepared, &excerpt, &mut checking, &mut sync)?,
     };
+    if !is_passed {
+        checking.text_at(staged.path(), text, || sync.into_iter().for_each(|mut sync| sync()))?;
+    }
     synced?;
     if output.install(staged, text)? == Written::InPlace {
         messages.warn(format!(
@@ -149,8 +146,27 @@ fn write(
     } else {
         messages.info(format!("wrote '{name}'"));
     }
-    memory.iter().for_each(|memory| remember(memory, text, is_whole, messages));
+    memory.iter().for_each(|memory| remember(memory, text, !is_passed, messages));
     Ok(())
+}
+
+/// Checks an excerpt, and does the work meanwhile, once. Returns whether it passes. If it does not, or if there is no room
+/// for it, the whole text has to be checked.
+fn check_excerpt(
+    output: &Output,
+    prepared: &Prepared,
+    excerpt: &str,
+    checking: &mut Checking<'_>,
+    work: &mut Option<impl FnOnce()>,
+) -> Result<bool, Undelivered> {
+    let work = || work.take().into_iter().for_each(|work| work());
+    if let Some(ahead) = prepared.take() {
+        return Ok(checking.excerpt_ahead(ahead, excerpt, work));
+    }
+    match output.stage_excerpt(excerpt) {
+        Ok(file) => checking.excerpt_at(file.path(), excerpt, work),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Checks the whole text, which is in the output, and of which only an excerpt was checked, if anything.

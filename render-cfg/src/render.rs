@@ -13,6 +13,7 @@ use common::messages::Messages;
 use common::records::{NodesError, read_with};
 
 use crate::args::Args;
+use crate::check::ahead::Prepared;
 use crate::checking::Undelivered;
 use crate::context::{self, NodeView};
 use crate::delivery::{deliver, open_output};
@@ -36,6 +37,7 @@ pub(crate) struct Outcome {
 /// Renders once.
 pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcome, Failure> {
     let output = open_output(args)?;
+    let prepared = Prepared::new(args, output.as_ref());
     let (nodes, faults) = read_with(&args.nodes, |_| true, context::views).map_err(unreadable)?;
     // Not freed: the program ends now, and freeing ten thousand nodes takes time.
     let nodes = ManuallyDrop::new(nodes);
@@ -45,7 +47,7 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     let template = Template::read(&args.template, files_beside).map_err(template_failure)?;
     let template = ManuallyDrop::new(template);
     let rendering = ManuallyDrop::new(Rendering::new(args, &template, files, nodes.iter()));
-    let (outcome, draft) = render(args, output.as_ref(), &rendering, messages)?;
+    let (outcome, draft) = render(args, output.as_ref(), &prepared, &rendering, messages)?;
     mem::forget(draft);
     Ok(outcome)
 }
@@ -57,26 +59,28 @@ pub(crate) fn render_again(
     messages: &mut Messages,
 ) -> Result<Outcome, Failure> {
     let output = open_output(args)?;
+    let prepared = Prepared::new(args, output.as_ref());
     let faults = kept.records.look(&args.nodes, context::views).map_err(unreadable)?;
     report(faults, messages);
     let files = read_settings(args)?;
     let files_beside = SideFiles::of(output.as_ref().map(Output::path));
     let template = kept.template.read(&args.template, files_beside).map_err(template_failure)?;
     let rendering = Rendering::new(args, template, files, kept.records.all());
-    render(args, output.as_ref(), &rendering, messages).map(|(outcome, _)| outcome)
+    render(args, output.as_ref(), &prepared, &rendering, messages).map(|(outcome, _)| outcome)
 }
 
 /// Renders and installs the text. Also returns the draft, which a program that ends now need not free.
 fn render(
     args: &Args,
     output: Option<&Output>,
+    prepared: &Prepared,
     rendering: &Rendering,
     messages: &mut Messages,
 ) -> Result<(Outcome, Draft), Failure> {
     let mut draft = draft(rendering, output.and_then(Output::old)).map_err(template_failure)?;
     say_if_without_nodes(rendering, &draft, messages);
     draft.text.warnings.iter().for_each(|warning| messages.standing_warning(warning));
-    let is_written = settle(args, output, rendering, &mut draft, messages)?;
+    let is_written = settle(args, output, prepared, rendering, &mut draft, messages)?;
     let text = mem::take(&mut draft.text.text);
     Ok((Outcome { text, is_written }, draft))
 }
@@ -109,6 +113,7 @@ fn has_one_of(text: &str, nodes: &[&NodeView]) -> bool {
 fn settle(
     args: &Args,
     output: Option<&Output>,
+    prepared: &Prepared,
     rendering: &Rendering,
     draft: &mut Draft,
     messages: &mut Messages,
@@ -116,7 +121,7 @@ fn settle(
     draft.report(None, messages);
     // The first check and the search share one time limit, because a service manager's watchdog waits meanwhile.
     let until = Instant::now() + args.check_timeout;
-    let (complaint, failure) = match hand_over(args, output, rendering, draft, messages) {
+    let (complaint, failure) = match hand_over(args, output, prepared, rendering, draft, messages) {
         Err(Undelivered::Refused(refused)) => *refused,
         result => return result.map_err(Undelivered::failure),
     };
@@ -127,17 +132,18 @@ fn settle(
     };
     smaller.report(Some(draft), messages);
     *draft = smaller;
-    hand_over(args, output, rendering, draft, messages).map_err(Undelivered::failure)
+    hand_over(args, output, prepared, rendering, draft, messages).map_err(Undelivered::failure)
 }
 
 fn hand_over(
     args: &Args,
     output: Option<&Output>,
+    prepared: &Prepared,
     rendering: &Rendering,
     draft: &Draft,
     messages: &mut Messages,
 ) -> Result<bool, Undelivered> {
-    deliver(args, output, &draft.text, draft.roles(&rendering.nodes), messages)
+    deliver(args, output, prepared, &draft.text, draft.roles(&rendering.nodes), messages)
 }
 
 /// Reports the records that cannot be read. They are skipped.

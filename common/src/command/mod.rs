@@ -2,6 +2,7 @@
 //!
 //! The wait ends when the program exits, not when its output ends: a daemon that it leaves behind keeps the pipe open.
 
+mod ahead;
 mod gentle;
 mod output_pipe;
 
@@ -17,6 +18,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
+pub use ahead::Ahead;
 pub use gentle::{Limits, end_group, run_gently};
 pub use output_pipe::Kept;
 use output_pipe::OutputPipe;

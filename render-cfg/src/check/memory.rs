@@ -63,10 +63,19 @@ impl Memory {
         Memory { path: path.to_owned(), check, note, now }
     }
 
+    /// Whether an excerpt may be checked, if the text of the note is in the output.
+    pub(crate) fn allows_excerpts(&self) -> bool {
+        self.base().is_some()
+    }
+
+    fn base(&self) -> Option<&Note> {
+        let is_base = |note: &&Note| self.now - note.whole_at < EXCERPTS_MAX && self.is_settled(note);
+        self.note.as_ref().filter(is_base)
+    }
+
     /// The excerpt of `new` that has to be checked if `old` is in the output; `None` if all of it has to be.
     pub(crate) fn excerpt(&self, old: Option<&[u8]>, new: &str) -> Option<String> {
-        let is_base = |note: &&Note| self.now - note.whole_at < EXCERPTS_MAX && self.is_settled(note);
-        let note = self.note.as_ref().filter(is_base)?;
+        let note = self.base()?;
         let old = old.filter(|old| *old != new.as_bytes() && hash(old) == note.text)?;
         excerpt(std::str::from_utf8(old).ok()?, new)
     }

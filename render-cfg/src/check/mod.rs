@@ -4,6 +4,7 @@
 //! output of the check. So the output is shown with the name that the operator gave and with the lines that it refers
 //! to.
 
+pub(crate) mod ahead;
 pub(crate) mod file;
 pub(crate) mod memory;
 
@@ -13,10 +14,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use common::command::Ahead;
+
 use crate::check::memory::Memory;
 use crate::command::{self, Trouble};
 use crate::truncate::truncate;
 
+/// The option with the time limit.
+const LIMIT: &str = "--check-timeout";
 /// At most this many lines of a check's output are shown: the first ones contain the error.
 const LINES_MAX: usize = 100;
 /// If a line of the output refers to several rendered lines, at most this many of those are shown.
@@ -80,7 +85,21 @@ impl Check {
     fn judge(&self, file: &Path, timeout: Duration, work: impl FnOnce()) -> Verdict {
         let path = file.to_string_lossy();
         let words: Vec<String> = self.words.iter().map(|word| word.replace("{}", &path)).collect();
-        let (output, trouble) = command::run(&words, timeout, "--check-timeout", work);
+        self.verdict(command::run(&words, timeout, LIMIT, work))
+    }
+
+    /// Gives `text` to a check that has started, and does `work` meanwhile. The check is killed after `timeout`.
+    pub(crate) fn run_ahead(
+        &self,
+        ahead: Ahead,
+        text: &str,
+        timeout: Duration,
+        work: impl FnOnce(),
+    ) -> Verdict {
+        self.verdict(command::judged(ahead.run(text.into(), timeout, work), timeout, LIMIT))
+    }
+
+    fn verdict(&self, (output, trouble): (String, Option<Trouble>)) -> Verdict {
         let is_about_the_text = trouble.as_ref().is_some_and(|trouble| trouble.is_verdict);
         let refused =
             trouble.map(|trouble| format!("'{}' {}{}", self.text, trouble.why, self.remedy(&trouble)));

@@ -11,7 +11,7 @@ use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::regular_file;
 use common::replace::{self, Staged};
@@ -74,6 +74,11 @@ impl Output {
     /// The content; `None` if there is no file.
     pub(crate) fn old(&self) -> Option<&[u8]> {
         self.old.as_ref().map(|(bytes, _)| &bytes[..])
+    }
+
+    /// When the content was written; `None` if there is no file.
+    pub(crate) fn written_at(&self) -> Option<SystemTime> {
+        self.old.as_ref().and_then(|(_, metadata)| metadata.modified().ok())
     }
 
     /// Whether the content is `text` and need not be written again. The exception is a text that reload-haproxy has put

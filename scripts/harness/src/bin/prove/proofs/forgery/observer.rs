@@ -89,12 +89,13 @@ impl Observer {
 }
 
 /// Whether it is a temporary file, also one of HAProxy for a socket, the state that reload-haproxy keeps during a reload,
-/// or one of the files in the state directory that say which errors are in the log.
+/// or one of the files in the state directory that say which errors are in the log, or that come with the first event.
 fn is_passing(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_in_state = path.parent().is_some_and(|directory| directory.ends_with("state"));
-    let is_of_log = name.ends_with(".faults") || name.ends_with(".reported");
-    (name.starts_with('.') && name.ends_with(".tmp")) || (is_in_state && is_of_log) || is_of_socket(&name)
+    let is_of_run =
+        name.ends_with(".faults") || name.ends_with(".reported") || ["verdict", "listed"].contains(&&*name);
+    (name.starts_with('.') && name.ends_with(".tmp")) || (is_in_state && is_of_run) || is_of_socket(&name)
 }
 
 /// Whether HAProxy has this file for a moment while a new process binds a Unix socket: `x.sock.PID.tmp`, and `.bak` for
@@ -124,12 +125,18 @@ mod tests {
 
     #[test]
     fn only_files_that_pass_away_are_no_fault() {
-        for name in
-            [".haproxy.cfg.tmp", "haproxy-master.sock.24468.bak", "admin.sock.1.tmp", "state/x.faults"]
-        {
+        for name in [
+            ".haproxy.cfg.tmp",
+            "haproxy-master.sock.24468.bak",
+            "admin.sock.1.tmp",
+            "state/x.faults",
+            "state/verdict",
+        ] {
             assert!(is_passing(Path::new(name)), "{name}");
         }
-        for name in ["a.tmp", "x.sock.bak", "x.sock..tmp", "x.sock.1a.tmp", "x.sock.1", "x.faults"] {
+        for name in
+            ["a.tmp", "x.sock.bak", "x.sock..tmp", "x.sock.1a.tmp", "x.sock.1", "x.faults", "nodes/verdict"]
+        {
             assert!(!is_passing(Path::new(name)), "{name}");
         }
     }
