@@ -132,9 +132,13 @@ fn settings_are_not_on_the_command_line_of_render_cfg() {
 #[test]
 fn a_setting_without_which_nothing_can_run_is_logged_with_its_variable() {
     let place = LoneScripts::new("plain").unwrap();
-    for (key, value) in
-        [("ROLLCALL_STEP_TIMEOUT", "1m"), ("ROLLCALL_ROLES", "backend,web"), ("ROLLCALL_ROLES", " ")]
-    {
+    for (key, value) in [
+        ("ROLLCALL_STEP_TIMEOUT", "1m"),
+        ("ROLLCALL_LIST_AGE", "soon"),
+        ("ROLLCALL_LIST_AGE", "10000"),
+        ("ROLLCALL_ROLES", "backend,web"),
+        ("ROLLCALL_ROLES", " "),
+    ] {
         assert_eq!(
             code(&place.script("reconcile").unwrap().env(key, value).output().unwrap()),
             2,
