@@ -11,8 +11,8 @@ members=$state/members
 # What the source printed to stderr.
 complaint=$state/$source-errors
 asked=$source
-# When the last list was applied, in seconds since the machine started. It is empty while a run works, and after one that
-# failed.
+# When the last list was applied, in seconds since the machine started, and `recorded` if it was recorded and no more. It is
+# empty while a run works, and after one that failed.
 list_note=$state/listed
 verdict=$state/verdict
 [ -z "${ROLLCALL_MEMBERS_COMMAND:-}" ] || asked=$ROLLCALL_MEMBERS_COMMAND
@@ -20,9 +20,11 @@ verdict=$state/verdict
 # begin_list: reads and empties the note. Sets $listed to its time, or to nothing if a list is due.
 begin_list() {
     listed=
+    recorded=
     set_uptime
     { is_plain "$list_note" && [ -s "$list_note" ]; } || return 0
-    read -r listed <"$list_note" && true >"$list_note" || listed=
+    read -r listed recorded <"$list_note" && true >"$list_note" || listed=
+    [ "$recorded" = "${ROLLCALL_ONLY_RECORD:+recorded}" ] || listed=
     case $listed in '' | 0* | *[!0-9]* | ??????????*) listed= && return ;; esac
     # Without the time since the start, or after another start, it says nothing.
     [ "$uptime" -ge "$listed" ] && [ $((uptime - listed)) -lt "$list_age" ] || listed=
@@ -30,7 +32,7 @@ begin_list() {
 
 # end_list: writes $listed to the note. If that fails, the next run asks for the list.
 end_list() {
-    if is_plain "$list_note" && make_file "$list_note"; then printf '%s\n' "$listed" >"$list_note" || :; fi
+    if is_plain "$list_note" && make_file "$list_note"; then echo "$listed${ROLLCALL_ONLY_RECORD:+ recorded}" >"$list_note" || :; fi
 }
 
 # fits: whether the event that was recorded fits the records. Sets $fit to what it did to them, or to nothing.

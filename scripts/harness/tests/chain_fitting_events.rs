@@ -183,6 +183,12 @@ fn an_old_list_is_asked_for_again() {
         replace(&note, wrong.as_bytes(), 0o640).unwrap();
         assert_eq!(balancer.handle("member-join", &line), 1, "{wrong}: {}", balancer.log());
     }
+    // A run that only records leaves the rest to others.
+    for only_record in ["1", ""] {
+        balancer.cluster.balancer.set_env("ROLLCALL_ONLY_RECORD", only_record);
+        assert_eq!(balancer.handle("member-join", &line), 1, "{}", balancer.log());
+        assert_eq!(balancer.handle("member-join", &line), 0, "{}", balancer.log());
+    }
 }
 
 #[test]
