@@ -28,8 +28,8 @@ use results::{figures, machine, timed_run};
 
 const AFTER_HELP: &str = "\
 Measures: member-join, member-leave, render-cfg, check-changes, watch, three-steps, reload-haproxy,
-reload-haproxy-many, serf-handler, serf-handler-changes, serf-handler-leak, whole-change, files, services, first-request,
-autoscale.
+reload-haproxy-many, serf-handler, serf-handler-changes, serf-handler-leak, whole-change, files,
+services, first-request, autoscale.
 Only where they are named:
 
   tour        a minute of load with the failed requests counted
@@ -41,8 +41,8 @@ Only where they are named:
 
 The last five write their results into docs; with --quick, into target/bench instead.
 
-Environment: $NEWER_HAPROXY is the second HAProxy of 'others' and 'whole-change', instead of the one of Debian's sid in
-target/debian/haproxy-sid. Without it, they measure only the installed one.
+'others' and 'whole-change' measure the installed HAProxy and, if it is there, the one of Debian's
+sid in target/debian/haproxy-sid. $NEWER_HAPROXY names another program instead of that one.
 
 Exit status: 0 all within their targets; 1 one is over its target or could not be measured; 2 wrong usage.";
 

@@ -1,5 +1,5 @@
-//! `scripts/serf-handler` as Serf calls it, with its reconcile. A real agent lists the members, and a real HAProxy is
-//! changed.
+//! `scripts/serf-handler` as Serf calls it, beside `scripts/reconcile` on its timer. A real agent lists the members, and
+//! a real HAProxy is changed.
 //!
 //! A thousand real members do not fit on a machine, and reconcile removes every record of its role that does not
 //! belong to a real member. So the records of the 1,000 servers have another role. The real members, three and the
