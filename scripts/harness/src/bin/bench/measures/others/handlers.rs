@@ -21,7 +21,7 @@ struct Size {
     rounds: [usize; 2],
     /// The same in a quick run.
     quick: [usize; 2],
-    /// The handler in shell takes part in each of so many rounds.
+    /// The handler in shell takes part in one of so many rounds.
     shell_every: usize,
     /// The least factor by which the handler in shell must be slower.
     at_least: Option<f64>,
@@ -31,7 +31,7 @@ struct Size {
 const SIZES: [Size; 4] = [
     Size { count: 10, rounds: [15, 2], quick: [2, 1], shell_every: 1, at_least: None },
     Size { count: 100, rounds: [11, 2], quick: [2, 1], shell_every: 1, at_least: None },
-    Size { count: 1_000, rounds: [9, 2], quick: [2, 1], shell_every: 1, at_least: Some(30.0) },
+    Size { count: 1_000, rounds: [7, 2], quick: [2, 1], shell_every: 1, at_least: Some(30.0) },
     Size { count: 10_000, rounds: [9, 1], quick: [1, 0], shell_every: 3, at_least: None },
 ];
 const HANDLERS: [&str; 3] =
