@@ -27,7 +27,8 @@ pub const FRONT_PORT: u16 = 8080;
 /// The port of its stats page.
 pub const STATS_PORT: u16 = 1936;
 
-const NAME: &str = "balancer";
+/// The name of a balancer, and of its agent, in a run that has only one.
+pub const NAME: &str = "balancer";
 
 /// The parts of a balancer. Each can be started and stopped alone.
 #[derive(Debug)]

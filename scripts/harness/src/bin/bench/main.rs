@@ -21,14 +21,15 @@ use bench::Bench;
 use measures::{
     check_changes, demo_tour, files, first_request, member_events, membership_changes, others, profile,
     reload_haproxy, render_cfg, scale, scaling_looks, serf_handler, services, simulation, three_steps,
-    watching,
+    watching, whole_change,
 };
 use results::report::Report;
 use results::{figures, machine, timed_run};
 
 const AFTER_HELP: &str = "\
 Measures: member-join, member-leave, render-cfg, check-changes, watch, three-steps, reload-haproxy,
-reload-haproxy-many, serf-handler, serf-handler-changes, serf-handler-leak, files, services, first-request, autoscale.
+reload-haproxy-many, serf-handler, serf-handler-changes, serf-handler-leak, whole-change, files,
+services, first-request, autoscale.
 Only where they are named:
 
   tour        a minute of load with the failed requests counted
@@ -39,6 +40,9 @@ Only where they are named:
   draw        measures nothing: draws the charts and tables of docs again
 
 The last five write their results into docs; with --quick, into target/bench instead.
+
+'others' and 'whole-change' measure the installed HAProxy and, if it is there, the one of Debian's
+sid in target/debian/haproxy-sid. $NEWER_HAPROXY names another program instead of that one.
 
 Exit status: 0 all within their targets; 1 one is over its target or could not be measured; 2 wrong usage.";
 
@@ -55,7 +59,7 @@ struct Args {
 
 type Measure = fn(&Bench, &mut Report) -> Result<()>;
 
-const MEASURES: [(&str, Measure); 20] = [
+const MEASURES: [(&str, Measure); 21] = [
     ("member-join", member_events::join),
     ("member-leave", member_events::leave),
     ("render-cfg", render_cfg::measure),
@@ -67,6 +71,7 @@ const MEASURES: [(&str, Measure); 20] = [
     ("serf-handler", serf_handler::measure),
     ("serf-handler-changes", membership_changes::changes),
     ("serf-handler-leak", membership_changes::leak),
+    ("whole-change", whole_change::measure),
     ("files", files::measure),
     ("services", services::measure),
     ("first-request", first_request::measure),

@@ -17,3 +17,4 @@ pub mod services;
 pub mod simulation;
 pub mod three_steps;
 pub mod watching;
+pub mod whole_change;

@@ -74,7 +74,7 @@ fn most(calls: &Calls) -> String {
 
 /// The counts of each of the four programs for one member that joins or leaves.
 fn profile(count: usize) -> Result<[Counted; 4]> {
-    let mut site = BalancerWithHandler::ours(count, Layout::OneBackend)?;
+    let mut site = BalancerWithHandler::ours(&programs::find("haproxy")?, count, Layout::OneBackend)?;
     let [join, _, apply] = change(&mut site, instructions)?;
     let [leave, render, _] = change(&mut site, instructions)?;
     let [join_calls, ..] = change(&mut site, system_calls)?;

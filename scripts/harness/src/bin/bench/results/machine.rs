@@ -65,10 +65,13 @@ fn sync(directory: &Path) -> String {
     }
 }
 
-/// The first line of a program's version output.
 fn said(program: &str, argument: &str) -> String {
-    let path = programs::find(program).unwrap_or_else(|_| program.into());
-    let output = Command::new(path).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
+    version(&programs::find(program).unwrap_or_else(|_| program.into()), argument)
+}
+
+/// The first line of a program's version output, without its own name; `unknown` if it does not run.
+pub fn version(program: &Path, argument: &str) -> String {
+    let output = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
     let text = String::from_utf8_lossy(&output);
     let line = text.lines().next().unwrap_or("unknown");
     // HAProxy and rustc print their own name first.

@@ -1,9 +1,11 @@
 //! A balancer with many servers and a handler; one server joins and leaves in turn.
 //!
 //! `scripts/serf-handler` and the handler in shell use the same HAProxy and the same configuration. Both check the
-//! file with `haproxy -c`, and after each change HAProxy is asked whether it has the server. Only
-//! `scripts/serf-handler` also asks for the whole membership, which the fake Serf returns.
+//! file with `haproxy -c`, and after each change HAProxy is asked whether it has the server. Beside
+//! `scripts/serf-handler`, `scripts/reconcile` runs on its timer, and asks for the whole membership, which the fake Serf
+//! returns.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::node::{Node, Tags};
 use common::records::read_all;
 use common::replace::replace;
-use harness::cluster::balancer::Balancer;
+use harness::cluster::balancer::{self, Balancer};
 use harness::daemons::haproxy::{Haproxy, Mode};
 use harness::network::subnet::Subnet;
 use harness::run::Run;
@@ -23,6 +25,7 @@ use crate::results::timed_run::{TimedRun, system};
 use crate::setups::fake_serf::FakeSerf;
 use crate::setups::node_records::{NodeRecords, payload};
 use crate::setups::rare_checks_template;
+use crate::setups::reconcile_timer::ReconcileTimer;
 
 const SERVER: &str = "    server ";
 /// The server that joins and leaves. Its address is beyond those of the pool.
@@ -48,7 +51,9 @@ pub struct BalancerWithHandler {
     pub started_in: Duration,
     /// The balancer, without its HAProxy.
     pub balancer: Balancer,
+    program: PathBuf,
     handler: TimedRun,
+    timer: Option<ReconcileTimer>,
     standin: Option<FakeSerf>,
     nodes: Vec<Node>,
     is_there: bool,
@@ -59,23 +64,29 @@ pub struct BalancerWithHandler {
 }
 
 impl BalancerWithHandler {
-    /// A balancer with `scripts/serf-handler`. HAProxy runs in the mode that Debian uses.
-    pub fn ours(count: usize, layout: Layout) -> Result<BalancerWithHandler> {
+    /// A balancer with this HAProxy and `scripts/serf-handler`. HAProxy runs in the mode that Debian uses.
+    pub fn ours(program: &Path, count: usize, layout: Layout) -> Result<BalancerWithHandler> {
         let (run, net, mut balancer) = rendered(count, layout)?;
+        balancer.set_env("ROLLCALL_HAPROXY", program);
         let standin = FakeSerf::new(run.join("bin"))?;
         balancer.set_env("PATH", standin.path());
         let handler = TimedRun::new(programs::shipped("scripts/serf-handler"), [] as [&str; 0]);
         let handler = handler.with(|command| balancer.with_environment(run.adopt(command)));
+        // Serf sets it for its handlers.
+        let handler = handler.env("SERF_SELF_NAME", balancer::NAME);
+        let timer = ReconcileTimer::new(&run, &balancer);
         let config = balancer.config();
-        let mut site = BalancerWithHandler::new(run, net, balancer, handler, (&config, Mode::MasterSocket))?;
-        site.standin = Some(standin);
+        let started = (program, config.as_path(), Mode::MasterSocket);
+        let mut site = BalancerWithHandler::new(run, net, balancer, handler, started)?;
+        (site.timer, site.standin) = (Some(timer), Some(standin));
+        site.answer()?;
         // After this, reload-haproxy has a note of the file that HAProxy has loaded.
         site.reloading("master")?.time(None)?;
         Ok(site)
     }
 
-    /// A balancer with the handler in shell; `arguments` are the options of `shell-handler`.
-    pub fn shell(count: usize, arguments: &[&str]) -> Result<BalancerWithHandler> {
+    /// A balancer with this HAProxy and the handler in shell; `arguments` are the options of `shell-handler`.
+    pub fn shell(program: &Path, count: usize, arguments: &[&str]) -> Result<BalancerWithHandler> {
         let (run, net, balancer) = rendered(count, Layout::OneBackend)?;
         let path = balancer.config();
         let text = fs::read_to_string(&path).map_err(system("read", &path))?;
@@ -83,16 +94,11 @@ impl BalancerWithHandler {
         for (path, text) in [(&template, without_servers(&text)), (&config, text)] {
             replace(path, text.as_bytes(), 0o600).map_err(system("write", path))?;
         }
-        let nodes = run.join("nodes");
-        fs::create_dir_all(&nodes).map_err(system("make", &nodes))?;
-        for node in records(&balancer)? {
-            let path = nodes.join(&node.name);
-            let line = format!("{} {}\n", node.name, node.address);
-            replace(&path, line.as_bytes(), 0o600).map_err(system("write", &path))?;
-        }
+        write_for_shell(&run, &records(&balancer)?)?;
         let handler = TimedRun::new(programs::shipped("scripts/bench.d/shell-handler"), arguments);
         let handler = handler.with(|command| run.adopt(command).arg(run.path()));
-        BalancerWithHandler::new(run, net, balancer, handler, (&config, Mode::Classic))
+        let handler = handler.env("PATH", first_in_path(program));
+        BalancerWithHandler::new(run, net, balancer, handler, (program, &config, Mode::Classic))
     }
 
     fn new(
@@ -100,10 +106,10 @@ impl BalancerWithHandler {
         net: Subnet,
         balancer: Balancer,
         handler: TimedRun,
-        (config, mode): (&Path, Mode),
+        (program, config, mode): (&Path, &Path, Mode),
     ) -> Result<BalancerWithHandler> {
-        let begun = Instant::now();
-        let haproxy = Haproxy::start(&run, "haproxy", config, mode, Some(&balancer.admin_socket()))?;
+        let (begun, admin) = (Instant::now(), balancer.admin_socket());
+        let haproxy = Haproxy::start_program(program, &run, "haproxy", config, mode, Some(&admin))?;
         let started_in = begun.elapsed();
         let mut nodes = records(&balancer)?;
         let tags = [("port", "3000"), ("role", "backend"), ("shard", "0"), ("weight", "100")];
@@ -113,12 +119,14 @@ impl BalancerWithHandler {
         let event = run.join("event");
         replace(&event, payload(&nodes[nodes.len() - 1]).as_bytes(), 0o600)
             .map_err(system("write", &event))?;
-        let (standin, is_there, _net) = (None, false, net);
+        let (timer, standin, is_there, _net) = (None, None, false, net);
         Ok(BalancerWithHandler {
             haproxy,
             started_in,
             balancer,
+            program: program.to_owned(),
             handler,
+            timer,
             standin,
             nodes,
             is_there,
@@ -128,8 +136,10 @@ impl BalancerWithHandler {
         })
     }
 
-    /// Makes the next change with the handler; returns how long that took.
+    /// Makes the next change with the handler; returns how long that took. If it is time, `scripts/reconcile` runs
+    /// before; that is not measured.
     pub fn change(&mut self) -> Result<Duration> {
+        self.timer.as_mut().map_or(Ok(()), ReconcileTimer::run_if_due)?;
         self.turn()?;
         self.handler.set_env("SERF_EVENT", self.event_name());
         let took = self.handler.time(Some(&self.event))?;
@@ -140,6 +150,11 @@ impl BalancerWithHandler {
     /// Begins the next change without calling the handler: the caller runs the steps one after the other.
     pub fn turn(&mut self) -> Result<()> {
         self.is_there = !self.is_there;
+        self.answer()
+    }
+
+    /// Makes the fake Serf print the current members.
+    fn answer(&self) -> Result<()> {
         if let Some(standin) = &self.standin {
             let count = self.nodes.len() - usize::from(!self.is_there);
             standin.answer(self.nodes[..count].iter().map(|node| (node, "alive")))?;
@@ -179,7 +194,7 @@ impl BalancerWithHandler {
 
     /// Runs `haproxy -c` on the file.
     pub fn checking(&self) -> Result<TimedRun> {
-        Ok(TimedRun::new(programs::find("haproxy")?, ["-c", "-q", "-f"])
+        Ok(TimedRun::new(&self.program, ["-c", "-q", "-f"])
             .with(|command| command.arg(self.balancer.config())))
     }
 
@@ -218,6 +233,25 @@ pub fn rendered(count: usize, layout: Layout) -> Result<(Arc<Run>, Subnet, Balan
 fn records(balancer: &Balancer) -> Result<Vec<Node>> {
     let (nodes, _) = read_all(&balancer.nodes_dir()).map_err(|err| Error::Unfit(err.to_string()))?;
     Ok(nodes)
+}
+
+/// Writes the records of the handler in shell. A shell does it, because ours would sync each of them.
+fn write_for_shell(run: &Run, nodes: &[Node]) -> Result<()> {
+    const WRITE: &str =
+        "mkdir nodes; while read -r name address; do echo \"$name $address\" >\"nodes/$name\"; done";
+    let list = run.join("list");
+    let text: String = nodes.iter().map(|node| format!("{} {}\n", node.name, node.address)).collect();
+    replace(&list, text.as_bytes(), 0o600).map_err(system("write", &list))?;
+    let mut write = TimedRun::new("sh", ["-euc", WRITE]).with(|command| command.current_dir(run.path()));
+    write.time(Some(&list)).map(drop)
+}
+
+/// `PATH` with this program's directory first.
+fn first_in_path(program: &Path) -> OsString {
+    let mut path = program.parent().unwrap_or(program).as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path
 }
 
 /// The configuration with the line `@SERVERS@` in place of all its servers.

@@ -10,6 +10,7 @@ mod files;
 use std::time::Duration;
 
 use harness::chart::{Chart, Line, Lines, Unit, grouped};
+use harness::run::programs;
 use harness::{Error, Result};
 
 use crate::bench::Bench;
@@ -147,7 +148,7 @@ fn points(report: &mut Report, layout: Layout, sizes: &[(usize, usize)]) -> Resu
 
 /// Measures one size. In each round, two changes are made step by step and timed, then the handler makes one.
 fn point(count: usize, n: usize, layout: Layout) -> Result<Point> {
-    let mut site = BalancerWithHandler::ours(count, layout)?;
+    let mut site = BalancerWithHandler::ours(&programs::find("haproxy")?, count, layout)?;
     let worker = resident(site.haproxy.worker_pid()?)?;
     let state = site.haproxy.command("show servers state")?.len();
     let mut times: [Vec<Duration>; 6] = Default::default();
