@@ -98,9 +98,8 @@ impl Balancer {
 
     /// Adds a setting of the template to the existing ones, for all programs that are started later.
     pub fn add_setting(&mut self, name: &str, value: impl AsRef<OsStr>) {
-        let mut set = self.environment.get("ROLLCALL_SET");
-        set.push(format!(" {name}="));
-        set.push(value);
+        let old = self.environment.get("ROLLCALL_SET");
+        let set = [old, format!(" {name}=").into(), value.as_ref().into()].join(OsStr::new(""));
         self.set_env("ROLLCALL_SET", set);
     }
 
@@ -267,8 +266,9 @@ impl Balancer {
     /// Starts `scripts/serf-handler` as Serf does for one event. Its messages go to the log.
     pub fn start_handler(&self, event: &str, payload: &str) -> Result<Child> {
         let mut command = Command::new(programs::shipped("scripts/serf-handler"));
-        self.with_environment(self.run.adopt(&mut command)).env("SERF_EVENT", event);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let command = self.with_environment(self.run.adopt(&mut command));
+        command.envs([("SERF_EVENT", event), ("SERF_SELF_NAME", &self.name)]).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut handler = command.spawn().map_err(system("run", "scripts/serf-handler"))?;
         if let Some(mut stdin) = handler.stdin.take() {
             // A handler that ends early does not read its stdin; its exit code shows that.
@@ -277,7 +277,7 @@ impl Balancer {
         Ok(handler)
     }
 
-    /// Like `start_handler`, but waits for its end; returns its exit code.
+    /// The exit code of `start_handler`, after its end.
     pub fn handle(&self, event: &str, payload: &str) -> Result<i32> {
         let status = self.start_handler(event, payload)?.wait();
         Ok(status.map_err(system("wait for", "scripts/serf-handler"))?.code().unwrap_or(-1))
