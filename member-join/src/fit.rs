@@ -1,5 +1,7 @@
 //! Whether a joined or updated member fits the record that it had: the half of `--verdict` that opens nothing.
 
+use std::time::SystemTime;
+
 use common::event::verdict::Verdict;
 use common::node::Node;
 
@@ -12,9 +14,15 @@ pub(crate) enum Kind {
     Update,
 }
 
-/// Judges a member by the record that its node had; `old` is `None` if there was none. Both are of wanted roles, unless
-/// `is_wanted` is false: then the record is removed, because the member has another role now.
-pub(crate) fn judge(kind: Kind, old: Option<&Node>, node: &Node, is_wanted: bool) -> Verdict {
+/// Judges a member by the record that its node had, and when that was written; `old` is `None` if there was none. Both are
+/// of wanted roles, unless `is_wanted` is false: then the record is removed, because the member has another role now.
+pub(crate) fn judge(
+    kind: Kind,
+    old: Option<&Node>,
+    written: Option<SystemTime>,
+    node: &Node,
+    is_wanted: bool,
+) -> Verdict {
     match (kind, old) {
         (_, None) if !is_wanted => Verdict::Unchanged,
         (_, Some(old)) if old == node => Verdict::Unchanged,
@@ -24,7 +32,7 @@ pub(crate) fn judge(kind: Kind, old: Option<&Node>, node: &Node, is_wanted: bool
         // Serf drops the join of a member that changes its tags at once.
         (Kind::Update, None) => Verdict::Doubtful,
         (Kind::Update, Some(old)) if old.address != node.address => Verdict::Doubtful,
-        (Kind::Update, Some(_)) => Verdict::Changed,
+        (Kind::Update, Some(_)) => Verdict::on_changed(written),
     }
 }
 
@@ -52,15 +60,20 @@ mod tests {
             (Kind::Update, Some(&old), &retagged, Verdict::Changed),
         ];
         for (kind, old, node, wanted) in cases {
-            assert_eq!(judge(kind, old, node, true), wanted, "{kind:?} {old:?}");
+            assert_eq!(
+                judge(kind, old, Some(SystemTime::UNIX_EPOCH), node, true),
+                wanted,
+                "{kind:?} {old:?}"
+            );
         }
     }
 
     #[test]
     fn a_member_of_another_role_concerns_only_a_record_that_it_had() {
         let (old, other) = (node("10.0.0.1", "1"), node("10.0.0.1", "2"));
-        assert_eq!(judge(Kind::Join, None, &other, false), Verdict::Unchanged);
-        assert_eq!(judge(Kind::Update, Some(&old), &other, false), Verdict::Changed);
-        assert_eq!(judge(Kind::Join, Some(&old), &other, false), Verdict::Doubtful);
+        let written = Some(SystemTime::UNIX_EPOCH);
+        assert_eq!(judge(Kind::Join, None, None, &other, false), Verdict::Unchanged);
+        assert_eq!(judge(Kind::Update, Some(&old), written, &other, false), Verdict::Changed);
+        assert_eq!(judge(Kind::Join, Some(&old), written, &other, false), Verdict::Doubtful);
     }
 }

@@ -149,7 +149,7 @@ fn verdict_on(dir: &NodesDir, node: &Node, args: &Args) -> Verdict {
     };
     let Ok(old) = dir.get(&node.name) else { return Verdict::Doubtful };
     let old = old.filter(|old| args.input.wants(&old.role));
-    judge(kind, old.as_ref(), node, args.input.wants(&node.role))
+    judge(kind, old.as_ref(), dir.written_at(&node.name), node, args.input.wants(&node.role))
 }
 
 /// Records a node of a wanted role. If a node had a wanted role and now has another, removes its record. Returns what

@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::time::SystemTime;
 
 use support::*;
 
@@ -12,10 +13,16 @@ fn line(name: &str, address: &str, port: &str) -> String {
     format!("{name}\t{address}\tbackend\trole=backend,port={port}\n")
 }
 
-/// What is printed about an event, when s1 has a record and the agent is called lb.
+/// What is printed about an event, when s1 has an old record and the agent is called lb.
 fn verdict(event: &str, payload: &str, code: i32) -> String {
+    verdict_on(SystemTime::UNIX_EPOCH, event, payload, code)
+}
+
+/// The same with a record of s1 that was written at this time.
+fn verdict_on(written: SystemTime, event: &str, payload: &str, code: i32) -> String {
     let fixture = Fixture::new();
     fixture.join(&[]).write_stdin(S1).assert().code(0);
+    fs::File::open(fixture.nodes().join("s1.json")).unwrap().set_modified(written).unwrap();
     let mut join = fixture.join(&["--verdict", "--role", "backend", "--role", "balancer"]);
     join.env("SERF_EVENT", event).env("SERF_SELF_NAME", "lb");
     let output = join.write_stdin(payload).assert().code(code).get_output().stdout.clone();
@@ -55,6 +62,14 @@ fn an_event_is_judged_by_the_records() {
 fn a_member_that_cannot_be_recorded_is_doubtful() {
     let payload = line("s1", "172.18.0.3", "3000") + "../x\t172.18.0.4\tbackend\trole=backend\n";
     assert_eq!(verdict("member-join", &payload, 3), "doubtful\n");
+}
+
+#[test]
+fn a_change_of_a_record_that_was_just_written_is_doubtful() {
+    let changed = line("s1", "172.18.0.3", "3001");
+    assert_eq!(verdict_on(SystemTime::now(), "member-update", &changed, 0), "doubtful\n");
+    let same = line("s1", "172.18.0.3", "3000");
+    assert_eq!(verdict_on(SystemTime::now(), "member-update", &same, 0), "unchanged\n");
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn from_event(args: &Args, payload: &[u8], messages: &mut Messages) -> Result<()
                 let is_own = own_name.as_deref() == Some(name);
                 verdict.add(if is_own { Verdict::Doubtful } else { Verdict::Unchanged });
                 if has_wanted_record(&removal.dir, name, args, messages) {
-                    verdict.add(Verdict::Changed);
+                    verdict.add(Verdict::on_changed(removal.dir.written_at(name)));
                     removal.remove(name, messages);
                 }
             }

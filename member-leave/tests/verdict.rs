@@ -3,11 +3,20 @@
 
 mod support;
 
+use std::fs;
+use std::time::SystemTime;
+
 use support::*;
 
-/// What is printed about an event, when s1, s2 and s3 have records and the agent is called lb.
+/// What is printed about an event, when s1, s2 and s3 have records, that of s1 an old one, and the agent is called lb.
 fn verdict(event: &str, payload: &str, code: i32) -> String {
+    verdict_on(SystemTime::UNIX_EPOCH, event, payload, code)
+}
+
+/// The same with a record of s1 that was written at this time.
+fn verdict_on(written: SystemTime, event: &str, payload: &str, code: i32) -> String {
     let fixture = Fixture::with(&BACKENDS);
+    fs::File::open(fixture.nodes().join("s1.json")).unwrap().set_modified(written).unwrap();
     let mut leave = fixture.leave(&["--verdict"]);
     leave.env("SERF_EVENT", event).env("SERF_SELF_NAME", "lb");
     let output = leave.write_stdin(payload).assert().code(code).get_output().stdout.clone();
@@ -34,9 +43,14 @@ fn an_event_is_judged_by_the_records() {
 }
 
 #[test]
+fn the_end_of_a_record_that_was_just_written_is_doubtful() {
+    assert_eq!(verdict_on(SystemTime::now(), "member-leave", "s1\t10.0.0.1\tbackend\t\n", 0), "doubtful\n");
+}
+
+#[test]
 fn without_a_directory_of_records_it_is_doubtful() {
     let fixture = Fixture::with(&[]);
-    std::fs::remove_dir_all(fixture.nodes()).unwrap();
+    fs::remove_dir_all(fixture.nodes()).unwrap();
     fixture.leave(&["--verdict"]).write_stdin("s1\t10.0.0.1\t\t\n").assert().code(0).stdout("doubtful\n");
 }
 

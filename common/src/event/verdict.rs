@@ -5,8 +5,13 @@
 
 use std::env;
 use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
 
 use crate::failure::{Code, Failure};
+
+/// A record that was written within this time may come from a list that is newer than the event: events wait for the
+/// handler's call before, and a list is asked for meanwhile.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// What an event meant for the records. The greater of two counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +36,13 @@ impl Verdict {
         if payload.last() != Some(&b'\n') {
             self.add(Verdict::Doubtful);
         }
+    }
+
+    /// The verdict on an event that replaces or removes a record. `written` is when the record was written.
+    pub fn on_changed(written: Option<SystemTime>) -> Verdict {
+        // A time in the future tells nothing.
+        let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
+        if age.is_some_and(|age| age >= SETTLED) { Verdict::Changed } else { Verdict::Doubtful }
     }
 
     /// Prints it as one word. Fails if stdout cannot be written.
@@ -71,6 +83,15 @@ mod tests {
         assert_eq!(verdict, Verdict::Changed);
         verdict.add_payload(b"a\t10.0");
         assert_eq!(verdict, Verdict::Doubtful);
+    }
+
+    #[test]
+    fn a_record_that_was_just_written_may_be_newer_than_the_event() {
+        let now = SystemTime::now();
+        assert_eq!(Verdict::on_changed(Some(now - SETTLED)), Verdict::Changed);
+        for young in [None, Some(now), Some(now - SETTLED / 2), Some(now + SETTLED)] {
+            assert_eq!(Verdict::on_changed(young), Verdict::Doubtful, "{young:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::fcntl::Flock;
 
@@ -80,6 +80,11 @@ impl NodesDir {
     /// The record of the node called `name` as it was before this batch, or `None`. Fails if it cannot be read.
     pub fn get(&self, name: &str) -> Result<Option<Node>, NodesError> {
         RecordFiles { path: &self.path, directory: &self.directory }.get(file_name(name).as_ref())
+    }
+
+    /// When the record of the node called `name` was written; `None` if there is none.
+    pub fn written_at(&self, name: &str) -> Option<SystemTime> {
+        fs::symlink_metadata(self.record(name)).and_then(|record| record.modified()).ok()
     }
 
     /// The records of all nodes except those called `names`, sorted by name, and an error for each that cannot be read.

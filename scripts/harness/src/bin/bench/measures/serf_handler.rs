@@ -23,6 +23,7 @@ use crate::results::report::{Figure, Report};
 use crate::results::sampling::in_turn;
 use crate::results::timed_run::{TimedRun, system};
 use crate::setups::balancer_of_1000::BalancerOf1000;
+use crate::setups::balancer_with_handler::let_pass;
 use crate::setups::node_records::payload;
 use crate::setups::reconcile_timer::ReconcileTimer;
 
@@ -52,6 +53,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut changed = || {
         let event = cluster.change()?;
         let before = cluster.worker()?;
+        let_pass(&cluster.live.balancer.nodes_dir(), FIRST);
         let took = busy.time(Some(&event))?;
         let is_changed = cluster.worker()? == before && cluster.has_changed()?;
         let other = || Error::Unfit("serf-handler did not change the server while HAProxy ran".to_owned());
