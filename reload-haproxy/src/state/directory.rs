@@ -1,9 +1,10 @@
 //! The state directory: for each configuration file a note, a copy of the loaded bytes, the mark of a rejected file,
-//! what was loaded of the files that it names, the host names of its certificates, counters, and a lock.
+//! what was loaded of the files that it names, the host names of its certificates, the numbers of HAProxy's servers,
+//! counters, and a lock.
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -24,6 +25,7 @@ use crate::state::counter_file::CounterFile;
 use crate::state::counters::Counters;
 use crate::state::loaded_files::LoadedFiles;
 use crate::state::note::{Mark, Note};
+use crate::state::server_ids::{self, ServerIds};
 
 /// The note lists the parked servers with their options, as many as the file has.
 const NOTE_MAX: u64 = CONFIG_MAX;
@@ -43,6 +45,7 @@ pub(crate) struct StateDir {
     counted: RefCell<Counters>,
     files: PathBuf,
     hosts: PathBuf,
+    ids: PathBuf,
     /// Held while a run is at work.
     _lock: Option<Flock<File>>,
 }
@@ -83,6 +86,7 @@ impl StateDir {
             counted: RefCell::default(),
             files: directory.join(format!("{key}.files")),
             hosts: directory.join(format!("{key}.hosts")),
+            ids: directory.join(format!("{key}.ids")),
             _lock: None,
         }
     }
@@ -105,9 +109,14 @@ impl StateDir {
 
     /// The bytes that were last proven to run; their worker may have died since.
     pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
+        self.loaded_bytes(&self.note()?)
+    }
+
+    /// The bytes that this note is about.
+    pub(crate) fn loaded_bytes(&self, note: &Note) -> Option<Vec<u8>> {
         let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
         // The note and the copy are written one after the other, so they may not belong together.
-        self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
+        (note.fingerprint == fingerprint(&copy)).then_some(copy)
     }
 
     /// The files that the worker has loaded, if that is known.
@@ -131,6 +140,46 @@ impl StateDir {
     /// Remembers the bytes of `CertificateHosts`.
     pub(crate) fn remember_hosts(&self, bytes: &[u8]) -> Result<(), Failure> {
         put(&self.hosts, bytes, 0o640)
+    }
+
+    /// The numbers of the worker's servers, if they are known.
+    pub(crate) fn server_ids(&self, worker: &Worker) -> Option<ServerIds> {
+        ServerIds::parse(regular_file::read(&self.ids, NOTE_MAX).ok()?, worker)
+    }
+
+    /// Whether the numbers of the worker's servers must be written.
+    pub(crate) fn lacks_server_ids(&self, worker: &Worker) -> bool {
+        let read = |file: File| {
+            let mut beginning = Vec::new();
+            let size = file.metadata()?.len();
+            file.take(server_ids::HEAD_MAX as u64).read_to_end(&mut beginning)?;
+            Ok::<_, io::Error>((beginning, size))
+        };
+        let beginning = regular_file::open(&self.ids).and_then(read);
+        beginning.map_or(true, |(beginning, size)| {
+            !server_ids::is_about(&beginning, worker) || server_ids::is_grown(&beginning, size)
+        })
+    }
+
+    /// Remembers the numbers of all servers.
+    pub(crate) fn remember_server_ids(&self, ids: &ServerIds) -> Result<(), Failure> {
+        put(&self.ids, ids.bytes(), 0o640)
+    }
+
+    /// Appends what has changed since, unless nothing is known. Without `lines` nothing is known any more.
+    pub(crate) fn change_server_ids(&self, lines: Option<&str>) -> Result<(), Failure> {
+        let changed = match lines {
+            Some(lines) => {
+                let open =
+                    OpenOptions::new().append(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&self.ids);
+                open.and_then(|mut file| file.write_all(lines.as_bytes()))
+            }
+            None => fs::remove_file(&self.ids),
+        };
+        match changed {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(cannot_write(&self.ids, &err)),
+            _ => Ok(()),
+        }
     }
 
     /// The mark of a refused file, if there is one that can be read.
@@ -186,10 +235,14 @@ impl StateDir {
     /// Writes a note, and the bytes that it is about, unless it is already there. Only the owner may read the
     /// copy: a configuration may hold passwords.
     pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
-        if self.note().as_ref() == Some(note) {
+        let before = self.note();
+        if before.as_ref() == Some(note) {
             return Ok(());
         }
-        put(&self.copy, &config.bytes, 0o600)?;
+        // Mostly only the time of the last look differs.
+        if before.is_none_or(|before| Note { compared: note.compared, ..before } != *note) {
+            put(&self.copy, &config.bytes, 0o600)?;
+        }
         self.write(note)
     }
 
@@ -211,7 +264,11 @@ fn touch(path: &Path, mode: u32) -> io::Result<File> {
 /// Replaces a file. It need not outlive a reboot, because the worker does not either, so it is not synced.
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
-    put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
+    put.map_err(|err| cannot_write(path, &err))
+}
+
+fn cannot_write(path: &Path, err: &io::Error) -> Failure {
+    Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display()))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

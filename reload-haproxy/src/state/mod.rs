@@ -9,3 +9,4 @@ pub(crate) mod directory;
 pub(crate) mod loaded_files;
 pub(crate) mod note;
 pub(crate) mod rollback;
+pub(crate) mod server_ids;

@@ -20,7 +20,7 @@ fn live() -> Vec<Row<'static>> {
 /// The changes from `old` to `new` as people read them, or the reason for a reload.
 fn found(old: &str, new: &str, rows: &[Row], parked: &Parked, version: &str) -> Result<Vec<String>, String> {
     let version = Version::parse(version).unwrap();
-    let known = Known { layout: &Sections::read(old), rows, parked, version };
+    let known = Known { layout: &Sections::read(old), rows, parked, version, scope: &Scope::All };
     let found = changes(&Sections::read(new), &known).map_err(|why| why.to_string());
     found.map(|found| found.changes.iter().map(Change::to_string).collect())
 }
