@@ -3,8 +3,10 @@
 
 mod asking;
 mod dry_run;
+mod few_servers;
 mod files;
 mod load;
+mod look;
 mod notes;
 mod servers;
 mod short_way;
@@ -17,12 +19,11 @@ use common::messages::Messages;
 use crate::args::Args;
 use crate::config::file::Config;
 use crate::config::sections::Layout;
-use crate::decision::{Ask, Decided, Decision, DecisionInput, with_files};
+use crate::decision::{Decided, Decision, with_files};
 use crate::files::changes::FileChanges;
 use crate::files::refusals::Refusals;
 use crate::files::scan::Scan;
 use crate::haproxy::instance::{Instance, Worker};
-use crate::haproxy::proc::wall_clock;
 use crate::haproxy::process::Process;
 use crate::output::report::{Report, print};
 use crate::output::status::Status;
@@ -34,7 +35,7 @@ use crate::servers::reason::Reason;
 use crate::state::counters::Stage;
 use crate::state::directory::StateDir;
 
-use asking::{Asking, Look};
+use look::Look;
 use short_way::ShortWay;
 
 /// What one pass works on.
@@ -179,30 +180,6 @@ impl<'r, 't> Reconcile<'r, 't> {
             }
             _ => Ok(Pass::Again),
         }
-    }
-
-    /// Decides by the configuration alone.
-    fn decide_by_text(&self, is_forced: bool) -> Decided<'t> {
-        let Reconcile { config, layout, state, .. } = self;
-        let worker = match &self.worker {
-            None => return Decision::Reload(Reason::NoWorker),
-            Some(_) if is_forced => return Decision::Reload(Reason::Forced),
-            Some(worker) => worker,
-        };
-        let note = state.note_about(worker);
-        let born = wall_clock(worker.birth);
-        let (layout, ask) = (layout.sections(), Asking { pass: self, worker });
-        let ask = self.args.method.may_change_servers().then_some(&ask as &dyn Ask);
-        DecisionInput { config, layout, worker, born, note: note.as_ref(), few: None }
-            .decide(|| state.loaded(worker), ask)
-    }
-
-    /// Asks for the servers, if the decision will depend on them.
-    fn ask_ahead(&self) -> Option<Asked> {
-        let may_change = self.args.method.may_change_servers() && !self.args.force;
-        let runtime = self.runtime(self.worker.as_ref().filter(|_| may_change)?).ok()?;
-        self.look.begin();
-        runtime.ask_ahead()
     }
 
     /// The worker's socket for server changes, or why they cannot be made.

@@ -13,7 +13,7 @@ impl Reconcile<'_, '_> {
     /// The note about this worker, after it was proven to run the file.
     pub(super) fn renewed_note(&self, worker: &Worker) -> Note {
         let note = self.state.note_about(worker).unwrap_or_default();
-        note.renewed(self.config, worker).compared_at(self.look.compared.get())
+        note.renewed(self.config, worker).compared_at(self.look.moment())
     }
 
     /// Notes that the worker runs the file.

@@ -4,89 +4,32 @@
 //! Whoever changes another one by hand meanwhile is found by the next look at all: at the latest when the file is the one
 //! that runs, or when the last look is too long ago. In any doubt the pass looks at all servers.
 
-use common::failure::Failure;
-use common::messages::Messages;
-
 use crate::config::content::text;
 use crate::config::excerpt::{Excerpt, excerpt};
-use crate::config::sections::Sections;
-use crate::decision::{Ask, Decision, DecisionInput, with_files};
-use crate::haproxy::proc::{since_boot, wall_clock};
-use crate::reconcile::{Pass, Reconcile};
-use crate::servers::answer::Answer;
-use crate::servers::apply::Runtime;
+use crate::haproxy::instance::Worker;
+use crate::haproxy::proc::since_boot;
 use crate::servers::few::Few;
-use crate::servers::reason::Reason;
+use crate::state::directory::StateDir;
 use crate::state::note::Note;
 
 /// A change of a few servers.
 pub(super) struct ShortWay {
-    excerpt: Excerpt,
-    note: Note,
-    few: Few,
+    pub(super) excerpt: Excerpt,
+    pub(super) note: Note,
+    pub(super) few: Few,
 }
 
-impl Reconcile<'_, '_> {
-    /// The servers that are enough to look at; `None` if that is all of them.
-    pub(super) fn find_short_way(&self) -> Option<ShortWay> {
-        let args = self.args;
-        if args.force || args.only_look() || !args.method.may_change_servers() {
-            return None;
-        }
-        let worker = self.worker.as_ref()?;
-        self.runtime(worker).ok()?;
-        let note = self.state.note_about(worker).filter(|note| note.may_look_at_few(since_boot()))?;
-        // The parked ones are tried to be deleted with the next change, and may be many.
+impl ShortWay {
+    /// From what the state directory has about the worker, to the text of the file as it is now.
+    pub(super) fn find(state: &StateDir, worker: &Worker, new: &str) -> Option<ShortWay> {
+        let note = state.note_about(worker).filter(|note| note.may_look_at_few(since_boot()))?;
+        // Where servers can be deleted, the next change tries that again with the parked ones.
         if worker.version?.can_delete() && !note.parked.is_empty() {
             return None;
         }
-        let loaded = self.state.loaded_bytes(&note)?;
-        let excerpt = excerpt(&text(&loaded), self.layout.text())?;
-        let few = Few::new(&excerpt.servers, &note.parked, self.state.server_ids(worker)?)?;
+        let loaded = state.loaded_bytes(&note)?;
+        let excerpt = excerpt(&text(&loaded), new)?;
+        let few = Few::new(&excerpt.servers, &note.parked, state.server_ids(worker)?)?;
         Some(ShortWay { excerpt, note, few })
-    }
-
-    /// Changes a few servers, if that is all there is to do. Returns `None` if all servers must be looked at, and otherwise
-    /// what `act` does.
-    pub(super) fn take_short_way(
-        &self,
-        messages: &mut Messages,
-    ) -> Result<Option<Result<Pass, Reason>>, Failure> {
-        let (Some(ShortWay { excerpt, note, few }), Some(worker)) = (&self.short_way, &self.worker) else {
-            return Ok(None);
-        };
-        let Ok(runtime) = self.runtime(worker) else { return Ok(None) };
-        let Some(rows) = runtime.few(few) else {
-            self.look.has_wrong_ids.set(true);
-            return Ok(None);
-        };
-        let (config, layout, born) = (self.config, Sections::read(&excerpt.new), wall_clock(worker.birth));
-        let input = DecisionInput { config, layout: &layout, worker, born, note: Some(note), few: Some(few) };
-        let ask = AskingFew { runtime: &runtime, rows };
-        let decided = input.decide(|| Some(excerpt.old.clone()), Some(&ask));
-        let Decision::Servers(found, different) = with_files(decided, &self.files, true) else {
-            return Ok(None);
-        };
-        messages.verbose(format!(
-            "compared {} of HAProxy's servers: the others were compared a short time ago",
-            few.count()
-        ));
-        self.change_servers(&found, different, messages).map(Some)
-    }
-}
-
-/// Answers for the servers that were looked at.
-struct AskingFew<'a> {
-    runtime: &'a Runtime<'a>,
-    rows: String,
-}
-
-impl Ask for AskingFew<'_> {
-    fn servers(&self) -> Result<Answer, Reason> {
-        Ok(self.rows.clone().into())
-    }
-
-    fn keywords(&self) -> Result<String, Reason> {
-        self.runtime.keywords()
     }
 }
