@@ -4,7 +4,7 @@
 //! Whoever changes another one by hand meanwhile is found by the next look at all: at the latest when the file is the one
 //! that runs, or when the last look is too long ago. In any doubt the pass looks at all servers.
 
-use crate::config::content::text;
+use crate::config::content::{fingerprint, text};
 use crate::config::excerpt::{Excerpt, excerpt};
 use crate::haproxy::instance::Worker;
 use crate::haproxy::proc::since_boot;
@@ -27,8 +27,12 @@ impl ShortWay {
         if worker.version?.can_delete() && !note.parked.is_empty() {
             return None;
         }
-        let loaded = state.loaded_bytes(&note)?;
+        let loaded = state.copy()?;
+        // Mostly the file has not changed, so this comes first.
         let excerpt = excerpt(&text(&loaded), new)?;
+        if note.fingerprint != fingerprint(&loaded) {
+            return None;
+        }
         let few = Few::new(&excerpt.servers, &note.parked, state.server_ids(worker)?)?;
         Some(ShortWay { excerpt, note, few })
     }

@@ -109,14 +109,14 @@ impl StateDir {
 
     /// The bytes that were last proven to run; their worker may have died since.
     pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
-        self.loaded_bytes(&self.note()?)
+        let copy = self.copy()?;
+        // The note and the copy are written one after the other, so they may not belong together.
+        self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
     }
 
-    /// The bytes that this note is about.
-    pub(crate) fn loaded_bytes(&self, note: &Note) -> Option<Vec<u8>> {
-        let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
-        // The note and the copy are written one after the other, so they may not belong together.
-        (note.fingerprint == fingerprint(&copy)).then_some(copy)
+    /// The copy of the loaded bytes. It counts only if a note has its fingerprint.
+    pub(crate) fn copy(&self) -> Option<Vec<u8>> {
+        regular_file::read(&self.copy, CONFIG_MAX).ok()
     }
 
     /// The files that the worker has loaded, if that is known.
