@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use common::servers_state::{self, Row};
 
-use crate::config::backend::{Backend, is_name};
+use crate::config::backend::{Backend, Obstacle, is_name};
 use crate::config::by_name::Lookup;
 use crate::config::excerpt::MENTIONS;
 use crate::config::sections::{Section, Sections, ServerLine};
@@ -53,6 +53,11 @@ pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Change
         // Only HAProxy can evaluate conditions.
         if backend.is_conditional() && backend.section.has_the_same_servers(before.section) {
             continue;
+        }
+        // Its other servers were not compared before, so a look at a few is not enough.
+        if backend.is_conditional() && known.scope != &Scope::All {
+            let (section, why) = (backend.section.title(), Obstacle::Conditional);
+            return Err(Reason::Backend { section, why });
         }
         let rows = rows.get(&*backend.section.name).copied().unwrap_or_default();
         let had = found.changes.len();

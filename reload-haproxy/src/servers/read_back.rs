@@ -101,16 +101,18 @@ fn has_backend(answer: &str, [backend, _]: &StatId) -> bool {
 impl Figures<'_> {
     /// Whether they are as expected after the action.
     fn show(&self, action: &Action) -> bool {
-        let serves = !self.status.is_empty() && !self.status.starts_with("MAINT");
         let is_at = |settings: &ServerOptions| self.address == Some(settings.endpoint);
         match action {
             // An agent on the server may change its weight.
-            Action::Add { settings, .. } | Action::Move { settings } | Action::Return { settings } => {
+            Action::Add { settings, .. }
+            | Action::Move { settings }
+            | Action::Return { settings }
+            | Action::Disable { settings } => {
                 let has_weight = self.weight == Some(settings.weight) && !settings.options.has("agent-check");
-                serves && !settings.is_disabled && is_at(settings) && has_weight
+                self.is_in_maintenance() == Some(settings.is_disabled) && is_at(settings) && has_weight
             }
             Action::Tune { weight, .. } => weight.is_none() || self.weight == *weight,
-            _ => false,
+            Action::Remove { .. } => false,
         }
     }
 }
@@ -170,6 +172,8 @@ mod tests {
         let changes = vec![added("server s3 10.0.0.3:80 weight 5"), removed("s2")];
         assert_eq!(proven(changes, ANSWER, false), Some(vec!["nodes/s2".to_owned()]));
         assert_eq!(proven(vec![removed("s4")], ANSWER, true), Some(vec![]));
+        let changes = vec![added("server s3 10.0.0.3:80 weight 5 disabled")];
+        assert_eq!(proven(changes, &ANSWER.replace("DOWN", "MAINT"), true), Some(vec![]));
     }
 
     #[test]
