@@ -60,7 +60,7 @@ impl Ask for Asking<'_, '_, '_> {
     fn compared(&self, rows: &[Row]) {
         let Reconcile { look, state, .. } = self.pass;
         look.end();
-        if look.has_wrong_ids.get() || state.lacks_server_ids(self.worker) {
+        if look.has_wrong_ids.get() || state.ids.lacks(self.worker) {
             let servers = rows.iter().map(|row| (row.key(), row.ids()));
             look.ids.replace(Some(ServerIds::of(self.worker, servers)));
         }

@@ -25,7 +25,7 @@ impl Reconcile<'_, '_> {
 
     /// Remembers the numbers of the servers that were found.
     fn remember_ids(&self) -> Result<(), Failure> {
-        self.look.ids.take().map_or(Ok(()), |ids| self.state.remember_server_ids(&ids))
+        self.look.ids.take().map_or(Ok(()), |ids| self.state.ids.write(&ids))
     }
 
     /// Remembers the numbers of the servers that were found, and of those that were changed since.
@@ -40,6 +40,6 @@ impl Reconcile<'_, '_> {
                 lines += &server_ids::line(&key, backend, server, !is_gone);
             }
         }
-        self.state.change_server_ids(applied.has_ids.then_some(&lines))
+        self.state.ids.change(applied.has_ids.then_some(&lines))
     }
 }

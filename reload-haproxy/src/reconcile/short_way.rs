@@ -33,7 +33,7 @@ impl ShortWay {
         if note.fingerprint != fingerprint(&loaded) {
             return None;
         }
-        let few = Few::new(&excerpt.servers, &note.parked, state.server_ids(worker)?)?;
+        let few = Few::new(&excerpt.servers, &note.parked, state.ids.read(worker)?)?;
         Some(ShortWay { excerpt, note, few })
     }
 }

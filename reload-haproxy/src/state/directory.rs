@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use common::failure::{Code, Failure};
 use common::lock;
 use common::regular_file;
-use common::replace::{Staged, replace};
+use common::replace::replace;
 use nix::fcntl::{Flock, OFlag};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -20,12 +20,14 @@ use sha2::{Digest, Sha256};
 use crate::config::content::{fingerprint, owned_text};
 use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
+use crate::state::begun;
 use crate::state::certificate_hosts::CertificateHosts;
 use crate::state::counter_file::CounterFile;
 use crate::state::counters::Counters;
+use crate::state::ids_file::IdsFile;
 use crate::state::loaded_files::LoadedFiles;
 use crate::state::note::{Mark, Note};
-use crate::state::server_ids::{self, ServerIds};
+use crate::state::put::{cannot_write, put};
 
 /// The note lists the parked servers with their options, as many as the file has.
 const NOTE_MAX: u64 = CONFIG_MAX;
@@ -37,7 +39,7 @@ pub(crate) struct StateDir {
     copy: PathBuf,
     mark: PathBuf,
     counters: PathBuf,
-    /// Its time is that of the last run that began.
+    /// Its time is that of the last run that began. It marks changes that are under way.
     lock: PathBuf,
     /// An empty file. Its time is that of the last run that succeeded.
     success: PathBuf,
@@ -45,9 +47,9 @@ pub(crate) struct StateDir {
     counted: RefCell<Counters>,
     files: PathBuf,
     hosts: PathBuf,
-    ids: PathBuf,
+    pub(crate) ids: IdsFile,
     /// Held while a run is at work.
-    _lock: Option<Flock<File>>,
+    held: Option<Flock<File>>,
 }
 
 impl StateDir {
@@ -62,7 +64,7 @@ impl StateDir {
         let file = touch(&unlocked.lock, 0o600).map_err(|err| refuse("lock", err))?;
         let lock = lock::exclusive(file, timeout).map_err(|err| refuse("lock", err))?;
         match lock {
-            Some(lock) => Ok(StateDir { _lock: Some(lock), ..unlocked }),
+            Some(lock) => Ok(StateDir { held: Some(lock), ..unlocked }),
             None => {
                 let line = format!(
                     "cannot lock '{}': another run has held it for {timeout:?}; see --lock-timeout",
@@ -86,14 +88,16 @@ impl StateDir {
             counted: RefCell::default(),
             files: directory.join(format!("{key}.files")),
             hosts: directory.join(format!("{key}.hosts")),
-            ids: directory.join(format!("{key}.ids")),
-            _lock: None,
+            ids: IdsFile::new(directory.join(format!("{key}.ids"))),
+            held: None,
         }
     }
 
     /// The note, if there is one that can be read.
     pub(crate) fn note(&self) -> Option<Note> {
-        serde_json::from_slice(&regular_file::read(&self.note, NOTE_MAX).ok()?).ok()
+        let note: Note = serde_json::from_slice(&regular_file::read(&self.note, NOTE_MAX).ok()?).ok()?;
+        let is_begun = note.is_begun || begun::is_marked(&self.lock, &note);
+        Some(Note { is_begun, ..note })
     }
 
     /// The note, if it is about this worker.
@@ -142,46 +146,6 @@ impl StateDir {
         put(&self.hosts, bytes, 0o640)
     }
 
-    /// The numbers of the worker's servers, if they are known.
-    pub(crate) fn server_ids(&self, worker: &Worker) -> Option<ServerIds> {
-        ServerIds::parse(regular_file::read(&self.ids, NOTE_MAX).ok()?, worker)
-    }
-
-    /// Whether the numbers of the worker's servers must be written.
-    pub(crate) fn lacks_server_ids(&self, worker: &Worker) -> bool {
-        let read = |file: File| {
-            let mut beginning = Vec::new();
-            let size = file.metadata()?.len();
-            file.take(server_ids::HEAD_MAX as u64).read_to_end(&mut beginning)?;
-            Ok::<_, io::Error>((beginning, size))
-        };
-        let beginning = regular_file::open(&self.ids).and_then(read);
-        beginning.map_or(true, |(beginning, size)| {
-            !server_ids::is_about(&beginning, worker) || server_ids::is_grown(&beginning, size)
-        })
-    }
-
-    /// Remembers the numbers of all servers.
-    pub(crate) fn remember_server_ids(&self, ids: &ServerIds) -> Result<(), Failure> {
-        put(&self.ids, ids.bytes(), 0o640)
-    }
-
-    /// Appends what has changed since, unless nothing is known. Without `lines` nothing is known any more.
-    pub(crate) fn change_server_ids(&self, lines: Option<&str>) -> Result<(), Failure> {
-        let changed = match lines {
-            Some(lines) => {
-                let open =
-                    OpenOptions::new().append(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&self.ids);
-                open.and_then(|mut file| file.write_all(lines.as_bytes()))
-            }
-            None => fs::remove_file(&self.ids),
-        };
-        match changed {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(cannot_write(&self.ids, &err)),
-            _ => Ok(()),
-        }
-    }
-
     /// The mark of a refused file, if there is one that can be read.
     pub(crate) fn mark(&self) -> Option<Mark> {
         serde_json::from_slice(&regular_file::read(&self.mark, NOTE_MAX).ok()?).ok()
@@ -225,10 +189,12 @@ impl StateDir {
 
     /// Notes that server changes are about to begin, so that the next run reloads if this one is killed.
     pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
-        match self.note_about(worker) {
-            Some(note) => self.write(&Note { is_begun: true, ..note }),
+        match (&self.held, self.note_about(worker)) {
+            (Some(lock), Some(note)) => {
+                begun::mark(lock, &note).map_err(|err| cannot_write(&self.lock, &err))
+            }
             // Without a note the next run compares everything anyway.
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -243,11 +209,11 @@ impl StateDir {
         if before.is_none_or(|before| Note { compared: note.compared, ..before } != *note) {
             put(&self.copy, &config.bytes, 0o600)?;
         }
-        self.write(note)
-    }
-
-    fn write(&self, note: &Note) -> Result<(), Failure> {
-        put(&self.note, &json(note), 0o640)
+        put(&self.note, &json(note), 0o640)?;
+        self.held
+            .as_ref()
+            .map_or(Ok(()), |lock| begun::clear(lock))
+            .map_err(|err| cannot_write(&self.lock, &err))
     }
 }
 
@@ -259,16 +225,6 @@ fn touch(path: &Path, mode: u32) -> io::Result<File> {
     // A file of another user can be locked, but not be given a time.
     let _ = file.set_modified(SystemTime::now());
     Ok(file)
-}
-
-/// Replaces a file. It need not outlive a reboot, because the worker does not either, so it is not synced.
-fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
-    put.map_err(|err| cannot_write(path, &err))
-}
-
-fn cannot_write(path: &Path, err: &io::Error) -> Failure {
-    Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display()))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
