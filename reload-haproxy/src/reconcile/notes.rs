@@ -19,18 +19,20 @@ impl Reconcile<'_, '_> {
     /// Notes that the worker runs the file.
     pub(super) fn note_loaded(&self) -> Result<(), Failure> {
         let Some(worker) = &self.worker else { return Ok(()) };
-        self.remember_ids()?;
+        self.remember_ids();
         self.state.remember(self.config, &self.renewed_note(worker))
     }
 
     /// Remembers the numbers of the servers that were found.
-    fn remember_ids(&self) -> Result<(), Failure> {
-        self.look.ids.take().map_or(Ok(()), |ids| self.state.ids.write(&ids))
+    fn remember_ids(&self) {
+        if let Some(ids) = self.look.ids.take() {
+            self.state.ids.write(&ids);
+        }
     }
 
     /// Remembers the numbers of the servers that were found, and of those that were changed since.
-    pub(super) fn remember_changed_ids(&self, found: &Changes, applied: &Applied) -> Result<(), Failure> {
-        self.remember_ids()?;
+    pub(super) fn remember_changed_ids(&self, found: &Changes, applied: &Applied) {
+        self.remember_ids();
         let mut lines = String::new();
         for (change, [backend, server]) in found.changes.iter().zip(&found.stat_ids) {
             let key = change.key();
@@ -40,6 +42,6 @@ impl Reconcile<'_, '_> {
                 lines += &server_ids::line(&key, backend, server, !is_gone);
             }
         }
-        self.state.ids.change(applied.has_ids.then_some(&lines))
+        self.state.ids.change(applied.has_ids.then_some(&lines));
     }
 }

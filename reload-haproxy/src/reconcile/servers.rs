@@ -50,19 +50,19 @@ impl Reconcile<'_, '_> {
             // Without a note, only its servers differ from the file.
             self.note_loaded()?;
         }
-        self.state.begin(worker)?;
+        let copy = self.state.begin(self.config, worker)?;
         let note = self.renewed_note(worker);
         match runtime.apply(found, self.layout, &note.parked) {
             Err(why) => Ok(Some(why)),
             Ok(_) if self.instance.is_loading(worker) => Ok(Some(Reason::Loading)),
             Ok(applied) => {
-                self.remember_changed_ids(found, &applied)?;
+                self.remember_changed_ids(found, &applied);
                 let parked = applied.parked;
                 found.lines(&parked).iter().for_each(|line| messages.info(line));
                 self.state.count(|counters| counters.change(ChangeKind::Servers));
                 // Noted before it is printed: a closed stdout must not cost a reload.
                 let report = Report::runtime(self.config, different, Some(worker), found, &parked);
-                self.state.remember(self.config, &Note { parked, ..note })?;
+                self.state.end(copy, &Note { parked, ..note })?;
                 self.report(&report).map(|()| None)
             }
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use common::failure::{Code, Failure};
 use common::lock;
 use common::regular_file;
-use common::replace::replace;
+use common::replace::{Staged, replace};
 use nix::fcntl::{Flock, OFlag};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -187,28 +187,45 @@ impl StateDir {
         [&self.lock, &self.success].map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
     }
 
-    /// Notes that server changes are about to begin, so that the next run reloads if this one is killed.
-    pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
+    /// Notes that server changes are about to begin, so that the next run reloads if this one is killed. Returns the copy of
+    /// the file that will be loaded: if there is no room for it, nothing is changed.
+    pub(crate) fn begin(&self, config: &Config, worker: &Worker) -> Result<Staged, Failure> {
+        let copy = self.stage_copy(config)?;
         match (&self.held, self.note_about(worker)) {
             (Some(lock), Some(note)) => {
-                begun::mark(lock, &note).map_err(|err| cannot_write(&self.lock, &err))
+                begun::mark(lock, &note).map_err(|err| cannot_write(&self.lock, &err))?;
             }
             // Without a note the next run compares everything anyway.
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(copy)
     }
 
-    /// Writes a note, and the bytes that it is about, unless it is already there. Only the owner may read the
-    /// copy: a configuration may hold passwords.
+    /// Writes a note after server changes that began with this copy.
+    pub(crate) fn end(&self, copy: Staged, note: &Note) -> Result<(), Failure> {
+        copy.rename().map_err(|err| cannot_write(&self.copy, &err))?;
+        self.write(note)
+    }
+
+    /// Writes a note, and the bytes that it is about, unless it is already there.
     pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
         let before = self.note();
         if before.as_ref() == Some(note) {
             return Ok(());
         }
         // Mostly only the time of the last look differs.
-        if before.is_none_or(|before| Note { compared: note.compared, ..before } != *note) {
-            put(&self.copy, &config.bytes, 0o600)?;
+        if before.is_some_and(|before| Note { compared: note.compared, ..before } == *note) {
+            return self.write(note);
         }
+        self.end(self.stage_copy(config)?, note)
+    }
+
+    /// Only the owner may read the copy: a configuration may hold passwords.
+    fn stage_copy(&self, config: &Config) -> Result<Staged, Failure> {
+        Staged::write(&self.copy, &config.bytes, 0o600).map_err(|err| cannot_write(&self.copy, &err))
+    }
+
+    fn write(&self, note: &Note) -> Result<(), Failure> {
         put(&self.note, &json(note), 0o640)?;
         self.held
             .as_ref()

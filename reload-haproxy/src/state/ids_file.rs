@@ -1,17 +1,16 @@
-//! The file of the numbers of HAProxy's servers.
+//! The file of the numbers of HAProxy's servers. It only saves time, so a fault while it is written does not end the run.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use common::failure::Failure;
 use common::regular_file;
 use nix::fcntl::OFlag;
 
 use crate::config::file::CONFIG_MAX;
 use crate::haproxy::instance::Worker;
-use crate::state::put::{cannot_write, put};
+use crate::state::put::put;
 use crate::state::server_ids::{HEAD_MAX, ServerIds, is_about, is_grown};
 
 /// Its path.
@@ -40,20 +39,22 @@ impl IdsFile {
         !read.is_ok_and(|(beginning, size)| is_about(&beginning, worker) && !is_grown(&beginning, size))
     }
 
-    /// Writes the numbers of all servers.
-    pub(crate) fn write(&self, ids: &ServerIds) -> Result<(), Failure> {
-        put(&self.0, ids.bytes(), 0o640)
+    /// Writes the numbers of all servers, if possible.
+    pub(crate) fn write(&self, ids: &ServerIds) {
+        if put(&self.0, ids.bytes(), 0o640).is_err() {
+            self.change(None);
+        }
     }
 
     /// Appends what has changed since, unless nothing is known. Without `lines` nothing is known any more.
-    pub(crate) fn change(&self, lines: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn change(&self, lines: Option<&str>) {
         let append = |lines: &str| {
             let open = OpenOptions::new().append(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&self.0);
             open.and_then(|mut file| file.write_all(lines.as_bytes()))
         };
-        match lines.map_or_else(|| fs::remove_file(&self.0), append) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(cannot_write(&self.0, &err)),
-            _ => Ok(()),
+        if lines.is_none_or(|lines| append(lines).is_err()) {
+            // It may be missing already. If it stays, the names in HAProxy's answers show what is wrong.
+            let _ = fs::remove_file(&self.0);
         }
     }
 }
