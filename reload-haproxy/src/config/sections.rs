@@ -51,11 +51,6 @@ impl<'t> Layout<'t> {
         Layout { text, sections: OnceCell::new() }
     }
 
-    /// The text.
-    pub(crate) fn text(&self) -> &'t str {
-        self.text
-    }
-
     /// Its sections.
     pub(crate) fn sections(&self) -> &Sections<'t> {
         self.sections.get_or_init(|| Sections::read(self.text))

@@ -21,7 +21,7 @@ impl Reconcile<'_, '_> {
         }
         let worker = self.worker.as_ref()?;
         self.runtime(worker).ok()?;
-        ShortWay::find(self.state, worker, self.layout.text())
+        ShortWay::find(self.state, worker, self.config)
     }
 
     /// Changes a few servers, if that is all there is to do. Returns `None` if all servers must be looked at, and otherwise

@@ -6,6 +6,7 @@
 
 use crate::config::content::{fingerprint, text};
 use crate::config::excerpt::{Excerpt, excerpt};
+use crate::config::file::Config;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::proc::since_boot;
 use crate::servers::few::Few;
@@ -20,16 +21,16 @@ pub(super) struct ShortWay {
 }
 
 impl ShortWay {
-    /// From what the state directory has about the worker, to the text of the file as it is now.
-    pub(super) fn find(state: &StateDir, worker: &Worker, new: &str) -> Option<ShortWay> {
+    /// From what the state directory has about the worker, to the file as it is now.
+    pub(super) fn find(state: &StateDir, worker: &Worker, config: &Config) -> Option<ShortWay> {
         let note = state.note_about(worker).filter(|note| note.may_look_at_few(since_boot()))?;
         // Where servers can be deleted, the next change tries that again with the parked ones.
         if worker.version?.can_delete() && !note.parked.is_empty() {
             return None;
         }
-        let loaded = state.copy()?;
-        // Mostly the file has not changed, so this comes first.
-        let excerpt = excerpt(&text(&loaded), new)?;
+        // Mostly the file has not changed.
+        let loaded = state.has_other_copy(config).then(|| state.copy()).flatten()?;
+        let excerpt = excerpt(&text(&loaded), &config.text())?;
         if note.fingerprint != fingerprint(&loaded) {
             return None;
         }

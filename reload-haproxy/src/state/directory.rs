@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -123,6 +123,11 @@ impl StateDir {
         regular_file::read(&self.copy, CONFIG_MAX).ok()
     }
 
+    /// Whether the copy has other bytes than the file. True if it cannot be read.
+    pub(crate) fn has_other_copy(&self, config: &Config) -> bool {
+        regular_file::open(&self.copy).and_then(|copy| config.differs(copy.take(CONFIG_MAX))).unwrap_or(true)
+    }
+
     /// The files that the worker has loaded, if that is known.
     pub(crate) fn loaded_files(&self, worker: &Worker) -> Option<LoadedFiles> {
         LoadedFiles::parse(&regular_file::read(&self.files, NOTE_MAX).ok()?)
@@ -191,12 +196,9 @@ impl StateDir {
     /// the file that will be loaded: if there is no room for it, nothing is changed.
     pub(crate) fn begin(&self, config: &Config, worker: &Worker) -> Result<Staged, Failure> {
         let copy = self.stage_copy(config)?;
-        match (&self.held, self.note_about(worker)) {
-            (Some(lock), Some(note)) => {
-                begun::mark(lock, &note).map_err(|err| cannot_write(&self.lock, &err))?;
-            }
-            // Without a note the next run compares everything anyway.
-            _ => {}
+        // Without a note the next run compares everything anyway.
+        if let (Some(lock), Some(note)) = (&self.held, self.note_about(worker)) {
+            begun::mark(lock, &note).map_err(|err| cannot_write(&self.lock, &err))?;
         }
         Ok(copy)
     }
