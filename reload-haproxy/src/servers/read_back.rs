@@ -121,6 +121,7 @@ impl Figures<'_> {
 mod tests {
     use super::*;
     use crate::config::server_options::Options;
+    use crate::servers::scope::Scope;
     use common::servers_state;
 
     const ROWS: &str = "1\n\
@@ -174,6 +175,18 @@ mod tests {
         assert_eq!(proven(vec![removed("s4")], ANSWER, true), Some(vec![]));
         let changes = vec![added("server s3 10.0.0.3:80 weight 5 disabled")];
         assert_eq!(proven(changes, &ANSWER.replace("DOWN", "MAINT"), true), Some(vec![]));
+    }
+
+    #[test]
+    fn parked_servers_that_were_not_compared_stay_parked() {
+        let parked: Parked = ["nodes/s2", "nodes/s9"].map(|key| (key.to_owned(), String::new())).into();
+        let changes = vec![removed("s2")];
+        let stat_ids = stat_ids(&changes, &servers_state::parse(ROWS).unwrap());
+        let scope = Scope::Few(vec![["nodes".to_owned(), "s2".to_owned()]]);
+        let found = Changes { changes, stat_ids, scope, ..Changes::default() };
+        let left = prove(&found, ANSWER, &parked, false).unwrap();
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["nodes/s2", "nodes/s9"]);
+        assert_eq!(left["nodes/s2"], "check");
     }
 
     #[test]
