@@ -165,6 +165,11 @@ impl Args {
         }
     }
 
+    /// Whether a run changes nothing.
+    pub(crate) fn only_look(&self) -> bool {
+        self.dry_run || self.status || self.up || self.health
+    }
+
     /// The reload method: the one given on the command line, or the best one that the running HAProxy supports.
     /// `why` is the reason for the reload, used in the error.
     pub(crate) fn method(&self, instance: &Instance, why: &str) -> Result<Method, Failure> {

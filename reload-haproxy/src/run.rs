@@ -9,7 +9,7 @@ use common::messages::Messages;
 
 use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Sections;
+use crate::config::sections::Layout;
 use crate::decision::Decision;
 use crate::files::refusals::Refusals;
 use crate::haproxy::instance::Instance;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args, messages: &mut Messages) -> Result<(), Failure> {
     if args.status && args.metrics.are_wanted() {
         return measure::publish(args, messages);
     }
-    if args.dry_run || args.status || args.up || args.health {
+    if args.only_look() {
         let path = Config::resolve(&args.config)?;
         return inspect(args, &path, &StateDir::read_only(&args.state_dir, &path));
     }
@@ -84,7 +84,7 @@ fn reconcile_until_stable(
         counters::tidy(&config);
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
-        let layout = Sections::read(&text);
+        let layout = Layout::new(&text);
         let pass = Reconcile::new(args, &config, &layout, &instance, state, &refused);
         if let Pass::Done = pass.apply(std::mem::take(&mut force), &mut refused, messages)? {
             return Ok(refused.failure(pass.unreadable()));
@@ -110,7 +110,7 @@ fn inspect(args: &Args, path: &Path, state: &StateDir) -> Result<(), Failure> {
     }
     let instance = Instance::find(&config, &args.hints())?;
     let text = config.text();
-    let layout = Sections::read(&text);
+    let layout = Layout::new(&text);
     let reconcile = Reconcile::new(args, &config, &layout, &instance, state, &Refusals::default());
     let rollback = Rollback::new(state, path, args.lock_timeout);
     let again = |refused: &Path| Reason::TriedAgain(refused.display().to_string());

@@ -11,7 +11,7 @@ use common::failure::{Code, Failure};
 
 use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Sections;
+use crate::config::sections::Layout;
 use crate::files::refusals::Refusals;
 use crate::haproxy::instance::Instance;
 use crate::output::report::print;
@@ -30,7 +30,7 @@ pub(crate) fn status(args: &Args, path: &Path, state: &StateDir) -> Result<(Stat
         let config = Config::read(path)?;
         let instance = Instance::find(&config, &args.hints())?;
         let text = config.text();
-        let layout = Sections::read(&text);
+        let layout = Layout::new(&text);
         let reconcile = Reconcile::new(args, &config, &layout, &instance, state, &Refusals::default());
         let status = reconcile.status();
         if status.verdict().is_ok() || Instant::now() >= deadline || !reconcile.is_loading() {

@@ -47,7 +47,9 @@ impl Config {
         let resolved = Config::resolve(path)?;
         let file = regular_file::open(&resolved).map_err(refuse)?;
         let metadata = file.metadata().map_err(refuse)?;
-        let mut bytes = Vec::new();
+        // One byte more, so that the last read finds the end.
+        let size = usize::try_from(metadata.len().min(CONFIG_MAX)).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(size.saturating_add(1));
         file.take(CONFIG_MAX).read_to_end(&mut bytes).map_err(refuse)?;
         Ok(Config {
             path: resolved,
@@ -80,7 +82,7 @@ impl Config {
     }
 
     /// Compares what is read piece by piece: memory for a second copy of a large file costs more than reading it.
-    fn differs(&self, mut now: impl Read) -> io::Result<bool> {
+    pub(crate) fn differs(&self, mut now: impl Read) -> io::Result<bool> {
         let mut rest = &self.bytes[..];
         let mut buffer = vec![0; 64 << 10];
         loop {

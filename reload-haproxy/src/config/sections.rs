@@ -4,6 +4,7 @@
 //! change of membership affects one.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use crate::config::content::revision;
 use crate::config::lines::{Line, lines};
@@ -36,6 +37,24 @@ pub(crate) struct ServerLine<'t> {
     pub(crate) text: &'t str,
     /// How many `default-server` lines of its section come before it, and apply to it.
     pub(crate) defaults: usize,
+}
+
+/// The sections of a text, which are read when they are first needed.
+#[derive(Debug)]
+pub(crate) struct Layout<'t> {
+    text: &'t str,
+    sections: OnceCell<Sections<'t>>,
+}
+
+impl<'t> Layout<'t> {
+    pub(crate) fn new(text: &'t str) -> Layout<'t> {
+        Layout { text, sections: OnceCell::new() }
+    }
+
+    /// Its sections.
+    pub(crate) fn sections(&self) -> &Sections<'t> {
+        self.sections.get_or_init(|| Sections::read(self.text))
+    }
 }
 
 impl<'t> Sections<'t> {

@@ -7,16 +7,20 @@ mod up_to_date;
 
 use std::time::SystemTime;
 
+use common::servers_state::Row;
+
 use crate::config::diff::{Difference, difference};
 use crate::config::file::Config;
 use crate::config::sections::Sections;
 use crate::files::changes::FileChanges;
 use crate::haproxy::instance::Worker;
 use crate::servers::answer::Answer;
-use crate::servers::change::Changes;
+use crate::servers::change::{Change, Changes};
 use crate::servers::compare::{Known, changes};
+use crate::servers::few::Few;
 use crate::servers::read_back::stat_ids;
 use crate::servers::reason::Reason;
+use crate::servers::scope::Scope;
 use crate::state::note::{Note, Parked};
 use up_to_date::up_to_date;
 
@@ -39,13 +43,16 @@ pub enum Decision<S, R> {
 /// The decision as it is made here.
 pub(crate) type Decided<'t> = Decision<Changes<'t>, Reason>;
 
-/// What HAProxy is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// `show servers state`
-    Servers,
-    /// `add server help`
-    Keywords,
+/// Asks the worker, if the decision depends on it.
+pub(crate) trait Ask {
+    /// Its answer to `show servers state`, or why servers cannot be changed.
+    fn servers(&self) -> Result<Answer, Reason>;
+
+    /// Its answer to `add server help`.
+    fn keywords(&self) -> Result<String, Reason>;
+
+    /// Takes note of the servers after they were compared with the file.
+    fn compared(&self, _rows: &[Row]) {}
 }
 
 /// What the decision is made from.
@@ -57,15 +64,17 @@ pub(crate) struct DecisionInput<'i, 't> {
     pub(crate) born: SystemTime,
     /// The note, if it is about this worker.
     pub(crate) note: Option<&'i Note>,
+    /// The servers to compare, if not all.
+    pub(crate) few: Option<&'i Few>,
 }
 
 impl<'t> DecisionInput<'_, 't> {
-    /// Decides. `loaded` returns the text that the worker was last proven to run. `ask` returns the answer to a
-    /// question, or why servers cannot be changed; it is `None` if they must not be.
+    /// Decides. `loaded` returns the text that the worker was last proven to run. `ask` is `None` if servers must not be
+    /// changed.
     pub(crate) fn decide(
         &self,
         loaded: impl FnOnce() -> Option<String>,
-        ask: Option<impl Fn(Question) -> Result<Answer, Reason>>,
+        ask: Option<&dyn Ask>,
     ) -> Decided<'t> {
         match up_to_date(self.config, self.worker, self.born, self.note) {
             Ok(how) => self.compare(self.layout, None, ask).unwrap_or(Decision::Nothing(how)),
@@ -78,12 +87,7 @@ impl<'t> DecisionInput<'_, 't> {
     }
 
     /// Decides from `text`, which HAProxy was last proven to run. `why` is the reason without it.
-    fn decide_since(
-        &self,
-        text: &str,
-        why: Reason,
-        ask: Option<impl Fn(Question) -> Result<Answer, Reason>>,
-    ) -> Decided<'t> {
+    fn decide_since(&self, text: &str, why: Reason, ask: Option<&dyn Ask>) -> Decided<'t> {
         let before = Sections::read(text);
         let why = match difference(&before, self.layout) {
             Some(Difference::Line(line)) => return Decision::Reload(Reason::Line(line)),
@@ -99,7 +103,7 @@ impl<'t> DecisionInput<'_, 't> {
         &self,
         known: &Sections,
         different: Option<&Reason>,
-        ask: Option<impl Fn(Question) -> Result<Answer, Reason>>,
+        ask: Option<&dyn Ask>,
     ) -> Option<Decided<'t>> {
         let because = |why: Reason| {
             Some(Decision::Reload(Reason::Differs { difference: different?.to_string(), why: why.into() }))
@@ -131,22 +135,24 @@ impl<'t> DecisionInput<'_, 't> {
     }
 
     /// Finds the server changes, or why only a reload can make them.
-    fn find(
-        &self,
-        known: &Sections,
-        ask: impl Fn(Question) -> Result<Answer, Reason>,
-    ) -> Result<Changes<'t>, Reason> {
-        let answer = ask(Question::Servers)?;
+    fn find(&self, known: &Sections, ask: &dyn Ask) -> Result<Changes<'t>, Reason> {
+        let answer = ask.servers()?;
         let rows = answer.rows()?;
         let version = self.worker.version.ok_or(Reason::NoVersion)?;
         let none = Parked::new();
         let parked = self.note.map_or(&none, |note| &note.parked);
-        let found = changes(self.layout, &Known { layout: known, rows: &rows, parked, version })?;
+        let scope = self.few.map_or(&Scope::All, Few::scope);
+        let found = changes(self.layout, &Known { layout: known, rows: &rows, parked, version, scope })?;
         // Options that another server has were accepted before.
         if found.is_untried {
-            found.check_keywords(ask(Question::Keywords)?.text())?;
+            found.check_keywords(&ask.keywords()?)?;
         }
-        Ok(Changes { stat_ids: stat_ids(&found.changes, &rows), ..found })
+        ask.compared(&rows);
+        let predict = |changes: &[Change]| match self.few {
+            Some(few) => few.stat_ids(changes),
+            None => stat_ids(changes, &rows),
+        };
+        Ok(Changes { stat_ids: predict(&found.changes), ..found })
     }
 
     fn parked(&self) -> usize {

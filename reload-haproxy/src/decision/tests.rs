@@ -23,6 +23,22 @@ struct Case {
     keywords: &'static str,
 }
 
+/// What HAProxy answers.
+struct Answers {
+    servers: Result<String, Reason>,
+    keywords: &'static str,
+}
+
+impl Ask for Answers {
+    fn servers(&self) -> Result<Answer, Reason> {
+        self.servers.clone().map(Answer::from)
+    }
+
+    fn keywords(&self) -> Result<String, Reason> {
+        Ok(self.keywords.to_owned())
+    }
+}
+
 fn worker() -> Worker {
     Worker { pid: 7, version: Version::parse("2.6.12"), ..Worker::default() }
 }
@@ -65,13 +81,10 @@ impl Case {
             worker: &worker,
             born,
             note: self.note.as_ref(),
+            few: None,
         };
-        let ask = self.answer.map(|answer| {
-            move |question| match question {
-                Question::Servers => answer.clone().map(Answer::from),
-                Question::Keywords => Ok(self.keywords.to_owned().into()),
-            }
-        });
+        let asked = self.answer.map(|answer| Answers { servers: answer, keywords: self.keywords });
+        let ask = asked.as_ref().map(|asked| asked as &dyn Ask);
         match input.decide(|| self.loaded.map(str::to_owned), ask) {
             Decision::Nothing(how) => Decision::Nothing(how),
             Decision::Servers(found, why) => Decision::Servers(found.lines(&Parked::new()), why),

@@ -29,7 +29,7 @@ impl Reconcile<'_, '_> {
         }
         messages.info(format!("worker {} runs '{}'", worker.pid, self.config.path.display()));
         let is_unlike = self.args.method.may_change_servers()
-            && self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout));
+            && self.runtime(&worker).is_ok_and(|runtime| runtime.differs(self.layout.sections()));
         let note = Note { is_unlike, ..Note::default() }.renewed(self.config, &worker);
         self.state.remember(self.config, &note)?;
         if !files.items.is_empty() {

@@ -1,9 +1,15 @@
 //! One pass: decide what to do from the file and HAProxy as they are now, and do it. A run makes several
 //! passes while the file keeps changing.
 
+mod asking;
 mod dry_run;
+mod few_servers;
 mod files;
 mod load;
+mod look;
+mod notes;
+mod servers;
+mod short_way;
 
 use std::cell::Cell;
 
@@ -12,33 +18,31 @@ use common::messages::Messages;
 
 use crate::args::Args;
 use crate::config::file::Config;
-use crate::config::sections::Sections;
-use crate::decision::{Decided, Decision, DecisionInput, Question, with_files};
+use crate::config::sections::Layout;
+use crate::decision::{Decided, Decision, with_files};
 use crate::files::changes::FileChanges;
 use crate::files::refusals::Refusals;
 use crate::files::scan::Scan;
 use crate::haproxy::instance::{Instance, Worker};
-use crate::haproxy::proc::wall_clock;
 use crate::haproxy::process::Process;
 use crate::output::report::{Report, print};
 use crate::output::status::Status;
 use crate::reload::attempt::Unproven;
-use crate::reload::check;
 use crate::servers::ahead::Asked;
-use crate::servers::answer::Answer;
 use crate::servers::apply::Runtime;
-use crate::servers::change::Changes;
 use crate::servers::compare::read_rows;
 use crate::servers::reason::Reason;
-use crate::state::counters::{ChangeKind, Stage};
+use crate::state::counters::Stage;
 use crate::state::directory::StateDir;
-use crate::state::note::Note;
+
+use look::Look;
+use short_way::ShortWay;
 
 /// What one pass works on.
 pub(crate) struct Reconcile<'r, 't> {
     args: &'r Args,
     config: &'r Config,
-    layout: &'r Sections<'t>,
+    layout: &'r Layout<'t>,
     instance: &'r Instance,
     state: &'r StateDir,
     worker: Option<Worker>,
@@ -46,6 +50,10 @@ pub(crate) struct Reconcile<'r, 't> {
     files: FileChanges,
     /// The question for the servers, until its answer is needed.
     asked: Cell<Option<Asked>>,
+    /// What is looked at in place of all servers, if a few are enough.
+    short_way: Option<ShortWay>,
+    /// What was found when all servers were compared.
+    look: Look,
 }
 
 /// How a pass ended.
@@ -61,16 +69,20 @@ impl<'r, 't> Reconcile<'r, 't> {
     pub(crate) fn new(
         args: &'r Args,
         config: &'r Config,
-        layout: &'r Sections<'t>,
+        layout: &'r Layout<'t>,
         instance: &'r Instance,
         state: &'r StateDir,
         refused: &Refusals,
     ) -> Reconcile<'r, 't> {
         let (worker, scan) = (instance.worker(), Scan::new(config, instance));
         let files = FileChanges::default();
-        let asked = Cell::default();
-        let mut reconcile = Reconcile { args, config, layout, instance, state, worker, scan, files, asked };
-        reconcile.asked.set(reconcile.ask_ahead());
+        let (asked, short_way, look) = (Cell::default(), None, Look::default());
+        let mut reconcile =
+            Reconcile { args, config, layout, instance, state, worker, scan, files, asked, short_way, look };
+        reconcile.short_way = reconcile.find_short_way();
+        if reconcile.short_way.is_none() {
+            reconcile.asked.set(reconcile.ask_ahead());
+        }
         reconcile.find_file_changes(refused);
         reconcile
     }
@@ -84,27 +96,14 @@ impl<'r, 't> Reconcile<'r, 't> {
     ) -> Result<Pass, Unproven> {
         self.explain_files(messages);
         self.list_files(messages);
-        let why = match self.decide(is_forced) {
-            Decision::Nothing(how) => {
-                messages.verbose(self.nothing(&how, refused));
-                self.note_loaded()?;
-                self.remember_files()?;
-                self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
-                return Ok(Pass::Done);
-            }
-            Decision::Files(different) => match self.change_files(&different, refused, messages)? {
-                Ok(were_all) => return self.end_after_files(were_all, refused, messages),
-                Err(why) => Reason::Differs { difference: different, why: why.into() },
-            },
-            Decision::Servers(found, different) => match self.change(&found, &different, messages)? {
-                None if self.config.is_outdated() => return Ok(Pass::Again),
-                None => {
-                    self.remember_files()?;
-                    return Ok(Pass::Done);
-                }
-                Some(why) => Reason::Differs { difference: different, why: why.into() },
-            },
-            Decision::Reload(why) => why,
+        let short = if is_forced { None } else { self.take_short_way(messages)? };
+        let done = match short {
+            Some(done) => done,
+            None => self.act(self.decide(is_forced), refused, messages)?,
+        };
+        let why = match done {
+            Ok(pass) => return Ok(pass),
+            Err(why) => why,
         };
         match self.load(&why, messages) {
             Err(unproven) if self.can_go_on(&unproven, is_forced, refused) => {
@@ -113,6 +112,30 @@ impl<'r, 't> Reconcile<'r, 't> {
             }
             loaded => loaded,
         }
+    }
+
+    /// Does what was decided; returns the reason if that is a reload.
+    fn act(
+        &self,
+        decided: Decided,
+        refused: &mut Refusals,
+        messages: &mut Messages,
+    ) -> Result<Result<Pass, Reason>, Unproven> {
+        Ok(match decided {
+            Decision::Nothing(how) => {
+                messages.verbose(self.nothing(&how, refused));
+                self.note_loaded()?;
+                self.remember_files()?;
+                self.report(&Report::nothing(self.config, &how, self.worker.as_ref()))?;
+                Ok(Pass::Done)
+            }
+            Decision::Files(different) => match self.change_files(&different, refused, messages)? {
+                Ok(were_all) => Ok(self.end_after_files(were_all, refused, messages)?),
+                Err(why) => Err(Reason::Differs { difference: different, why: why.into() }),
+            },
+            Decision::Servers(found, different) => self.change_servers(&found, different, messages)?,
+            Decision::Reload(why) => Err(why),
+        })
     }
 
     /// The line for the log if there is nothing to do, or nothing but files that must not be loaded.
@@ -159,36 +182,6 @@ impl<'r, 't> Reconcile<'r, 't> {
         }
     }
 
-    /// Decides by the configuration alone.
-    fn decide_by_text(&self, is_forced: bool) -> Decided<'t> {
-        let Reconcile { config, layout, state, .. } = self;
-        let worker = match &self.worker {
-            None => return Decision::Reload(Reason::NoWorker),
-            Some(_) if is_forced => return Decision::Reload(Reason::Forced),
-            Some(worker) => worker,
-        };
-        let note = state.note_about(worker);
-        let born = wall_clock(worker.birth);
-        let ask = |question| {
-            let runtime = self.runtime(worker)?;
-            match question {
-                Question::Servers => match self.asked.take() {
-                    Some(asked) => Ok(Answer::from(asked)),
-                    None => runtime.servers().map(Answer::from),
-                },
-                Question::Keywords => runtime.keywords().map(Answer::from),
-            }
-        };
-        DecisionInput { config, layout, worker, born, note: note.as_ref() }
-            .decide(|| state.loaded(worker), self.args.method.may_change_servers().then_some(ask))
-    }
-
-    /// Asks for the servers, if the decision will depend on them.
-    fn ask_ahead(&self) -> Option<Asked> {
-        let may_change = self.args.method.may_change_servers() && !self.args.force;
-        self.runtime(self.worker.as_ref().filter(|_| may_change)?).ok()?.ask_ahead()
-    }
-
     /// The worker's socket for server changes, or why they cannot be made.
     fn runtime<'a>(&'a self, worker: &'a Worker) -> Result<Runtime<'a>, Reason> {
         // The other files may set defaults.
@@ -206,51 +199,6 @@ impl<'r, 't> Reconcile<'r, 't> {
         let runtime = self.runtime(worker)?;
         // The new worker may load an earlier file, and start after these changes.
         if self.instance.is_loading(worker) { Err(Reason::Loading) } else { Ok((worker, runtime)) }
-    }
-
-    /// Notes that the worker runs the file.
-    fn note_loaded(&self) -> Result<(), Failure> {
-        let Some(worker) = &self.worker else { return Ok(()) };
-        let note = self.state.note_about(worker).unwrap_or_default();
-        self.state.remember(self.config, &note.renewed(self.config, worker))
-    }
-
-    /// Changes servers; returns the reason if they could not be changed.
-    fn change(
-        &self,
-        found: &Changes,
-        different: &str,
-        messages: &mut Messages,
-    ) -> Result<Option<Reason>, Failure> {
-        let (worker, runtime) = match self.quiet_runtime() {
-            Ok(found) => found,
-            Err(why) => return Ok(Some(why)),
-        };
-        if found.is_untried {
-            // If a command were rejected halfway, HAProxy could not load the file either, and would run neither file.
-            let program = self.args.program(self.instance);
-            check::check(self.config, self.instance, &program, self.args.timeout, messages)
-                .inspect_err(|_| self.refused(Stage::Check))?;
-        }
-        messages.info(format!("runtime: {different}"));
-        if self.state.note_about(worker).is_none() {
-            // Without a note, only its servers differ from the file.
-            self.note_loaded()?;
-        }
-        self.state.begin(worker)?;
-        let note = self.state.note_about(worker).unwrap_or_default().renewed(self.config, worker);
-        match runtime.apply(found, self.layout, &note.parked) {
-            Err(why) => Ok(Some(why)),
-            Ok(_) if self.instance.is_loading(worker) => Ok(Some(Reason::Loading)),
-            Ok(parked) => {
-                found.lines(&parked).iter().for_each(|line| messages.info(line));
-                self.state.count(|counters| counters.change(ChangeKind::Servers));
-                // Noted before it is printed: a closed stdout must not cost a reload.
-                let report = Report::runtime(self.config, different, Some(worker), found, &parked);
-                self.state.remember(self.config, &Note { parked, ..note })?;
-                self.report(&report).map(|()| None)
-            }
-        }
     }
 
     /// Counts a file that was not loaded.

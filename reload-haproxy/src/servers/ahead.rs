@@ -1,5 +1,5 @@
-//! Asks HAProxy for its servers ahead: it writes their state while this program reads the file. With ten thousand servers
-//! HAProxy needs 8 ms for that, more than everything else together.
+//! Asks HAProxy for its servers ahead: it writes their state while this program reads the file. With thousands of servers
+//! each of the two takes a while.
 //!
 //! The answer comes in parts of whole lines, so the first ones are read while HAProxy writes the others.
 

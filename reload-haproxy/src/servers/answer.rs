@@ -49,14 +49,6 @@ impl Answer {
             Answer::Coming(coming) => coming.rows(),
         }
     }
-
-    /// The text of any other answer.
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Answer::Whole(text) => text,
-            Answer::Coming(_) => "",
-        }
-    }
 }
 
 impl Coming {

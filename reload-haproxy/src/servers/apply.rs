@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::haproxy_socket::ask;
 use common::servers_state::Row;
 
-use crate::config::sections::Sections;
+use crate::config::sections::{Layout, Sections};
 use crate::haproxy::answers::parse_info;
 use crate::haproxy::instance::Worker;
 use crate::haproxy::version::Version;
@@ -18,6 +18,7 @@ use crate::servers::commands::{deletion, deletions, lines};
 use crate::servers::compare::{Known, changes, read_rows};
 use crate::servers::read_back;
 use crate::servers::reason::Reason;
+use crate::servers::scope::Scope;
 use crate::state::note::Parked;
 
 /// Asks for all servers, and who answers.
@@ -30,6 +31,14 @@ pub(crate) struct Runtime<'a> {
     pub(crate) version: Version,
     /// How long an answer may take.
     pub(crate) patience: Duration,
+}
+
+/// What changes have left.
+pub(crate) struct Applied {
+    /// The servers that are now parked.
+    pub(crate) parked: Parked,
+    /// Whether the changed servers were found by their predicted ids.
+    pub(crate) has_ids: bool,
 }
 
 impl Runtime<'_> {
@@ -58,14 +67,8 @@ impl Runtime<'_> {
         self.ask("add server help")
     }
 
-    /// Makes the changes that make the servers those of `wanted`, and proves it. Returns the servers that are
-    /// now parked. Fails with the reason for a reload.
-    pub(crate) fn apply(
-        &self,
-        found: &Changes,
-        wanted: &Sections,
-        parked: &Parked,
-    ) -> Result<Parked, Reason> {
+    /// Makes the changes that make the servers those of `wanted`, and proves it. Fails with the reason for a reload.
+    pub(crate) fn apply(&self, found: &Changes, wanted: &Layout, parked: &Parked) -> Result<Applied, Reason> {
         let replaced = self.replace_moved(&found.changes)?;
         for line in lines(&replaced, self.version)? {
             self.send(&line)?;
@@ -73,21 +76,22 @@ impl Runtime<'_> {
         if self.version.can_delete() {
             self.delete(found)?;
         }
-        if let Some(left) = self.prove_few(found, parked) {
-            return Ok(left);
+        if let Some(parked) = self.prove_few(found, parked) {
+            return Ok(Applied { parked, has_ids: true });
         }
         let answer = self.servers()?;
-        let rows = read_rows(&answer)?;
+        let (wanted, rows) = (wanted.sections(), read_rows(&answer)?);
         let left = left(found, parked, &rows);
-        let known = Known { layout: wanted, rows: &rows, parked: &left, version: self.version };
+        let (version, scope) = (self.version, &found.scope);
+        let known = Known { layout: wanted, rows: &rows, parked: &left, version, scope };
         match changes(wanted, &known)?.changes.first() {
-            None => Ok(left),
+            None => Ok(Applied { parked: left, has_ids: false }),
             Some(change) => Err(Reason::NotApplied(change.key())),
         }
     }
 
-    /// Proves a few changes by the figures of those servers alone. The others matched the file a moment ago,
-    /// and this run has not touched them. Returns what `apply` does, or `None` if nothing is proven.
+    /// Proves a few changes by the figures of those servers alone. The others matched the file at the last look at all,
+    /// and this run has not touched them. Returns the servers that are now parked, or `None` if nothing is proven.
     fn prove_few(&self, found: &Changes, parked: &Parked) -> Option<Parked> {
         let answer = self.ask(&read_back::question(&found.stat_ids)?).ok()?;
         let info = parse_info(&answer).filter(|info| !info.is_stopping)?;
@@ -99,7 +103,8 @@ impl Runtime<'_> {
     pub(crate) fn differs(&self, layout: &Sections) -> bool {
         let Ok(answer) = self.servers() else { return false };
         let Ok(rows) = read_rows(&answer) else { return false };
-        let known = Known { layout, rows: &rows, parked: &Parked::new(), version: self.version };
+        let (version, scope) = (self.version, &Scope::All);
+        let known = Known { layout, rows: &rows, parked: &Parked::new(), version, scope };
         changes(layout, &known).is_ok_and(|found| !found.changes.is_empty())
     }
 

@@ -5,7 +5,9 @@ use std::fmt::{self, Display};
 use crate::config::server::ServerOptions;
 use crate::config::server_keywords::listed_keywords;
 use crate::servers::reason::Reason;
+use crate::servers::scope::Scope;
 use crate::state::note::Parked;
+use crate::state::server_ids::StatId;
 
 /// A change of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +34,6 @@ pub(crate) enum Action<'t> {
     Remove { options: Option<String> },
 }
 
-/// The numbers by which `show stat` finds a server: its backend's and its own.
-pub(crate) type StatId = [u32; 2];
-
 /// The changes to make, and what is left although the file does not say so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes<'t> {
@@ -47,6 +46,8 @@ pub(crate) struct Changes<'t> {
     pub(crate) is_untried: bool,
     /// The ids of the changed servers, if they are few.
     pub(crate) stat_ids: Vec<StatId>,
+    /// The servers that were compared.
+    pub(crate) scope: Scope,
 }
 
 impl Display for Changes<'_> {
@@ -83,6 +84,16 @@ impl Changes<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Change<'_> {
+    /// The `id` that the file gives to a server that is added.
+    pub(crate) fn forced_id(&self) -> Option<&str> {
+        match &self.action {
+            Action::Add { settings, .. } => settings.options.value("id"),
+            _ => None,
+        }
     }
 }
 

@@ -9,14 +9,16 @@ use std::collections::{HashMap, HashSet};
 
 use common::servers_state::{self, Row};
 
-use crate::config::backend::{Backend, is_name};
+use crate::config::backend::{Backend, Obstacle, is_name};
 use crate::config::by_name::Lookup;
+use crate::config::excerpt::MENTIONS;
 use crate::config::sections::{Section, Sections, ServerLine};
 use crate::config::server::{Glance, ServerOptions, endpoint};
 use crate::haproxy::version::Version;
 use crate::servers::change::{Action, Change, Changes};
 use crate::servers::names::check_names;
 use crate::servers::reason::Reason;
+use crate::servers::scope::Scope;
 use crate::state::note::Parked;
 
 /// What is known about HAProxy's servers.
@@ -26,6 +28,8 @@ pub(crate) struct Known<'k, 'l> {
     pub(crate) rows: &'k [Row<'k>],
     pub(crate) parked: &'k Parked,
     pub(crate) version: Version,
+    /// The servers to compare.
+    pub(crate) scope: &'k Scope,
 }
 
 /// Reads the rows of an answer to `show servers state`.
@@ -44,11 +48,16 @@ pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Change
     // HAProxy lists one backend after the other.
     let backends = known.rows.chunk_by(|one, other| one.backend == other.backend);
     let rows: HashMap<&str, &[Row]> = backends.map(|rows| (rows[0].backend, rows)).collect();
-    let mut found = Changes::default();
+    let mut found = Changes { scope: known.scope.clone(), ..Changes::default() };
     for (backend, before) in Backend::all(wanted).zip(Backend::all(known.layout)) {
         // Only HAProxy can evaluate conditions.
         if backend.is_conditional() && backend.section.has_the_same_servers(before.section) {
             continue;
+        }
+        // Its other servers were not compared before, so a look at a few is not enough.
+        if backend.is_conditional() && known.scope != &Scope::All {
+            let (section, why) = (backend.section.title(), Obstacle::Conditional);
+            return Err(Reason::Backend { section, why });
         }
         let rows = rows.get(&*backend.section.name).copied().unwrap_or_default();
         let had = found.changes.len();
@@ -61,9 +70,6 @@ pub(crate) fn changes<'t>(wanted: &Sections<'t>, known: &Known) -> Result<Change
     }
     check_mentions(wanted, &found).map(|()| found)
 }
-
-/// Keywords of lines that name servers of other lines.
-const MENTIONS: [&str; 3] = ["use-server", "track", "srv_"];
 
 /// Fails if a line names a removed server: HAProxy would reject such a file.
 fn check_mentions(wanted: &Sections, found: &Changes) -> Result<(), Reason> {
@@ -101,7 +107,8 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             tried.dedup();
             tried.into_iter().collect::<HashSet<_>>()
         });
-        for server in &self.backend.section.servers {
+        let is_compared = |name: &str| self.known.scope.has(&self.backend.section.name, name);
+        for server in self.backend.section.servers.iter().filter(|server| is_compared(&server.name)) {
             let old = olds.take(&server.name);
             let action = self.action(server, old, rows.take(&server.name), &mut found.in_maintenance);
             let action = action.map_err(|why| why.of_server(&server.name, &self.backend.section.title()))?;
@@ -109,7 +116,7 @@ impl<'t> Comparison<'_, '_, 't, '_> {
             found.is_untried |= is_new && !tried.contains(&(server.options(), server.defaults));
             found.changes.extend(action.map(|action| self.change(&server.name, action)));
         }
-        let mut rest: Vec<&Row> = rows.rest().collect();
+        let mut rest: Vec<&Row> = rows.rest().filter(|row| is_compared(row.name)).collect();
         rest.sort_unstable_by_key(|row| row.name);
         for row in rest {
             self.remove(row, olds.take(row.name), found)?;

@@ -1,20 +1,15 @@
-//! Reads back a few changed servers, without all the others: HAProxy writes the state of ten thousand servers
-//! in about 9 ms, and the figures of one in less than 1 ms.
+//! Reads back a few changed servers by their figures, without all the others.
 //!
-//! `show stat BACKEND 6 SERVER` takes ids and reports the backend (2) and the server (4). The id of an added
-//! server is predicted: HAProxy assigns the lowest free one. If an answer does not match, all servers are
-//! read.
-
-use std::net::SocketAddr;
+//! The id of an added server is predicted: HAProxy assigns the lowest free one. If an answer does not match, all servers
+//! are read.
 
 use common::servers_state::Row;
 
-use crate::config::server::{ServerOptions, endpoint};
-use crate::servers::change::{Action, Change, Changes, StatId};
+use crate::config::server::ServerOptions;
+use crate::servers::change::{Action, Change, Changes};
+use crate::servers::figures::{FEW, Figures};
 use crate::state::note::Parked;
-
-/// With more changes than this, reading all servers is cheaper.
-const FEW: usize = 8;
+use crate::state::server_ids::StatId;
 
 /// The ids of the changed servers in a HAProxy that has `rows`; empty if there are too many or one cannot be
 /// predicted.
@@ -61,31 +56,10 @@ fn numbers(row: &Row) -> Option<StatId> {
     Some([backend.parse().ok()?, server.parse().ok()?])
 }
 
-impl Change<'_> {
-    /// The `id` that the file gives to a server that is added.
-    fn forced_id(&self) -> Option<&str> {
-        match &self.action {
-            Action::Add { settings, .. } => settings.options.value("id"),
-            _ => None,
-        }
-    }
-}
-
 /// The commands that ask for these servers and for the worker; `None` if there are no ids.
 pub(crate) fn question(stat_ids: &[StatId]) -> Option<String> {
     let ask = |[backend, server]: &StatId| format!(";show stat {backend} 6 {server} typed");
     (!stat_ids.is_empty()).then(|| "show info".to_owned() + &stat_ids.iter().map(ask).collect::<String>())
-}
-
-/// What HAProxy reports about one server.
-#[derive(Debug, Default)]
-struct Figures<'a> {
-    backend: &'a str,
-    name: &'a str,
-    address: Option<SocketAddr>,
-    weight: Option<u32>,
-    /// `UP`, `DOWN 1/2`, `MAINT`, `MAINT (resolution)`, ...
-    status: &'a str,
 }
 
 /// Returns the servers that are now parked, those removed by this change and those in `parked`, if the answer
@@ -97,15 +71,22 @@ pub(crate) fn prove(found: &Changes, answer: &str, parked: &Parked, can_delete: 
     }
     let options = |key: &String| parked.get(key).map(|options| (key.clone(), options.clone()));
     let mut left: Parked = found.parked.iter().filter_map(options).collect();
+    // This run has not looked at these.
+    let others = parked.iter().filter(|(key, _)| !found.scope.has_key(key));
+    left.extend(others.map(|(key, options)| (key.clone(), options.clone())));
     for (change, id) in found.changes.iter().zip(&found.stat_ids) {
-        let figures = figures(answer, id);
+        let figures = Figures::find(answer, id);
         match &change.action {
             Action::Remove { .. } if figures.is_none() && can_delete && has_backend(answer, id) => {}
             Action::Remove { options } => {
-                figures.filter(|figures| figures.are_of(change) && figures.status == "MAINT")?;
+                figures.filter(|figures| {
+                    figures.are_of(&change.backend, &change.server) && figures.status == "MAINT"
+                })?;
                 left.extend(options.as_ref().map(|options| (change.key(), options.clone())));
             }
-            action => figures.filter(|figures| figures.are_of(change) && figures.show(action)).map(drop)?,
+            action => figures
+                .filter(|figures| figures.are_of(&change.backend, &change.server) && figures.show(action))
+                .map(drop)?,
         }
     }
     Some(left)
@@ -117,45 +98,21 @@ fn has_backend(answer: &str, [backend, _]: &StatId) -> bool {
     answer.lines().any(|line| line.starts_with(&beginning))
 }
 
-/// Reads lines like `S.3.17.73.addr.1:CGS:str:10.0.0.1:80`: the fourth word is the field's name.
-fn figures<'a>(answer: &'a str, [backend, server]: &StatId) -> Option<Figures<'a>> {
-    let beginning = format!("S.{backend}.{server}.");
-    let mut figures = None;
-    for line in answer.lines() {
-        let Some((field, rest)) = line.strip_prefix(&beginning).and_then(|rest| rest.split_once(':')) else {
-            continue;
-        };
-        let figures: &mut Figures = figures.get_or_insert_default();
-        let value = rest.splitn(3, ':').nth(2).unwrap_or_default();
-        match field.split('.').nth(1) {
-            Some("pxname") => figures.backend = value,
-            Some("svname") => figures.name = value,
-            Some("addr") => figures.address = endpoint(value),
-            Some("uweight") => figures.weight = value.parse().ok(),
-            Some("status") => figures.status = value,
-            _ => {}
-        }
-    }
-    figures
-}
-
 impl Figures<'_> {
-    fn are_of(&self, change: &Change) -> bool {
-        self.backend == change.backend && self.name == change.server
-    }
-
     /// Whether they are as expected after the action.
     fn show(&self, action: &Action) -> bool {
-        let serves = !self.status.is_empty() && !self.status.starts_with("MAINT");
         let is_at = |settings: &ServerOptions| self.address == Some(settings.endpoint);
         match action {
             // An agent on the server may change its weight.
-            Action::Add { settings, .. } | Action::Move { settings } | Action::Return { settings } => {
+            Action::Add { settings, .. }
+            | Action::Move { settings }
+            | Action::Return { settings }
+            | Action::Disable { settings } => {
                 let has_weight = self.weight == Some(settings.weight) && !settings.options.has("agent-check");
-                serves && !settings.is_disabled && is_at(settings) && has_weight
+                self.is_in_maintenance() == Some(settings.is_disabled) && is_at(settings) && has_weight
             }
             Action::Tune { weight, .. } => weight.is_none() || self.weight == *weight,
-            _ => false,
+            Action::Remove { .. } => false,
         }
     }
 }
@@ -164,6 +121,7 @@ impl Figures<'_> {
 mod tests {
     use super::*;
     use crate::config::server_options::Options;
+    use crate::servers::scope::Scope;
     use common::servers_state;
 
     const ROWS: &str = "1\n\
@@ -215,6 +173,20 @@ mod tests {
         let changes = vec![added("server s3 10.0.0.3:80 weight 5"), removed("s2")];
         assert_eq!(proven(changes, ANSWER, false), Some(vec!["nodes/s2".to_owned()]));
         assert_eq!(proven(vec![removed("s4")], ANSWER, true), Some(vec![]));
+        let changes = vec![added("server s3 10.0.0.3:80 weight 5 disabled")];
+        assert_eq!(proven(changes, &ANSWER.replace("DOWN", "MAINT"), true), Some(vec![]));
+    }
+
+    #[test]
+    fn parked_servers_that_were_not_compared_stay_parked() {
+        let parked: Parked = ["nodes/s2", "nodes/s9"].map(|key| (key.to_owned(), String::new())).into();
+        let changes = vec![removed("s2")];
+        let stat_ids = stat_ids(&changes, &servers_state::parse(ROWS).unwrap());
+        let scope = Scope::Few(vec![["nodes".to_owned(), "s2".to_owned()]]);
+        let found = Changes { changes, stat_ids, scope, ..Changes::default() };
+        let left = prove(&found, ANSWER, &parked, false).unwrap();
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["nodes/s2", "nodes/s9"]);
+        assert_eq!(left["nodes/s2"], "check");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The state directory: for each configuration file a note, a copy of the loaded bytes, the mark of a rejected file,
-//! what was loaded of the files that it names, the host names of its certificates, counters, and a lock.
+//! what was loaded of the files that it names, the host names of its certificates, the numbers of HAProxy's servers,
+//! counters, and a lock.
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -19,11 +20,14 @@ use sha2::{Digest, Sha256};
 use crate::config::content::{fingerprint, owned_text};
 use crate::config::file::{CONFIG_MAX, Config};
 use crate::haproxy::instance::Worker;
+use crate::state::begun;
 use crate::state::certificate_hosts::CertificateHosts;
 use crate::state::counter_file::CounterFile;
 use crate::state::counters::Counters;
+use crate::state::ids_file::IdsFile;
 use crate::state::loaded_files::LoadedFiles;
 use crate::state::note::{Mark, Note};
+use crate::state::put::{cannot_write, put};
 
 /// The note lists the parked servers with their options, as many as the file has.
 const NOTE_MAX: u64 = CONFIG_MAX;
@@ -35,7 +39,7 @@ pub(crate) struct StateDir {
     copy: PathBuf,
     mark: PathBuf,
     counters: PathBuf,
-    /// Its time is that of the last run that began.
+    /// Its time is that of the last run that began. It marks changes that are under way.
     lock: PathBuf,
     /// An empty file. Its time is that of the last run that succeeded.
     success: PathBuf,
@@ -43,8 +47,9 @@ pub(crate) struct StateDir {
     counted: RefCell<Counters>,
     files: PathBuf,
     hosts: PathBuf,
+    pub(crate) ids: IdsFile,
     /// Held while a run is at work.
-    _lock: Option<Flock<File>>,
+    held: Option<Flock<File>>,
 }
 
 impl StateDir {
@@ -59,7 +64,7 @@ impl StateDir {
         let file = touch(&unlocked.lock, 0o600).map_err(|err| refuse("lock", err))?;
         let lock = lock::exclusive(file, timeout).map_err(|err| refuse("lock", err))?;
         match lock {
-            Some(lock) => Ok(StateDir { _lock: Some(lock), ..unlocked }),
+            Some(lock) => Ok(StateDir { held: Some(lock), ..unlocked }),
             None => {
                 let line = format!(
                     "cannot lock '{}': another run has held it for {timeout:?}; see --lock-timeout",
@@ -83,13 +88,16 @@ impl StateDir {
             counted: RefCell::default(),
             files: directory.join(format!("{key}.files")),
             hosts: directory.join(format!("{key}.hosts")),
-            _lock: None,
+            ids: IdsFile::new(directory.join(format!("{key}.ids"))),
+            held: None,
         }
     }
 
     /// The note, if there is one that can be read.
     pub(crate) fn note(&self) -> Option<Note> {
-        serde_json::from_slice(&regular_file::read(&self.note, NOTE_MAX).ok()?).ok()
+        let note: Note = serde_json::from_slice(&regular_file::read(&self.note, NOTE_MAX).ok()?).ok()?;
+        let is_begun = note.is_begun || begun::is_marked(&self.lock, &note);
+        Some(Note { is_begun, ..note })
     }
 
     /// The note, if it is about this worker.
@@ -105,9 +113,19 @@ impl StateDir {
 
     /// The bytes that were last proven to run; their worker may have died since.
     pub(crate) fn last_good(&self) -> Option<Vec<u8>> {
-        let copy = regular_file::read(&self.copy, CONFIG_MAX).ok()?;
+        let copy = self.copy()?;
         // The note and the copy are written one after the other, so they may not belong together.
         self.note().filter(|note| note.fingerprint == fingerprint(&copy)).map(|_| copy)
+    }
+
+    /// The copy of the loaded bytes. It counts only if a note has its fingerprint.
+    pub(crate) fn copy(&self) -> Option<Vec<u8>> {
+        regular_file::read(&self.copy, CONFIG_MAX).ok()
+    }
+
+    /// Whether the copy has other bytes than the file. True if it cannot be read.
+    pub(crate) fn has_other_copy(&self, config: &Config) -> bool {
+        regular_file::open(&self.copy).and_then(|copy| config.differs(copy.take(CONFIG_MAX))).unwrap_or(true)
     }
 
     /// The files that the worker has loaded, if that is known.
@@ -174,27 +192,47 @@ impl StateDir {
         [&self.lock, &self.success].map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
     }
 
-    /// Notes that server changes are about to begin, so that the next run reloads if this one is killed.
-    pub(crate) fn begin(&self, worker: &Worker) -> Result<(), Failure> {
-        match self.note_about(worker) {
-            Some(note) => self.write(&Note { is_begun: true, ..note }),
-            // Without a note the next run compares everything anyway.
-            None => Ok(()),
+    /// Notes that server changes are about to begin, so that the next run reloads if this one is killed. Returns the copy of
+    /// the file that will be loaded: if there is no room for it, nothing is changed.
+    pub(crate) fn begin(&self, config: &Config, worker: &Worker) -> Result<Staged, Failure> {
+        let copy = self.stage_copy(config)?;
+        // Without a note the next run compares everything anyway.
+        if let (Some(lock), Some(note)) = (&self.held, self.note_about(worker)) {
+            begun::mark(lock, &note).map_err(|err| cannot_write(&self.lock, &err))?;
         }
+        Ok(copy)
     }
 
-    /// Writes a note, and the bytes that it is about, unless it is already there. Only the owner may read the
-    /// copy: a configuration may hold passwords.
-    pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
-        if self.note().as_ref() == Some(note) {
-            return Ok(());
-        }
-        put(&self.copy, &config.bytes, 0o600)?;
+    /// Writes a note after server changes that began with this copy.
+    pub(crate) fn end(&self, copy: Staged, note: &Note) -> Result<(), Failure> {
+        copy.rename().map_err(|err| cannot_write(&self.copy, &err))?;
         self.write(note)
     }
 
+    /// Writes a note, and the bytes that it is about, unless it is already there.
+    pub(crate) fn remember(&self, config: &Config, note: &Note) -> Result<(), Failure> {
+        let before = self.note();
+        if before.as_ref() == Some(note) {
+            return Ok(());
+        }
+        // Mostly only the time of the last look differs.
+        if before.is_some_and(|before| Note { compared: note.compared, ..before } == *note) {
+            return self.write(note);
+        }
+        self.end(self.stage_copy(config)?, note)
+    }
+
+    /// Only the owner may read the copy: a configuration may hold passwords.
+    fn stage_copy(&self, config: &Config) -> Result<Staged, Failure> {
+        Staged::write(&self.copy, &config.bytes, 0o600).map_err(|err| cannot_write(&self.copy, &err))
+    }
+
     fn write(&self, note: &Note) -> Result<(), Failure> {
-        put(&self.note, &json(note), 0o640)
+        put(&self.note, &json(note), 0o640)?;
+        self.held
+            .as_ref()
+            .map_or(Ok(()), |lock| begun::clear(lock))
+            .map_err(|err| cannot_write(&self.lock, &err))
     }
 }
 
@@ -206,12 +244,6 @@ fn touch(path: &Path, mode: u32) -> io::Result<File> {
     // A file of another user can be locked, but not be given a time.
     let _ = file.set_modified(SystemTime::now());
     Ok(file)
-}
-
-/// Replaces a file. It need not outlive a reboot, because the worker does not either, so it is not synced.
-fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let put = Staged::write(path, bytes, mode).and_then(Staged::rename);
-    put.map_err(|err| Failure::new(Code::Files, format!("cannot write '{}': {err}", path.display())))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

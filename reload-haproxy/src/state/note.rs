@@ -15,6 +15,9 @@ use crate::haproxy::instance::Worker;
 /// HAProxy reports ages in whole seconds.
 const BIRTH_TOLERANCE: Duration = Duration::from_secs(2);
 
+/// For so long after all servers were compared, a change looks only at the servers that it is about.
+const COMPARED_MAX: Duration = Duration::from_secs(30);
+
 /// Servers that are in maintenance because they were removed, as `backend/server`, with their options.
 pub(crate) type Parked = BTreeMap<String, String>;
 
@@ -38,6 +41,10 @@ pub(crate) struct Note {
     /// Servers that were removed since and are in maintenance.
     #[serde(default)]
     pub(crate) parked: Parked,
+    /// When all its servers were last compared with the file, in milliseconds since the machine's start: a wall clock can
+    /// be set back.
+    #[serde(default)]
+    pub(crate) compared: Option<u64>,
 }
 
 impl Note {
@@ -46,11 +53,28 @@ impl Note {
         Note {
             config: config.path.clone(),
             fingerprint: config.fingerprint().to_owned(),
-            pid: worker.pid,
-            birth: u64::try_from(worker.birth.as_millis()).unwrap_or(u64::MAX),
             is_begun: false,
-            ..self
+            ..self.of(worker)
         }
+    }
+
+    /// The same note about this worker.
+    pub(crate) fn of(self, worker: &Worker) -> Note {
+        Note { pid: worker.pid, birth: milliseconds(worker.birth), ..self }
+    }
+
+    /// The same note after all servers were compared at a moment since the machine's start.
+    pub(crate) fn compared_at(self, moment: Option<Duration>) -> Note {
+        Note { compared: moment.map(milliseconds).or(self.compared), ..self }
+    }
+
+    /// Whether all servers but a few may be taken to be as the file says: they were compared a short time before `now`, and
+    /// every run since has ended well.
+    pub(crate) fn may_look_at_few(&self, now: Duration) -> bool {
+        let age = self.compared.and_then(|compared| milliseconds(now).checked_sub(compared));
+        !self.is_begun
+            && !self.is_unlike
+            && age.is_some_and(|age| u128::from(age) <= COMPARED_MAX.as_millis())
     }
 
     /// Whether it is about this worker.
@@ -58,6 +82,10 @@ impl Note {
         let apart = Duration::from_millis(self.birth).abs_diff(worker.birth);
         self.pid == worker.pid && apart <= BIRTH_TOLERANCE
     }
+}
+
+fn milliseconds(moment: Duration) -> u64 {
+    u64::try_from(moment.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Which rejected bytes belong to which good ones.
@@ -86,5 +114,17 @@ mod tests {
         assert!(note.is_about(&worker(7, 11_000)));
         assert!(!note.is_about(&worker(7, 20_000)));
         assert!(!note.is_about(&worker(8, 10_000)));
+    }
+
+    #[test]
+    fn a_few_servers_are_enough_only_for_a_while_after_all_were_compared() {
+        let at = Duration::from_secs;
+        let note = Note::default().compared_at(Some(at(100)));
+        assert_eq!(note.clone().compared_at(None), note);
+        assert!(note.may_look_at_few(at(100)) && note.may_look_at_few(at(130)));
+        assert!(!note.may_look_at_few(at(131)) && !note.may_look_at_few(at(99)));
+        assert!(!Note::default().may_look_at_few(at(0)));
+        assert!(!Note { is_begun: true, ..note.clone() }.may_look_at_few(at(101)));
+        assert!(!Note { is_unlike: true, ..note }.may_look_at_few(at(101)));
     }
 }

@@ -2,13 +2,17 @@
 //! judges equal options once. A line with quotes around its words goes the long way, and means the same to HAProxy. So
 //! for random pairs of files, both must lead to the same decision and the same commands.
 //!
+//! The other short way is that of a change of a few servers: it looks at these alone, in an excerpt of the files. If the
+//! other servers are as the old file says, it must lead to the same commands, or not be taken.
+//!
 //! FUZZ_PAIRS is the number of pairs (1,000 by default), FUZZ_SEED the random seed.
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use reload_haproxy::offline::{Decision, decide};
+use reload_haproxy::offline::{Decision, decide, decide_by_excerpt};
 use support::{Dice, setting};
 
 type Decided = Decision<Vec<String>, String>;
@@ -63,6 +67,8 @@ trait Files {
     fn file(&mut self) -> Vec<String>;
     fn changed(&mut self, file: &[String]) -> Vec<String>;
     fn rows(&mut self, file: &[String]) -> String;
+    fn long_file(&mut self) -> Vec<String>;
+    fn few_changed(&mut self, file: &[String]) -> Vec<String>;
 }
 
 impl Files for Dice {
@@ -109,28 +115,122 @@ impl Files for Dice {
         lines
     }
 
-    /// What HAProxy has: the servers of the file, a few of them changed by hand.
-    fn rows(&mut self, file: &[String]) -> String {
-        let (mut rows, mut backend) = (ROWS.to_owned(), "");
-        for (id, line) in file.iter().enumerate() {
-            let mut words = line.split_whitespace();
-            match (words.next(), words.next(), words.next()) {
-                (Some("backend" | "listen"), name, _) => backend = name.unwrap_or_default(),
-                (Some("server"), Some(name), Some(address)) if self.roll(30) > 0 => {
-                    let address = if self.roll(30) == 0 { "10.0.0.7:80" } else { address };
-                    let (host, port) = address.rsplit_once(':').unwrap_or((address, "80"));
-                    let weight = line.split(" weight ").nth(1).unwrap_or("1").trim();
-                    let weight = if self.roll(30) == 0 { "5" } else { weight };
-                    let host = host.trim_matches(['[', ']']);
-                    let admin = usize::from(line.contains("disabled") != (self.roll(30) == 0));
-                    writeln!(rows, "3 {backend} {id} {name} {host} 2 {admin} {weight} {port}")
-                        .unwrap_or_default();
+    /// A file of two backends with many servers, most of them equal, in which HAProxy would have no name twice.
+    fn long_file(&mut self) -> Vec<String> {
+        let balance = ["leastconn", "roundrobin", "random(2)"][self.roll(3)];
+        let mut lines = vec!["global".to_owned(), "  description rollcall-0000000000000001".to_owned()];
+        lines.extend(["defaults".to_owned(), format!("  balance {balance}")]);
+        for backend in ["backend a", "listen b"] {
+            lines.push(backend.to_owned());
+            let mut options = self.of(&OPTIONS);
+            for number in 0..self.roll(30) {
+                if self.roll(6) == 0 {
+                    options = self.of(&OPTIONS);
                 }
-                _ => {}
+                if self.roll(9) == 0 {
+                    lines.push(self.of(&OTHERS).to_owned());
+                }
+                let name = ["s", "srv_"][usize::from(self.roll(9) == 0)];
+                lines.push(format!("  server {name}{number} 10.0.1.{number}:80{options}"));
             }
         }
-        rows + "\n"
+        lines
     }
+
+    /// The same file in which a few servers were added, removed and changed, and a revision.
+    fn few_changed(&mut self, file: &[String]) -> Vec<String> {
+        let mut lines = file.to_vec();
+        lines[1] = format!("  description rollcall-{:016x}", self.roll(9));
+        for number in 0..=self.roll(3) {
+            let at = self.roll(lines.len());
+            if !is_server(&lines[at]) {
+                continue;
+            }
+            let options = lines[at].splitn(5, ' ').nth(4).unwrap_or_default();
+            let options = options.split_once(' ').map(|(_, rest)| format!(" {rest}")).unwrap_or_default();
+            match self.roll(6) {
+                0 | 1 => lines.insert(at, format!("  server n{number} 10.0.2.{number}:80{options}")),
+                2 | 3 => drop(lines.remove(at)),
+                4 => lines[at] = lines[at].replace(":80", ":81"),
+                _ => lines[at] += self.of(&[" weight 9", " maxconn 5", " # new", " disabled", " check"]),
+            }
+        }
+        lines
+    }
+
+    /// What HAProxy has: the servers of the file, a few of them changed by hand.
+    fn rows(&mut self, file: &[String]) -> String {
+        rows(file, |below| self.roll(below) == 0)
+    }
+}
+
+/// What HAProxy has right after it has loaded the file.
+fn as_loaded(file: &[String]) -> String {
+    rows(file, |_| false)
+}
+
+/// The servers of the file, in which something is different where `happens` says so; it is asked with the odds.
+fn rows(file: &[String], mut happens: impl FnMut(usize) -> bool) -> String {
+    let (mut rows, mut backend, mut default) = (ROWS.to_owned(), "", "1");
+    for (id, line) in file.iter().enumerate() {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("backend" | "listen"), name, _) => {
+                (backend, default) = (name.unwrap_or_default(), "1");
+            }
+            (Some("default-server"), Some("weight"), Some(weight)) => default = weight,
+            (Some("server"), Some(name), Some(address)) if !happens(30) => {
+                let address = if happens(30) { "10.0.0.7:80" } else { address };
+                let (host, port) = address.rsplit_once(':').unwrap_or((address, "80"));
+                let weight = line.split(" weight ").nth(1).unwrap_or(default).trim();
+                let weight = if happens(30) { "5" } else { weight };
+                let host = host.trim_matches(['[', ']']);
+                let admin = usize::from(line.contains("disabled") != happens(30));
+                writeln!(rows, "3 {backend} {id} {name} {host} 2 {admin} {weight} {port}")
+                    .unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    rows + "\n"
+}
+
+/// The rows of the servers whose lines are in both files are as the old file says; the others may have been changed by
+/// hand.
+fn mixed(old: &[String], new: &[String], right: &str, by_hand: &str) -> String {
+    let [old, new] = [old, new].map(lines_of_servers);
+    let is_in_both = |row: &str| {
+        let key = key(row);
+        old.get(&key) == new.get(&key)
+    };
+    let unchanged = right.lines().filter(|row| row.starts_with(['1', '#']) || is_in_both(row));
+    let changed = by_hand.lines().skip(2).filter(|row| !is_in_both(row));
+    let unchanged = unchanged.filter(|row| !row.is_empty());
+    let rows: String = unchanged.chain(changed).map(|row| format!("{row}\n")).collect();
+    // HAProxy lists one backend after the other.
+    let mut rows: Vec<&str> = rows.lines().collect();
+    rows[2..].sort_by_key(|row| row.split(' ').nth(1).unwrap_or_default().to_owned());
+    rows.join("\n") + "\n\n"
+}
+
+/// The lines of each server, by its backend and its name.
+fn lines_of_servers(file: &[String]) -> BTreeMap<[&str; 2], Vec<&str>> {
+    let (mut lines, mut backend) = (BTreeMap::<_, Vec<&str>>::new(), "");
+    for line in file {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("backend" | "listen"), name) => backend = name.unwrap_or_default(),
+            (Some("server"), Some(name)) => lines.entry([backend, name]).or_default().push(line),
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// The backend and the name of a row.
+fn key(row: &str) -> [&str; 2] {
+    let mut words = row.split(' ').skip(1);
+    [words.next().unwrap_or_default(), words.nth(1).unwrap_or_default()]
 }
 
 fn is_server(line: &str) -> bool {
@@ -188,4 +288,34 @@ fn the_short_way_and_the_long_way_lead_to_the_same_commands() {
         }
     }
     assert!(kinds.iter().all(|count| *count > 50), "too few of a kind: {kinds:?}");
+}
+
+#[test]
+fn a_look_at_the_changed_servers_leads_to_the_same_commands_as_a_look_at_all() {
+    let seed = setting("FUZZ_SEED", 1);
+    let mut dice = Dice(seed);
+    let (mut taken, mut left) = (0, 0);
+    for pair in 0..setting("FUZZ_PAIRS", 1_000) {
+        let old = if dice.roll(4) == 0 { dice.file() } else { dice.long_file() };
+        let new = if dice.roll(3) == 0 { dice.changed(&old) } else { dice.few_changed(&old) };
+        let version = dice.of(&VERSIONS);
+        let [right, by_hand] = [as_loaded(&old), dice.rows(&old)];
+        let rows = mixed(&old, &new, &right, &by_hand);
+        let (before, after) = (plain(&old, b""), plain(&new, b""));
+        // HAProxy rejects two servers of one name, or a weight of 300.
+        let has_twins = lines_of_servers(&old).values().any(|lines| lines.len() > 1);
+        if has_twins || !matches!(decide(&before, &before, &right, version), Decision::Nothing(_)) {
+            continue;
+        }
+        let Some(few) = decide_by_excerpt(&before, &after, &rows, version) else {
+            left += 1;
+            continue;
+        };
+        let all = decide(&before, &after, &rows, version);
+        let at = format!("pair {pair} of seed {seed}:\n{}\nto:\n{}\n{rows}", old.join("\n"), new.join("\n"));
+        assert_eq!(few, all, "{at}");
+        taken += 1;
+    }
+    println!("{taken} pairs the short way, {left} by all servers");
+    assert!(taken > 100 && left > 50, "too few of a kind: {taken}, {left}");
 }

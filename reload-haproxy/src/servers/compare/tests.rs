@@ -20,7 +20,7 @@ fn live() -> Vec<Row<'static>> {
 /// The changes from `old` to `new` as people read them, or the reason for a reload.
 fn found(old: &str, new: &str, rows: &[Row], parked: &Parked, version: &str) -> Result<Vec<String>, String> {
     let version = Version::parse(version).unwrap();
-    let known = Known { layout: &Sections::read(old), rows, parked, version };
+    let known = Known { layout: &Sections::read(old), rows, parked, version, scope: &Scope::All };
     let found = changes(&Sections::read(new), &known).map_err(|why| why.to_string());
     found.map(|found| found.changes.iter().map(Change::to_string).collect())
 }
@@ -199,4 +199,29 @@ fn a_tracked_server_is_removed_only_with_the_server_that_tracks_it() {
     assert_eq!(found(&file, &gone, &rows, &none, "3.0.11"), Ok(expected.to_vec()));
     let kept = found(&file, &file.replace(first, ""), &rows, &none, "3.0.11").unwrap_err();
     assert_eq!(kept, "server s1 is removed, but 'server t1 10.0.0.3:80 track s1' names it");
+}
+
+#[test]
+fn a_comparison_of_a_few_servers_leaves_the_others_alone() {
+    let scope = Scope::Few(vec![["nodes".to_owned(), "s2".to_owned()]]);
+    let mut rows = live();
+    rows[0] = row("s1", "10.0.0.7:80", 99, 0);
+    rows.push(row("x", "10.0.0.8:80", 1, 0));
+    let parked = Parked::new();
+    let few = |old: &str, new: &str| {
+        let version = Version::parse("2.6.12").unwrap();
+        let known =
+            Known { layout: &Sections::read(old), rows: &rows, parked: &parked, version, scope: &scope };
+        let found = changes(&Sections::read(new), &known).map_err(|why| why.to_string());
+        found.map(|found| found.to_string())
+    };
+    let new = FILE.replace("maxconn 9", "maxconn 9 weight 7");
+    assert_eq!(few(FILE, &new), Ok("+0 -0 ~1 servers".to_owned()));
+    assert_eq!(few(FILE, FILE), Ok("+0 -0 ~0 servers".to_owned()));
+    let gone = FILE.replace("  server s2 10.0.0.2:80 check maxconn 9\n", "");
+    assert_eq!(few(FILE, &gone), Ok("+0 -1 ~0 servers".to_owned()));
+    // The others of such a section were not compared before.
+    let conditional = |text: &str| format!("{text}.if 1\n.endif\n");
+    let why = few(&conditional(FILE), &conditional(&new)).unwrap_err();
+    assert!(why.contains(".if"), "{why}");
 }
