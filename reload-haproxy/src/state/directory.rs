@@ -32,6 +32,9 @@ use crate::state::put::{cannot_write, put};
 /// The note lists the parked servers with their options, as many as the file has.
 const NOTE_MAX: u64 = CONFIG_MAX;
 
+/// The time of a look is written only if it differs by more: a run with nothing to do then writes nothing.
+const LOOK_GRAIN: Duration = Duration::from_secs(5);
+
 /// The notes about one configuration file in the state directory.
 #[derive(Debug)]
 pub(crate) struct StateDir {
@@ -216,10 +219,11 @@ impl StateDir {
             return Ok(());
         }
         // Mostly only the time of the last look differs.
-        if before.is_some_and(|before| Note { compared: note.compared, ..before } == *note) {
-            return self.write(note);
+        match before.and_then(|before| before.age_of_look(note)) {
+            Some(age) if age < LOOK_GRAIN => Ok(()),
+            Some(_) => self.write(note),
+            None => self.end(self.stage_copy(config)?, note),
         }
-        self.end(self.stage_copy(config)?, note)
     }
 
     /// Only the owner may read the copy: a configuration may hold passwords.

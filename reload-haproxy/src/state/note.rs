@@ -68,6 +68,13 @@ impl Note {
         Note { compared: moment.map(milliseconds).or(self.compared), ..self }
     }
 
+    /// How far the last looks of both are apart, if all else is the same.
+    pub(crate) fn age_of_look(&self, other: &Note) -> Option<Duration> {
+        let is_same = Note { compared: other.compared, ..self.clone() } == *other;
+        let apart = self.compared.zip(other.compared).map(|(one, two)| one.abs_diff(two));
+        is_same.then(|| apart.map_or(Duration::MAX, Duration::from_millis))
+    }
+
     /// Whether all servers but a few may be taken to be as the file says: they were compared a short time before `now`, and
     /// every run since has ended well.
     pub(crate) fn may_look_at_few(&self, now: Duration) -> bool {
