@@ -9,23 +9,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::haproxy::WITH_OPTIONS as TEMPLATE;
 use support::{Bed, Ran, haproxy};
 
 const NODES: usize = 300;
-const TEMPLATE: &str = "\
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 1s
-    timeout server 1s
-frontend f
-    bind 127.0.0.1:80
-    default_backend b
-backend b
-{%- for node in nodes %}
-    server {{ node.name }} {{ node.address }}:80{% if node.tags.options %} {{ node.tags.options | safe }}{% endif %}
-{%- endfor %}
-";
 /// Longer than the grain of a file system's times.
 const GRAIN: Duration = Duration::from_millis(30);
 

@@ -6,27 +6,12 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use support::haproxy::WITH_OPTIONS as TEMPLATE;
 use support::{Bed, Ran, haproxy};
 
 const NODES: usize = 300;
 /// The shortest pause before a whole check, in seconds (`QUIET` in memory.rs).
 const QUIET: u64 = 10;
-const TEMPLATE: &str = "\
-global
-    description {{ revision }}
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 1s
-    timeout server 1s
-frontend f
-    bind 127.0.0.1:80
-    default_backend b
-backend b
-{%- for node in nodes %}
-    server {{ node.tags.name or node.name }} {{ node.address }}:80{% if node.tags.options %} {{ node.tags.options | safe }}{% endif %}
-{%- endfor %}
-";
 
 /// A bed with a file that was checked as a whole, and a check by HAProxy that counts the servers which it is given.
 struct Pool {

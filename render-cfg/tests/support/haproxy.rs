@@ -11,6 +11,24 @@ use std::time::Duration;
 
 use super::{skip, until};
 
+/// A template for `-c` alone. A node's tag `name` is its server's name, and its tag `options` is added to the line.
+pub const WITH_OPTIONS: &str = "\
+global
+    description {{ revision }}
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 1s
+    timeout server 1s
+frontend f
+    bind 127.0.0.1:80
+    default_backend b
+backend b
+{%- for node in nodes %}
+    server {{ node.tags.name or node.name }} {{ node.address }}:80{% if node.tags.options %} {{ node.tags.options | safe }}{% endif %}
+{%- endfor %}
+";
+
 pub fn program() -> String {
     std::env::var("HAPROXY").unwrap_or_else(|_| "haproxy".to_owned())
 }
