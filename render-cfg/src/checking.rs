@@ -109,25 +109,24 @@ impl<'a> Checking<'a> {
         }
     }
 
-    /// The same by a check that has started and waits for a text. Returns whether the excerpt passes. If it does not, for
-    /// whatever reason, the check of the whole text decides.
-    pub(crate) fn excerpt_ahead(&mut self, ahead: Ahead, excerpt: &str, work: impl FnOnce()) -> bool {
+    /// Checks a text, or an excerpt, by a check that has started and waits for it. Returns whether it passes. If it does not,
+    /// for whatever reason, a check of the whole text in its file decides.
+    pub(crate) fn ahead(&mut self, ahead: Ahead, text: &str, is_whole: bool, work: impl FnOnce()) -> bool {
         let Some(check) = &self.args.check else { return false };
         let begun = Instant::now();
-        let verdict = check.run_ahead(ahead, excerpt, self.left, work);
+        let verdict = check.run_ahead(ahead, text, self.left, work);
         self.left = self.left.saturating_sub(begun.elapsed());
         if verdict.refused.is_some() {
-            self.messages.verbose(format!("the lines of '{}' that changed fail the check", self.name));
+            self.messages.verbose(format!("'{}' fails the check at its stdin", self.name));
             return false;
         }
         let stdin = Path::new(STDIN);
-        self.report_excerpt(&check::explain(
-            &verdict.output,
-            stdin,
-            &self.name,
-            excerpt,
-            &self.args.template,
-        ));
+        let lines = check::explain(&verdict.output, stdin, &self.name, text, &self.args.template);
+        if is_whole {
+            lines.iter().for_each(|line| self.messages.info(line));
+        } else {
+            self.report_excerpt(&lines);
+        }
         true
     }
 

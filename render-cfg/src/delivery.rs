@@ -131,10 +131,7 @@ fn write(
     let mut checking = Checking::new(args, output.name(), messages);
     let memory = prepared.memory.as_ref();
     let excerpt = memory.and_then(|memory| memory.excerpt(output.old(), text));
-    let is_passed = match excerpt {
-        None => false,
-        Some(excerpt) => check_excerpt(output, prepared, &excerpt, &mut checking, &mut sync)?,
-    };
+    let is_passed = check_first(output, prepared, excerpt.as_deref(), text, &mut checking, &mut sync)?;
     if !is_passed {
         checking.text_at(staged.path(), text, || sync.into_iter().for_each(|mut sync| sync()))?;
     }
@@ -146,26 +143,28 @@ fn write(
     } else {
         messages.info(format!("wrote '{name}'"));
     }
-    memory.iter().for_each(|memory| remember(memory, text, !is_passed, messages));
+    memory.iter().for_each(|memory| remember(memory, text, excerpt.is_none() || !is_passed, messages));
     Ok(())
 }
 
-/// Checks an excerpt, and does the work meanwhile, once. Returns whether it passes. If it does not, or if there is no room
-/// for it, the whole text has to be checked.
-fn check_excerpt(
+/// Checks the excerpt, if there is one, or the whole text by a check that has started. Does the work meanwhile, once.
+/// Returns whether it passes. If it does not, or if there is neither, the whole text has to be checked in its file.
+fn check_first(
     output: &Output,
     prepared: &Prepared,
-    excerpt: &str,
+    excerpt: Option<&str>,
+    text: &str,
     checking: &mut Checking<'_>,
     work: &mut Option<impl FnOnce()>,
 ) -> Result<bool, Undelivered> {
     let work = || work.take().into_iter().for_each(|work| work());
     if let Some(ahead) = prepared.take() {
-        return Ok(checking.excerpt_ahead(ahead, excerpt, work));
+        return Ok(checking.ahead(ahead, excerpt.unwrap_or(text), excerpt.is_none(), work));
     }
-    match output.stage_excerpt(excerpt) {
-        Ok(file) => checking.excerpt_at(file.path(), excerpt, work),
-        Err(_) => Ok(false),
+    // Without room for it, the whole text is checked.
+    match excerpt.and_then(|excerpt| Some((output.stage_excerpt(excerpt).ok()?, excerpt))) {
+        Some((file, excerpt)) => checking.excerpt_at(file.path(), excerpt, work),
+        None => Ok(false),
     }
 }
 

@@ -73,6 +73,19 @@ fn a_change_is_checked_at_stdin_and_a_refused_one_by_its_file() {
 }
 
 #[test]
+fn a_text_without_an_excerpt_is_checked_whole_at_stdin() {
+    let bed = pool("");
+    // Another line than a server's has changed too.
+    bed.write("t.tera", &TEMPLATE.replace("client 1s", "client 2s"));
+    bed.node("n7", "10.0.0.2", &[]);
+    render(&bed).quietly();
+    assert_eq!(files(&bed), ["stdin"]);
+    let note: serde_json::Value = serde_json::from_str(&bed.read("checked")).unwrap();
+    assert_eq!(note["is_whole"], true);
+    assert!(bed.read("out").contains("client 2s") && bed.read("out").contains("server n7 10.0.0.2:80\n"));
+}
+
+#[test]
 fn without_a_changed_record_no_check_starts() {
     let bed = pool("");
     render(&bed).quietly();

@@ -81,6 +81,15 @@ fn only_the_changed_line_is_checked_and_after_a_pause_the_whole_file_once() {
 }
 
 #[test]
+fn a_text_that_was_checked_whole_is_a_base_for_ever() {
+    let pool = Pool::new();
+    pool.age(86_400);
+    pool.bed.node("n7", "10.0.0.2", &[]);
+    pool.render().quietly();
+    assert_eq!(pool.counts(), [2]);
+}
+
+#[test]
 fn under_constant_change_the_whole_file_is_checked_every_minute() {
     let pool = Pool::new();
     pool.age(40);

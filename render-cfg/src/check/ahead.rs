@@ -1,7 +1,7 @@
 //! What is known before the text is rendered: what was checked last, and whether the check can start now.
 //!
 //! HAProxy needs more time to start than to check a few lines. So it starts while the records are read, and waits for the
-//! text at its stdin. It can only accept an excerpt: whatever else happens, the check runs as usual.
+//! text at its stdin. It can only accept the text: whatever else happens, the check runs as usual.
 
 use std::cell::Cell;
 use std::fs;
@@ -26,13 +26,13 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Reads what was checked last, and starts the check if an excerpt will probably be checked.
+    /// Reads what was checked last, and starts the check if there will probably be something to check.
     pub(crate) fn new(args: &Args, output: Option<&Output>) -> Prepared {
         let memory = args.check.as_ref().zip(args.check_changes.as_deref());
         let memory = memory.map(|(check, path)| check.memory(path));
         let is_likely = !args.diff
             && !args.dry_run
-            && memory.as_ref().is_some_and(Memory::allows_excerpts)
+            && memory.is_some()
             && output.is_some_and(|output| has_changed_since(&args.nodes, output));
         let check = args.check.as_ref().filter(|_| is_likely);
         let ahead =

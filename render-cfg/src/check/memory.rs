@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::excerpt::excerpt;
 
-/// How long excerpts may be checked after the last whole check, in seconds.
+/// How long one excerpt after the other may be checked, in seconds after the last whole check.
 const EXCERPTS_MAX: u64 = 60;
 /// How long after the check of an excerpt the next run checks the whole text, in seconds, also if nothing has changed.
 /// Until then the next change may be near, and would have to wait.
@@ -63,19 +63,10 @@ impl Memory {
         Memory { path: path.to_owned(), check, note, now }
     }
 
-    /// Whether an excerpt may be checked, if the text of the note is in the output.
-    pub(crate) fn allows_excerpts(&self) -> bool {
-        self.base().is_some()
-    }
-
-    fn base(&self) -> Option<&Note> {
-        let is_base = |note: &&Note| self.now - note.whole_at < EXCERPTS_MAX && self.is_settled(note);
-        self.note.as_ref().filter(is_base)
-    }
-
     /// The excerpt of `new` that has to be checked if `old` is in the output; `None` if all of it has to be.
     pub(crate) fn excerpt(&self, old: Option<&[u8]>, new: &str) -> Option<String> {
-        let note = self.base()?;
+        let is_recent = |note: &Note| self.now - note.whole_at < EXCERPTS_MAX && self.is_settled(note);
+        let note = self.note.as_ref().filter(|note| note.is_whole || is_recent(note))?;
         let old = old.filter(|old| *old != new.as_bytes() && hash(old) == note.text)?;
         excerpt(std::str::from_utf8(old).ok()?, new)
     }
@@ -195,7 +186,10 @@ mod tests {
         assert!(excerpt(&later(59, true, same), &text(80)));
         assert!(excerpt(&later(9, false, same), &text(80)));
         assert!(!excerpt(&later(10, false, same), &text(80)));
-        assert!(!excerpt(&later(60, true, same), &text(80)));
+        assert!(
+            excerpt(&later(3600, true, same), &text(80)),
+            "it was checked whole, and has not changed since"
+        );
         assert!(!excerpt(&later(1, true, same), &text(82)));
         assert!(!excerpt(&later(1, true, ["true", "-f{}"]), &text(80)));
         assert!(!excerpt(&later(1, true, ["false", "{}"]), &text(80)));
