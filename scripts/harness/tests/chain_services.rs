@@ -108,8 +108,9 @@ fn assert_rises(load: &Load, address: Ipv4Addr, from: Instant) {
         *counts.answered.get(&address.into()).unwrap_or(&0) as f64 / counts.requests as f64
     };
     let parts = [part(0, 2), part(3, 5), part(6, 8), part(9, 12)];
-    // A busy machine counts the first seconds late.
-    assert!(parts[0] < 0.15 && parts.is_sorted(), "{parts:?}");
+    // A busy machine counts the first seconds late, and the share is near its end before the last ones.
+    let does_rise = parts.windows(2).all(|pair| pair[0] < pair[1] + 0.02);
+    assert!(parts[0] < 0.15 && does_rise, "{parts:?}");
     assert!((parts[3] - 0.25).abs() < 0.02, "{parts:?}");
 }
 
