@@ -110,15 +110,21 @@ impl<'a> Checking<'a> {
     }
 
     /// Checks a text, or an excerpt, by a check that has started and waits for it. Returns whether it passes. If it does not,
-    /// for whatever reason, a check of the whole text in its file decides.
-    pub(crate) fn ahead(&mut self, ahead: Ahead, text: &str, is_whole: bool, work: impl FnOnce()) -> bool {
-        let Some(check) = &self.args.check else { return false };
+    /// for whatever reason, a check of the whole text in its file decides. Fails if no time is left for that.
+    pub(crate) fn ahead(
+        &mut self,
+        ahead: Ahead,
+        text: &str,
+        is_whole: bool,
+        work: impl FnOnce(),
+    ) -> Result<bool, Undelivered> {
+        let Some(check) = &self.args.check else { return Ok(false) };
         let begun = Instant::now();
         let verdict = check.run_ahead(ahead, text, self.left, work);
         self.left = self.left.saturating_sub(begun.elapsed());
-        if verdict.refused.is_some() {
+        if let Some(why) = verdict.refused {
             self.messages.verbose(format!("'{}' fails the check at its stdin", self.name));
-            return false;
+            return if self.left.is_zero() { Err(self.failure(&why, Vec::new()).into()) } else { Ok(false) };
         }
         let stdin = Path::new(STDIN);
         let lines = check::explain(&verdict.output, stdin, &self.name, text, &self.args.template);
@@ -127,7 +133,7 @@ impl<'a> Checking<'a> {
         } else {
             self.report_excerpt(&lines);
         }
-        true
+        Ok(true)
     }
 
     fn report_excerpt(&mut self, lines: &[String]) {

@@ -159,7 +159,7 @@ fn check_first(
 ) -> Result<bool, Undelivered> {
     let work = || work.take().into_iter().for_each(|work| work());
     if let Some(ahead) = prepared.take() {
-        return Ok(checking.ahead(ahead, excerpt.unwrap_or(text), excerpt.is_none(), work));
+        return checking.ahead(ahead, excerpt.unwrap_or(text), excerpt.is_none(), work);
     }
     // Without room for it, the whole text is checked.
     match excerpt.and_then(|excerpt| Some((output.stage_excerpt(excerpt).ok()?, excerpt))) {

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use support::haproxy::WITH_OPTIONS as TEMPLATE;
 use support::{Bed, Ran, haproxy};
@@ -95,6 +95,17 @@ fn without_a_changed_record_no_check_starts() {
 }
 
 #[test]
+fn a_change_that_led_to_no_other_text_starts_no_check_for_long() {
+    let bed = pool("");
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    fs::File::open(bed.path("out")).unwrap().set_modified(long_ago - GRAIN).unwrap();
+    fs::File::open(bed.path("nodes")).unwrap().set_modified(long_ago).unwrap();
+    let pids = bed.read("pids");
+    render(&bed).quietly();
+    assert_eq!(bed.read("pids"), pids);
+}
+
+#[test]
 fn a_check_that_is_not_needed_is_ended() {
     let bed = pool("");
     // The directory has changed, and the text has not.
@@ -128,7 +139,7 @@ fn a_check_that_never_reads_its_stdin_is_ended_at_the_limit() {
     let check = ["--check", "./haproxy -c -f {}", "--check-changes", "checked", "--check-timeout", "1s"];
     let refused = bed.render(&check);
     assert_eq!(refused.code, Some(5), "{}", refused.err);
-    assert!(refused.err.contains("--check-timeout"), "{}", refused.err);
+    assert!(refused.err.contains("it was killed after 1s; see --check-timeout"), "{}", refused.err);
     wait_for_the_end_of_checks(&bed);
     assert!(bed.read("out").contains("server n7 10.0.0.1:80\n"));
 }

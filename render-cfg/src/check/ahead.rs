@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use common::command::Ahead;
 
@@ -17,6 +18,8 @@ use crate::output::Output;
 
 /// The path at which a program finds its stdin.
 pub(crate) const STDIN: &str = "/dev/stdin";
+/// A run comes sooner after the change that it is for.
+const JUST_NOW: Duration = Duration::from_secs(5);
 
 /// What is known and done before a render.
 pub(crate) struct Prepared {
@@ -33,7 +36,7 @@ impl Prepared {
         let is_likely = !args.diff
             && !args.dry_run
             && memory.is_some()
-            && output.is_some_and(|output| has_changed_since(&args.nodes, output));
+            && output.is_some_and(|output| has_just_changed(&args.nodes, output));
         let check = args.check.as_ref().filter(|_| is_likely);
         let ahead =
             Cell::new(check.and_then(|check| Ahead::start(&mut command::prepared(&check.at_stdin()?)).ok()));
@@ -57,10 +60,13 @@ impl Check {
     }
 }
 
-/// Whether a record was added, replaced or removed after the output was written.
-fn has_changed_since(nodes: &Path, output: &Output) -> bool {
+/// Whether a record was added, replaced or removed just now, after the output was written. A change that has not led to
+/// another text would otherwise start a check in each later run.
+fn has_just_changed(nodes: &Path, output: &Output) -> bool {
     let changed = fs::metadata(nodes).and_then(|nodes| nodes.modified()).ok();
-    changed.zip(output.written_at()).is_some_and(|(changed, written)| changed > written)
+    changed.zip(output.written_at()).is_some_and(|(changed, written)| {
+        changed > written && changed.elapsed().is_ok_and(|age| age < JUST_NOW)
+    })
 }
 
 #[cfg(test)]
