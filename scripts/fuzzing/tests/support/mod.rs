@@ -1,6 +1,8 @@
 //! Shared by the tests: random numbers and settings from the environment.
 #![allow(unreachable_pub, dead_code, reason = "each test file uses its part")]
 
+pub mod files;
+
 use std::env;
 use std::str::FromStr;
 
