@@ -32,7 +32,8 @@ begin_list() {
 
 # end_list: writes $listed to the note. If that fails, the next run asks for the list.
 end_list() {
-    if is_plain "$list_note" && make_file "$list_note"; then echo "$listed${ROLLCALL_ONLY_RECORD:+ recorded}" >"$list_note" || :; fi
+    is_plain "$list_note" && make_file "$list_note" || return 0
+    echo "$listed${ROLLCALL_ONLY_RECORD:+ recorded}" >"$list_note" || :
 }
 
 # fits: whether the event that was recorded fits the records. Sets $fit to what it did to them, or to nothing.

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::failure::{Code, Failure};
 
-/// A record that was written within this time may come from a list that is newer than the event: events wait for the
-/// handler's call before, and a list is asked for meanwhile.
+/// A record that was written within this time may come from a list that is newer than the event. An event waits while the
+/// handler works on an earlier one, and that call may ask for a list.
 const SETTLED: Duration = Duration::from_secs(60);
 
 /// What an event meant for the records. The greater of two counts.
