@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 
+/// The unit of a process's birth, which is rounded down: a hundredth of a second in /proc on every Linux.
+pub(crate) const TICK: Duration = Duration::from_millis(TICK_MS);
+const TICK_MS: u64 = 10;
 /// How often, at most, the memory of a process is read until two reads agree.
 const READS: u32 = 40;
 /// More than the command line or environment of most processes.
@@ -83,8 +86,7 @@ pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
     let (name, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     let ticks: u64 = fields.get(19)?.parse().ok()?;
-    // Clock ticks are hundredths of a second in /proc on every Linux.
-    let birth = Duration::from_millis(ticks.checked_mul(10)?);
+    let birth = Duration::from_millis(ticks.checked_mul(TICK_MS)?);
     Some(Stat {
         name: name.to_owned(),
         is_dead: matches!(fields[0], "Z" | "X"),

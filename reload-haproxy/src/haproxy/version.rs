@@ -46,6 +46,11 @@ impl Version {
         self >= Version(2, 3, 0)
     }
 
+    /// Whether a worker of a master starts before its file is loaded.
+    pub(crate) fn starts_before_loading(self) -> bool {
+        self >= Version(3, 1, 0)
+    }
+
     /// Whether an unprivileged worker may `chroot`, in a user namespace of its own, and `chroot auto` makes a
     /// directory (641fe4f11).
     pub(crate) fn chroots_unprivileged(self) -> bool {

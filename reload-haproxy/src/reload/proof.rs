@@ -77,7 +77,7 @@ impl Reload<'_> {
     fn has_loaded(&self, worker: &Worker, attempts: &Attempts) -> bool {
         match (&self.config.facts.revision, &worker.description) {
             (Some(wanted), Some(description)) => revision(description).as_ref() == Some(wanted),
-            _ => attempts.can_be_of_ours(worker.birth),
+            _ => attempts.can_be_of_ours(worker),
         }
     }
 

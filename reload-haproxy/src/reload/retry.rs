@@ -7,6 +7,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::haproxy::instance::Worker;
+use crate::haproxy::proc::TICK;
+use crate::haproxy::version::Version;
 use crate::reload::method::Method;
 
 const SIGNALS: u32 = 3;
@@ -19,7 +22,7 @@ pub(crate) struct Attempts {
     spare: u32,
     next: Instant,
     load_time: Duration,
-    soonest: Duration,
+    sent_at: Duration,
     is_signal: bool,
     was_overtaken: bool,
 }
@@ -33,7 +36,7 @@ impl Attempts {
             spare: OVERTAKEN,
             next: now,
             load_time,
-            soonest: Duration::ZERO,
+            sent_at: Duration::ZERO,
             is_signal,
             was_overtaken: false,
         }
@@ -48,10 +51,7 @@ impl Attempts {
     pub(crate) fn sent(&mut self, now: Instant, since_boot: Duration) {
         self.left -= 1;
         self.next = now + Duration::from_secs(1) + 3 * self.load_time;
-        // Before 3.1 a worker starts after its file was loaded: one that starts sooner had begun to load
-        // before the signal. After such a worker, the next one belongs to the signal, in any version.
-        let loading = if self.was_overtaken { Duration::ZERO } else { self.load_time / 2 };
-        self.soonest = since_boot + loading;
+        self.sent_at = since_boot;
     }
 
     /// A worker loaded another file than ours.
@@ -64,10 +64,14 @@ impl Attempts {
         self.was_overtaken = true;
     }
 
-    /// Whether a worker started at `birth` (since boot) that does not report what it runs can belong to this
-    /// reload.
-    pub(crate) fn can_be_of_ours(&self, birth: Duration) -> bool {
-        !self.is_signal || birth >= self.soonest
+    /// Whether a new worker that does not report what it runs can belong to this reload.
+    pub(crate) fn can_be_of_ours(&self, worker: &Worker) -> bool {
+        // Up to 3.0 a worker starts after its file was loaded: one that starts sooner had begun to load before the
+        // signal. After such a worker, the next one belongs to the signal, in any version.
+        let loads_first = !self.was_overtaken && !worker.version.is_some_and(Version::starts_before_loading);
+        let loading = if loads_first { self.load_time / 2 } else { Duration::ZERO };
+        // The kernel rounds a birth down to a tick.
+        !self.is_signal || worker.birth + TICK > self.sent_at + loading
     }
 }
 
@@ -108,13 +112,25 @@ mod tests {
     #[test]
     fn a_worker_that_starts_too_soon_after_a_signal_is_of_an_earlier_reload() {
         let now = Instant::now();
-        let at = |seconds| Duration::from_secs(seconds);
+        let at = Duration::from_secs;
+        let worker = |birth| Worker { birth, ..Worker::default() };
         let mut attempts = Attempts::new(Method::Signal, at(4), now);
         attempts.sent(now, at(100));
-        assert!(!attempts.can_be_of_ours(at(101)));
-        assert!(attempts.can_be_of_ours(at(102)));
+        assert!(!attempts.can_be_of_ours(&worker(at(101))));
+        assert!(attempts.can_be_of_ours(&worker(at(102))));
         attempts.overtaken(now);
         attempts.sent(now, at(103));
-        assert!(attempts.can_be_of_ours(at(103)));
+        assert!(attempts.can_be_of_ours(&worker(at(103))));
+    }
+
+    #[test]
+    fn a_worker_that_starts_before_it_loads_may_start_in_the_tick_of_the_signal() {
+        let (now, at) = (Instant::now(), Duration::from_millis);
+        let worker = |version, birth| Worker { birth, version: Version::parse(version), ..Worker::default() };
+        let mut attempts = Attempts::new(Method::Signal, at(300), now);
+        attempts.sent(now, at(1009));
+        assert!(attempts.can_be_of_ours(&worker("3.4.7", at(1000))));
+        assert!(!attempts.can_be_of_ours(&worker("3.4.7", at(990))));
+        assert!(!attempts.can_be_of_ours(&worker("3.0.11", at(1000))));
     }
 }
