@@ -5,10 +5,10 @@
 # goes is logged once an hour, with its first end. The programs do the same with --log-state. As long as nothing is
 # wrong, this starts no process.
 #
-# usage: . "$here/report.sh"    by a script that has set $here to the directory of both
+# usage: . "$here/report.sh"    by a script that has set $here to the directory of both, and $own_name to its own name
 # needs: date
 # settings: ROLLCALL_LOG, ROLLCALL_STATE_DIR; and all others, if /etc/default/rollcall has them
-# shellcheck disable=SC2034 # the variables are for the script that sources this
+# shellcheck disable=SC2034,SC2154 # the variables are for and from the script that sources this
 
 # Run by hand, with none of the services' settings, it has theirs.
 if [ -z "${NODES_DIR+x}${ROLLCALL_STATE_DIR+x}" ] && [ -r /etc/default/rollcall ]; then
@@ -26,7 +26,7 @@ newline='
 '
 # What this script has logged: seconds since 1970 and the message, a line for each, with `ended: ` before a message
 # whose end is in the log too.
-reported=$state/${0##*/}.reported
+reported=$state/$own_name.reported
 # What this run has reported.
 met=$newline
 now=
@@ -59,7 +59,7 @@ end_child() {
 log_line() {
     set_now
     make_file "$log" || :
-    printf '%s\n' "${now#* } ${0##*/}[$$]: $1" >>"$log" || :
+    printf '%s\n' "${now#* } $own_name[$$]: $1" >>"$log" || :
 }
 
 # report MESSAGE: prints an error of the script itself, and logs it unless it was logged within the last hour.
@@ -70,7 +70,7 @@ report() {
     while case $message in *"$newline"*) ;; *) false ;; esac do
         message="${message%%"$newline"*} ${message#*"$newline"}"
     done
-    printf '%s\n' "${0##*/}: $message" >&2
+    printf '%s\n' "$own_name: $message" >&2
     met=$met$message$newline
     find_reported "$message"
     # A new log gets it again.

@@ -6,7 +6,8 @@
 # with 2. A script that renders calls check_rendering before. In the good case this starts no process, because Serf waits
 # for its handler.
 #
-# usage: . "$here/settings.sh"    by a script with `set -euf` that has set $here to the directory of both
+# usage: . "$here/settings.sh"    by a script with `set -euf` that has set $here to the directory of both, and $own_name to
+#        its own name
 # needs: report.sh beside it
 # settings: the table is in docs/settings.md
 # shellcheck disable=SC2034,SC2154 # the variables are for the script that sources this

@@ -4,6 +4,7 @@
 //! is synced. The temporary name is fixed (`.NAME.tmp`): callers hold a lock, so an existing temporary file was left by a
 //! run that was killed, and is replaced.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -17,6 +18,7 @@ pub struct Staged {
     target: PathBuf,
     /// Open until `close`.
     file: Option<File>,
+    is_synced: Cell<bool>,
     committed: bool,
 }
 
@@ -36,7 +38,8 @@ impl Staged {
         let written =
             file.write_all(bytes).and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)));
         // If the write failed, this is dropped and removes the file.
-        let staged = Staged { temporary, target: target.to_owned(), file: Some(file), committed: false };
+        let (file, is_synced) = (Some(file), Cell::new(false));
+        let staged = Staged { temporary, target: target.to_owned(), file, is_synced, committed: false };
         written.map(|()| staged)
     }
 
@@ -67,9 +70,16 @@ impl Staged {
         Ok(())
     }
 
+    /// Syncs the file, after which it must not be changed. `commit` does not sync it again.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file().sync_all().inspect(|()| self.is_synced.set(true))
+    }
+
     /// Syncs, renames, and syncs the directory, so that the content survives a power cut.
     pub fn commit(self) -> io::Result<()> {
-        self.file().sync_all()?;
+        if !self.is_synced.get() {
+            self.sync()?;
+        }
         let directory = directory_of(&self.target).to_owned();
         self.rename()?;
         File::open(directory)?.sync_all()

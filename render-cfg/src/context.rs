@@ -1,7 +1,7 @@
 //! The variables of a template: the nodes, sorted and grouped by role, the environment, and the settings.
 
 use std::collections::BTreeMap;
-use std::mem;
+use std::sync::Arc;
 
 use common::node::{Node, Tags};
 use tera::value::Key;
@@ -30,12 +30,12 @@ impl NodeView {
 /// Converts nodes for a template. A node with the same tags as the previous one shares its copy of them: with ten
 /// thousand nodes, separate copies would take more time than any other step.
 pub(crate) fn views(nodes: Vec<Node>) -> Vec<NodeView> {
-    let mut last = Tags::new();
+    let mut last = Arc::new(Tags::new());
     let mut tags = Value::from(Tags::new());
-    let view = |mut node: Node| {
+    let view = |node: Node| {
         if node.tags != last {
-            last = mem::take(&mut node.tags);
-            tags = Value::from(last.clone());
+            last = node.tags;
+            tags = Value::from(Tags::clone(&last));
         }
         let value = object([
             ("name", Value::from(node.name.as_str())),

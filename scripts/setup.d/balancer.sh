@@ -18,6 +18,7 @@ render() (
     set +a
     set -f
     here=$libexec
+    own_name=rollcall-setup
     set --
     # shellcheck source=scripts/settings.sh disable=SC1091
     . "$libexec/settings.sh"

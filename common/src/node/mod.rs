@@ -9,10 +9,12 @@ mod whitelist;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use thiserror::Error;
 
+pub(crate) use record::Unpacker;
 pub use whitelist::check_name;
 use whitelist::parse_address;
 pub(crate) use whitelist::{NAME_MAX, TAG_VALUE_MAX, check_tag, is_token_byte};
@@ -30,7 +32,7 @@ pub struct Node {
     /// The value of its tag `role`, empty if it has none.
     pub role: String,
     /// All its tags, `role` among them if it has one.
-    pub tags: Tags,
+    pub tags: Arc<Tags>,
 }
 
 /// Why a member or a record is not a valid node. Each case names the field.
@@ -60,11 +62,14 @@ impl Node {
     /// Checks what a member announced. `address` is text, an IPv4 or bare IPv6 address; `role` is taken
     /// from `tags`.
     pub fn new(name: &str, address: &str, tags: Tags) -> Result<Node, NodeError> {
+        let node = Node::with_checked_tags(name, address, Arc::new(tags))?;
+        node.tags.iter().try_for_each(|(key, value)| check_tag(key, value))?;
+        Ok(node)
+    }
+
+    fn with_checked_tags(name: &str, address: &str, tags: Arc<Tags>) -> Result<Node, NodeError> {
         check_name(name)?;
         let address = parse_address(address)?;
-        for (key, value) in &tags {
-            check_tag(key, value)?;
-        }
         let role = tags.get("role").cloned().unwrap_or_default();
         Ok(Node { address, name: name.to_owned(), role, tags })
     }

@@ -12,7 +12,7 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstatat};
 
 use super::error::NodesError;
-use crate::node::Node;
+use crate::node::{Node, Unpacker};
 
 /// The most bytes that are read of a record. Every record that passes the whitelists is smaller.
 const RECORD_MAX: usize = 1 << 20;
@@ -30,9 +30,9 @@ impl RecordFiles<'_> {
     /// Reads the records in the files called `names`.
     pub(super) fn read(self, names: &[OsString]) -> (Vec<Node>, Vec<NodesError>) {
         let (mut nodes, mut faults) = (Vec::with_capacity(names.len()), Vec::new());
-        let mut buffer = buffer();
+        let (mut buffer, mut unpacker) = (buffer(), Unpacker::default());
         for name in names {
-            match self.read_one(name, &mut buffer) {
+            match self.read_one(name, &mut buffer, &mut unpacker) {
                 Ok(Some(node)) => nodes.push(node),
                 Ok(None) => {}
                 Err(fault) => faults.push(fault),
@@ -43,7 +43,7 @@ impl RecordFiles<'_> {
 
     /// The record in the file called `name`; `None` if there is none.
     pub(crate) fn get(self, name: &OsStr) -> Result<Option<Node>, NodesError> {
-        self.read_one(name, &mut buffer())
+        self.read_one(name, &mut buffer(), &mut Unpacker::default())
     }
 
     /// The bytes of the file called `name`, in `buffer`; `None` if there is none.
@@ -57,9 +57,14 @@ impl RecordFiles<'_> {
         Ok(length.map(|length| &buffer[..length]))
     }
 
-    fn read_one(self, name: &OsStr, buffer: &mut Vec<u8>) -> Result<Option<Node>, NodesError> {
+    fn read_one(
+        self,
+        name: &OsStr,
+        buffer: &mut Vec<u8>,
+        unpacker: &mut Unpacker,
+    ) -> Result<Option<Node>, NodesError> {
         let Some(length) = self.read_bytes(name, buffer)? else { return Ok(None) };
-        self.unpack(name, &buffer[..length]).map(Some)
+        self.unpack(name, &buffer[..length], unpacker).map(Some)
     }
 
     fn read_bytes(self, name: &OsStr, buffer: &mut Vec<u8>) -> Result<Option<usize>, NodesError> {
@@ -94,9 +99,14 @@ impl RecordFiles<'_> {
     }
 
     /// Parses the content of the file called `name`.
-    pub(super) fn unpack(self, name: &OsStr, bytes: &[u8]) -> Result<Node, NodesError> {
+    pub(super) fn unpack(
+        self,
+        name: &OsStr,
+        bytes: &[u8],
+        unpacker: &mut Unpacker,
+    ) -> Result<Node, NodesError> {
         let path = || self.path.join(name);
-        let node = Node::unpack(bytes).map_err(|err| NodesError::Record { path: path(), err })?;
+        let node = unpacker.unpack(bytes).map_err(|err| NodesError::Record { path: path(), err })?;
         if Path::new(name).file_stem() != Some(OsStr::new(&node.name)) {
             return Err(NodesError::Misnamed { path: path(), name: node.name });
         }

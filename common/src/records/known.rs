@@ -13,7 +13,7 @@ use super::files::{RecordFiles, buffer};
 use super::halves::{in_halves, middle};
 use super::names::record_names;
 use super::stamp::{Stamp, is_reliable};
-use crate::node::Node;
+use crate::node::{Node, Unpacker};
 
 /// How much less the clock may have advanced between two looks than the time that has passed. It is less than a stamp needs
 /// to settle. The rest is what a clock that is adjusted slowly loses.
@@ -104,11 +104,12 @@ struct Look<'a> {
     /// The device of the last record, and whether its stamps are reliable.
     device: Option<(u64, bool)>,
     buffer: Vec<u8>,
+    unpacker: Unpacker,
 }
 
 impl<'a> Look<'a> {
     fn new(files: RecordFiles<'a>, now: SystemTime) -> Look<'a> {
-        Look { files, now, device: None, buffer: buffer() }
+        Look { files, now, device: None, buffer: buffer(), unpacker: Unpacker::default() }
     }
 
     fn at<T>(
@@ -151,7 +152,7 @@ impl<'a> Look<'a> {
         let Some(file) = self.files.open(name)? else { return Ok(None) };
         let stamp = self.settled(&file);
         let length = self.files.read_open(name, file, &mut self.buffer)?;
-        let node = self.files.unpack(name, &self.buffer[..length])?;
+        let node = self.files.unpack(name, &self.buffer[..length], &mut self.unpacker)?;
         Ok(Some((node, stamp)))
     }
 

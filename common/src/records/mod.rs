@@ -97,7 +97,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let mut nodes: Vec<Node> =
             (0..2 * SPLIT_FROM).map(|i| node(&format!("n{i:04}"), "10.0.0.1")).collect();
-        nodes[SPLIT_FROM].tags = (0..200).map(|i| (format!("k{i}"), "v".repeat(512))).collect();
+        let many: Tags = (0..200).map(|i| (format!("k{i}"), "v".repeat(512))).collect();
+        nodes[SPLIT_FROM].tags = many.into();
         put(scratch.path(), &nodes);
         fs::rename(scratch.path().join("n0001.json"), scratch.path().join("other.json")).unwrap();
         let (read, faults) = read_all(scratch.path()).unwrap();

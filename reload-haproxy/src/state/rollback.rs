@@ -128,7 +128,7 @@ impl<'a> Rollback<'a> {
         let staged = self.stage(self.config, new)?;
         let set = |file: &File| time.map_or(Ok(()), |time| file.set_modified(time));
         set(staged.file())?;
-        staged.file().sync_all()?;
+        staged.sync()?;
         // The last check: no program that takes the lock writes from here on.
         let now = regular_file::read(self.config, CONFIG_MAX)?;
         if fingerprint(&now) != old {

@@ -122,8 +122,7 @@ impl Output {
         let mut written = WrittenBeside(Vec::new());
         for file in files.iter().filter(|file| !side_files::is_there(file)) {
             let staged = self.stage_at(&file.path, &file.text)?;
-            let installed = staged.file().sync_all().and_then(|()| staged.commit());
-            installed.map_err(io_error("write", &file.path))?;
+            staged.commit().map_err(io_error("write", &file.path))?;
             written.0.push(file.path.clone());
         }
         Ok(written)
@@ -138,7 +137,7 @@ impl Output {
     /// Syncs the staged file. This runs during the check, so it takes no extra time. The result must be used, because the
     /// system reports a write error only once.
     pub(crate) fn sync(&self, staged: &Staged) -> Result<(), OutputError> {
-        staged.file().sync_all().map_err(io_error("write", &self.name))
+        staged.sync().map_err(io_error("write", &self.name))
     }
 
     /// Renames the staged file, which contains `text`, over the output and syncs the directory.

@@ -9,7 +9,7 @@ pub(crate) fn check(node: &Node) {
     assert!(is_token(&node.name, 128), "name {:?}", node.name);
     assert!(node.name.as_bytes()[0].is_ascii_alphanumeric(), "name {:?}", node.name);
     assert!(can_have_a_server(node.address), "address {}", node.address);
-    for (key, value) in &node.tags {
+    for (key, value) in node.tags.iter() {
         assert!(is_token(key, 64), "tag key {key:?}");
         assert!(value.len() <= 512 && !value.chars().any(char::is_control), "tag {key} is {value:?}");
     }

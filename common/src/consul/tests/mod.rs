@@ -136,7 +136,7 @@ fn fields_that_are_null_or_missing_are_empty() {
     let bare = json!({ "Node": { "Node": "n1", "Address": "10.0.0.1" }, "Service": { "ID": "web", "Service": "web" } });
     for entry in [without_checks, bare] {
         let member = one(entry);
-        assert_eq!(node(&member).tags, [("role".to_owned(), "web".to_owned())].into());
+        assert_eq!(*node(&member).tags, [("role".to_owned(), "web".to_owned())].into());
         assert!(member.left_out.is_empty());
     }
     let status = json!([{ "Status": null }, {}]);

@@ -94,7 +94,7 @@ fn member((node, status): (&Node, &str)) -> Member {
         name: node.name.clone(),
         addr: SocketAddr::new(node.address, GOSSIP_PORT).to_string(),
         port: GOSSIP_PORT,
-        tags: node.tags.clone(),
+        tags: Tags::clone(&node.tags),
         status: status.to_owned(),
         protocol: PROTOCOL,
     }
