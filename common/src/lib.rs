@@ -3,6 +3,7 @@
 //! Only `config_sections`, `haproxy_socket`, `servers_state` and `rollback_marks` are about HAProxy. Nothing here is about templates.
 
 // Node records: one record, reading the directory, writing the directory.
+pub mod halves;
 pub mod node;
 pub mod nodes_directory;
 pub mod records;

@@ -10,9 +10,9 @@ use std::time::{Instant, SystemTime};
 
 use super::error::{NodesError, io_error};
 use super::files::{RecordFiles, buffer};
-use super::halves::{in_halves, middle};
 use super::names::record_names;
 use super::stamp::{Stamp, is_reliable};
+use crate::halves::{in_halves, middle};
 use crate::node::{Node, Unpacker};
 
 /// How much less the clock may have advanced between two looks than the time that has passed. It is less than a stamp needs

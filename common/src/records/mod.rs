@@ -4,7 +4,6 @@
 
 mod error;
 mod files;
-mod halves;
 mod known;
 mod names;
 mod stamp;
@@ -13,12 +12,12 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::Path;
 
+use crate::halves::in_halves_of;
 use crate::node::Node;
 
 pub use error::NodesError;
 pub(crate) use error::io_error;
 pub(crate) use files::RecordFiles;
-use halves::{in_halves, middle};
 pub use known::KnownRecords;
 pub use names::is_record_name;
 use names::record_names;
@@ -48,9 +47,7 @@ pub fn read_with<T: Send>(
         let (nodes, faults) = files.read(names);
         (make(nodes), faults)
     };
-    let (front, back) = names.split_at(middle(names.len()));
-    let ((mut made, mut faults), (more_made, more_faults)) =
-        in_halves(front, (!back.is_empty()).then_some(back), read);
+    let ((mut made, mut faults), (more_made, more_faults)) = in_halves_of(&names, read);
     made.extend(more_made);
     faults.extend(more_faults);
     Ok((made, faults))
@@ -58,11 +55,11 @@ pub fn read_with<T: Send>(
 
 #[cfg(test)]
 mod tests {
-    use super::halves::SPLIT_FROM;
     use super::*;
     use std::fs;
     use std::time::Duration;
 
+    use crate::halves::SPLIT_FROM;
     use crate::node::Tags;
     use crate::nodes_directory::NodesDir;
 

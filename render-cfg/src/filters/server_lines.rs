@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use common::halves::in_halves_of;
 use tera::value::Key;
 use tera::{ArgFromValue, Error, Kwargs, TeraResult, Value};
 
@@ -11,7 +12,7 @@ use crate::filters::server::{Problem, Server};
 use crate::values::{PORT, port_of, unwanted};
 
 /// Nodes of one backend, and where their ports are.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Pool<'p> {
     /// Two nodes of a pool of this name cannot have one endpoint.
     pub(crate) name: &'p str,
@@ -30,11 +31,7 @@ pub(crate) fn server_or_list(nodes: &Value, given: &Kwargs, endpoints: &mut Endp
         <&[Value]>::from_value(nodes)?;
     }
     match nodes.as_array() {
-        Some(nodes) => nodes
-            .iter()
-            .map(|node| server(node, &of_role(node, port, port_tag), endpoints))
-            .collect::<TeraResult<Vec<Value>>>()
-            .map(Value::from),
+        Some(nodes) => all(nodes, |node| of_role(node, port, port_tag), endpoints).map(Value::from),
         None => server(nodes, &of_role(nodes, port, port_tag), endpoints),
     }
 }
@@ -53,7 +50,26 @@ pub(crate) fn usable_servers(
 
 /// The values for the server lines of a pool's nodes.
 pub(crate) fn servers(nodes: &[Value], pool: &Pool, endpoints: &mut Endpoints) -> TeraResult<Vec<Value>> {
-    nodes.iter().map(|node| server(node, pool, endpoints)).collect()
+    all(nodes, |_| *pool, endpoints)
+}
+
+/// The values for the server lines of nodes, of which `pool` tells the pool. Values that are kept between renders are used;
+/// otherwise this is most of a render, and two threads share it.
+fn all<'p>(
+    nodes: &'p [Value],
+    pool: impl Fn(&'p Value) -> Pool<'p> + Sync,
+    endpoints: &mut Endpoints,
+) -> TeraResult<Vec<Value>> {
+    if endpoints.known.is_some() {
+        return nodes.iter().map(|node| server(node, &pool(node), endpoints)).collect();
+    }
+    let nodes: Vec<(&Value, Pool)> = nodes.iter().map(|node| (node, pool(node))).collect();
+    let (mut found, more) = in_halves_of(&nodes, |nodes| {
+        nodes.iter().map(|(node, pool)| found(node, pool)).collect::<Vec<TeraResult<Found>>>()
+    });
+    found.extend(more);
+    let both = nodes.iter().zip(found);
+    both.map(|((node, pool), found)| claimed(node, pool, found?, endpoints)).collect()
 }
 
 /// The pool of a node's role.
@@ -66,8 +82,14 @@ fn field<'n>(node: &'n Value, name: &'static str) -> Option<&'n Value> {
 }
 
 fn server(node: &Value, pool: &Pool, endpoints: &mut Endpoints) -> TeraResult<Value> {
-    let name = field(node, "name").filter(|name| name.as_str().is_some()).ok_or_else(not_a_node)?;
-    let (endpoint, server) = match known_or_read(node, pool, endpoints)? {
+    let found = known_or_found(node, pool, endpoints)?;
+    claimed(node, pool, found, endpoints)
+}
+
+/// The values for the server line of a node, unless its endpoint is in use.
+fn claimed(node: &Value, pool: &Pool, found: Found, endpoints: &mut Endpoints) -> TeraResult<Value> {
+    let name = name_of(node)?;
+    let (endpoint, server) = match found {
         Ok(found) => found,
         Err(problem) => return Ok(unserved(name, problem.to_string(), endpoints)),
     };
@@ -80,30 +102,34 @@ fn server(node: &Value, pool: &Pool, endpoints: &mut Endpoints) -> TeraResult<Va
     Ok(server)
 }
 
-/// The endpoint of a node, and the values for its line. The inner error is that of a tag.
-fn known_or_read(
-    node: &Value,
-    pool: &Pool,
-    endpoints: &mut Endpoints,
-) -> TeraResult<Result<(SocketAddr, Value), Problem>> {
+/// The endpoint of a node, and the values for its line; the error is that of a tag.
+type Found = Result<(SocketAddr, Value), Problem>;
+
+/// What was found in an earlier render, or is found now.
+fn known_or_found(node: &Value, pool: &Pool, endpoints: &mut Endpoints) -> TeraResult<Found> {
     let known = endpoints.known.as_mut().and_then(|known| known.get(node, pool.port, pool.port_tag));
     if let Some(known) = known {
         return Ok(Ok(known));
     }
-    let name = field(node, "name").ok_or_else(not_a_node)?;
+    let found = found(node, pool)?;
+    if let (Some(known), Ok((endpoint, server))) = (&mut endpoints.known, &found) {
+        known.keep(node, pool.port, pool.port_tag, (*endpoint, server));
+    }
+    Ok(found)
+}
+
+fn found(node: &Value, pool: &Pool) -> TeraResult<Found> {
+    let name = name_of(node)?;
     let address = field(node, "address").and_then(Value::as_str).and_then(|text| text.parse().ok());
     let tags = field(node, "tags").and_then(Value::as_map).ok_or_else(not_a_node)?;
     let own_port = (pool.port_tag, tags.get(&Key::Str(pool.port_tag)).and_then(Value::as_str));
     let tag = |key: &'static str| tags.get(&Key::Str(key)).and_then(Value::as_str);
-    let server = match Server::read(address.ok_or_else(not_a_node)?, own_port, pool.port, tag) {
-        Ok(server) => server,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let found = (server.endpoint, served(name, &server));
-    if let Some(known) = &mut endpoints.known {
-        known.keep(node, pool.port, pool.port_tag, (found.0, &found.1));
-    }
-    Ok(Ok(found))
+    let server = Server::read(address.ok_or_else(not_a_node)?, own_port, pool.port, tag);
+    Ok(server.map(|server| (server.endpoint, served(name, &server))))
+}
+
+fn name_of(node: &Value) -> TeraResult<&Value> {
+    field(node, "name").filter(|name| name.as_str().is_some()).ok_or_else(not_a_node)
 }
 
 fn not_a_node() -> Error {

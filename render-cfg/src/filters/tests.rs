@@ -103,3 +103,31 @@ fn an_unknown_argument_is_refused_by_name() {
         assert!(err.contains(&format!("has no argument 'x'; {known}")), "{err}");
     }
 }
+
+#[test]
+fn two_threads_find_the_same_as_one() {
+    let node = |number: u32| {
+        // Both are in the second half; the endpoint is taken in the first.
+        let (address, port) =
+            (if number == 1_900 { 7 } else { number }, if number == 1_800 { "0" } else { "80" });
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + address).to_string();
+        let tags = Value::from(BTreeMap::from([("port", port)]));
+        object([("name", format!("s{number}").into()), ("address", address.into()), ("tags", tags)])
+    };
+    let nodes: Vec<Value> = (1..=2_000).map(node).collect();
+    let found = |is_kept: bool| {
+        let unservable = endpoints::Unservable::default();
+        if is_kept {
+            unservable.keep_servers();
+        }
+        let pool = server_lines::Pool { name: "p", port: 1, port_tag: "port" };
+        let servers = server_lines::servers(&nodes, &pool, &mut unservable.endpoints()).unwrap();
+        (servers, unservable.take())
+    };
+    let (servers, problems) = found(false);
+    assert_eq!((servers.clone(), problems.clone()), found(true));
+    assert_eq!(servers.len(), nodes.len());
+    let problems: Vec<&str> = problems.iter().flat_map(|(name, why)| [name.as_str(), why]).collect();
+    let twice = "it serves the same address as 's7'";
+    assert_eq!(problems, ["s1800", "its tag 'port' is '0', not 1 to 65535", "s1900", twice]);
+}

@@ -12,8 +12,8 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use tempfile::TempDir;
 
+use crate::halves::SPLIT_FROM;
 use crate::node::Tags;
-use crate::records::halves::SPLIT_FROM;
 use crate::records::read_all;
 use crate::replace::replace;
 
