@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::mem::{self, ManuallyDrop};
+use std::thread;
 use std::time::Instant;
 
 use common::failure::{Code, Failure};
@@ -38,14 +39,18 @@ pub(crate) struct Outcome {
 pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcome, Failure> {
     let output = open_output(args)?;
     let prepared = Prepared::new(args, output.as_ref());
-    let (nodes, faults) = read_with(&args.nodes, |_| true, context::views).map_err(unreadable)?;
+    let files_beside = SideFiles::of(output.as_ref().map(Output::path));
+    let (records, template) = thread::scope(|scope| {
+        let template = scope.spawn(|| Template::read(&args.template, files_beside));
+        let records = read_with(&args.nodes, |_| true, context::views);
+        (records, template.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (nodes, faults) = records.map_err(unreadable)?;
     // Not freed: the program ends now, and freeing ten thousand nodes takes time.
     let nodes = ManuallyDrop::new(nodes);
     report(faults, messages);
     let files = read_settings(args)?;
-    let files_beside = SideFiles::of(output.as_ref().map(Output::path));
-    let template = Template::read(&args.template, files_beside).map_err(template_failure)?;
-    let template = ManuallyDrop::new(template);
+    let template = ManuallyDrop::new(template.map_err(template_failure)?);
     let rendering = ManuallyDrop::new(Rendering::new(args, &template, files, nodes.iter()));
     let (outcome, draft) = render(args, output.as_ref(), &prepared, &rendering, messages)?;
     mem::forget(draft);

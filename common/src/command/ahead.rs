@@ -1,11 +1,12 @@
 //! A program that is started before its input is known, and loads while the input is made.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 
 use super::output_pipe::{Kept, OutputPipe};
@@ -32,14 +33,28 @@ impl Ahead {
     /// counted from this call. A program that does not read its stdin to the end can succeed too.
     pub fn run(mut self, input: Vec<u8>, timeout: Duration, work: impl FnOnce()) -> io::Result<Outcome> {
         let (mut child, output) = self.0.take().expect("it is taken only here and when this is dropped");
-        let stdin = child.stdin.take();
-        // A thread writes, because a program that does not read must not outlast the limit. Its end ends the write.
-        let write = move || stdin.map(|mut stdin| stdin.write_all(&input));
-        let written = thread::Builder::new().spawn(write).map(drop);
+        let written = child.stdin.take().map_or(Ok(()), |stdin| feed(stdin, input));
         let status = wait(child, if written.is_ok() { timeout } else { Duration::ZERO }, work);
         let words = output.end();
         Ok(Outcome { status: written.and(status)?, words })
     }
+}
+
+/// Writes what has room in the pipe at once, and the rest in a thread, because a program that does not read must not outlast
+/// the limit. Its end ends the write.
+fn feed(mut stdin: ChildStdin, mut input: Vec<u8>) -> io::Result<()> {
+    fcntl(&stdin, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    match stdin.write(&input) {
+        Ok(length) => drop(input.drain(..length)),
+        Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+        // It has ended, or does not read.
+        Err(_) => return Ok(()),
+    }
+    if input.is_empty() {
+        return Ok(());
+    }
+    fcntl(&stdin, FcntlArg::F_SETFL(OFlag::empty()))?;
+    thread::Builder::new().spawn(move || stdin.write_all(&input)).map(drop)
 }
 
 impl Drop for Ahead {
