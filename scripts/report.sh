@@ -59,7 +59,7 @@ end_child() {
 log_line() {
     set_now
     make_file "$log" || :
-    printf '%s\n' "${now#* } $own_name[$$]: $1" >>"$log" || :
+    printf '%s\n' "${now#* } ${own_name}[$$]: $1" >>"$log" || :
 }
 
 # report MESSAGE: prints an error of the script itself, and logs it unless it was logged within the last hour.
