@@ -3,7 +3,6 @@
 //! Only `config_sections`, `haproxy_socket`, `servers_state` and `rollback_marks` are about HAProxy. Nothing here is about templates.
 
 // Node records: one record, reading the directory, writing the directory.
-pub mod halves;
 pub mod node;
 pub mod nodes_directory;
 pub mod records;
@@ -36,5 +35,6 @@ pub mod command;
 pub mod command_line;
 pub mod duration;
 pub mod failure;
+pub mod halves;
 pub mod messages;
 pub mod time_limit;

@@ -4,9 +4,9 @@
 //! has not changed (see `kept.rs`).
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::mem::{self, ManuallyDrop};
-use std::thread;
+use std::thread::{self, Builder};
 use std::time::Instant;
 
 use common::failure::{Code, Failure};
@@ -25,6 +25,7 @@ use crate::search::draft::{Draft, draft, without_refused, words};
 use crate::side_files::SideFiles;
 use crate::template::Template;
 use crate::template::error::TemplateError;
+use crate::template::limits::PARSER_STACK;
 use crate::vars_files::{self, FileVars};
 
 /// The result of a render.
@@ -41,10 +42,12 @@ pub(crate) fn render_once(args: &Args, messages: &mut Messages) -> Result<Outcom
     let prepared = Prepared::new(args, output.as_ref());
     let files_beside = SideFiles::of(output.as_ref().map(Output::path));
     let (records, template) = thread::scope(|scope| {
-        let template = scope.spawn(|| Template::read(&args.template, files_beside));
+        let parse = || Template::read(&args.template, files_beside);
+        let template = Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, parse)?;
         let records = read_with(&args.nodes, |_| true, context::views);
-        (records, template.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
+        Ok((records, template.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    })
+    .map_err(|err: io::Error| Failure::new(Code::Files, format!("cannot start a thread: {err}")))?;
     let (nodes, faults) = records.map_err(unreadable)?;
     // Not freed: the program ends now, and freeing ten thousand nodes takes time.
     let nodes = ManuallyDrop::new(nodes);

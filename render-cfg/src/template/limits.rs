@@ -12,7 +12,12 @@ const SOURCE_MAX: usize = 4 << 20;
 /// any limit.
 const TEXT_MAX: usize = 64 << 20;
 
-/// Reads a template. It must be a regular file, UTF-8, and not too large.
+/// The most `elif` in a template. Tera's parser calls itself for each of a chain, and thousands would overflow the stack.
+const ELIF_MAX: usize = 500;
+/// The stack of a thread that parses a template, in bytes: as much as a main thread usually has.
+pub(crate) const PARSER_STACK: usize = 8 << 20;
+
+/// Reads a template. It must be a regular file, UTF-8, and not too large. It may have at most ELIF_MAX `elif`.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut source = Vec::new();
     regular_file::open(path)?.take(SOURCE_MAX as u64 + 1).read_to_end(&mut source)?;
@@ -20,7 +25,15 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
         let reason = format!("it is larger than {} MiB, the limit for a template", SOURCE_MAX >> 20);
         return Err(io::Error::new(ErrorKind::InvalidData, reason));
     }
-    String::from_utf8(source).map_err(|err| io::Error::new(ErrorKind::InvalidData, err.utf8_error()))
+    let source =
+        String::from_utf8(source).map_err(|err| io::Error::new(ErrorKind::InvalidData, err.utf8_error()))?;
+    if source.matches("elif").nth(ELIF_MAX).is_some() {
+        let reason = format!(
+            "it has more than {ELIF_MAX} 'elif', the limit for a template; look the value up in a map"
+        );
+        return Err(io::Error::new(ErrorKind::InvalidData, reason));
+    }
+    Ok(source)
 }
 
 /// A buffer that does not grow beyond TEXT_MAX.
@@ -50,7 +63,28 @@ impl Write for Limited {
 
 #[cfg(test)]
 mod tests {
+    use std::thread::{self, Builder};
+
+    use common::replace::replace;
+
     use super::*;
+    use crate::side_files::SideFiles;
+    use crate::template::Template;
+
+    #[test]
+    fn a_template_may_have_a_long_chain_of_elif_but_no_endless_one() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("t");
+        let chain = |length| format!("{{% if false %}}{}{{% endif %}}", "{% elif false %}".repeat(length));
+        replace(&path, chain(ELIF_MAX).as_bytes(), 0o600).unwrap();
+        let parse = || Template::read(&path, SideFiles::of(None)).map(drop);
+        thread::scope(|scope| {
+            let thread = Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, parse).unwrap();
+            assert!(thread.join().unwrap().is_ok());
+        });
+        replace(&path, chain(100_000).as_bytes(), 0o600).unwrap();
+        assert!(parse().unwrap_err().to_string().contains("it has more than 500 'elif'"));
+    }
 
     #[test]
     fn a_text_does_not_grow_beyond_the_limit() {
